@@ -1,0 +1,192 @@
+"""A genotype stacked into a network: the same cell N times, at widths F, 2F and 4F. A `keras.Model` of one layer a cell.
+
+Source: Zoph et al. 2017, arXiv 1707.07012, figure 2; exact to the authors' TF-slim code (slim/nets/nasnet/nasnet.py), not to
+`keras.applications`, whose reduction cells count padding as zeros. Channels last.
+"""
+
+from __future__ import annotations
+
+import json
+
+import keras
+from keras import layers
+
+from nasnet_tf import genotype as genotypes
+from nasnet_tf.cell import Cell
+from nasnet_tf.genotype import Genotype
+from nasnet_tf.layers import AuxiliaryHead
+from nasnet_tf.operations import PACKAGE, ConvNorm, halved, l2
+from nasnet_tf.plan import plan, stem_convolution
+
+__all__ = ["Network", "plan"]
+
+# Batch norm of the authors' recipes (nasnet.py): an average over thousands of steps poisons a short training, so networks with the
+# CIFAR stem, searched children among them, use the short one.
+BATCH_NORM = {"cifar": dict(momentum=0.9, epsilon=1e-5), "imagenet": dict(momentum=0.9997, epsilon=1e-3)}
+INPUT_SIZE = {"cifar": 32, "imagenet": 224}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class Network(keras.Model):
+    """A network of `genotype`'s cells.
+
+    Inputs: images (batch, height, width, channels); in pixels if `mean` and `std` are given, else as preprocessed by you.
+    Returns: (batch, classes) float32; with `auxiliary_head` a dict of that as "predictions" and "auxiliary"; without
+        `include_top` the features after the last ReLU, (batch, height', width', channels') or pooled (batch, channels').
+
+    Args:
+        genotype: a `Genotype`, or the name of a published one ("nasnet_a").
+        num_cells: N normal cells a stage; three numbers give each stage its own. The paper's CIFAR nets have 6, mobile 4.
+        filters: F, the width of the first stage's blocks. A multiple of 4 for the imagenet stem.
+        classes: number of classes.
+        stem: "cifar" (small images) or "imagenet" (the image is reduced eightfold before the first stage).
+        input_shape: (height, width, channels); height and width may be None without an auxiliary head.
+        include_top, pooling, classifier_activation: as in `keras.applications`.
+        auxiliary_head: second classifier on the last cell before the second reduction.
+        drop_path_rate: chance to drop a path in the last cell at the end of training; linear in depth.
+        drop_path_steps: training steps over which it rises from 0; None means it is constant.
+        dropout_rate: before the classifier.
+        skip_reduction: see `nasnet_tf.plan.plan`.
+        residual: an optional residual around every cell.
+        stem_filters: filters of the first convolution; None means 3F for "cifar", 32 for "imagenet".
+        stem_cell_filters: widths of the imagenet stem's two cells; None means F/4 and F/2.
+        batch_norm_momentum, batch_norm_epsilon: None means 0.9 and 1e-5 for "cifar", 0.9997 and 1e-3 for "imagenet".
+        weight_decay: L2 loss on all kernels as the paper counts it, weight_decay * sum(W^2) / 2.
+        zero_padded_pools: strided pools as in `keras.applications`, for weights that were trained so.
+        mean, std: of the training images, one number a channel; the network then normalizes its input itself.
+        class_names: kept with the model for those who use it.
+    """
+
+    def __init__(
+        self,
+        genotype,
+        *,
+        num_cells=6,
+        filters=32,
+        classes=10,
+        stem="cifar",
+        input_shape=None,
+        include_top=True,
+        pooling=None,
+        classifier_activation="softmax",
+        auxiliary_head=False,
+        drop_path_rate=0.0,
+        drop_path_steps=None,
+        dropout_rate=0.0,
+        skip_reduction=False,
+        residual=False,
+        stem_filters=None,
+        stem_cell_filters=None,
+        batch_norm_momentum=None,
+        batch_norm_epsilon=None,
+        weight_decay=0.0,
+        zero_padded_pools=False,
+        mean=None,
+        std=None,
+        class_names=None,
+        name="network",
+        **kwargs,
+    ):
+        config = {key: value for key, value in locals().items() if key not in ("self", "kwargs", "__class__")}
+        config["genotype"] = genotype if isinstance(genotype, Genotype) else genotypes.get(genotype)
+        config["input_shape"] = _input_shape(input_shape, stem)
+        dtype = keras.dtype_policies.get(kwargs.pop("dtype", None) or keras.config.dtype_policy())
+        inputs = keras.Input(config["input_shape"], name="image")
+        outputs, endpoints = assemble(inputs, dtype=dtype, **{k: v for k, v in config.items() if k not in ("input_shape", "name", "class_names")})
+        super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+        self._config = {**config, "dtype": dtype}
+        self.genotype = config["genotype"]
+        self.class_names = None if class_names is None else tuple(class_names)
+        # Outputs by the names of the original code: Stem, Cell_0, Reduction_Cell_0, ..., global_pool, Predictions, AuxLogits.
+        self.endpoints = endpoints
+
+    def get_config(self):
+        plain = {**self._config, "genotype": json.loads(self.genotype.to_json())}
+        plain["dtype"] = keras.dtype_policies.serialize(plain["dtype"])
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in plain.items()}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        if "genotype" not in config:  # a model cut out of a Network, saved layer by layer
+            return super().from_config(config, custom_objects)
+        return cls(**{**config, "genotype": Genotype.from_json(json.dumps(config["genotype"]))})
+
+
+def assemble(
+    inputs, genotype, *, num_cells, filters, classes, stem, include_top, pooling, classifier_activation, auxiliary_head,
+    drop_path_rate, drop_path_steps, dropout_rate, skip_reduction, residual, stem_filters, stem_cell_filters,
+    batch_norm_momentum, batch_norm_epsilon, weight_decay, zero_padded_pools, mean, std, dtype,
+):  # fmt: skip
+    """The tensors of a network on `inputs`: (output or dict of outputs, endpoints by name). Arguments as `Network`."""
+    steps = plan(genotype, num_cells, filters, stem, skip_reduction, stem_cell_filters)
+    _check(classes, include_top, pooling, drop_path_rate, dropout_rate, mean, std)
+    shared = dict(
+        batch_norm_momentum=BATCH_NORM[stem]["momentum"] if batch_norm_momentum is None else batch_norm_momentum,
+        batch_norm_epsilon=BATCH_NORM[stem]["epsilon"] if batch_norm_epsilon is None else batch_norm_epsilon,
+        weight_decay=weight_decay,
+        dtype=dtype,
+    )
+    x = inputs
+    if mean is not None:
+        x = layers.Normalization(mean=list(mean), variance=[s * s for s in std], dtype="float32", name="normalization")(x)
+    x = ConvNorm(**stem_convolution(stem, filters, stem_filters)._asdict(), name="stem", **shared)(x)
+    outputs, endpoints = [x], {"Stem": x}
+    for step in steps:
+        x = Cell(
+            getattr(genotype, step.kind), step.filters, step.strides, step.adapt,
+            drop_path_rate=drop_path_rate * step.drop_ratio, drop_path_steps=drop_path_steps, residual=residual,
+            zero_padded_pools=zero_padded_pools, name=step.name, **shared,
+        )([outputs[step.h], outputs[step.p]])  # fmt: skip
+        outputs.append(x)
+        endpoints["Stem" if step.name == "cell_stem_1" else step.name.title()] = x
+
+    x = layers.ReLU(name="last_relu", dtype=dtype)(x)
+    if include_top or pooling == "avg":
+        x = endpoints["global_pool"] = layers.GlobalAveragePooling2D(name="global_pool", dtype=dtype)(x)
+    elif pooling == "max":
+        x = layers.GlobalMaxPooling2D(name="global_pool", dtype=dtype)(x)
+    if include_top:
+        x = layers.Dropout(dropout_rate, name="dropout", dtype=dtype)(x) if dropout_rate else x
+        dense = layers.Dense(classes, classifier_activation, kernel_regularizer=l2(weight_decay), dtype="float32", name="predictions")
+        x = endpoints["Predictions"] = dense(x)
+    if not auxiliary_head:
+        return x, endpoints
+    before = [position for position, step in enumerate(steps) if step.kind == "reduction"][-1]
+    head = AuxiliaryHead(classes, _auxiliary_size(inputs.shape, stem), classifier_activation, name="auxiliary", **shared)
+    endpoints["AuxLogits"] = head(outputs[before])
+    return {"predictions": x, "auxiliary": endpoints["AuxLogits"]}, endpoints
+
+
+def _input_shape(input_shape, stem):
+    shape = (INPUT_SIZE.get(stem, 32),) * 2 + (3,) if input_shape is None else tuple(input_shape)
+    if len(shape) != 3 or shape[-1] not in (1, 2, 3, 4):
+        raise ValueError(f"input_shape is {shape}; give (height, width, channels), channels last, such as (32, 32, 3).")
+    smallest = 3 if stem == "imagenet" else 1
+    if any(size is not None and size < smallest for size in shape[:2]):
+        raise ValueError(f"input_shape is {shape}; the {stem} stem needs at least {smallest} pixels each way.")
+    return shape
+
+
+def _check(classes, include_top, pooling, drop_path_rate, dropout_rate, mean, std):
+    if not isinstance(classes, int) or classes < 1:
+        raise ValueError(f"classes is {classes!r}; give a whole number of at least 1.")
+    if pooling not in (None, "avg", "max"):
+        raise ValueError(f'pooling is {pooling!r}; give None, "avg" or "max".')
+    for name, rate in (("drop_path_rate", drop_path_rate), ("dropout_rate", dropout_rate)):
+        if not 0 <= rate < 1:
+            raise ValueError(f"{name} is {rate!r}; give a number of at least 0 and below 1.")
+    if (mean is None) != (std is None):
+        raise ValueError("give both mean and std, one number a channel each, or neither.")
+
+
+def _auxiliary_size(image_shape, stem):
+    """Height and width after the auxiliary head's average pool, from the size of the image."""
+    sizes = []
+    for size in image_shape[1:3]:
+        if size is None:
+            raise ValueError(f"input_shape is {tuple(image_shape[1:])}; the auxiliary head needs a fixed height and width.")
+        at_head = halved(halved(halved((size - 3) // 2 + 1, 2), 2), 2) if stem == "imagenet" else halved(size, 2)
+        if at_head < 5:
+            raise ValueError(f"input_shape is {tuple(image_shape[1:])}: too small for the auxiliary head; set auxiliary_head=False.")
+        sizes.append((at_head - 5) // 3 + 1)
+    return tuple(sizes)
