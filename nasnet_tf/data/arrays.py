@@ -1,0 +1,157 @@
+"""Arrays as a data set: an .npz file, and the checks that every array of images or labels must pass."""
+
+from __future__ import annotations
+
+import lzma
+import zipfile
+import zlib
+
+import numpy as np
+
+from nasnet_tf.data.dataset import Part, Parts
+
+__all__ = ["as_images", "as_labels", "read_npz"]
+
+# What NumPy raises for a file that is no .npz, is cut short, is encrypted, or holds Python objects.
+_UNREADABLE = (
+    OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, MemoryError,
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+)  # fmt: skip
+
+
+def read_npz(path, name: str) -> Parts:
+    """The parts of an .npz file: x_train, y_train; optional x_test, y_test, x_val, y_val, class_names.
+
+    Labels may be whole numbers or strings, (n,) or (n, 1). Nothing in the file is ever unpickled.
+
+    Raises:
+        ValueError: naming the file, if it is no .npz, lacks a key, or holds arrays that are not images and labels.
+    """
+    found = _members(path)
+    for kind in ("train", "test", "val"):
+        _check_pair(found, kind, path)
+    kinds = [kind for kind in ("train", "test", "val") if f"x_{kind}" in found]
+    images = {kind: as_images(found[f"x_{kind}"], f"x_{kind} of {path}") for kind in kinds}
+    raw = {kind: found[f"y_{kind}"] for kind in kinds}
+    labels, class_names = as_labels(raw, found.get("class_names", found.get("classes")), path)
+    _check_alike(images, path)
+    parts = {kind: Part(images[kind], labels[kind]) for kind in kinds}
+    return Parts(name, parts["train"], parts.get("val"), parts.get("test"), class_names, flip=True, test_origin="given in the file")
+
+
+def as_images(x, where: str) -> np.ndarray:
+    """`x` as images (n, H, W, C), C 1 or 3, uint8 or float32; `where` names it in errors.
+
+    Raises:
+        ValueError: if the shape, the type or the values cannot be those of images.
+    """
+    x = np.asarray(x)
+    if x.ndim == 3:
+        x = x[..., np.newaxis]
+    if x.ndim != 4 or x.shape[-1] not in (1, 3) or 0 in x.shape:
+        raise ValueError(
+            f"{where} has shape {x.shape}; images are (n, H, W) or (n, H, W, C), with 1 or 3 channels, last; "
+            "transpose the axes or select the channels."
+        )
+    if x.dtype == np.uint8:
+        return x
+    if x.dtype == bool:
+        return x.astype(np.uint8) * np.uint8(255)
+    if x.dtype.kind == "f":
+        return _as_float32(x, where)
+    if x.dtype.kind not in "iu" or x.min() < 0 or x.max() > 255:
+        raise ValueError(f"{where} has pixels of type {x.dtype} that are not all whole numbers from 0 to 255; store uint8, or floats.")
+    return x.astype(np.uint8)
+
+
+def _as_float32(x, where):
+    with np.errstate(over="ignore"):
+        x = x.astype(np.float32)
+    bad = int(np.size(x) - np.isfinite(x).sum())
+    if bad:
+        raise ValueError(f"{where} has {bad} pixels that are not finite (NaN, infinite); replace them, or leave those images out.")
+    return x
+
+
+def as_labels(raw: dict, names, where):
+    """Labels as int32 from 0, and the class names: the labels of `raw["train"]`, sorted.
+
+    Args:
+        raw: part name -> labels, whole numbers or strings, (n,) or (n, 1).
+        names: the name of class i at i, for whole-number labels, or None: then a class is named by its label.
+    Returns:
+        ({part name: int32 (n,)}, class names).
+    """
+    raw = {kind: _flat(labels, f"y_{kind} of {where}") for kind, labels in raw.items()}
+    values = np.unique(raw["train"])
+    labels = {}
+    for kind, given in raw.items():
+        position = np.searchsorted(values, given).clip(max=len(values) - 1) if given.dtype.kind == values.dtype.kind else None
+        if position is None or (values[position] != given).any():
+            strange = given[0] if position is None else given[values[position] != given][0]
+            raise ValueError(
+                f"y_{kind} of {where} has the label {strange.item()!r}, which no training image has; remove it or add training images."
+            )
+        labels[kind] = position.astype(np.int32)
+    return labels, _class_names(values, names)
+
+
+def _flat(labels, where):
+    """Labels as int64 or str, (n,)."""
+    labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise ValueError(f"{where} has shape {labels.shape}; labels are (n,) or (n, 1). Of one-hot labels store the argmax.")
+    if labels.dtype.kind == "S":
+        return np.char.decode(labels, "utf-8", "replace")
+    if labels.dtype.kind == "U":
+        return labels
+    if labels.dtype.kind not in "iub" or (labels.dtype == np.uint64 and labels.max(initial=0) > np.iinfo(np.int64).max):
+        raise ValueError(f"{where} has labels of type {labels.dtype}; labels are whole numbers (int64 at most) or strings.")
+    return labels.astype(np.int64)
+
+
+def _class_names(values, names):
+    if values.dtype.kind == "i" and names is not None and names.ndim == 1 and names.dtype.kind == "U":
+        if values[0] >= 0 and values[-1] < len(names):
+            return tuple(str(names[value]) for value in values)
+    return tuple(str(value) for value in values)
+
+
+def _members(path):
+    """The arrays of the file that we read, by key."""
+    wanted = {f"{axis}_{kind}" for axis in "xy" for kind in ("train", "test", "val")} | {"class_names", "classes"}
+    try:
+        with open(path, "rb") as file:  # NumPy leaves the file open when it fails
+            archive = np.load(file, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise ValueError("it holds a single array (.npy)")
+            arrays = {key: archive[key] for key in archive.files if key in wanted}
+            return {key: array for key, array in arrays.items() if isinstance(array, np.ndarray)}
+    except _UNREADABLE as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"{path} is not a readable .npz file ({reason}); "
+            "write it with numpy.savez(path, x_train=..., y_train=...), without Python objects."
+        ) from error
+
+
+def _check_pair(found, kind, path):
+    """Images and labels of a part come together, and are as many; the training part must be there."""
+    keys = (f"x_{kind}", f"y_{kind}")
+    missing = [key for key in keys if key not in found]
+    if missing and (kind == "train" or len(missing) == 1):
+        raise ValueError(f"{path} has no {missing[0]} (it has {', '.join(sorted(found)) or 'nothing known'}); write it with numpy.savez.")
+    if not missing and (found[keys[0]].ndim == 0 or found[keys[1]].ndim == 0 or len(found[keys[0]]) != len(found[keys[1]])):
+        shapes = f"{found[keys[0]].shape} and {found[keys[1]].shape}"
+        raise ValueError(f"{keys[0]} and {keys[1]} of {path} have shapes {shapes}; the first numbers must agree: one label an image.")
+
+
+def _check_alike(images, path):
+    train = images["train"]
+    for kind, x in images.items():
+        if x.shape[1:] != train.shape[1:] or x.dtype != train.dtype:
+            raise ValueError(
+                f"x_{kind} of {path} holds {x.shape[1:]} {x.dtype} images but x_train {train.shape[1:]} {train.dtype}; store both alike."
+            )

@@ -1,0 +1,94 @@
+"""Random crops, flips and cutout, on whole batches at once.
+
+Crops and flips: He et al. 2015, arXiv 1512.03385, section 4.2. Cutout: DeVries & Taylor 2017, arXiv 1708.04552: the hole is
+centred on any pixel, so it may be clipped at the border.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["Augmentation", "augment", "check"]
+
+
+class Augmentation(NamedTuple):
+    """What is done to every training image, in this order.
+
+    pad: pixels added on every side before a window of the old size is cut out at random.
+    flip: mirror left and right, every second image on average.
+    cutout: side in pixels of a square hole; 0 for none.
+    """
+
+    pad: int = 0
+    flip: bool = False
+    cutout: int = 0
+
+    @classmethod
+    def standard(cls, input_shape, flip: bool) -> Augmentation:
+        """The CIFAR recipe at any size: an eighth of the height is padded (4 of 32 pixels), at least 1."""
+        return cls(pad=max(1, input_shape[0] // 8), flip=bool(flip))
+
+
+def check(augmentation: Augmentation, height: int, width: int) -> Augmentation:
+    """`augmentation`, if it can be done to images of this size; else a ValueError."""
+    for field, limit in (("pad", min(height, width) - 1), ("cutout", 2 * max(height, width))):
+        value = getattr(augmentation, field)
+        if isinstance(value, bool) or value != int(value) or not 0 <= value <= limit:
+            raise ValueError(f"{field} is {value!r}; for {height}x{width} images it is a whole number of pixels, 0 to {limit}.")
+    return augmentation
+
+
+def augment(images, augmentation: Augmentation, fill, seed):
+    """The batch, augmented: every pixel is one of the image's own, or `fill`, so one gather does it all.
+
+    Args:
+        images: float32 (batch, H, W, C).
+        fill: float32 (C,), the pixel of padded borders and holes.
+        seed: whole numbers (2,); the same seed does the same to a batch of the same size.
+    Returns:
+        float32 (batch, H, W, C).
+    """
+    import tensorflow as tf
+
+    batch, (height, width, channels) = tf.shape(images)[0], images.shape[1:]
+    crop_seed, flip_seed, hole_seed = tf.unstack(tf.random.split(seed, 3))
+    rows, columns = _window(batch, height, width, augmentation.pad, crop_seed)
+    if augmentation.flip:
+        heads = tf.random.stateless_uniform((batch, 1), flip_seed) < 0.5
+        columns = tf.where(heads, columns[:, ::-1], columns)
+    shown = _rectangle((rows >= 0) & (rows < height), (columns >= 0) & (columns < width))
+    if augmentation.cutout:
+        shown &= ~_hole(batch, height, width, augmentation.cutout, hole_seed)
+    pixels = tf.concat([tf.reshape(images, (-1, channels)), tf.reshape(fill, (1, channels))], axis=0)
+    first = tf.range(batch)[:, None] * height  # of each image, in rows
+    source = ((first + rows) * width)[:, :, None] + columns[:, None, :]  # (batch, H, W)
+    return tf.ensure_shape(tf.gather(pixels, tf.where(shown, source, batch * height * width)), images.shape)
+
+
+def _window(batch, height, width, pad, seed):
+    """(batch, H) and (batch, W): the row and the column each pixel is taken from, up to `pad` outside the image."""
+    import tensorflow as tf
+
+    shift = tf.random.stateless_uniform((batch, 2, 1), seed, -pad, pad + 1, tf.int32)
+    return tf.range(height) + shift[:, 0], tf.range(width) + shift[:, 1]
+
+
+def _hole(batch, height, width, side, seed):
+    """(batch, H, W): true in a square of `side` pixels around a random one, clipped at the border."""
+    import tensorflow as tf
+
+    row_seed, column_seed = tf.unstack(tf.random.split(seed, 2))
+    return _rectangle(_span(batch, height, side, row_seed), _span(batch, width, side, column_seed))
+
+
+def _span(batch, length, side, seed):
+    """(batch, length): true for `side` pixels around a random one, fewer at the border."""
+    import tensorflow as tf
+
+    first = tf.random.stateless_uniform((batch, 1), seed, 0, length, tf.int32) - side // 2
+    return (tf.range(length) >= first) & (tf.range(length) < first + side)
+
+
+def _rectangle(rows, columns):
+    """(batch, H) and (batch, W) -> (batch, H, W): true where both are."""
+    return rows[:, :, None] & columns[:, None, :]

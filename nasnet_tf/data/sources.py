@@ -1,0 +1,91 @@
+"""`load`: from what a user types to a data set in three parts."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from nasnet_tf.data.arrays import read_npz
+from nasnet_tf.data.dataset import DataSet, Part, Parts
+from nasnet_tf.data.images import resize
+from nasnet_tf.data.split import divide
+
+__all__ = ["load"]
+
+DEFAULT_SIZE = 64  # of pictures that vary in size
+_SOURCES = "'digits', 'tfds:NAME' (tfds:cifar10), a path to an .npz file, or to a folder with one folder of pictures a class"
+
+
+def load(source, *, image_size: int | None = None, validation: float = 0.1, seed: int = 0, data_dir=None) -> DataSet:
+    """The data set that `source` names, split into train, validation and test.
+
+    A test set that comes with the source is kept; else 20 % of each class is held out, the same images whatever `seed`.
+
+    Args:
+        source: 'digits', 'tfds:NAME', a path to an .npz file, or to a folder with one folder of pictures a class.
+        image_size: side in pixels to resize to; None keeps the size of arrays and makes pictures 64.
+        validation: share of the training images to validate on, above 0 and at most 0.5, unless the source has its own.
+        seed: chooses the validation images.
+        data_dir: where TFDS keeps its data; only for 'tfds:NAME'.
+    Raises:
+        ValueError: saying what is wrong with which file.
+    """
+    _check_options(image_size, validation, seed)
+    parts = _read(os.fspath(source), image_size, data_dir)
+    if image_size:
+        parts = parts._replace(**{kind: _resized(getattr(parts, kind), image_size) for kind in ("train", "validation", "test")})
+    return divide(parts, validation, seed)
+
+
+def _read(source, image_size, data_dir) -> Parts:
+    if source == "digits":
+        return _digits()
+    if source.startswith("tfds:"):
+        from nasnet_tf.data.catalogue import read_tfds
+
+        wanted = source.removeprefix("tfds:").strip()
+        return read_tfds(wanted, _short_name(wanted), image_size, DEFAULT_SIZE, data_dir)
+    path = Path(source).expanduser()
+    if source and os.path.isdir(path):  # Path("") is the working folder
+        from nasnet_tf.data.folders import read_folder
+
+        return read_folder(path, _short_name(path.resolve().name), image_size or DEFAULT_SIZE)
+    if os.path.isfile(path):
+        return read_npz(path, _short_name(path.stem))
+    hint = f" For a set of TensorFlow Datasets write 'tfds:{source}'." if re.fullmatch(r"\w+", source) else ""
+    raise ValueError(f"there is no data at {source!r}; a source is {_SOURCES}.{hint}")
+
+
+def _digits() -> Parts:
+    """1797 handwritten digits, 8x8, bundled with scikit-learn; their pixels are 0 to 16."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
+    train = Part(images, digits.target.astype(np.int32))
+    return Parts("digits", train, None, None, tuple("0123456789"), flip=False)
+
+
+def _resized(part, size):
+    return part and Part(resize(part.x, size), part.y)
+
+
+def _short_name(text):
+    """`text` as the name of a folder."""
+    return re.sub(r"[^\w.-]+", "_", text).strip("._") or "data"
+
+
+def _check_options(image_size, validation, seed):
+    if image_size is not None and not (_whole(image_size) and 1 <= image_size <= 4096):
+        raise ValueError(f"image_size is {image_size!r}; it is a whole number of pixels, 1 to 4096, or None.")
+    if isinstance(validation, bool) or not isinstance(validation, (int, float, np.floating)) or not 0 < validation <= 0.5:
+        raise ValueError(f"validation is {validation!r}; it is the share of the training images to hold out, above 0 and at most 0.5.")
+    if not (_whole(seed) and 0 <= seed < 2**32):
+        raise ValueError(f"seed is {seed!r}; it is a whole number, 0 to {2**32 - 1}.")
+
+
+def _whole(value):
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

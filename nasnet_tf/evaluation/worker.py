@@ -1,0 +1,141 @@
+"""A process that runs one call after another, so that what a call leaks, breaks or kills stays there.
+
+TensorFlow keeps 150 to 300 MB of every network ever trained in a process. A worker is reused while it is small, because
+starting one costs seconds, and replaced once it has grown or died. Parent and worker exchange pickles through the worker's own
+pipes and nothing else; the worker never re-imports the caller's script, and ends when its parent does.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+__all__ = ["ChildFailed", "Worker"]
+
+
+class ChildFailed(Exception):
+    """A call that ended in an exception, or took its process with it. The message is one line."""
+
+
+class Worker:
+    """Runs calls in a process of its own, one at a time.
+
+    Args:
+        threads: threads one TensorFlow operation may use in the worker; None leaves it to TensorFlow.
+        memory_limit_mb: resident memory above which the process is replaced after a call.
+    """
+
+    def __init__(self, threads=None, memory_limit_mb=3000):
+        self.threads, self.memory_limit_mb = threads, memory_limit_mb
+        self._process = self._log = None
+        self.memory_mb = 0.0
+
+    def run(self, function, *args):
+        """`function(*args)`, run in the worker. Function, arguments and result must be picklable.
+
+        Raises:
+            ChildFailed: if the call raised, or its process died.
+            pickle.PicklingError, AttributeError, TypeError: if the call cannot be sent; nothing has run then.
+        """
+        message = pickle.dumps((function, args), protocol=pickle.HIGHEST_PROTOCOL)
+        if self._process is None or self._process.poll() is not None:
+            self._start()
+        try:
+            self._process.stdin.write(message)
+            self._process.stdin.flush()
+            answer, value, self.memory_mb = pickle.load(self._process.stdout)
+        except (EOFError, OSError, pickle.UnpicklingError):
+            raise ChildFailed(self._obituary()) from None
+        except BaseException:  # interrupted: what the worker is doing is of no use any more
+            self.close()
+            raise
+        if self.memory_mb > self.memory_limit_mb:
+            self.close()
+        if answer == "failed":
+            raise ChildFailed(value)
+        return value
+
+    def close(self):
+        """Ends the process. The next call starts another."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+        self._log.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _start(self):
+        self.close()
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        if self.threads:
+            environment.update(TF_NUM_INTRAOP_THREADS=str(self.threads), TF_NUM_INTEROP_THREADS=str(self.threads), OMP_NUM_THREADS=str(self.threads))
+        self._log = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", "from nasnet_tf.evaluation.worker import serve; serve()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for the parent
+        )
+
+    def _obituary(self):
+        code = self._process.wait()
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").strip().splitlines()
+        self.close()
+        if code == -9:
+            return "the training process was killed, as the system does when memory runs out"
+        return f"the training process ended with {f'signal {-code}' if code < 0 else f'status {code}'}{': ' + lines[-1] if lines else ''}"
+
+
+def serve():
+    """The worker's side: calls from standard input, answers to standard output, everything else to standard error."""
+    calls, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a call prints must not get among the answers
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    while True:
+        try:
+            function, args = pickle.load(calls)
+        except EOFError:
+            return
+        try:
+            answer = ("done", function(*args))
+        except Exception as error:
+            answer = ("failed", _one_line(error))
+        pickle.dump((*answer, _resident_mb()), answers, protocol=pickle.HIGHEST_PROTOCOL)
+        answers.flush()
+
+
+def _end_with_parent(parent):
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def _one_line(error):
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
+
+
+def _resident_mb():
+    try:
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    except OSError:  # no /proc: the highest so far, which grows too
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)

@@ -1,0 +1,134 @@
+"""One HTML page about a search: facts, the best cell, the rewards, the best trials. It needs no network."""
+
+from __future__ import annotations
+
+import base64
+import html
+import numbers
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from nasnet_tf.genotype import Genotype
+from nasnet_tf.report.cells import genotype_figure, render, write_whole
+from nasnet_tf.report.curves import rewards_of, search_figure
+
+__all__ = ["write_page"]
+
+BEST = 20
+COLUMNS = ("trial", "reward", "status", "seconds")
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #22262e; --muted: #646b78; --paper: #ffffff; --line: #dde0e5; --shade: #f4f5f7; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e4e7ec; --muted: #9aa2b0; --paper: #15181d; --line: #333943; --shade: #1e2229; }
+}
+body { margin: 0 auto; max-width: 1240px; padding: 1.5rem 1.25rem 4rem; color: var(--ink); background: var(--paper);
+       font: 16px/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.6rem; margin: 0 0 1rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; }
+figure { margin: 0; padding: .75rem; background: #ffffff; border: 1px solid var(--line); border-radius: 10px; overflow-x: auto; }
+img { display: block; margin: 0 auto; max-width: 100%; height: auto; }
+@media (max-width: 800px) { img { max-width: none; width: 800px; } }  /* scroll rather than shrink to nothing */
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .9rem .3rem .3rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+td { overflow-wrap: break-word; max-width: 40rem; }
+th { color: var(--muted); font-weight: 500; }
+td.number, th.number { text-align: right; white-space: nowrap; }
+tbody tr:hover { background: var(--shade); }
+.muted { color: var(--muted); }
+"""
+
+
+def write_page(
+    path: str | os.PathLike,
+    *,
+    title: str,
+    facts: Mapping[str, object],
+    genotype: Genotype | None,
+    trials: Sequence[Mapping],
+    baseline: Sequence = (),
+    notes: Sequence[str] = (),
+) -> None:
+    """Writes a page about a search; the file is there whole or not at all.
+
+    Args:
+        facts: label -> text, shown as a table.
+        genotype: the cell to show; None while there is none.
+        trials: in the order they ended; each has `trial`, `reward` (None if it failed), `status`, `seconds` and what else to show.
+        baseline: the rewards of a random search, or its trials in the same form.
+        notes: paragraphs below the title.
+    """
+    rewards = _rewards(trials, "trials")
+    reference = _rewards([t if isinstance(t, Mapping) else {**dict.fromkeys(COLUMNS), "reward": t} for t in baseline], "baseline")
+    parts = [f"<h1>{_escape(title)}</h1>", *(f"<p>{_escape(note)}</p>" for note in notes)]
+    parts += [_facts_table(facts)] if facts else []
+    parts.append("<h2>Cells</h2>")
+    parts.append(_picture(partial(genotype_figure, genotype), "The normal and the reduction cell") if genotype else _muted("No cell yet."))
+    parts += ["<h2>Rewards</h2>", _picture(partial(search_figure, rewards, reference), "Reward of each trial and the best so far")]
+    parts += ["<h2>Best trials</h2>", _trials_table(trials, rewards)]
+    write_whole(path, _document(title, "\n".join(parts)).encode("utf-8", "replace"))
+
+
+def _rewards(trials: Sequence[Mapping], name: str) -> list[float | None]:
+    for number, trial in enumerate(trials):
+        if missing := [key for key in COLUMNS if key not in trial]:
+            raise ValueError(f"{name}[{number}] lacks {', '.join(map(repr, missing))}; each trial needs {', '.join(COLUMNS)}.")
+    return rewards_of(trial["reward"] for trial in trials)
+
+
+def _document(title: str, body: str) -> str:
+    head = f'<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{_escape(title)}</title>'
+    return f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n'
+
+
+def _picture(make_figure, description: str) -> str:
+    # As a data URI the names inside one picture cannot meet those of another, nor the page's styles.
+    data = base64.b64encode(render(make_figure, "svg")).decode()
+    return f'<figure><img alt="{_escape(description)}" src="data:image/svg+xml;base64,{data}"></figure>'
+
+
+def _facts_table(facts: Mapping[str, object]) -> str:
+    rows = "\n".join(f'<tr><th scope="row">{_escape(label)}</th><td>{_escape(text)}</td></tr>' for label, text in facts.items())
+    return f'<div class="wide"><table>\n{rows}\n</table></div>'
+
+
+def _trials_table(trials: Sequence[Mapping], rewards: list[float | None]) -> str:
+    ranked = sorted((i for i, reward in enumerate(rewards) if reward is not None), key=lambda i: -rewards[i])
+    best = [trials[i] for i in ranked[:BEST]]
+    count = f"{len(trials)} trials ended, {len(trials) - len(ranked)} of them failed."
+    if not best:
+        return _muted(count)
+    columns = list(dict.fromkeys([*COLUMNS, *(key for trial in best for key in trial)]))
+    numeric = {key for key in columns if all(_is_number(trial.get(key)) for trial in best)}
+    head = "".join(_cell("th", key, key in numeric) for key in columns)
+    rows = "\n".join("<tr>" + "".join(_cell("td", trial.get(key), key in numeric) for key in columns) + "</tr>" for trial in best)
+    shown = f"{count} The best {len(best)}:" if len(best) < len(ranked) else count
+    return f'{_muted(shown)}\n<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>'
+
+
+def _cell(tag: str, value, number: bool) -> str:
+    kind = ' class="number"' if number else ""
+    return f"<{tag}{kind}>{_escape(_shown(value))}</{tag}>"
+
+
+def _shown(value) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, numbers.Real) or isinstance(value, numbers.Integral):
+        return str(value)
+    size = abs(value)
+    return f"{value:.4f}" if size == 0 or 1e-3 <= size < 10 else f"{value:.1f}" if 10 <= size < 1e9 else f"{value:.3g}"
+
+
+def _is_number(value) -> bool:
+    return value is None or isinstance(value, numbers.Real)
+
+
+def _muted(text: str) -> str:
+    return f'<p class="muted">{_escape(text)}</p>'
+
+
+def _escape(value) -> str:
+    return html.escape(str(value), quote=True)

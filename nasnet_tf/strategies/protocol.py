@@ -1,0 +1,98 @@
+"""What every search algorithm is: ask and tell, seeded, asynchronous, resumable. Pure NumPy; nothing blocks or reads a clock."""
+
+from __future__ import annotations
+
+import math
+from operator import index
+
+import numpy as np
+
+__all__ = ["Strategy"]
+
+
+class Strategy:
+    """Proposes points of a space of discrete decisions, and learns from their rewards.
+
+    A point is a tuple of integers, an index into each decision's options. Any number of proposals may be out before a reward
+    comes back, in any order; how the two interleave is the caller's.
+
+    Args:
+        sizes: number of options of each decision, as `Choices.sizes`.
+        seed: whole number from 0 to 2**63 - 1; 0 is a seed like any other.
+    """
+
+    name = ""  # in the state, so that one strategy refuses another's
+
+    def __init__(self, sizes, seed: int = 0):
+        self.sizes = tuple(index(size) for size in sizes)
+        self.seed = index(seed)
+        if not self.sizes or min(self.sizes) < 1:
+            raise ValueError(f"sizes are {self.sizes}; give at least one decision, each with one option or more.")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed is {self.seed}; give a whole number from 0 to 2**63 - 1.")
+        self.observed = 0
+        self.lowest = math.nan  # of the rewards seen; NaN before the first
+
+    def propose(self, number: int) -> tuple[int, ...]:
+        """Proposal `number`, 0, 1, ...: a function of (seed, number, what was observed before). Changes nothing."""
+        raise NotImplementedError
+
+    def observe(self, choices, reward: float | None) -> None:
+        """Learns the reward, to be maximised, of a point. None, NaN and infinities are failed trials.
+
+        A failed trial is learned as the lowest reward seen so far, or as 0.0 before there is one.
+        Raises ValueError if `choices` is no point of the space.
+        """
+        choices = self._checked(choices)
+        if reward is None or not math.isfinite(reward):
+            reward = 0.0 if math.isnan(self.lowest) else self.lowest
+        else:
+            reward = float(reward)
+            self.lowest = reward if math.isnan(self.lowest) else min(self.lowest, reward)
+        self.observed += 1
+        self._learn(choices, reward)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that later proposals depend on, as plain arrays that `numpy.savez` writes without pickle. A copy."""
+        head = {"strategy": self.name, "sizes": self.sizes, "seed": self.seed, "observed": self.observed, "lowest": self.lowest}
+        return {key: np.array(value) for key, value in (head | self._memory()).items()}
+
+    def restore(self, state) -> None:
+        """Takes up a state that `state()` gave; from there on the search is the same to the bit.
+
+        Settings such as the learning rate are the caller's and are not in the state. Raises ValueError, and changes nothing, if
+        the state is of another strategy, space or seed, or is not whole.
+        """
+        mine = self.state()
+        missing = sorted(set(mine) ^ set(state))
+        for key in ("strategy", "sizes", "seed"):
+            if key in state and not np.array_equal(mine[key], state[key]):
+                raise ValueError(f"the state has {key} {np.asarray(state[key]).tolist()!r}, this search {mine[key].tolist()!r}; start the search that wrote it.")
+        if missing:
+            raise ValueError(f"the state lacks or has too much: {', '.join(missing)}; restore what state() gave, whole.")
+        state = {key: np.array(state[key]) for key in mine}
+        for key, value in state.items():
+            if value.dtype.kind != mine[key].dtype.kind or value.shape[1:] != mine[key].shape[1:] or (value.ndim != mine[key].ndim):
+                raise ValueError(f"the state's {key!r} has shape {value.shape} of {value.dtype}, this search's {mine[key].shape} of {mine[key].dtype}; start the search with the settings that wrote it.")
+        self._recall(state)
+        self.observed, self.lowest = int(state["observed"]), float(state["lowest"])
+
+    def _learn(self, choices: tuple[int, ...], reward: float) -> None:
+        """Learns one reward; failed trials have got theirs."""
+
+    def _memory(self) -> dict:
+        """What the algorithm adds to `state()`."""
+        return {}
+
+    def _recall(self, state: dict[str, np.ndarray]) -> None:
+        """Takes up what `_memory` gave. Must change nothing if it raises."""
+
+    def _rng(self, number: int):
+        """The stream of proposal `number`."""
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(1, index(number))))
+
+    def _checked(self, choices) -> tuple[int, ...]:
+        choices = tuple(index(choice) for choice in choices)
+        if len(choices) != len(self.sizes) or not all(0 <= choice < size for choice, size in zip(choices, self.sizes, strict=True)):
+            raise ValueError(f"{choices} is no point of this space; give {len(self.sizes)} integers from 0, each below its size in {self.sizes}.")
+        return choices

@@ -1,0 +1,92 @@
+"""A cell space as a Keras Tuner hypermodel: any oracle can choose a genotype, which is built as a small network and trained."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+import keras_tuner
+
+from nasnet_tf.genotype import Genotype
+from nasnet_tf.network import Network
+from nasnet_tf.spaces import NASNetSpace
+
+
+class CellHyperModel(keras_tuner.HyperModel):
+    """Child networks of a cell space: one `hp.Choice` a decision, a `Network` of few and narrow cells.
+
+    Args:
+        input_shape, classes: of the data.
+        space: what may be chosen; the NASNet space of five blocks a cell by default.
+        num_cells, filters: N and F of a child. The paper's children have N = 2.
+        learning_rate: at the start; it falls to 0 along a cosine over the epochs of `fit`. SGD with momentum 0.9.
+        loss: as in `model.compile`; labels are whole numbers by default.
+        **network: further arguments of `nasnet_tf.network.Network`, such as stem, mean, std, drop_path_rate.
+    Source: Zoph et al. 2017, arXiv 1707.07012, appendix A.1 and A.6 (children); their width and rate are not stated there.
+    """
+
+    def __init__(
+        self,
+        input_shape,
+        classes,
+        *,
+        space=None,
+        num_cells=1,
+        filters=8,
+        learning_rate=0.05,
+        loss="sparse_categorical_crossentropy",
+        name=None,
+        **network,
+    ):
+        super().__init__(name=name)
+        self.space = space or NASNetSpace()
+        self.input_shape, self.classes = tuple(input_shape), classes
+        self.num_cells, self.filters, self.learning_rate, self.loss = num_cells, filters, learning_rate, loss
+        self.network = network
+
+    def declare_hyperparameters(self, hp):
+        self.choices(hp)
+
+    def choices(self, hp) -> dict:
+        """The value `hp` gives each decision of the space."""
+        return {decision.name: hp.Choice(decision.name, list(decision.options)) for decision in self.space.decisions}
+
+    def genotype(self, hp) -> Genotype:
+        """The genotype `hp` stands for."""
+        return self.space.decode(self.space.choices(self.choices(hp)))
+
+    def build(self, hp):
+        model = Network(
+            self.genotype(hp),
+            num_cells=self.num_cells,
+            filters=self.filters,
+            input_shape=self.input_shape,
+            classes=self.classes,
+            **self.network,
+        )
+        self._compile(model, self.learning_rate)
+        return model
+
+    def fit(self, hp, model, *args, **kwargs):
+        """`model.fit(*args, **kwargs)`, with the rate falling to 0 over all its steps where their number is known."""
+        steps = _steps(args, kwargs)
+        if steps:
+            self._compile(model, keras.optimizers.schedules.CosineDecay(self.learning_rate, steps * kwargs.get("epochs", 1)))
+        return model.fit(*args, **kwargs)
+
+    def _compile(self, model, learning_rate):
+        model.compile(keras.optimizers.SGD(learning_rate, momentum=0.9), loss=self.loss, metrics=["accuracy"])
+
+
+def _steps(args, kwargs) -> int | None:
+    """Steps of one epoch of `fit`, or None if its data does not say."""
+    if kwargs.get("steps_per_epoch"):
+        return kwargs["steps_per_epoch"]
+    data = args[0] if args else kwargs.get("x")
+    if hasattr(data, "cardinality"):
+        count = int(data.cardinality())
+        return count if count > 0 else None
+    if hasattr(data, "shape"):
+        count = round(data.shape[0] * (1 - kwargs.get("validation_split", 0.0)))
+        return math.ceil(count / (kwargs.get("batch_size") or 32))
+    return len(data) if hasattr(data, "__len__") else None

@@ -1,0 +1,168 @@
+"""Tuners: `keras_tuner.Tuner`s that train each child in a process of its own and can name the genotypes they found."""
+
+from __future__ import annotations
+
+import math
+import os
+import pathlib
+import pickle
+import shutil
+
+import keras
+import keras_tuner
+from keras_tuner import errors
+
+from nasnet_tf.evaluation import ChildFailed, Worker
+from nasnet_tf.tuners.oracle import PPOOracle, ReinforceOracle, UniformOracle
+
+_TOO_BIG_TO_KEEP = ("checkpoint.weights.h5", "build_config.json")
+
+
+class CellTuner(keras_tuner.Tuner):
+    """A Keras Tuner whose trials cannot harm the search.
+
+    Args:
+        oracle, hypermodel, directory, project_name, overwrite: as in `keras_tuner.Tuner`.
+        isolation: "process" trains every child in a process of its own, which is replaced when it has grown; "none" trains here, as
+            Keras Tuner does. "auto" is "process" where data and hypermodel can be sent to another process: arrays can, a
+            `tf.data.Dataset` and what is defined in a script or notebook cannot.
+        keep_best: how many children's weights stay on disk.
+        threads: see `nasnet_tf.evaluation.Worker`.
+    """
+
+    def __init__(self, oracle, hypermodel=None, *, isolation="auto", keep_best=3, threads=None, overwrite=False, **kwargs):
+        if isolation not in ("auto", "process", "none"):
+            raise ValueError(f'isolation is {isolation!r}; give "auto", "process" or "none".')
+        if overwrite and "KERASTUNER_ORACLE_IP" in os.environ and "chief" not in os.environ.get("KERASTUNER_TUNER_ID", ""):
+            raise ValueError("overwrite=True on a worker would delete the trials of the whole search; set it on the chief alone.")
+        self.isolation, self.keep_best = isolation, keep_best
+        self.worker = Worker(threads=threads)
+        self._policy = keras.config.dtype_policy()
+        super().__init__(oracle, hypermodel, overwrite=overwrite, **kwargs)
+
+    def _populate_initial_space(self):
+        """Where the hypermodel can declare its choices nothing needs to be built for that."""
+        hp = self.oracle.get_space()
+        if self.hypermodel is not None:
+            self.hypermodel.declare_hyperparameters(hp)
+        if not hp.space:
+            return super()._populate_initial_space()
+        self.oracle.update_space(hp)
+
+    def search(self, *args, **kwargs):
+        """As `keras_tuner.Tuner.search`. The worker process ends with it."""
+        try:
+            return super().search(*args, **kwargs)
+        finally:
+            self.worker.close()
+
+    def run_trial(self, trial, *args, **kwargs):
+        if not self._isolated(args, kwargs):
+            keras.config.set_dtype_policy(self._policy)
+            return super().run_trial(trial, *args, **kwargs)
+        job = (self.hypermodel, trial.hyperparameters, args, kwargs, self._seed(trial), self._policy.name, self.get_trial_dir(trial.trial_id))
+        try:
+            return self.worker.run(train_child, *job)
+        except ChildFailed as error:
+            raise errors.FailedTrialError(str(error)) from None
+
+    def _try_build(self, hp):
+        model = super()._try_build(hp)
+        return model
+
+    def _isolated(self, args, kwargs):
+        if self.isolation == "none":
+            return False
+        here = type(self.hypermodel).__module__ == "__main__" or hasattr(self.hypermodel, "_build") and not hasattr(self.hypermodel, "space")
+        try:
+            if here:
+                raise TypeError("the hypermodel is defined in the running script")
+            pickle.dumps((self.hypermodel, kwargs.get("callbacks")))
+            for value in (*args, *kwargs.values()):
+                if type(value).__module__.startswith("tensorflow"):
+                    raise TypeError(f"{type(value).__name__} cannot be sent to another process")
+        except (TypeError, AttributeError, pickle.PicklingError) as error:
+            if self.isolation == "process":
+                raise errors.FatalTypeError(f"isolation='process' is not possible here: {error}; give arrays, or isolation='none'.") from None
+            return False
+        return True
+
+    def _seed(self, trial):
+        return (self.oracle.seed * 1_000_003 + int(trial.trial_id)) % 2**31 if trial.trial_id.isdigit() else self.oracle.seed
+
+    def on_trial_end(self, trial):
+        super().on_trial_end(trial)
+        best = {t.trial_id for t in self.oracle.get_best_trials(self.keep_best)}
+        if trial.trial_id not in best:
+            self._forget_weights(trial.trial_id)
+        for other in self.oracle.get_best_trials(self.keep_best + 1)[self.keep_best :]:
+            self._forget_weights(other.trial_id)
+
+    def _forget_weights(self, trial_id):
+        for name in _TOO_BIG_TO_KEEP:
+            (pathlib.Path(self.get_trial_dir(trial_id)) / name).unlink(missing_ok=True)
+
+    def _configure_tensorboard_dir(self, callbacks, trial, execution=0):
+        if any(type(callback).__name__ == "TensorBoard" for callback in callbacks):  # else nothing needs tensorboard
+            super()._configure_tensorboard_dir(callbacks, trial, execution)
+
+    def get_best_genotypes(self, num_trials=1):
+        """The genotypes of the best trials that completed, best first."""
+        trials = [trial for trial in self.oracle.get_best_trials(num_trials) if trial.status == "COMPLETED"]
+        return [self.hypermodel.genotype(trial.hyperparameters) for trial in trials]
+
+
+def train_child(hypermodel, hp, args, kwargs, seed, policy, folder):
+    """Builds, trains and scores one child. Runs in the worker.
+
+    Returns: {metric: value after the last epoch}; its weights are in `folder`, named as Keras Tuner names them.
+    Raises: ArithmeticError if a metric is no finite number.
+    """
+    keras.backend.clear_session()
+    keras.config.set_dtype_policy(policy)
+    keras.utils.set_random_seed(seed)
+    model = hypermodel.build(hp)
+    history = hypermodel.fit(hp, model, *args, **{"verbose": 0, **kwargs})
+    metrics = {name: float(values[-1]) for name, values in history.history.items()} if hasattr(history, "history") else history
+    if isinstance(metrics, dict):
+        wrong = [f"{name} is {value}" for name, value in metrics.items() if not math.isfinite(value)]
+        if wrong:
+            raise ArithmeticError(f"training diverged: {', '.join(wrong)}")
+    os.makedirs(folder, exist_ok=True)
+    model.save_weights(os.path.join(folder, "checkpoint.weights.h5"))
+    return metrics
+
+
+class PPOSearch(CellTuner):
+    """Searches with NASNet's controller (`PPOOracle`).
+
+    Args:
+        hypermodel: a `CellHyperModel`, or any hypermodel of discrete choices.
+        objective, max_trials, seed, hyperparameters, settings, ...: of `PPOOracle`.
+        directory, project_name, overwrite, isolation, keep_best, ...: of `CellTuner`.
+    """
+
+    oracle_class = PPOOracle
+
+    def __init__(self, hypermodel=None, objective=None, max_trials=10, seed=None, **kwargs):
+        names = ("hyperparameters", "tune_new_entries", "allow_new_entries", "max_retries_per_trial", "max_consecutive_failed_trials", "settings")
+        given = {name: kwargs.pop(name) for name in names if name in kwargs}
+        space = getattr(hypermodel, "space", None)
+        super().__init__(self.oracle_class(objective, max_trials, seed=seed, space=space, **given), hypermodel, **kwargs)
+
+
+class ReinforceSearch(PPOSearch):
+    """Searches with the controller trained by REINFORCE. Arguments as `PPOSearch`."""
+
+    oracle_class = ReinforceOracle
+
+
+class UniformSearch(PPOSearch):
+    """Tries cells at random. Arguments as `PPOSearch`, but for settings."""
+
+    oracle_class = UniformOracle
+
+
+def remove_project(directory, project_name) -> None:
+    """Deletes a search's folder."""
+    shutil.rmtree(pathlib.Path(directory) / project_name, ignore_errors=True)
