@@ -1,5 +1,5 @@
 """How good is a genotype: for now, a child network trained in a process of its own."""
 
-from nasnet_tf.evaluation.worker import ChildFailed, Worker
+from nasnet_tf.evaluation.worker import ChildFailed, Stopped, Worker
 
-__all__ = ["ChildFailed", "Worker"]
+__all__ = ["ChildFailed", "Stopped", "Worker"]

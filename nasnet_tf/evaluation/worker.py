@@ -15,7 +15,11 @@ import tempfile
 import threading
 import time
 
-__all__ = ["ChildFailed", "Worker"]
+__all__ = ["ChildFailed", "Stopped", "Worker"]
+
+
+class Stopped(KeyboardInterrupt):
+    """A call that `Worker.stop` broke off: nobody's failure."""
 
 
 class ChildFailed(Exception):
@@ -33,6 +37,7 @@ class Worker:
     def __init__(self, threads=None, memory_limit_mb=3000):
         self.threads, self.memory_limit_mb = threads, memory_limit_mb
         self._process = self._log = None
+        self._stopped = False
         self.memory_mb = 0.0
 
     def run(self, function, *args):
@@ -40,6 +45,7 @@ class Worker:
 
         Raises:
             ChildFailed: if the call raised, or its process died.
+            Stopped: if `stop` was called meanwhile.
             pickle.PicklingError, AttributeError, TypeError: if the call cannot be sent; nothing has run then.
         """
         message = pickle.dumps((function, args), protocol=pickle.HIGHEST_PROTOCOL)
@@ -50,6 +56,8 @@ class Worker:
             self._process.stdin.flush()
             answer, value, self.memory_mb = pickle.load(self._process.stdout)
         except (EOFError, OSError, pickle.UnpicklingError):
+            if self._stopped:
+                raise Stopped from None
             raise ChildFailed(self._obituary()) from None
         except BaseException:  # interrupted: what the worker is doing is of no use any more
             self.close()
@@ -59,6 +67,13 @@ class Worker:
         if answer == "failed":
             raise ChildFailed(value)
         return value
+
+    def stop(self):
+        """Breaks off the call that runs, from another thread. The worker is of no more use."""
+        self._stopped = True
+        process = self._process
+        if process is not None:
+            process.kill()
 
     def close(self):
         """Ends the process. The next call starts another."""

@@ -94,7 +94,7 @@ class Controller:
         inputs = np.empty((steps, batch, self.embedding))
         inputs[0] = w["start"]
         inputs[1:] = w["embeddings"][np.arange(steps - 1)[:, None], choices.T[:-1]]
-        gates = inputs @ w["input_kernel"] + w["gate_bias"]
+        gates = (inputs.reshape(-1, self.embedding) @ w["input_kernel"] + w["gate_bias"]).reshape(steps, batch, -1)
         cells, hiddens = np.zeros((2, steps + 1, batch, self.units))
         squashed = np.empty((steps, batch, self.units))
         for t in range(steps):
@@ -123,7 +123,10 @@ class Controller:
 
     def _step(self, before, cell):
         """Gates, cell, tanh(cell) and hidden state of one LSTM step, from the gates before their squashing."""
-        gates = np.tanh(before * self._scale) * self._scale + self._shift
+        gates = before * self._scale
+        np.tanh(gates, out=gates)
+        gates *= self._scale
+        gates += self._shift
         u = self.units
         cell = gates[..., u : 2 * u] * cell + gates[..., :u] * gates[..., 3 * u :]
         squashed = np.tanh(cell)
@@ -139,7 +142,7 @@ class Controller:
 
     def _through_time(self, w, trace, d_hiddens):
         """Slopes to the gates before their squashing, (T, B, 4U), last step first."""
-        u, back = self.units, w["hidden_kernel"].T
+        u, back = self.units, np.ascontiguousarray(w["hidden_kernel"].T)
         d_gates = np.empty_like(trace.gates)
         d_hidden, d_cell = d_hiddens[-1], 0.0
         for t in reversed(range(len(d_gates))):

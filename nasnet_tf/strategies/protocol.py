@@ -64,16 +64,18 @@ class Strategy:
         the state is of another strategy, space or seed, or is not whole.
         """
         mine = self.state()
-        missing = sorted(set(mine) ^ set(state))
         for key in ("strategy", "sizes", "seed"):
             if key in state and not np.array_equal(mine[key], state[key]):
-                raise ValueError(f"the state has {key} {np.asarray(state[key]).tolist()!r}, this search {mine[key].tolist()!r}; start the search that wrote it.")
-        if missing:
-            raise ValueError(f"the state lacks or has too much: {', '.join(missing)}; restore what state() gave, whole.")
+                got, right = np.asarray(state[key]).tolist(), mine[key].tolist()
+                raise ValueError(f"the state has {key} {got!r}, this search {right!r}; start the search that wrote it.")
+        wrong = sorted(set(mine) ^ set(state))
+        if wrong:
+            raise ValueError(f"the state lacks or has too much: {', '.join(wrong)}; restore what state() gave, whole.")
         state = {key: np.array(state[key]) for key in mine}
         for key, value in state.items():
-            if value.dtype.kind != mine[key].dtype.kind or value.shape[1:] != mine[key].shape[1:] or (value.ndim != mine[key].ndim):
-                raise ValueError(f"the state's {key!r} has shape {value.shape} of {value.dtype}, this search's {mine[key].shape} of {mine[key].dtype}; start the search with the settings that wrote it.")
+            if (value.dtype.kind, value.ndim, value.shape[1:]) != (mine[key].dtype.kind, mine[key].ndim, mine[key].shape[1:]):
+                got, right = f"{value.dtype} {value.shape}", f"{mine[key].dtype} {mine[key].shape}"
+                raise ValueError(f"the state's {key!r} is {got}, this search's {right}; start the search with the settings that wrote it.")
         self._recall(state)
         self.observed, self.lowest = int(state["observed"]), float(state["lowest"])
 
@@ -94,5 +96,7 @@ class Strategy:
     def _checked(self, choices) -> tuple[int, ...]:
         choices = tuple(index(choice) for choice in choices)
         if len(choices) != len(self.sizes) or not all(0 <= choice < size for choice, size in zip(choices, self.sizes, strict=True)):
-            raise ValueError(f"{choices} is no point of this space; give {len(self.sizes)} integers from 0, each below its size in {self.sizes}.")
+            raise ValueError(
+                f"{choices} is no point of this space; give {len(self.sizes)} integers from 0, each below its size in {self.sizes}."
+            )
         return choices

@@ -6,6 +6,7 @@ An oracle carries a strategy over the choices of any hypermodel: `hp.Choice`, `h
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import os
@@ -20,8 +21,8 @@ from keras_tuner.engine import hyperparameters as kt_hp
 from keras_tuner.src.engine import oracle as kt_oracle
 from keras_tuner.src.engine import trial as kt_trial
 
+from nasnet_tf import strategies
 from nasnet_tf.spaces import Choices, Decision
-from nasnet_tf.strategies import PPO, RandomSearch, Reinforce
 
 _ENDED = ("COMPLETED", "FAILED")
 _MOST_OPTIONS = 1000
@@ -35,7 +36,9 @@ class StrategyOracle(keras_tuner.Oracle):
     the order they ended, so it proposes what it would have proposed; trials that were running are run again.
 
     Args:
-        strategy: called with the number of options of each choice and the seed, returns a `nasnet_tf.strategies.Strategy`.
+        strategy: the name of a `nasnet_tf.strategies` strategy, or anything that makes one from the number of options of each
+            choice and a seed.
+        settings: further arguments of the strategy, such as `dict(learning_rate=0.00035)`.
         space: a `nasnet_tf.spaces` space with the choices' names, if two points of it can be the same network: such twins are then
             trained once. Without it only equal points are twins.
         objective, max_trials, hyperparameters, allow_new_entries, tune_new_entries, max_retries_per_trial,
@@ -43,17 +46,21 @@ class StrategyOracle(keras_tuner.Oracle):
         seed: 0 counts as a seed.
     """
 
-    def __init__(self, strategy, *, space=None, seed=None, max_consecutive_failed_trials=10, **kwargs):
-        super().__init__(seed=seed, max_consecutive_failed_trials=max_consecutive_failed_trials, **kwargs)
+    def __init__(
+        self, strategy="ppo", objective=None, max_trials=10, *, settings=None, space=None, seed=None, max_consecutive_failed_trials=10, **kwargs
+    ):
+        super().__init__(objective, max_trials, seed=seed, max_consecutive_failed_trials=max_consecutive_failed_trials, **kwargs)
         if self.max_trials is not None and self.max_trials < 1:
             raise ValueError(f"max_trials is {self.max_trials}; give at least 1, or None for no limit.")
         self.seed = random.randrange(1, 10000) if seed is None else seed  # Keras Tuner takes 0 for no seed
         self.space = space
         self.should_stop = lambda: False
-        self._make_strategy = strategy
+        self.on_end = lambda trial: None  # called with every trial that ended for good, reused ones too
+        self._make_strategy = functools.partial(strategies.get(strategy) if isinstance(strategy, str) else strategy, **(settings or {}))
         self._strategy = self._choices = None
         self._keys = {}  # key of each network that was trained: the trial that trained it
         self._began = {}
+        self._told = set()
         self._display = OneLine(self)
 
     # What Keras Tuner calls.
@@ -82,6 +89,10 @@ class StrategyOracle(keras_tuner.Oracle):
     def end_trial(self, *args, **kwargs):
         with self._unlocked_on_error():
             super().end_trial(*args, **kwargs)
+        trial = self.trials[self.end_order[-1]] if self.end_order else None
+        if trial is not None and trial.trial_id not in self._told:
+            self._told.add(trial.trial_id)
+            self.on_end(trial)
         super()._check_consecutive_failures()  # raises, so not before everything is saved and the lock is free
 
     def _check_consecutive_failures(self):
@@ -217,28 +228,12 @@ class StrategyOracle(keras_tuner.Oracle):
 class PPOOracle(StrategyOracle):
     """The controller of NASNet: an LSTM that proposes, trained by proximal policy optimization.
 
-    Args:
-        objective, max_trials, ...: see `StrategyOracle`.
-        settings: of `nasnet_tf.strategies.PPO`, such as `dict(learning_rate=0.00035)`.
+    Args: those of `StrategyOracle` but strategy; settings are of `nasnet_tf.strategies.PPO`.
     Source: Zoph et al. 2017, arXiv 1707.07012, appendix A.2.
     """
 
-    def __init__(self, objective=None, max_trials=10, *, settings=None, **kwargs):
-        super().__init__(lambda sizes, seed: PPO(sizes, seed, **(settings or {})), objective=objective, max_trials=max_trials, **kwargs)
-
-
-class ReinforceOracle(StrategyOracle):
-    """The same controller trained by REINFORCE, as in Zoph & Le 2017 (arXiv 1611.01578). Arguments as `PPOOracle`."""
-
-    def __init__(self, objective=None, max_trials=10, *, settings=None, **kwargs):
-        super().__init__(lambda sizes, seed: Reinforce(sizes, seed, **(settings or {})), objective=objective, max_trials=max_trials, **kwargs)
-
-
-class UniformOracle(StrategyOracle):
-    """Uniformly random choices: the baseline every search is to be held against. Unlike Keras Tuner's, it trains no cell twice."""
-
     def __init__(self, objective=None, max_trials=10, **kwargs):
-        super().__init__(RandomSearch, objective=objective, max_trials=max_trials, **kwargs)
+        super().__init__("ppo", objective, max_trials, **kwargs)
 
 
 class OneLine(kt_oracle.Display):

@@ -1,0 +1,62 @@
+"""Options that several subcommands share, and what they mean."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+
+import click
+
+from nasnet_tf import genotype as genotypes
+
+POSITIVE = click.IntRange(min=1)
+MINUTES = click.FloatRange(min=0, min_open=True)
+
+image_size = click.option("--image-size", type=POSITIVE, help="Side in pixels; pictures are resized to it.")
+data_dir = click.option("--data-dir", type=click.Path(file_okay=False), help="Where TensorFlow Datasets keeps its files.")
+seed = click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of everything random.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def genotype(text):
+    """The genotype a user names: a published name or the path of a JSON file."""
+    return genotypes.get(text) if text in genotypes.GENOTYPES else genotypes.Genotype.load(text)
+
+
+def new_folder(path: pathlib.Path, overwrite: bool, hint: str) -> pathlib.Path:
+    """Makes the folder `path`. Raises ValueError if there is something already, unless `overwrite`."""
+    if path.exists() and not overwrite:
+        raise ValueError(f"{path} exists already; {hint}")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def start_keras():
+    """Imports Keras, and TensorFlow without the notices its C++ side prints on standard error whatever the log level."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import keras
+
+        keras.ops.zeros(1) + 1
+        return keras
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def load_model(path):
+    """The saved network at `path`, in Keras' safe mode. Raises ValueError that names the file."""
+    keras = start_keras()
+
+    import nasnet_tf.network  # noqa: F401  registers the layers
+
+    if not pathlib.Path(path).is_file():
+        raise ValueError(f"{path}: no such file; give a network saved as .keras.")
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras raises whatever its zip, HDF5 and JSON readers raise
+        raise ValueError(f"{path}: not a whole .keras file ({type(error).__name__}); give one that nasnet-tf or model.save() wrote.") from None

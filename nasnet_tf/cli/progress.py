@@ -1,0 +1,26 @@
+"""Bars on standard error."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+def bar() -> Progress:
+    """A bar with the time that has passed and that is left; nothing but plain lines where standard error is no terminal."""
+    columns = ("{task.description}", BarColumn(), "{task.percentage:>3.0f} %", TimeElapsedColumn(), "left", TimeRemainingColumn())
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    return Progress(*(TextColumn(c) if isinstance(c, str) else c for c in columns), console=console, transient=True)
+
+
+def epochs_on(progress: Progress, description="training"):
+    """An `on_epoch` for `nasnet_tf.training.train` that moves a bar and prints a line."""
+    task = progress.add_task(description, total=1.0)
+
+    def on_epoch(epoch, share, figures):
+        progress.update(task, completed=share)
+        progress.console.print(
+            f"epoch {epoch:3}  loss {figures['loss']:.4f}  accuracy {figures['accuracy']:.4f}  validation accuracy {figures['val_accuracy']:.4f}"
+        )
+
+    return on_epoch

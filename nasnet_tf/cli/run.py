@@ -1,0 +1,104 @@
+"""The folder of a search: what was asked, what came out, pictures of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pathlib
+import threading
+
+from nasnet_tf import genotype as genotypes
+from nasnet_tf.cost import cost
+
+COLUMNS = ("trial", "strategy", "status", "val_accuracy", "seconds", "parameters", "multiply_adds", "note", "genotype")
+BASELINE = "random baseline"  # how its trials are labelled beside the search's
+_BUDGET = ("minutes", "max_trials", "epochs")  # may change when a search goes on
+
+
+class Run:
+    """`runs/NAME/`: config.json, trials.csv, best.json, cells.png, search.png, report.html, model.keras.
+
+    Args:
+        path: the folder.
+        config: what was asked, by name.
+        resume: go on with the search in the folder, which must be of the same `config` but for the budget.
+        overwrite: replace what is there.
+    Raises: ValueError if the folder does not suit.
+    """
+
+    def __init__(self, path: pathlib.Path, config: dict, resume=False, overwrite=False):
+        self.path, self.config = path, config
+        if resume:
+            self._check_resumable()
+        elif path.exists() and not overwrite:
+            raise ValueError(f"{path} exists already; add --resume to go on with its search, --overwrite to begin again, or --name for another.")
+        self._lock = threading.Lock()
+        self.rows = {}
+
+    def begin(self):
+        """Makes the folder and writes what was asked."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._write("config.json", json.dumps(self.config, indent=1))
+
+    def _check_resumable(self):
+        try:
+            before = json.loads((self.path / "config.json").read_text())
+        except (OSError, ValueError):
+            raise ValueError(f"{self.path} holds no search to resume; leave --resume out to begin one.") from None
+        for name in sorted(set(before) | set(self.config)):
+            if name not in _BUDGET and before.get(name) != self.config.get(name):
+                option = name.replace("_", "-")
+                raise ValueError(
+                    f"{self.path} was searched with {option} {before.get(name)}, now it is {self.config.get(name)}; "
+                    "resume with what it began with (only the budget may change), or give another --name."
+                )
+
+    def record(self, strategy, trial, genotype, note, shape):
+        """Adds a Keras Tuner trial that ended to trials.csv."""
+        side = cost(genotype, shape["num_cells"], shape["filters"], stem=shape["stem"], classes=shape["classes"], input_shape=shape["input_shape"])
+        seconds = trial.metrics.get_best_value("seconds") if trial.metrics.exists("seconds") else None
+        score = trial.score if trial.status == "COMPLETED" else None
+        row = (trial.trial_id, strategy, trial.status.lower(), score, seconds, side.parameters, side.multiply_adds, note, genotype.to_json())
+        with self._lock:
+            self.rows[strategy, trial.trial_id] = dict(zip(COLUMNS, row, strict=True))
+            text = io.StringIO()
+            table = csv.DictWriter(text, COLUMNS)
+            table.writeheader()
+            table.writerows(self.rows.values())
+            self._write("trials.csv", text.getvalue())
+
+    def best(self):
+        """The row of the best trial, the search's where it ties with the baseline; None before there is one."""
+        done = [row for row in self.rows.values() if row["val_accuracy"] is not None]
+        return max(done, key=lambda row: (row["val_accuracy"], row["strategy"] != BASELINE), default=None)
+
+    def rewards(self, of_baseline):
+        """Rewards in the order the trials ended, None for a failed one."""
+        return [row["val_accuracy"] for row in self.rows.values() if (row["strategy"] == BASELINE) == of_baseline]
+
+    def picture(self, facts):
+        """Writes best.json, the pictures and the page of what there is so far. Returns the best genotype, or None."""
+        from nasnet_tf.report import draw_genotype, draw_search, write_page
+
+        best = self.best()
+        found = None if best is None else genotypes.Genotype.from_json(best["genotype"])
+        title = self.path.name
+        search, baseline = self.rewards(False), self.rewards(True)
+        draw_search(search, self.path / "search.png", baseline=baseline, title=title)
+        if found is not None:
+            found.save(self.path / "best.json")
+            draw_genotype(found, self.path / "cells.png", title=title)
+            facts = {"best cell": f"trial {best['trial']} ({best['strategy']}), validation accuracy {best['val_accuracy']:.4f}", **facts}
+        trials = [
+            {"trial": row["trial"], "reward": row["val_accuracy"], **{k: row[k] for k in ("status", "seconds", "strategy", "parameters", "note")}}
+            for row in self.rows.values()
+        ]
+        write_page(self.path / "report.html", title=f"Search on {title}", facts=facts, genotype=found, trials=trials, baseline=baseline)
+        return found
+
+    def _write(self, name, text):
+        temporary = self.path / f".{name}.{os.getpid()}"
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, self.path / name)

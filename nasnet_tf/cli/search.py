@@ -1,0 +1,238 @@
+"""`nasnet-tf search`: from a data set to a trained network of a cell that was searched on it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import pathlib
+import threading
+import time
+
+import click
+
+from nasnet_tf.cli import options
+from nasnet_tf.cli.run import BASELINE, Run
+from nasnet_tf.strategies import STRATEGIES
+
+_SEARCH_SHARE = 0.55  # of the time: the rest trains the network
+
+
+@click.command()
+@click.argument("source", metavar="DATA")
+@click.option("--minutes", type=options.MINUTES, help="How long in all.  [default: 10, if no --max-trials is given]")
+@click.option("--max-trials", type=options.POSITIVE, help="How many cells to try; as many again at random, for comparison.")
+@click.option("--strategy", type=click.Choice(list(STRATEGIES)), default="ppo", show_default=True, help="How to search.")
+@click.option("--name", help="Of the folder the results go to.  [default: that of the data]")
+@click.option("--runs-dir", type=click.Path(file_okay=False, path_type=pathlib.Path), default="runs", show_default=True)
+@click.option("--resume", is_flag=True, help="Go on with a search that was interrupted, or give it a larger budget.")
+@click.option("--overwrite", is_flag=True, help="Delete what is in the folder and begin again.")
+@click.option("--baseline/--no-baseline", default=True, show_default=True, help="Try random cells beside the search.")
+@click.option("--blocks", type=options.POSITIVE, default=5, show_default=True, help="B, blocks a cell.")
+@click.option("--child-cells", type=options.POSITIVE, default=1, show_default=True, help="N of the networks a cell is judged by.")
+@click.option("--child-filters", type=options.POSITIVE, default=8, show_default=True, help="F of these networks.")
+@click.option("--child-epochs", type=options.POSITIVE, default=3, show_default=True, help="How long these networks are trained.")
+@click.option("--child-images", type=options.POSITIVE, default=5000, show_default=True, help="On how many images at most.")
+@click.option("--num-cells", type=options.POSITIVE, default=2, show_default=True, help="N of the network that is trained at the end.")
+@click.option("--filters", type=options.POSITIVE, default=16, show_default=True, help="F of that network.")
+@click.option("--epochs", type=options.POSITIVE, help="How long that network is trained.  [default: what is left of --minutes, else 30]")
+@click.option("--batch-size", type=options.POSITIVE, default=64, show_default=True)
+@options.image_size
+@options.data_dir
+@options.seed
+@options.as_json
+def search(source, name, runs_dir, resume, overwrite, as_json, data_dir, **config):
+    """Search a cell on DATA, scale it up, train it.
+
+    DATA is digits (real 8x8 digits that come along), an .npz with x_train and y_train, a folder of class folders, or tfds:NAME.
+    The test images are looked at once, at the end.
+    """
+    began = time.monotonic()
+    if config["minutes"] is None and config["max_trials"] is None:
+        config["minutes"] = 10.0
+    from nasnet_tf import data as datasets
+
+    data = datasets.load(source, image_size=config["image_size"], validation=0.2, seed=config["seed"], data_dir=data_dir)
+    run = Run(runs_dir / (name or data.name), {"data": source, **config}, resume, overwrite)
+    if overwrite:
+        _clear(run.path)
+    run.begin()
+    options.start_keras()
+    from nasnet_tf.cli.progress import bar
+
+    with bar() as progress:
+        progress.console.print(data.describe())
+        found = _search(run, data, config, began, progress)
+        result = _train(run, found, data, config, began, progress)
+    (run.path / "result.json").write_text(json.dumps(result, indent=1))
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        click.echo(f"{run.path}: {result['accuracy']:.2%} of {result['images']} test images right; see {run.path / 'report.html'}")
+
+
+def _clear(folder):
+    import shutil
+
+    if folder.is_dir() and not (folder / "config.json").is_file() and any(folder.iterdir()):
+        raise ValueError(f"{folder} holds no search, so it is not overwritten; give another --name.")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _search(run, data, config, began, progress):
+    """Runs the search and the random baseline side by side; returns the best genotype."""
+    limit = None if config["minutes"] is None else began + 60 * config["minutes"] * _SEARCH_SHARE
+    child = _child(data, config)
+    labels = [config["strategy"], BASELINE] if config["baseline"] and config["strategy"] != "random" else [config["strategy"]]
+    made = {label: _tuner(label, child, run, config, limit, threads=1 if len(labels) > 1 else None) for label in labels}
+    follow = _Follow(run, made, child, config, limit, progress)
+    x, y, x_validation, y_validation = _images(data, config)
+    job = dict(validation_data=(x_validation, y_validation), epochs=config["child_epochs"], batch_size=config["batch_size"], verbose=0)
+
+    searching, *others = made.values()
+    threads = [threading.Thread(target=_quietly, args=(other.search, x, y), kwargs=job, daemon=True) for other in others]
+    try:
+        for thread in threads:
+            thread.start()
+        searching.search(x, y, **job)
+        for thread in threads:
+            thread.join()
+    except BaseException:
+        for other in others:
+            other.worker.stop()
+        for thread in threads:
+            thread.join(timeout=10)
+        raise
+    finally:
+        follow.done()
+        found = run.picture(_facts(data, config))
+        progress.console.print(f"{len(run.rows)} trials in {run.path}; an interrupted search goes on with --resume")
+    if found is None:
+        raise RuntimeError(f"no trial succeeded; the reasons are in {run.path / 'trials.csv'}.")
+    return found
+
+
+def _quietly(function, *args, **kwargs):
+    from nasnet_tf.evaluation import Stopped
+
+    with contextlib.suppress(Stopped):
+        function(*args, **kwargs)
+
+
+def _child(data, config):
+    """The hypermodel of a search on `data`."""
+    from nasnet_tf.spaces import NASNetSpace
+    from nasnet_tf.training import default_stem
+    from nasnet_tf.tuners import CellHyperModel
+
+    return CellHyperModel(
+        data.input_shape, data.classes, space=NASNetSpace(config["blocks"]), num_cells=config["child_cells"], filters=config["child_filters"],
+        stem=default_stem(data.input_shape), mean=data.mean, std=data.std, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5,
+    )  # fmt: skip
+
+
+def _tuner(label, child, run, config, limit, threads):
+    from nasnet_tf.tuners import StrategySearch
+
+    random = label == BASELINE
+    with contextlib.redirect_stdout(io.StringIO()):  # Keras Tuner prints what it reloads
+        tuner = StrategySearch(
+            child, "val_accuracy", config["max_trials"], strategy="random" if random else label, seed=config["seed"] + 10_000 * random,
+            directory=str(run.path), project_name="baseline" if random else "search", isolation="process", threads=threads,
+        )  # fmt: skip
+    if limit is not None:
+        tuner.oracle.should_stop = lambda: time.monotonic() > limit
+    return tuner
+
+
+def _images(data, config):
+    """Training and validation images for the children: at most so many, of the training and validation parts."""
+    import numpy as np
+
+    rng = np.random.default_rng(config["seed"])
+    most = config["child_images"]
+    train = rng.permutation(len(data.x_train))[:most]
+    validation = rng.permutation(len(data.x_validation))[: max(most // 4, 1)]
+    return data.x_train[train], data.y_train[train], data.x_validation[validation], data.y_validation[validation]
+
+
+class _Follow:
+    """Says a line for each trial, moves the bar, keeps trials.csv."""
+
+    def __init__(self, run, made, child, config, limit, progress):
+        self.run, self.child, self.config, self.limit, self.progress = run, child, config, limit, progress
+        self.lock = threading.Lock()
+        self.shape = dict(num_cells=child.num_cells, filters=child.filters, stem=child.network["stem"], classes=child.classes, input_shape=child.input_shape)
+        self.began, self.made = time.monotonic(), made
+        self.task = progress.add_task("searching", total=1.0)
+        for label, tuner in made.items():
+            for trial_id in tuner.oracle.end_order:
+                self._record(label, tuner.oracle.trials[trial_id])
+            tuner.oracle.on_end = lambda trial, label=label: self(label, trial)
+        self.ticking = threading.Event()
+        threading.Thread(target=self._tick, daemon=True).start()
+
+    def __call__(self, label, trial):
+        from nasnet_tf.tuners.oracle import reason
+
+        with self.lock:
+            row = self._record(label, trial)
+            best = self.run.best()
+            outcome = f"{trial.score:.4f}" if trial.status == "COMPLETED" else f"failed: {reason(trial)}"
+            seconds = f"  {row['seconds']:.0f} s" if row["seconds"] else ""
+            record = "-" if best is None else f"{best['val_accuracy']:.4f}"
+            self.progress.console.print(f"{label} {trial.trial_id}  {outcome}{seconds}  best {record}")
+
+    def _record(self, label, trial):
+        from nasnet_tf.tuners.oracle import reason
+
+        self.run.record(label, trial, self.child.genotype(trial.hyperparameters), reason(trial), self.shape)
+        return self.run.rows[label, trial.trial_id]
+
+    def _share(self):
+        shares = [0.0]
+        if self.limit is not None:
+            shares.append((time.monotonic() - self.began) / max(self.limit - self.began, 1e-9))
+        if self.config["max_trials"]:
+            shares.append(len(self.run.rows) / (self.config["max_trials"] * len(self.made)))
+        return min(max(shares), 1.0)
+
+    def _tick(self):
+        while not self.ticking.wait(1):
+            self.progress.update(self.task, completed=self._share())
+
+    def done(self):
+        self.ticking.set()
+        self.progress.remove_task(self.task)
+
+
+def _facts(data, config):
+    return {"data": data.describe(), "strategy": config["strategy"], "seed": str(config["seed"]), "children": _children(config)}
+
+
+def _children(config):
+    return f"N = {config['child_cells']}, F = {config['child_filters']}, {config['child_epochs']} epochs, at most {config['child_images']} images"
+
+
+def _train(run, found, data, config, began, progress):
+    """Trains the scaled-up network in what is left of the time; returns how it does."""
+    from nasnet_tf.cli.train import train_and_save
+
+    minutes, epochs = None, config["epochs"]
+    if epochs is None and config["minutes"] is None:
+        epochs = 30
+    elif epochs is None:
+        left = config["minutes"] - (time.monotonic() - began) / 60
+        minutes = max(left - 0.05 * config["minutes"], 0.05)
+    network = dict(num_cells=config["num_cells"], filters=config["filters"], weight_decay=5e-4)
+    result = train_and_save(
+        found, data, run.path / "model.keras", progress,
+        seed=config["seed"], network=network, epochs=epochs, minutes=minutes, batch_size=config["batch_size"],
+    )  # fmt: skip
+    best = run.best()
+    facts = {
+        "test accuracy": f"{result['accuracy']:.4f} on {result['images']} images, looked at once",
+        "network": f"N = {config['num_cells']}, F = {config['filters']}, {result['parameters']:,} parameters: model.keras",
+    }
+    run.picture({**facts, **_facts(data, config)})
+    return {**result, "trials": len(run.rows), "best_trial": best["trial"], "best_strategy": best["strategy"], "val_accuracy": best["val_accuracy"]}

@@ -1,0 +1,98 @@
+"""Parameters and multiply-adds of a network, from its plan alone: nothing is built. No Keras here.
+
+Multiply-adds count convolutions, depthwise ones included, and the classifier, as the papers do; not batch norms, pools or additions,
+nor the auxiliary head, which is not there at inference.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from nasnet_tf.genotype import Genotype
+from nasnet_tf.plan import Convolution, Pooling, plan, plan_cell, stem_convolution
+
+
+class Cost(NamedTuple):
+    """Trainable parameters, all parameters (moving averages of batch norms too), multiply-adds for one image."""
+
+    trainable: int
+    parameters: int
+    multiply_adds: int
+
+
+class _Sum:
+    def __init__(self):
+        self.trainable = self.moving = self.multiply_adds = 0
+
+    def add(self, part, channels, size):
+        """Counts one part on `channels` at `size`; returns its channels and size."""
+        if part is None:
+            return channels, size
+        if isinstance(part, Pooling):
+            return channels, _strided(size, (part.strides, part.strides))
+        if isinstance(part, Convolution):
+            height, width = part.kernel_size
+            kernels = (height * width * channels, channels * part.filters) if part.separable else (height * width * channels * part.filters,)
+            size = _strided(size, part.strides) if part.padding == "same" else tuple((s - k) // 2 + 1 for s, k in zip(size, part.kernel_size, strict=True))
+        else:
+            kernels, size = (channels * part.filters,), _strided(size, (2, 2))
+        self.trainable += sum(kernels) + 2 * part.filters
+        self.moving += 2 * part.filters
+        self.multiply_adds += sum(kernels) * size[0] * size[1]
+        return part.filters, size
+
+
+def cost(
+    genotype: Genotype,
+    num_cells=6,
+    filters: int = 32,
+    *,
+    classes: int = 10,
+    stem: str = "cifar",
+    input_shape=(32, 32, 3),
+    stem_filters=None,
+    stem_cell_filters=None,
+    include_top: bool = True,
+    auxiliary_head: bool = False,
+    residual: bool = False,
+) -> Cost:
+    """What `nasnet_tf.network.Network` of the same arguments costs."""
+    total = _Sum()
+    outputs = [total.add(stem_convolution(stem, filters, stem_filters), input_shape[2], tuple(input_shape[:2]))]
+    steps = plan(genotype, num_cells, filters, stem, stem_cell_filters=stem_cell_filters)
+    for step in steps:
+        (h, size), (p, p_size) = outputs[step.h], outputs[step.p]
+        cell = getattr(genotype, step.kind)
+        parts = plan_cell(cell, step.filters, step.strides, step.adapt, h, p, residual)
+        total.add(parts.base, h, size)
+        channels = [step.filters, h if step.adapt == "share" else total.add(parts.previous, p, p_size)[0]] + [step.filters] * len(cell.blocks)
+        small = _strided(size, (step.strides,) * 2)
+        for edge, operation in enumerate(parts.operations):
+            block = cell.blocks[edge // 2]
+            state = block.input_2 if edge % 2 else block.input_1
+            at = (channels[state], size if state < 2 else small)
+            for part in operation:
+                at = total.add(part, *at)
+        for part in parts.combines:
+            total.add(part, 2 * step.filters, small)
+        for part, state in zip(parts.outputs, cell.concat, strict=True):
+            total.add(part, channels[state], size if state < 2 else small)
+        total.add(parts.residual, h, size)
+        outputs.append((parts.channels, small))
+    last = outputs[-1][0]
+    if include_top:
+        total.trainable += last * classes + classes
+        total.multiply_adds += last * classes
+    if auxiliary_head:
+        _auxiliary(total, *outputs[[n for n, step in enumerate(steps) if step.kind == "reduction"][-1]], classes)
+    return Cost(total.trainable, total.trainable + total.moving, total.multiply_adds)
+
+
+def _auxiliary(total, channels, size, classes):
+    height, width = ((s - 5) // 3 + 1 for s in size)
+    total.trainable += channels * 128 + 2 * 128 + height * width * 128 * 768 + 2 * 768 + 768 * classes + classes
+    total.moving += 2 * 128 + 2 * 768
+
+
+def _strided(size, strides):
+    return tuple(-(-s // stride) for s, stride in zip(size, strides, strict=True))

@@ -1,0 +1,16 @@
+"""Random search: every point of the space is as likely as any other. The baseline each search must beat at equal cost."""
+
+from __future__ import annotations
+
+from .protocol import Strategy
+
+__all__ = ["RandomSearch"]
+
+
+class RandomSearch(Strategy):
+    """Proposes uniformly, and learns nothing but what it was told of."""
+
+    name = "random"
+
+    def propose(self, number: int) -> tuple[int, ...]:
+        return tuple(int(choice) for choice in self._rng(number).integers(0, self.sizes))

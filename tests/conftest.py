@@ -1,0 +1,49 @@
+"""What all tests share: quiet TensorFlow, the same seed and dtype policy for every test, random genotypes."""
+
+import os
+import random
+import sys
+
+import pytest
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # before anything imports TensorFlow
+
+
+@pytest.fixture(autouse=True)
+def fresh_keras():
+    """Same seed before, same dtype policy after every test; Keras is left alone where nothing has imported it."""
+    keras = sys.modules.get("keras")
+    policy = keras and keras.config.dtype_policy()
+    if keras:
+        keras.utils.set_random_seed(0)
+    yield
+    if keras:
+        keras.config.set_dtype_policy(policy)
+    elif "keras" in sys.modules:
+        sys.modules["keras"].config.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="session")
+def random_cell():
+    """A function: seed -> a sound cell of any operations, combinations and concatenation."""
+    return _random_cell
+
+
+@pytest.fixture(scope="session")
+def random_genotype():
+    """A function: seed -> a sound genotype of 1 to `most` blocks a cell."""
+    from nasnet_tf.genotype import Genotype, check
+
+    return lambda seed, most=5: check(Genotype(_random_cell(2 * seed, most), _random_cell(2 * seed + 1, most)))
+
+
+def _random_cell(seed, most=5):
+    from nasnet_tf.genotype import COMBINATIONS, OPERATION_NAMES, Block, Cell, check
+
+    draw = random.Random(seed)
+    blocks = tuple(
+        Block(draw.randrange(n + 2), draw.choice(OPERATION_NAMES), draw.randrange(n + 2), draw.choice(OPERATION_NAMES), draw.choice(COMBINATIONS))
+        for n in range(draw.randint(1, most))
+    )
+    states = draw.sample(range(len(blocks) + 2), draw.randint(1, len(blocks) + 2))
+    return check(Cell(blocks, tuple(states) if max(states) >= 2 else (*states, len(blocks) + 1)))

@@ -1,0 +1,329 @@
+"""Search strategies: ask, tell, stop, go on."""
+
+import io
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nasnet_tf import strategies
+from nasnet_tf.spaces import NASNetSpace
+from nasnet_tf.strategies import PPO, STRATEGIES, RandomSearch, Reinforce
+from nasnet_tf.strategies.controller import Controller
+from nasnet_tf.strategies.policy_gradient import clipped_slopes
+
+NASNET = NASNetSpace().sizes
+EVERY = pytest.mark.parametrize("kind", STRATEGIES.values(), ids=STRATEGIES)
+LEARNERS = pytest.mark.parametrize("kind", [Reinforce, PPO], ids=lambda kind: kind.name)
+
+
+def search(strategy, score, trials, start=0):
+    """Proposes, scores and observes one after the other; the proposals."""
+    made = []
+    for number in range(start, start + trials):
+        made.append(strategy.propose(number))
+        strategy.observe(made[-1], score(made[-1]))
+    return made
+
+
+# ---- the controller ----
+
+
+def tiny():
+    controller = Controller((2, 3, 1, 4), units=5, embedding=3)
+    return controller, controller.initial(np.random.default_rng(0), limit=0.8)
+
+
+def numeric(loss, weights, step=1e-6):
+    """Central finite differences."""
+    return np.array([(loss(weights + d) - loss(weights - d)) / (2 * step) for d in np.eye(len(weights)) * step])
+
+
+def assert_same_gradient(controller, ours, theirs):
+    for name, expected in controller.named(theirs).items():
+        np.testing.assert_allclose(controller.named(ours)[name], expected, atol=1e-7, err_msg=name)
+        assert np.abs(expected).max() > 1e-4, f"{name} does nothing, so nothing was tested"
+
+
+BATCH = np.array([(0, 2, 0, 3), (1, 1, 0, 0), (1, 1, 0, 2)])
+ADVANTAGES = np.array([[1.5], [-0.5], [0.7]])
+
+
+def test_probabilities_of_all_points_sum_to_one():
+    controller, weights = tiny()
+    points = np.array(list(itertools.product(*map(range, controller.sizes))))
+    log_probs, entropies = controller.log_probs(weights, points)
+    assert np.exp(log_probs.sum(1)).sum() == pytest.approx(1)
+    assert -(np.exp(log_probs.sum(1)) * log_probs.sum(1)).sum() == pytest.approx(
+        (np.exp(log_probs.sum(1)) * entropies.sum(1)).sum()
+    )  # chain rule
+
+
+def test_samples_come_as_often_as_their_probability_says():
+    controller, weights = tiny()
+    rng = np.random.default_rng(0)
+    points = list(itertools.product(*map(range, controller.sizes)))
+    counts = dict.fromkeys(points, 0)
+    for _ in range(8000):
+        counts[controller.sample(weights, rng)] += 1
+    expected = 8000 * np.exp(controller.log_probs(weights, points)[0].sum(1))
+    assert (((np.array(list(counts.values())) - expected) ** 2) / expected).sum() < 49.7  # chi-squared, 23 degrees of freedom, p = 0.001
+
+
+def test_a_fresh_controller_is_near_uniform_and_within_the_paper_s_weights():
+    controller = Controller(NASNET)
+    weights = controller.initial(np.random.default_rng(0))
+    assert np.abs(weights).max() <= 0.1 and weights.std() == pytest.approx(0.1 / 3**0.5, rel=0.01)
+    _, entropies = controller.log_probs(weights, [[0] * 50])
+    np.testing.assert_allclose(entropies[0], np.log(NASNET), atol=0.05)
+
+
+def test_gradient_of_reinforce_with_entropy_equals_finite_differences():
+    controller, weights = tiny()
+
+    def loss(weights):
+        log_probs, entropies = controller.log_probs(weights, BATCH)
+        return (ADVANTAGES * log_probs).sum() + 0.3 * entropies.sum()
+
+    slopes = Reinforce(controller.sizes).objective_slopes(controller.log_probs(weights, BATCH)[0], None, ADVANTAGES)
+    assert_same_gradient(controller, controller.backward(weights, controller.forward(weights, BATCH), slopes, 0.3), numeric(loss, weights))
+
+
+def test_gradient_of_entropy_alone_equals_finite_differences():
+    controller, weights = tiny()
+    ours = controller.backward(weights, controller.forward(weights, BATCH), 0.0, 1.0)
+    assert_same_gradient(controller, ours, numeric(lambda w: controller.log_probs(w, BATCH)[1].sum(), weights))
+
+
+def test_gradient_of_ppo_equals_finite_differences_clipped_or_not():
+    controller, weights = tiny()
+    trace = controller.forward(weights, BATCH)
+    old = trace.log_probs - np.random.default_rng(3).normal(scale=0.3, size=trace.log_probs.shape)
+
+    def loss(weights):
+        ratios = np.exp(controller.log_probs(weights, BATCH)[0] - old)
+        return np.minimum(ratios * ADVANTAGES, np.clip(ratios, 0.8, 1.2) * ADVANTAGES).sum()
+
+    slopes = clipped_slopes(trace.log_probs, old, ADVANTAGES, 0.2)
+    assert 2 < (slopes == 0).sum() < slopes.size - 2
+    assert_same_gradient(controller, controller.backward(weights, trace, slopes, 0.0), numeric(loss, weights))
+
+
+# ---- learning ----
+
+
+@LEARNERS
+@pytest.mark.parametrize("rewards", [(0.0, 1.0), (-2.0, -1.0), (1.0, 0.0), (-1.0, -2.0), (0.90, 0.91)], ids=str)
+def test_of_two_arms_the_better_ends_above_90_percent(kind, rewards):
+    strategy = kind((2,))
+    search(strategy, lambda choices: rewards[choices[0]], 400)
+    log_probs, _ = strategy.controller.log_probs(strategy.weights, [[int(np.argmax(rewards))]])
+    assert np.exp(log_probs[0, 0]) > 0.9
+
+
+def test_the_paper_s_own_settings_learn_too_only_slowly():
+    strategy = PPO.paper((2,))
+    assert (strategy.learning_rate, strategy.minibatch, strategy.entropy_weight, strategy.elites) == (0.00035, 20, 1e-5, 0)
+    search(strategy, lambda choices: float(choices[0]), 2000)
+    assert np.exp(strategy.controller.log_probs(strategy.weights, [[1]])[0][0, 0]) > 0.6
+
+
+def test_the_baseline_of_a_minibatch_is_of_the_rewards_before_it():
+    strategy = PPO((2, 2), minibatch=2, elites=0)
+    seen = []
+    strategy._update = lambda batch, baseline: seen.append(baseline)
+    for reward in (1.0, 3.0, 10.0, 20.0, 0.0, 0.0):
+        strategy.observe((0, 0), reward)
+    average = (0.95 * 1 + 3) / 1.95  # weights 0.95 and 1, the newest last
+    assert seen[:2] == pytest.approx([2.0, average])  # the first minibatch has none before it, and takes its own mean
+    assert seen[2] == pytest.approx(np.average([1, 3, 10, 20], weights=0.95 ** np.arange(3, -1, -1)))
+
+
+OPERATIONS = [n for n in range(50) if n % 5 in (2, 3)]
+
+
+def matching(rng):
+    target = rng.integers(0, NASNET)
+    return lambda choices: float((np.array(choices) == target).sum())
+
+
+def separable(rng):
+    return lambda choices: float(sum(choices[n] >= 10 for n in OPERATIONS))
+
+
+def mixture(rng):
+    match = matching(rng)
+    return lambda choices: match(choices) / 50 + separable(rng)(choices) / 20 + 0.1 * rng.normal()
+
+
+def accuracies(rng):
+    """Validation accuracies in a narrow band: each decision adds a little, noise has standard deviation 0.01."""
+    effects = [rng.normal(size=size) / 50**0.5 for size in NASNET]
+    return lambda choices: float(
+        np.clip(0.86 + 0.02 * sum(e[c] for e, c in zip(effects, choices, strict=True)), 0.80, 0.93) + 0.01 * rng.normal()
+    )
+
+
+def pairs(rng):
+    """Only pairs of neighbouring decisions count."""
+    effects = [rng.normal(size=pair) for pair in itertools.pairwise(NASNET)]
+    return lambda choices: float(sum(e[pair] for e, pair in zip(effects, itertools.pairwise(choices), strict=True)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("landscape", [accuracies])
+def test_ppo_s_last_100_of_500_beat_random_clearly(landscape, seed):
+    beats_random(landscape, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("landscape", [matching, separable, mixture, pairs])
+def test_ppo_s_last_100_of_500_beat_random_on_other_landscapes(landscape, seed):
+    beats_random(landscape, seed)
+
+
+def margin(landscape, seed, **settings):
+    """How far the mean reward of proposals 400 to 499 lies above random search's, in standard errors."""
+    means, errors = [], []
+    for strategy in (PPO(NASNET, seed, **settings), RandomSearch(NASNET, seed)):
+        score = landscape(np.random.default_rng([seed, 1]))
+        search(strategy, score, 400)
+        last = [score(strategy.propose(number)) for number in range(400, 500)] if isinstance(strategy, RandomSearch) else []
+        for number in range(400, 500) if not last else ():
+            choices = strategy.propose(number)
+            last.append(score(choices))
+            strategy.observe(choices, last[-1])
+        means.append(np.mean(last))
+        errors.append(np.var(last, ddof=1) / 100)
+    return (means[0] - means[1]) / np.sqrt(sum(errors))
+
+
+def beats_random(landscape, seed):
+    assert margin(landscape, seed) > 5
+
+
+# ---- the protocol ----
+
+
+@EVERY
+def test_a_proposal_depends_on_seed_number_and_observations_and_changes_nothing(kind):
+    one, other = kind(NASNET, seed=0), kind(NASNET, seed=0)
+    forward = [one.propose(number) for number in range(5)]
+    assert [other.propose(number) for number in reversed(range(5))] == forward[::-1]
+    assert len(set(forward)) == 5
+    assert all(type(choice) is int and 0 <= choice < size for choices in forward for choice, size in zip(choices, NASNET, strict=True))
+
+
+@EVERY
+def test_the_same_seed_is_the_same_search_and_seed_0_is_not_seed_1(kind):
+    one, two, three = (search(kind(NASNET, seed=seed), sum, 30) for seed in (0, 0, 1))
+    assert one == two != three
+
+
+@EVERY
+@settings(max_examples=15, deadline=None)
+@given(cut=st.integers(0, 25), seed=st.integers(0, 3))
+def test_restored_at_any_point_it_goes_on_the_same_to_the_bit(kind, cut, seed):
+    sizes = (3, 1, 4, 2)
+    whole, before, after = kind(sizes, seed), kind(sizes, seed), kind(sizes, seed)
+    proposals = search(whole, scored_or_failed, 40)
+    search(before, scored_or_failed, cut)
+    file = io.BytesIO()
+    np.savez(file, **before.state())
+    file.seek(0)
+    after.restore(np.load(file, allow_pickle=False))
+    assert search(after, scored_or_failed, 40 - cut, start=cut) == proposals[cut:]
+    assert after.observed == 40
+    for key, value in whole.state().items():
+        np.testing.assert_array_equal(after.state()[key], value, err_msg=key)
+
+
+def scored_or_failed(choices):
+    return None if sum(choices) == 5 else float(sum(choices))
+
+
+@EVERY
+def test_a_state_is_a_copy(kind):
+    strategy = kind((2, 2))
+    state = strategy.state()
+    kept = {key: value.copy() for key, value in state.items()}
+    search(strategy, sum, 10)
+    for key, value in kept.items():
+        np.testing.assert_array_equal(state[key], value)
+
+
+def test_a_state_of_another_strategy_space_seed_or_width_is_refused():
+    state = PPO((2, 3)).state()
+    for strategy, message in (
+        (Reinforce((2, 3)), "strategy 'ppo', this search 'reinforce'"),
+        (PPO((3, 2)), r"sizes \[2, 3\], this search \[3, 2\]"),
+        (PPO((2, 3), seed=1), "seed 0, this search 1"),
+        (PPO((2, 3), units=50), "units"),
+    ):
+        before = strategy.state()
+        with pytest.raises(ValueError, match=message):
+            strategy.restore(state)
+        assert all(np.array_equal(before[key], value, equal_nan=key == "lowest") for key, value in strategy.state().items())
+    with pytest.raises(ValueError, match="weights; restore what state"):
+        PPO((2, 3)).restore({key: value for key, value in state.items() if key != "weights"})
+
+
+@EVERY
+def test_failed_trials_count_as_the_lowest_reward_so_far_or_zero(kind):
+    strategy, learned = kind((2, 2)), []
+    strategy._learn = lambda choices, reward: learned.append(reward)
+    for reward in (None, float("nan"), 0.5, None, 0.2, float("inf"), 0.9, None):
+        strategy.observe((0, 0), reward)
+    assert learned == [0.0, 0.0, 0.5, 0.5, 0.2, 0.2, 0.9, 0.2]
+    assert strategy.observed == 8
+
+
+@LEARNERS
+def test_a_search_where_every_trial_fails_goes_on(kind):
+    strategy = kind((2, 3))
+    search(strategy, lambda choices: None, 60)
+    assert np.isfinite(strategy.weights).all()
+    assert strategy.entropy() > 0.9
+
+
+@LEARNERS
+def test_results_may_come_late_and_out_of_order(kind):
+    strategy, out = kind((4, 4, 4)), []
+    rng = np.random.default_rng(0)
+    for number in range(400):
+        out.append(strategy.propose(number))
+        if len(out) == 5:  # five are out before the first result
+            choices = out.pop(int(rng.integers(5)))
+            strategy.observe(choices, -abs(sum(choices) - 9))
+    assert np.mean([sum(strategy.propose(number)) for number in range(400, 450)]) > 7  # random: 4.5
+
+
+@LEARNERS
+def test_the_default_keeps_exploring_at_first(kind):
+    strategy = kind((5,) * 6)
+    search(strategy, lambda choices: float(sum(choices)), 50)
+    assert strategy.entropy() > 0.4
+
+
+@EVERY
+def test_what_is_no_point_of_the_space_is_refused(kind):
+    for choices in ((0,), (0, 3), (0, -1)):
+        with pytest.raises(ValueError, match="no point of this space"):
+            kind((2, 3)).observe(choices, 1.0)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"sizes": ()}, {"sizes": (2, 0)}, {"seed": -1}, {"seed": 2**63}, {"minibatch": 0}, {"clip": 0.0}, {"learning_rate": 0.0}]
+)
+def test_settings_that_make_no_sense_are_refused(arguments):
+    with pytest.raises(ValueError, match="give|must be"):
+        PPO(**{"sizes": (2, 2)} | arguments)
+
+
+def test_strategies_are_got_by_name():
+    assert [strategies.get(name) for name in ("random", "reinforce", "ppo")] == [RandomSearch, Reinforce, PPO]
+    with pytest.raises(ValueError, match="there are ppo, reinforce, random"):
+        strategies.get("evolution")
