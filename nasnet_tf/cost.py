@@ -32,8 +32,14 @@ class _Sum:
             return channels, _strided(size, (part.strides, part.strides))
         if isinstance(part, Convolution):
             height, width = part.kernel_size
-            kernels = (height * width * channels, channels * part.filters) if part.separable else (height * width * channels * part.filters,)
-            size = _strided(size, part.strides) if part.padding == "same" else tuple((s - k) // 2 + 1 for s, k in zip(size, part.kernel_size, strict=True))
+            kernels = (
+                (height * width * channels, channels * part.filters) if part.separable else (height * width * channels * part.filters,)
+            )
+            size = (
+                _strided(size, part.strides)
+                if part.padding == "same"
+                else tuple((s - k) // 2 + 1 for s, k in zip(size, part.kernel_size, strict=True))
+            )
         else:
             kernels, size = (channels * part.filters,), _strided(size, (2, 2))
         self.trainable += sum(kernels) + 2 * part.filters
@@ -65,7 +71,9 @@ def cost(
         cell = getattr(genotype, step.kind)
         parts = plan_cell(cell, step.filters, step.strides, step.adapt, h, p, residual)
         total.add(parts.base, h, size)
-        channels = [step.filters, h if step.adapt == "share" else total.add(parts.previous, p, p_size)[0]] + [step.filters] * len(cell.blocks)
+        channels = [step.filters, h if step.adapt == "share" else total.add(parts.previous, p, p_size)[0]] + [step.filters] * len(
+            cell.blocks
+        )
         small = _strided(size, (step.strides,) * 2)
         for edge, operation in enumerate(parts.operations):
             block = cell.blocks[edge // 2]

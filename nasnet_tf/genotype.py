@@ -107,7 +107,9 @@ class Genotype(NamedTuple):
         if not isinstance(data, dict) or data.get("schema") != _SCHEMA:
             raise ValueError(f'not a genotype: expected a JSON object with "schema": "{_SCHEMA}", as Genotype.save() writes.')
         if data.get("version") != _VERSION:
-            raise ValueError(f"genotype of version {data.get('version')!r}; this release reads version {_VERSION}: install the release that wrote it.")
+            raise ValueError(
+                f"genotype of version {data.get('version')!r}; this release reads version {_VERSION}: install the release that wrote it."
+            )
         unknown = sorted(set(data) - {"schema", "version", *cls._fields})
         if unknown:
             raise ValueError(f"unknown keys in genotype: {', '.join(map(repr, unknown))}; remove them.")
@@ -219,7 +221,10 @@ def _role(cell: Cell, state: int):
     readers = [
         (number, operation, other)
         for number, b in enumerate(cell.blocks)
-        for source, operation, other in ((b.input_1, b.operation_1, (b.input_2, b.operation_2)), (b.input_2, b.operation_2, (b.input_1, b.operation_1)))
+        for source, operation, other in (
+            (b.input_1, b.operation_1, (b.input_2, b.operation_2)),
+            (b.input_2, b.operation_2, (b.input_1, b.operation_1)),
+        )
         if source == state
     ]
     return tuple(sorted(readers)), state in cell.concat

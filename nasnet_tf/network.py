@@ -92,7 +92,9 @@ class Network(keras.Model):
         config["input_shape"] = _input_shape(input_shape, stem)
         dtype = keras.dtype_policies.get(kwargs.pop("dtype", None) or keras.config.dtype_policy())
         inputs = keras.Input(config["input_shape"], name="image")
-        outputs, endpoints = assemble(inputs, dtype=dtype, **{k: v for k, v in config.items() if k not in ("input_shape", "name", "class_names")})
+        outputs, endpoints = assemble(
+            inputs, dtype=dtype, **{k: v for k, v in config.items() if k not in ("input_shape", "name", "class_names")}
+        )
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
         self._config = {**config, "dtype": dtype}
         self.genotype = config["genotype"]

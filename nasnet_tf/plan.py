@@ -156,6 +156,11 @@ def stage_cells(num_cells) -> tuple[int, int, int]:
     return stages
 
 
+def default_stem(input_shape) -> str:
+    """The stem for images of that size: "imagenet" reduces them eightfold, which pays from 64 pixels on."""
+    return "imagenet" if min(input_shape[:2]) >= 64 else "cifar"
+
+
 def stem_widths(stem: str, filters: int, stem_cell_filters=None) -> tuple[int, ...]:
     """Widths of the reduction cells of the stem: none for "cifar", F/4 and F/2 for "imagenet". Raises ValueError."""
     if stem not in STEMS:
@@ -172,7 +177,9 @@ def stem_widths(stem: str, filters: int, stem_cell_filters=None) -> tuple[int, .
     return tuple(stem_cell_filters or (filters // 4, filters // 2))
 
 
-def plan(genotype: Genotype, num_cells=6, filters: int = 32, stem: str = "cifar", skip_reduction: bool = False, stem_cell_filters=None) -> tuple[Step, ...]:
+def plan(
+    genotype: Genotype, num_cells=6, filters: int = 32, stem: str = "cifar", skip_reduction: bool = False, stem_cell_filters=None
+) -> tuple[Step, ...]:
     """The cells of a network, in order, and what each reads.
 
     Args:
@@ -197,7 +204,14 @@ def plan(genotype: Genotype, num_cells=6, filters: int = 32, stem: str = "cifar"
     for position, (name, kind, width) in enumerate(cells):
         h = len(levels) - 1
         p = max(h - 1, 0)
-        if skip_reduction and kind == "normal" and position and cells[position - 1][1] == "reduction" and h >= 2 and "stem" not in cells[position - 1][0]:
+        if (
+            skip_reduction
+            and kind == "normal"
+            and position
+            and cells[position - 1][1] == "reduction"
+            and h >= 2
+            and "stem" not in cells[position - 1][0]
+        ):
             p = h - 2
         strides = 2 if kind == "reduction" else 1
         if h == 0:

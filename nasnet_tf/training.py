@@ -11,17 +11,20 @@ import time
 import keras
 import numpy as np
 
-from nasnet_tf.data import Augmentation, DataSet, pipeline
+from nasnet_tf.evaluation.graphs import rewrite_graphs
 from nasnet_tf.network import Network
+from nasnet_tf.plan import default_stem
 
 _FEWEST_EPOCHS = 3
 _MOST_EPOCHS = 600
+_STEPS_THAT_PAY = 20_000  # for rewriting the graph, see rewrite_graphs
 
 
-def network_for(genotype, data: DataSet, **arguments) -> Network:
+def network_for(genotype, data, **arguments) -> Network:
     """A `Network` for the images and classes of `data`, which normalizes its input by the statistics of the training images.
 
     Args:
+        data: a `nasnet_tf.data.DataSet`.
         **arguments: of `Network`; the stem is "imagenet" from 64 pixels on unless given, batch norms are those of short training.
     """
     stem = arguments.pop("stem", None) or default_stem(data.input_shape)
@@ -30,31 +33,24 @@ def network_for(genotype, data: DataSet, **arguments) -> Network:
     return Network(genotype, stem=stem, **{**short, **described, **arguments})
 
 
-def default_stem(input_shape) -> str:
-    """The stem for images of that size: "imagenet" reduces them eightfold, which pays from 64 pixels on."""
-    return "imagenet" if min(input_shape[:2]) >= 64 else "cifar"
-
-
 def train(
     model: Network,
-    data: DataSet,
+    batches,
+    validation,
     *,
     epochs: int | None = None,
     minutes: float | None = None,
-    batch_size: int = 64,
     learning_rate: float = 0.05,
-    augmentation: Augmentation | None = None,
     auxiliary_weight: float = 0.4,
-    seed: int = 0,
     on_epoch=None,
     callbacks=(),
 ) -> dict[str, list[float]]:
-    """Trains `model` on the training part; its rate falls from `learning_rate` to 0 along a cosine.
+    """Trains `model`; its rate falls from `learning_rate` to 0 along a cosine.
 
     Args:
+        batches, validation: `tf.data.Dataset`s of (images, labels) of known length, such as `nasnet_tf.data.pipeline` gives.
         epochs: how many; or None, then `minutes` decides: as many as fit, by the time the second epoch took (3 to 600).
         minutes: how long at most.
-        augmentation: what is done to the images; by default the standard of the data set (`Augmentation.standard`).
         auxiliary_weight: weight of the auxiliary head's loss, if there is one.
         on_epoch: called after each epoch with its number from 1, the share of the training that is done, and its figures.
     Returns: {name: value after each epoch}, validation figures among them.
@@ -62,15 +58,14 @@ def train(
     """
     if (epochs is None and minutes is None) or (epochs is not None and epochs < 1) or (minutes is not None and minutes <= 0):
         raise ValueError(f"epochs is {epochs} and minutes is {minutes}; give one of them, above 0.")
-    if augmentation is None:
-        augmentation = Augmentation.standard(data.input_shape, data.flip)
-    batches = pipeline(data.x_train, data.y_train, batch_size, augmentation=augmentation, fill=data.mean, seed=seed)
-    validation = pipeline(data.x_validation, data.y_validation, batch_size)
     if isinstance(model.output, dict):
         batches, validation = (part.map(lambda x, y: (x, {"predictions": y, "auxiliary": y})) for part in (batches, validation))
+    rewrite_graphs(epochs is not None and epochs * len(batches) > _STEPS_THAT_PAY)
     compile_for_training(model, learning_rate, auxiliary_weight)
     schedule = CosineRate(learning_rate, len(batches), epochs, minutes)
-    told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch and on_epoch(epoch + 1, schedule.share_done, _main_head(logs)))
+    told = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: on_epoch and on_epoch(epoch + 1, schedule.share_done, _main_head(logs))
+    )
     history = model.fit(
         batches,
         validation_data=validation,

@@ -42,7 +42,13 @@ def _random_cell(seed, most=5):
 
     draw = random.Random(seed)
     blocks = tuple(
-        Block(draw.randrange(n + 2), draw.choice(OPERATION_NAMES), draw.randrange(n + 2), draw.choice(OPERATION_NAMES), draw.choice(COMBINATIONS))
+        Block(
+            draw.randrange(n + 2),
+            draw.choice(OPERATION_NAMES),
+            draw.randrange(n + 2),
+            draw.choice(OPERATION_NAMES),
+            draw.choice(COMBINATIONS),
+        )
         for n in range(draw.randint(1, most))
     )
     states = draw.sample(range(len(blocks) + 2), draw.randint(1, len(blocks) + 2))

@@ -127,7 +127,9 @@ def test_the_error_of_a_genotype_names_the_cell():
         check(Genotype(ONE, Cell(ONE.blocks, (9,))))
 
 
-@pytest.mark.parametrize("value", ["nasnet_a", None, (ONE, ONE), ONE.blocks[0], Genotype(ONE, None)], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value", ["nasnet_a", None, (ONE, ONE), ONE.blocks[0], Genotype(ONE, None)], ids=lambda value: type(value).__name__
+)
 def test_what_is_neither_genotype_nor_cell_is_refused(value):
     with pytest.raises(ValueError, match="expected a Genotype or a Cell, got"):
         check(value)
@@ -202,7 +204,10 @@ FOREIGN = {
     "no cell": (changed(normal=None), "normal cell: a cell must be an object with the lists"),
     "unknown key of a cell": (changed(normal={**ONE.to_data(), "kind": 1}), "normal cell: a cell must be an object"),
     "blocks of a cell": (changed(reduction={"blocks": "five", "concat": [2]}), "reduction cell: a cell must be an object"),
-    "short block": (changed(normal={"blocks": [[0, "identity", 1]], "concat": [2]}), "normal cell: block 0 must be a list of input_1, operation_1"),
+    "short block": (
+        changed(normal={"blocks": [[0, "identity", 1]], "concat": [2]}),
+        "normal cell: block 0 must be a list of input_1, operation_1",
+    ),
     "NaN state": (changed(normal={"blocks": [[float("nan"), "identity", 1, "identity", "add"]], "concat": [2]}), "block 0 reads state nan"),
     "true state": (changed(normal={"blocks": [[True, "identity", 1, "identity", "add"]], "concat": [2]}), "block 0 reads state True"),
     "odd concat": (changed(normal={"blocks": [[0, "identity", 1, "identity", "add"]], "concat": [{}]}), r"concat names state \{\}"),
@@ -316,7 +321,9 @@ def parameters_in_darts_network(genotype, filters, layers=20, classes=10):
         kind = genotype.reduction if strided else genotype.normal
         total += (h + p) * filters + 4 * filters
         for b in kind.blocks:
-            total += operation(b.operation_1, filters, strided and b.input_1 < 2) + operation(b.operation_2, filters, strided and b.input_2 < 2)
+            total += operation(b.operation_1, filters, strided and b.input_1 < 2) + operation(
+                b.operation_2, filters, strided and b.input_2 < 2
+            )
         h, p = filters * len(kind.concat), h
     return total + h * classes + classes
 

@@ -74,7 +74,9 @@ def test_every_operation_runs_at_any_size_to_the_shape_it_promises(name, strides
     layer = Operation(name, filters, strides)
     for height, width in SIZES:
         y = layer(images(2, height, width, 3))
-        assert tuple(y.shape) == (2, -(-height // strides), -(-width // strides), filters) == layer.compute_output_shape((2, height, width, 3))
+        assert (
+            tuple(y.shape) == (2, -(-height // strides), -(-width // strides), filters) == layer.compute_output_shape((2, height, width, 3))
+        )
         assert np.isfinite(y).all()
 
 
@@ -85,7 +87,9 @@ def test_every_operation_promises_a_shape_where_the_size_is_unknown(name):
 
 @pytest.mark.parametrize("name", OPERATION_NAMES)
 def test_every_operation_comes_back_from_its_configuration(name):
-    layer = Operation(name, 5, 2, zero_padding=True, batch_norm_momentum=0.5, batch_norm_epsilon=0.1, weight_decay=0.2, dtype="mixed_bfloat16")
+    layer = Operation(
+        name, 5, 2, zero_padding=True, batch_norm_momentum=0.5, batch_norm_epsilon=0.1, weight_decay=0.2, dtype="mixed_bfloat16"
+    )
     assert same(layer).get_config() == layer.get_config()
 
 
@@ -434,7 +438,9 @@ def test_the_auxiliary_head_answers_in_float32():
     assert str(keras.backend.standardize_dtype(layer(images(1, 5, 5, 3)).dtype)) == "float32"
 
 
-@pytest.mark.parametrize("channels, size, classes, trainable", [(384, 4, 10, 1_631_498), (528, 4, 1000, 2_411_240), (2016, 6, 1000, 4_567_784)])
+@pytest.mark.parametrize(
+    "channels, size, classes, trainable", [(384, 4, 10, 1_631_498), (528, 4, 1000, 2_411_240), (2016, 6, 1000, 4_567_784)]
+)
 def test_the_auxiliary_head_has_the_parameters_of_the_original_graph(channels, size, classes, trainable):
     layer = _built(AuxiliaryHead(classes, (size, size)), (None, None, None, channels))
     assert sum(np.prod(w.shape) for w in layer.trainable_weights) == trainable

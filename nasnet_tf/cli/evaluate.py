@@ -29,11 +29,15 @@ def evaluate(model, source, part, batch_size, data_dir, seed, as_json):
     if data.input_shape[-1] != channels:
         raise ValueError(f"{source} has {data.input_shape[-1]} channels, {model} takes {channels}; give data like that it was trained on.")
     if data.classes != classes_of(network):
-        raise ValueError(f"{source} has {data.classes} classes, {model} tells {classes_of(network)} apart; give data like that it was trained on.")
+        raise ValueError(
+            f"{source} has {data.classes} classes, {model} tells {classes_of(network)} apart; give data like that it was trained on."
+        )
     from nasnet_tf import training
 
     result = training.accuracy(network, getattr(data, f"x_{part}"), getattr(data, f"y_{part}"), batch_size)
-    click.echo(json.dumps(result) if as_json else f"{result['accuracy']:.2%} of {result['images']} {part} images right, loss {result['loss']:.4f}")
+    click.echo(
+        json.dumps(result) if as_json else f"{result['accuracy']:.2%} of {result['images']} {part} images right, loss {result['loss']:.4f}"
+    )
 
 
 def classes_of(network):

@@ -27,7 +27,11 @@ def info(what, num_cells, filters, stem, classes, picture, image_size, as_json):
     elif str(what).endswith(".keras"):
         network = options.load_model(what)
         found = getattr(network, "genotype", None)
-        facts = {"input": list(network.input_shape[1:]), "classes": getattr(network, "class_names", None), "parameters": network.count_params()}
+        facts = {
+            "input": list(network.input_shape[1:]),
+            "classes": getattr(network, "class_names", None),
+            "parameters": network.count_params(),
+        }
     else:
         found = options.genotype(what)
         side = image_size or (32 if stem == "cifar" else 224)

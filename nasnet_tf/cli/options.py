@@ -59,4 +59,6 @@ def load_model(path):
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras raises whatever its zip, HDF5 and JSON readers raise
-        raise ValueError(f"{path}: not a whole .keras file ({type(error).__name__}); give one that nasnet-tf or model.save() wrote.") from None
+        raise ValueError(
+            f"{path}: not a whole .keras file ({type(error).__name__}); give one that nasnet-tf or model.save() wrote."
+        ) from None

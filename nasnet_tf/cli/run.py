@@ -33,7 +33,9 @@ class Run:
         if resume:
             self._check_resumable()
         elif path.exists() and not overwrite:
-            raise ValueError(f"{path} exists already; add --resume to go on with its search, --overwrite to begin again, or --name for another.")
+            raise ValueError(
+                f"{path} exists already; add --resume to go on with its search, --overwrite to begin again, or --name for another."
+            )
         self._lock = threading.Lock()
         self.rows = {}
 
@@ -57,10 +59,22 @@ class Run:
 
     def record(self, strategy, trial, genotype, note, shape):
         """Adds a Keras Tuner trial that ended to trials.csv."""
-        side = cost(genotype, shape["num_cells"], shape["filters"], stem=shape["stem"], classes=shape["classes"], input_shape=shape["input_shape"])
+        side = cost(
+            genotype, shape["num_cells"], shape["filters"], stem=shape["stem"], classes=shape["classes"], input_shape=shape["input_shape"]
+        )
         seconds = trial.metrics.get_best_value("seconds") if trial.metrics.exists("seconds") else None
         score = trial.score if trial.status == "COMPLETED" else None
-        row = (trial.trial_id, strategy, trial.status.lower(), score, seconds, side.parameters, side.multiply_adds, note, genotype.to_json())
+        row = (
+            trial.trial_id,
+            strategy,
+            trial.status.lower(),
+            score,
+            seconds,
+            side.parameters,
+            side.multiply_adds,
+            note,
+            genotype.to_json(),
+        )
         with self._lock:
             self.rows[strategy, trial.trial_id] = dict(zip(COLUMNS, row, strict=True))
             text = io.StringIO()
@@ -92,7 +106,11 @@ class Run:
             draw_genotype(found, self.path / "cells.png", title=title)
             facts = {"best cell": f"trial {best['trial']} ({best['strategy']}), validation accuracy {best['val_accuracy']:.4f}", **facts}
         trials = [
-            {"trial": row["trial"], "reward": row["val_accuracy"], **{k: row[k] for k in ("status", "seconds", "strategy", "parameters", "note")}}
+            {
+                "trial": row["trial"],
+                "reward": row["val_accuracy"],
+                **{k: row[k] for k in ("status", "seconds", "strategy", "parameters", "note")},
+            }
             for row in self.rows.values()
         ]
         write_page(self.path / "report.html", title=f"Search on {title}", facts=facts, genotype=found, trials=trials, baseline=baseline)

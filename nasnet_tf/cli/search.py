@@ -13,9 +13,10 @@ import click
 
 from nasnet_tf.cli import options
 from nasnet_tf.cli.run import BASELINE, Run
+from nasnet_tf.plan import default_stem, stem_widths
 from nasnet_tf.strategies import STRATEGIES
 
-_SEARCH_SHARE = 0.55  # of the time: the rest trains the network
+_SEARCH_SHARE = 0.45  # of the time: the rest trains the network
 
 
 @click.command()
@@ -53,6 +54,8 @@ def search(source, name, runs_dir, resume, overwrite, as_json, data_dir, **confi
     from nasnet_tf import data as datasets
 
     data = datasets.load(source, image_size=config["image_size"], validation=0.2, seed=config["seed"], data_dir=data_dir)
+    for filters in (config["filters"], config["child_filters"]):
+        stem_widths(default_stem(data.input_shape), filters)  # raises before anything is begun
     run = Run(runs_dir / (name or data.name), {"data": source, **config}, resume, overwrite)
     if overwrite:
         _clear(run.path)
@@ -90,11 +93,11 @@ def _search(run, data, config, began, progress):
     job = dict(validation_data=(x_validation, y_validation), epochs=config["child_epochs"], batch_size=config["batch_size"], verbose=0)
 
     searching, *others = made.values()
-    threads = [threading.Thread(target=_quietly, args=(other.search, x, y), kwargs=job, daemon=True) for other in others]
+    threads = [threading.Thread(target=_until_stopped, args=(other.search, x, y), kwargs=job, daemon=True) for other in others]
     try:
         for thread in threads:
             thread.start()
-        searching.search(x, y, **job)
+        _until_stopped(searching.search, x, y, **job)
         for thread in threads:
             thread.join()
     except BaseException:
@@ -112,7 +115,8 @@ def _search(run, data, config, began, progress):
     return found
 
 
-def _quietly(function, *args, **kwargs):
+def _until_stopped(function, *args, **kwargs):
+    """Calls the function. A trial that was broken off because the time is up stays unfinished: --resume runs it again."""
     from nasnet_tf.evaluation import Stopped
 
     with contextlib.suppress(Stopped):
@@ -122,7 +126,6 @@ def _quietly(function, *args, **kwargs):
 def _child(data, config):
     """The hypermodel of a search on `data`."""
     from nasnet_tf.spaces import NASNetSpace
-    from nasnet_tf.training import default_stem
     from nasnet_tf.tuners import CellHyperModel
 
     return CellHyperModel(
@@ -162,7 +165,13 @@ class _Follow:
     def __init__(self, run, made, child, config, limit, progress):
         self.run, self.child, self.config, self.limit, self.progress = run, child, config, limit, progress
         self.lock = threading.Lock()
-        self.shape = dict(num_cells=child.num_cells, filters=child.filters, stem=child.network["stem"], classes=child.classes, input_shape=child.input_shape)
+        self.shape = dict(
+            num_cells=child.num_cells,
+            filters=child.filters,
+            stem=child.network["stem"],
+            classes=child.classes,
+            input_shape=child.input_shape,
+        )
         self.began, self.made = time.monotonic(), made
         self.task = progress.add_task("searching", total=1.0)
         for label, tuner in made.items():
@@ -200,6 +209,9 @@ class _Follow:
     def _tick(self):
         while not self.ticking.wait(1):
             self.progress.update(self.task, completed=self._share())
+            if self.limit is not None and time.monotonic() > self.limit and self.run.best() is not None:
+                for tuner in self.made.values():
+                    tuner.worker.stop()
 
     def done(self):
         self.ticking.set()
@@ -235,4 +247,10 @@ def _train(run, found, data, config, began, progress):
         "network": f"N = {config['num_cells']}, F = {config['filters']}, {result['parameters']:,} parameters: model.keras",
     }
     run.picture({**facts, **_facts(data, config)})
-    return {**result, "trials": len(run.rows), "best_trial": best["trial"], "best_strategy": best["strategy"], "val_accuracy": best["val_accuracy"]}
+    return {
+        **result,
+        "trials": len(run.rows),
+        "best_trial": best["trial"],
+        "best_strategy": best["strategy"],
+        "val_accuracy": best["val_accuracy"],
+    }

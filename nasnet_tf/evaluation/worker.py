@@ -96,7 +96,9 @@ class Worker:
         self.close()
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         if self.threads:
-            environment.update(TF_NUM_INTRAOP_THREADS=str(self.threads), TF_NUM_INTEROP_THREADS=str(self.threads), OMP_NUM_THREADS=str(self.threads))
+            environment.update(
+                TF_NUM_INTRAOP_THREADS=str(self.threads), TF_NUM_INTEROP_THREADS=str(self.threads), OMP_NUM_THREADS=str(self.threads)
+            )
         self._log = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from nasnet_tf.evaluation.worker import serve; serve()"],

@@ -47,7 +47,16 @@ class StrategyOracle(keras_tuner.Oracle):
     """
 
     def __init__(
-        self, strategy="ppo", objective=None, max_trials=10, *, settings=None, space=None, seed=None, max_consecutive_failed_trials=10, **kwargs
+        self,
+        strategy="ppo",
+        objective=None,
+        max_trials=10,
+        *,
+        settings=None,
+        space=None,
+        seed=None,
+        max_consecutive_failed_trials=10,
+        **kwargs,
     ):
         super().__init__(objective, max_trials, seed=seed, max_consecutive_failed_trials=max_consecutive_failed_trials, **kwargs)
         if self.max_trials is not None and self.max_trials < 1:
@@ -61,6 +70,7 @@ class StrategyOracle(keras_tuner.Oracle):
         self._keys = {}  # key of each network that was trained: the trial that trained it
         self._began = {}
         self._told = set()
+        self._whole = True  # no trial's file is damaged
         self._display = OneLine(self)
 
     # What Keras Tuner calls.
@@ -137,6 +147,8 @@ class StrategyOracle(keras_tuner.Oracle):
     def _values(self, point):
         """{name: value} of the choices that are active, a parent's value decided before its children's."""
         options = self._choices.values(point)
+        if not any(hp.conditions for hp in self.hyperparameters.space):
+            return {hp.name: options.get(hp.name, hp.default) for hp in self.hyperparameters.space}
         active = kt_hp.HyperParameters()
         for hp in self.hyperparameters.space:
             active.merge([hp])
@@ -177,23 +189,34 @@ class StrategyOracle(keras_tuner.Oracle):
         write_json(pathlib.Path(self._project_dir) / "oracle.json", self.get_state())
 
     def reload(self):
-        """Takes up the trials that ended, queues those that had not, and forgets what cannot be read."""
+        """Takes up the trials that ended, queues those that had not, and passes over what cannot be read."""
         folder = pathlib.Path(self._project_dir)
         for path in sorted(folder.glob("trial_*/trial.json")):
             with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
                 trial = kt_trial.Trial.from_state(json.loads(path.read_text()))
                 self.trials[trial.trial_id] = trial
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            state = json.loads((folder / "oracle.json").read_text())
-            state["ongoing_trials"] = {}
-            seed = self.seed
-            self.set_state(state)
-            self.seed = self.seed if self.seed is not None else seed
+            self.set_state({**json.loads((folder / "oracle.json").read_text()), "ongoing_trials": {}})
+        for trial in self.trials.values():  # what oracle.json knows too, if it is whole
+            self.hyperparameters.merge(
+                [hp for hp in trial.hyperparameters.space if not self.hyperparameters._exists(hp.name, hp.conditions)]
+            )
         ended = [i for i in sorted(self.trials) if self.trials[i].status in _ENDED]
-        self.end_order = [i for i in dict.fromkeys(self.end_order) if i in ended] + [i for i in ended if i not in self.end_order]
-        self.start_order = [i for i in dict.fromkeys(self.start_order) if i in self.trials] + [i for i in sorted(self.trials) if i not in self.start_order]
+        self.end_order = _completed(self.end_order, ended)
+        self.start_order = _completed(self.start_order, sorted(self.trials))
         self.ongoing_trials = {}
-        self._retry_queue = sorted((i for i in self.trials if i not in ended), reverse=True)  # taken from the end
+        self._retry_queue = sorted(set(self.trials) - set(ended), reverse=True)  # taken from the end
+        self._bury_damaged()
+
+    def _bury_damaged(self):
+        """Failed trials, of which nothing is learned, in place of those whose file could not be read: their numbers are taken."""
+        width = max(map(len, self.trials), default=0)
+        missing = set(range(max(map(int, self.trials), default=0))) - set(map(int, self.trials))
+        for number in sorted(missing):
+            trial_id = f"{number:0{width}d}"
+            message = f"{self._project_dir}/trial_{trial_id}/trial.json cannot be read; its result is lost"
+            self.trials[trial_id] = kt_trial.Trial(self.get_space(), trial_id, "FAILED", message)
+        self._whole = not missing
 
     def _strategy_file(self):
         return pathlib.Path(self._project_dir) / "strategy.npz"
@@ -205,7 +228,9 @@ class StrategyOracle(keras_tuner.Oracle):
         os.replace(temporary, path)
 
     def _restore_strategy(self):
-        """From the snapshot, if it is whole and of this search; else everything is learned again."""
+        """From the snapshot, if it is whole and of these trials; else everything is learned again."""
+        if not self._whole:
+            return
         with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             with np.load(self._strategy_file(), allow_pickle=False) as saved:
                 state = dict(saved)
@@ -257,6 +282,12 @@ def reason(trial) -> str:
     return lines[-1].removeprefix("keras_tuner.src.errors.FailedTrialError: ") if lines else ""
 
 
+def _completed(order, ids):
+    """`ids` in the order `order` says, each once; those it does not know at the end."""
+    known = [i for i in dict.fromkeys(order) if i in ids]
+    return known + [i for i in ids if i not in known]
+
+
 def decisions_of(hyperparameters) -> Choices:
     """The discrete choices among `hyperparameters`. Raises ValueError for a continuous one."""
     found = {}
@@ -280,7 +311,9 @@ def _options(hp):
         values = list(hp.values)
         if len(values) <= _MOST_OPTIONS:
             return tuple(values)
-    raise ValueError(f"{hp.name!r} is not a choice among few values ({type(hp).__name__}); use hp.Choice, or hp.Int or hp.Float with a step.")
+    raise ValueError(
+        f"{hp.name!r} is not a choice among few values ({type(hp).__name__}); use hp.Choice, or hp.Int or hp.Float with a step."
+    )
 
 
 def write_json(path: pathlib.Path, data) -> None:

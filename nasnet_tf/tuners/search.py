@@ -13,6 +13,7 @@ import keras_tuner
 from keras_tuner import errors
 
 from nasnet_tf.evaluation import ChildFailed, Worker
+from nasnet_tf.evaluation.graphs import rewrite_graphs
 from nasnet_tf.tuners.oracle import StrategyOracle
 
 _TOO_BIG_TO_KEEP = ("checkpoint.weights.h5", "build_config.json")
@@ -59,7 +60,15 @@ class CellTuner(keras_tuner.Tuner):
     def run_trial(self, trial, *args, **kwargs):
         if not self._isolated(args, kwargs):
             return super().run_trial(trial, *args, **kwargs)
-        job = (self.hypermodel, trial.hyperparameters, args, kwargs, self._seed(trial), self._policy.name, self.get_trial_dir(trial.trial_id))
+        job = (
+            self.hypermodel,
+            trial.hyperparameters,
+            args,
+            kwargs,
+            self._seed(trial),
+            self._policy.name,
+            self.get_trial_dir(trial.trial_id),
+        )
         began = time.monotonic()
         try:
             return {**self.worker.run(train_child, *job), "seconds": round(time.monotonic() - began, 2)}
@@ -77,7 +86,9 @@ class CellTuner(keras_tuner.Tuner):
                 raise TypeError("the hypermodel or a callback is defined in the running script")
         except (TypeError, AttributeError, pickle.PicklingError) as error:
             if self.isolation == "process":
-                raise errors.FatalTypeError(f"isolation='process' is not possible here: {error}; give arrays, or isolation='none'.") from None
+                raise errors.FatalTypeError(
+                    f"isolation='process' is not possible here: {error}; give arrays, or isolation='none'."
+                ) from None
             return False
         return True
 
@@ -118,11 +129,7 @@ def train_child(hypermodel, hp, args, kwargs, seed, policy, folder):
     """
     keras.backend.clear_session()
     keras.config.set_dtype_policy(policy)
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        # Rewriting the graph takes longer than a child's few hundred steps gain by it: 36 s against 19 s to the first step.
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    rewrite_graphs(False)
     keras.utils.set_random_seed(seed)
     model = hypermodel.build(hp)
     history = hypermodel.fit(hp, model, *args, **{"verbose": 0, **kwargs})

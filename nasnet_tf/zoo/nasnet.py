@@ -80,5 +80,3 @@ def _filters(penultimate_filters, filters):
 def _on(tensor, model):
     """`model` with its layers called on `tensor`, which may already be the output of others."""
     return keras.Model(keras.utils.get_source_inputs(tensor), model(tensor), name=model.name)
-
-

@@ -1,0 +1,212 @@
+"""The command: mistakes are one line and exit status 2; the main job works from data to a trained network."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from nasnet_tf.cli import main
+from nasnet_tf.genotype import GENOTYPES, Genotype
+
+
+def mistake(capsys, *arguments):
+    """The one line a mistake is answered with."""
+    assert main([str(a) for a in arguments]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("nasnet-tf: ")
+    return lines[0]
+
+
+@pytest.fixture
+def genotype(tmp_path):
+    path = tmp_path / "best.json"
+    GENOTYPES["nasnet_a"].save(path)
+    return path
+
+
+def picture(path, seed=0):
+    import tensorflow as tf
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 255, (12, 12, 3), dtype=np.uint8)
+    path.write_bytes(tf.io.encode_jpeg(pixels).numpy())
+
+
+@pytest.mark.parametrize("command", ["search", "evaluate"])
+def test_a_missing_path_is_named(capsys, tmp_path, command):
+    data = tmp_path / "nowhere"
+    before = [tmp_path / "model.keras"] if command == "evaluate" else []
+    assert "nowhere" in mistake(capsys, command, *before, data) or before
+
+
+def test_an_unknown_tfds_name_is_met_with_close_ones(capsys, tmp_path):
+    assert "close ones are cifar10" in mistake(capsys, "search", "tfds:cifarr10", "--runs-dir", tmp_path)
+
+
+def test_a_folder_of_one_class_is_refused(capsys, tmp_path):
+    for number in range(3):
+        picture(tmp_path / "photos" / "cat" / f"{number}.jpg", number)
+    assert "class" in mistake(capsys, "search", tmp_path / "photos", "--runs-dir", tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_corrupt_picture_is_named(capsys, tmp_path):
+    for kind in ("cat", "dog"):
+        for number in range(10):
+            picture(tmp_path / "photos" / kind / f"{number}.jpg", number)
+    (tmp_path / "photos" / "dog" / "4.jpg").write_bytes(b"no picture")
+    assert "4.jpg cannot be read as a picture" in mistake(capsys, "search", tmp_path / "photos", "--runs-dir", tmp_path / "runs")
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (lambda text: text[:100], "not a whole genotype JSON"),
+        (lambda text: text.replace('"version": 1', '"version": 9'), "genotype of version 9"),
+        (lambda text: text.replace('[0, "sep_conv_5x5", 1', '[5, "sep_conv_5x5", 1'), "block 0 reads state 5; it can read 0 to 1"),
+        (lambda text: text.replace("sep_conv_5x5", "sep_conv_9x9"), "operation 'sep_conv_9x9'; there are"),
+    ],
+)
+def test_a_genotype_that_is_not_sound_is_refused_with_the_mend(capsys, genotype, edit, says):
+    genotype.write_text(edit(genotype.read_text()))
+    assert says in mistake(capsys, "train", genotype, "--data", "digits", "--out", genotype.parent / "m.keras")
+
+
+def test_an_npz_without_labels_is_refused(capsys, tmp_path):
+    np.savez(tmp_path / "data.npz", x_train=np.zeros((8, 8, 8, 1)))
+    assert "y_train" in mistake(capsys, "search", tmp_path / "data.npz", "--runs-dir", tmp_path / "runs")
+
+
+@pytest.mark.parametrize("option", ["--num-cells", "--filters", "--max-trials", "--minutes", "--blocks", "--epochs"])
+def test_nothing_of_something_is_refused(capsys, tmp_path, option):
+    assert option in mistake(capsys, "search", "digits", option, 0, "--runs-dir", tmp_path)
+
+
+def test_filters_that_do_not_divide_are_refused(capsys, genotype):
+    line = mistake(
+        capsys, "train", genotype, "--data", "digits", "--stem", "imagenet", "--filters", 6, "--out", genotype.parent / "m.keras"
+    )
+    assert "filters is 6" in line and "multiple of 4, such as 8" in line
+
+
+def test_a_folder_with_results_is_not_overwritten(capsys, tmp_path):
+    (tmp_path / "digits").mkdir()
+    assert "exists already; add --resume" in mistake(capsys, "search", "digits", "--runs-dir", tmp_path)
+
+
+def test_overwrite_does_not_delete_what_is_no_search(capsys, tmp_path):
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "digits" / "thesis.tex").write_text("years")
+    assert "holds no search" in mistake(capsys, "search", "digits", "--overwrite", "--runs-dir", tmp_path)
+    assert (tmp_path / "digits" / "thesis.tex").read_text() == "years"
+
+
+def test_there_must_be_something_to_resume(capsys, tmp_path):
+    assert "no search to resume" in mistake(capsys, "search", "digits", "--resume", "--runs-dir", tmp_path)
+
+
+def test_a_file_that_is_no_network_is_refused(capsys, tmp_path):
+    (tmp_path / "m.keras").write_bytes(b"PK not really")
+    assert "not a whole .keras file" in mistake(capsys, "evaluate", tmp_path / "m.keras", "digits")
+
+
+def test_an_unknown_command_or_option_is_a_mistake(capsys):
+    assert "No such command" in mistake(capsys, "serach", "digits")
+    assert "No such option" in mistake(capsys, "search", "digits", "--max-trails", 3)
+
+
+def test_info_counts_without_building(capsys):
+    assert main(["info", "nasnet_a", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["parameters"], facts["multiply_adds"]) == (3_383_786, 544_333_312)
+
+
+def test_info_draws_the_cells(capsys, tmp_path, genotype):
+    assert main(["info", str(genotype), "--picture", str(tmp_path / "cells.png")]) == 0
+    assert (tmp_path / "cells.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_help_and_mistakes_do_not_wait_for_tensorflow():
+    code = "import sys; from nasnet_tf.cli import main; main(['search', '--help']); main(['search', 'nowhere']); assert 'tensorflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+TINY = ("--blocks", "1", "--child-epochs", "1", "--child-filters", "2", "--num-cells", "1", "--filters", "2", "--epochs", "1")
+
+
+def nasnet_tf(*arguments, **kwargs):
+    code = "import sys; from nasnet_tf.cli import main; sys.exit(main())"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs
+    )
+
+
+def table(folder):
+    with open(folder / "trials.csv") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+def test_the_main_job_from_data_to_a_trained_network(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 255, (60, 8, 8, 3), dtype=np.uint8), np.arange(60) % 3
+    np.savez(tmp_path / "mine.npz", x_train=x, y_train=y)
+    assert main(["search", str(tmp_path / "mine.npz"), "--max-trials", "2", "--runs-dir", str(tmp_path / "runs"), "--json", *TINY]) == 0
+    result = json.loads(capsys.readouterr().out)
+    folder = tmp_path / "runs" / "mine"
+    assert result["trials"] == 4 and result["images"] == 12
+    assert {path.name for path in folder.iterdir() if path.is_file()} == {
+        "best.json", "cells.png", "config.json", "model.keras", "report.html", "result.json", "search.png", "trials.csv",
+    }  # fmt: skip
+    best = max(table(folder), key=lambda row: float(row["val_accuracy"]))
+    assert Genotype.load(folder / "best.json") in [
+        Genotype.from_json(r["genotype"]) for r in table(folder) if r["val_accuracy"] == best["val_accuracy"]
+    ]
+    assert main(["evaluate", str(folder / "model.keras"), str(tmp_path / "mine.npz"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] == pytest.approx(result["accuracy"])
+    picture(tmp_path / "a.jpg")
+    assert main(["predict", "--model", str(folder / "model.keras"), str(tmp_path / "a.jpg"), "--json"]) == 0
+    classes = json.loads(capsys.readouterr().out)["classes"]
+    assert [c["name"] for c in classes] and sum(c["probability"] for c in classes) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_an_interrupted_search_goes_on_without_losing_or_repeating_a_trial(tmp_path):
+    arguments = ("search", "digits", "--max-trials", "4", "--no-baseline", "--runs-dir", tmp_path, "--child-images", "60", *TINY)
+    first = nasnet_tf(*arguments)
+    folder = tmp_path / "digits"
+    while not (folder / "trials.csv").exists() or len(table(folder)) < 2:
+        assert first.poll() is None, first.stderr.read()
+        time.sleep(0.1)
+    first.send_signal(signal.SIGINT)
+    _, said = first.communicate(timeout=60)
+    assert first.returncode == 130 and said.strip().splitlines()[-1] == "nasnet-tf: interrupted"
+    before = table(folder)
+    assert 2 <= len(before) < 4
+    again = nasnet_tf(*arguments, "--resume")
+    _, said = again.communicate(timeout=300)
+    assert again.returncode == 0, said
+    after = table(folder)
+    assert after[: len(before)] == before and [row["trial"] for row in after] == ["0", "1", "2", "3"]
+    assert sum(line.startswith("ppo ") for line in said.splitlines()) == 4 - len(before), "only the missing trials are trained"
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_search_and_network(tmp_path):
+    found = []
+    for name in ("a", "b"):
+        run = nasnet_tf(
+            "search", "digits", "--max-trials", "2", "--no-baseline", "--runs-dir", tmp_path, "--name", name, "--child-images", "60", "--json", *TINY,
+            env={**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"},
+        )  # fmt: skip
+        out, said = run.communicate(timeout=300)
+        assert run.returncode == 0, said
+        rows = [(row["val_accuracy"], row["genotype"]) for row in table(tmp_path / name)]
+        found.append((rows, json.loads(out)["accuracy"]))
+    assert found[0] == found[1]

@@ -1,0 +1,364 @@
+"""The oracle around any strategy and any hypermodel of choices; the faults of Keras Tuner met."""
+
+import json
+import math
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+from nasnet_tf.genotype import OPERATION_NAMES
+from nasnet_tf.spaces import NASNetSpace
+from nasnet_tf.strategies import PPO
+from nasnet_tf.tuners import CellHyperModel, CellTuner, PPOOracle, PPOSearch, StrategyOracle, StrategySearch
+
+SPACE = NASNetSpace(2)
+
+
+class Toy(keras_tuner.engine.base_tuner.BaseTuner):
+    """Scores a cell by how many of its operations are separable convolutions. Trains nothing."""
+
+    def __init__(self, oracle, folder, breaks=lambda trial_id: None, **kwargs):
+        self.breaks, self.trained = breaks, []
+        super().__init__(oracle, Declared(), directory=str(folder), project_name="toy", **kwargs)
+
+    def run_trial(self, trial, *args, **kwargs):
+        self.trained.append(trial.trial_id)
+        failure = self.breaks(trial.trial_id)
+        if failure is not None:
+            raise failure
+        return {"score": toy_score(trial.hyperparameters.values)}
+
+
+class Declared(keras_tuner.HyperModel):
+    """Only the choices of SPACE."""
+
+    space = SPACE
+
+    def build(self, hp):
+        for name, options in SPACE.decisions:
+            hp.Choice(name, list(options))
+
+
+def toy_score(values):
+    return sum(str(value).startswith("sep") for value in values.values()) / len(values)
+
+
+def oracle(max_trials=20, seed=0, **kwargs):
+    return PPOOracle(keras_tuner.Objective("score", "max"), max_trials, seed=seed, space=SPACE, **kwargs)
+
+
+def proposals(oracle):
+    return [oracle.trials[i].hyperparameters.values for i in sorted(oracle.trials)]
+
+
+def finished(folder, max_trials=20, seed=0, **kwargs):
+    tuner = Toy(oracle(max_trials, seed, **kwargs), folder)
+    tuner.search(verbose=0)
+    return tuner
+
+
+# The search.
+
+
+def test_a_search_runs_as_many_trials_as_asked_for(tmp_path):
+    tuner = finished(tmp_path, 13)
+    assert len(tuner.oracle.trials) == 13 and all(t.status == "COMPLETED" for t in tuner.oracle.trials.values())
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_the_same_seed_gives_the_same_search(tmp_path, seed):
+    assert proposals(finished(tmp_path / "a", seed=seed).oracle) == proposals(finished(tmp_path / "b", seed=seed).oracle)
+
+
+def test_zero_is_a_seed_of_its_own(tmp_path):
+    assert oracle(seed=0).seed == 0
+    assert proposals(finished(tmp_path / "a", seed=0).oracle) != proposals(finished(tmp_path / "b", seed=1).oracle)
+
+
+def test_proposals_are_the_strategys(tmp_path):
+    tuner, strategy = finished(tmp_path), PPO(SPACE.sizes, seed=0)
+    for trial_id in tuner.oracle.end_order:
+        trial = tuner.oracle.trials[trial_id]
+        point = strategy.propose(int(trial_id))
+        assert SPACE.values(point) == trial.hyperparameters.values
+        strategy.observe(point, trial.score)
+
+
+def test_an_objective_to_minimise_is_learned_with_its_sign(tmp_path):
+    tuner = Toy(PPOOracle(keras_tuner.Objective("score", "min"), 60, seed=0, settings={"learning_rate": 0.01}), tmp_path)
+    tuner.search(verbose=0)
+    scores = [tuner.oracle.trials[i].score for i in sorted(tuner.oracle.trials)]
+    assert np.mean(scores[40:]) < np.mean(scores[:20])
+
+
+def test_a_budget_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="max_trials is 0; give at least 1"):
+        oracle(0)
+
+
+# Twins.
+
+
+def test_the_same_cell_is_trained_once_and_its_reward_reused(tmp_path):
+    space = NASNetSpace(1, operations=("identity", "conv_1x1"), combinations=("add",))
+
+    class Small(keras_tuner.HyperModel):
+        def build(self, hp):
+            for name, options in space.decisions:
+                hp.Choice(name, list(options))
+
+    seen = []
+
+    class Counting(Toy):
+        def run_trial(self, trial, *args, **kwargs):
+            seen.append(space.key(space.choices(trial.hyperparameters.values)))
+            return super().run_trial(trial)
+
+    search = PPOOracle(keras_tuner.Objective("score", "max"), 60, seed=1, space=space)
+    tuner = Counting.__new__(Counting)
+    tuner.breaks, tuner.trained = lambda trial_id: None, []
+    keras_tuner.engine.base_tuner.BaseTuner.__init__(tuner, search, Small(), directory=str(tmp_path), project_name="toy")
+    tuner.search(verbose=0)
+    assert len(search.trials) == 60 and len(seen) == len(set(seen)) < 60
+    by_key = {}
+    for trial in search.trials.values():
+        by_key.setdefault(space.key(space.choices(trial.hyperparameters.values)), set()).add(trial.score)
+    assert all(len(scores) == 1 for scores in by_key.values())
+
+
+# Any hypermodel of discrete choices.
+
+
+def any_choices(hp):
+    kind = hp.Choice("kind", ["wide", "deep"])
+    if kind == "wide":
+        with hp.conditional_scope("kind", ["wide"]):
+            hp.Int("units", 8, 32, step=8)
+    hp.Boolean("bias")
+    hp.Fixed("constant", 3)
+    return keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+
+
+class AnyChoices(keras_tuner.engine.base_tuner.BaseTuner):
+    def run_trial(self, trial, *args, **kwargs):
+        values = trial.hyperparameters.values
+        return {"score": values["bias"] + (values["kind"] == "wide") * values.get("units", 0) / 32}
+
+
+def test_the_oracle_searches_any_hypermodel_of_discrete_choices(tmp_path):
+    search = PPOOracle(keras_tuner.Objective("score", "max"), 30, seed=0)
+    AnyChoices(search, any_choices, directory=str(tmp_path), project_name="any").search(verbose=0)
+    best = search.get_best_trials()[0]
+    assert best.score == 2.0 and best.hyperparameters.values == {"kind": "wide", "units": 32, "bias": True, "constant": 3}
+    assert all("units" not in v for v in proposals(search) if v["kind"] == "deep")
+
+
+def test_a_continuous_choice_is_refused_with_the_mend(tmp_path):
+    search = PPOOracle(keras_tuner.Objective("score", "max"), 3, seed=0)
+
+    def continuous(hp):
+        hp.Float("rate", 0.0, 1.0)
+        return keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+
+    with pytest.raises(ValueError, match="'rate' is not a choice among few values .* use hp.Choice"):
+        AnyChoices(search, continuous, directory=str(tmp_path), project_name="any").search(verbose=0)
+
+
+# Failures.
+
+
+def test_a_failed_trial_is_not_a_dead_search(tmp_path):
+    tuner = Toy(oracle(), tmp_path, breaks=lambda i: MemoryError("no room") if i in ("03", "07") else None)
+    tuner.search(verbose=0)
+    failed = {i for i, t in tuner.oracle.trials.items() if t.status == "FAILED"}
+    assert failed == {"03", "07"} and len(tuner.oracle.trials) == 20
+
+
+def test_a_score_that_is_not_a_number_is_a_failed_trial(tmp_path):
+    class Diverging(Toy):
+        def run_trial(self, trial, *args, **kwargs):
+            return {"score": math.nan if trial.trial_id == "2" else 0.5}
+
+    tuner = Diverging(oracle(6), tmp_path)
+    tuner.search(verbose=0)
+    statuses = [tuner.oracle.trials[i].status for i in sorted(tuner.oracle.trials)]
+    assert statuses == ["COMPLETED"] * 2 + ["FAILED"] + ["COMPLETED"] * 3
+
+
+def test_a_trial_that_is_run_again_can_recover(tmp_path):
+    """Keras Tuner drops the result of the second run of a trial whose first run was no number."""
+    tries = []
+
+    class Shaky(Toy):
+        def run_trial(self, trial, *args, **kwargs):
+            tries.append(trial.trial_id)
+            return {"score": math.nan if tries == ["0"] else 0.5}
+
+    tuner = Shaky(oracle(3, max_retries_per_trial=2), tmp_path)
+    tuner.search(verbose=0)
+    assert tries[:2] == ["0", "0"] and tuner.oracle.trials["0"].score == 0.5
+
+
+def test_a_search_in_which_everything_fails_stops_and_says_why(tmp_path):
+    tuner = Toy(oracle(max_consecutive_failed_trials=4), tmp_path, breaks=lambda i: ValueError("no such column"))
+    with pytest.raises(RuntimeError, match="no such column"):
+        tuner.search(verbose=0)
+    assert json.loads((tmp_path / "toy" / "oracle.json").read_text())["end_order"] == ["00", "01", "02", "03"]
+
+
+def test_an_exception_in_the_strategy_does_not_keep_the_lock(tmp_path):
+    from keras_tuner.src.engine import oracle as engine
+
+    tuner = Toy(oracle(), tmp_path)
+    tuner.oracle.populate_space = lambda trial_id: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        tuner.oracle.create_trial("tuner0")
+    assert engine.LOCKS[tuner.oracle].acquire(blocking=False)
+    engine.LOCKS[tuner.oracle].release()
+
+
+# Going on after an interruption.
+
+
+@pytest.mark.parametrize("at", [0, 1, 9, 10, 11, 25])
+def test_a_search_that_is_interrupted_anywhere_goes_on_as_if_it_had_not(tmp_path, at):
+    whole = proposals(finished(tmp_path / "whole", 30).oracle)
+
+    def interrupt(trial_id):
+        return KeyboardInterrupt() if int(trial_id) == at else None
+
+    with pytest.raises(KeyboardInterrupt):
+        Toy(oracle(30), tmp_path, breaks=interrupt).search(verbose=0)
+    again = Toy(oracle(30), tmp_path)
+    again.search(verbose=0)
+    assert proposals(again.oracle) == whole
+    assert [int(i) for i in again.trained] == list(range(at, 30)), "no trial is lost or trained twice"
+
+
+def test_a_snapshot_of_the_strategy_spares_learning_again(tmp_path):
+    whole = proposals(finished(tmp_path / "whole", 70).oracle)
+    finished(tmp_path, 60)
+    assert (tmp_path / "toy" / "strategy.npz").is_file()
+    again = finished(tmp_path, 70)
+    assert proposals(again.oracle) == whole and [int(i) for i in again.trained] == list(range(60, 70))
+
+
+def test_a_larger_budget_goes_on_from_where_the_smaller_one_ended(tmp_path):
+    finished(tmp_path, 10)
+    assert [int(i) for i in finished(tmp_path, 14).trained] == [10, 11, 12, 13]
+
+
+@pytest.mark.parametrize("broken", ["oracle.json", "strategy.npz", "trial_04/trial.json"])
+@pytest.mark.parametrize("length", [0, 40])
+def test_a_torn_file_costs_at_most_the_trial_it_holds(tmp_path, broken, length):
+    finished(tmp_path, 12)
+    path = tmp_path / "toy" / broken
+    path.write_bytes(path.read_bytes()[:length] if path.exists() else b"x" * length)
+    again = finished(tmp_path, 15)
+    completed = [t for t in again.oracle.trials.values() if t.status == "COMPLETED"]
+    assert len(completed) >= 14 and len(again.trained) <= 4
+
+
+def test_files_are_replaced_whole(tmp_path):
+    finished(tmp_path, 3)
+    assert not [path for path in tmp_path.rglob(".*")]
+
+
+# The tuner around cells.
+
+
+def test_keras_tuners_own_oracles_search_the_space(tmp_path):
+    class Quick(CellHyperModel):
+        def build(self, hp):
+            self.genotype(hp)
+            model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")])
+            model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=True)
+            return model
+
+        def fit(self, hp, model, *args, **kwargs):
+            kwargs.pop("callbacks")
+            kwargs.pop("epochs", None)
+            return {"val_accuracy": toy_score(hp.values)}
+
+    x, y = np.zeros((4, 4, 4, 1)), np.zeros(4)
+    for number, kind in enumerate((keras_tuner.RandomSearch, keras_tuner.BayesianOptimization, keras_tuner.Hyperband)):
+        budget = {"max_epochs": 2} if kind is keras_tuner.Hyperband else {"max_trials": 4}
+        tuner = kind(Quick((4, 4, 1), 2), "val_accuracy", **budget, seed=1, directory=str(tmp_path), project_name=str(number))
+        tuner.search(x, y, verbose=0)
+        values = tuner.get_best_hyperparameters()[0].values
+        assert (
+            values["normal/0/operation_1"] in OPERATION_NAMES
+            and len([name for name in values if "/" in name and "tuner" not in name]) == 50
+        )
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    """A real search of two tiny children, each trained in the worker."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(16, 8, 8, 1)).astype("float32"), rng.integers(0, 2, 16)
+    child = CellHyperModel((8, 8, 1), 2, space=NASNetSpace(1), filters=2)
+    folder = tmp_path_factory.mktemp("searched")
+    tuner = PPOSearch(child, "val_accuracy", 2, seed=0, directory=str(folder), project_name="s", keep_best=1)
+    tuner.search(x, y, validation_data=(x, y), epochs=1, batch_size=8, verbose=0)
+    return tuner
+
+
+def test_children_are_trained_and_scored(searched):
+    assert [t.status for t in searched.oracle.trials.values()] == ["COMPLETED"] * 2
+    assert searched.oracle.trials["0"].metrics.exists("seconds")
+
+
+def test_the_best_genotypes_build_and_save(searched, tmp_path):
+    genotype = searched.get_best_genotypes()[0]
+    genotype.save(tmp_path / "best.json")
+    assert type(genotype).load(tmp_path / "best.json") == genotype
+
+
+def test_the_best_models_come_back_with_their_weights(searched):
+    model = searched.get_best_models()[0]
+    assert np.isfinite(model(np.zeros((1, 8, 8, 1), "float32"))).all()
+
+
+def test_only_the_best_childrens_weights_are_kept(searched):
+    from pathlib import Path
+
+    assert len(list(Path(searched.project_dir).rglob("checkpoint.weights.h5"))) == 1
+
+
+def test_a_dtype_policy_reaches_the_children(tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        child = PolicyChild((4, 4, 1), 2, space=NASNetSpace(1))
+        tuner = StrategySearch(child, "val_accuracy", 1, strategy="random", isolation="none", directory=str(tmp_path), project_name="p")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert tuner._policy.name == "mixed_bfloat16"
+    keras.backend.clear_session()
+    assert tuner._try_build(tuner.oracle.get_space()).layers[-1].compute_dtype == "bfloat16"
+    keras.config.set_dtype_policy("float32")
+
+
+class PolicyChild(CellHyperModel):
+    def build(self, hp):
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+
+def test_process_isolation_of_what_cannot_be_sent_is_refused(tmp_path):
+    import tensorflow as tf
+    from keras_tuner.errors import FatalError
+
+    data = tf.data.Dataset.from_tensor_slices((np.zeros((2, 8, 8, 1)), np.zeros(2))).batch(2)
+    tuner = CellTuner(
+        StrategyOracle("random", "val_accuracy", 1),
+        CellHyperModel((8, 8, 1), 2),
+        isolation="process",
+        directory=str(tmp_path),
+        project_name="d",
+    )
+    with pytest.raises(FatalError, match="cannot be sent to another process; give arrays"):
+        tuner.search(data, verbose=0)

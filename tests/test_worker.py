@@ -1,0 +1,75 @@
+"""A worker keeps what a call leaks, breaks or kills in a process of its own."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from nasnet_tf.evaluation import ChildFailed, Stopped, Worker
+
+
+@pytest.fixture(scope="module")
+def worker():
+    with Worker() as worker:
+        yield worker
+
+
+def test_a_call_gives_its_result(worker):
+    assert worker.run(divmod, 17, 5) == (3, 2)
+
+
+def test_calls_share_a_process_that_is_not_this_one(worker):
+    assert worker.run(os.getpid) == worker.run(os.getpid) != os.getpid()
+
+
+def test_an_exception_is_a_failed_child_with_one_line(worker):
+    with pytest.raises(ChildFailed, match="^ValueError: invalid literal"):
+        worker.run(int, "no\nnumber")
+
+
+def test_what_a_call_prints_does_not_get_among_the_answers(worker):
+    assert worker.run(exec, "print('noise')") is None
+
+
+def test_a_death_is_a_failed_child_and_the_next_call_has_a_new_process(worker):
+    before = worker.run(os.getpid)
+    with pytest.raises(ChildFailed, match="status 3"):
+        worker.run(os._exit, 3)
+    assert worker.run(os.getpid) != before
+
+
+def test_a_kill_for_want_of_memory_is_told_as_such(worker):
+    pid = worker.run(os.getpid)
+    with pytest.raises(ChildFailed, match="memory"):
+        worker.run(os.kill, pid, signal.SIGKILL)
+
+
+def test_what_cannot_be_sent_is_refused_before_it_runs(worker):
+    with pytest.raises((AttributeError, TypeError)):
+        worker.run(lambda: 1)
+    assert worker.run(abs, -1) == 1
+
+
+def test_a_process_that_has_grown_is_replaced():
+    with Worker(memory_limit_mb=1) as small:
+        assert small.run(os.getpid) != small.run(os.getpid)
+
+
+def test_stop_breaks_a_call_off_without_calling_it_failed():
+    with Worker() as worker:
+        worker.run(abs, 1)
+        threading.Timer(0.3, worker.stop).start()
+        began = time.monotonic()
+        with pytest.raises(Stopped):
+            worker.run(time.sleep, 30)
+        assert time.monotonic() - began < 10
+
+
+def test_closing_ends_the_process():
+    worker = Worker()
+    pid = worker.run(os.getpid)
+    worker.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
