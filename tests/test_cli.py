@@ -133,7 +133,12 @@ def test_info_draws_the_cells(capsys, tmp_path, genotype):
 
 
 def test_help_and_mistakes_do_not_wait_for_tensorflow():
-    code = "import sys; from nasnet_tf.cli import main; main(['search', '--help']); main(['search', 'nowhere']); assert 'tensorflow' not in sys.modules"
+    code = """if True:
+        import sys
+        from nasnet_tf.cli import main
+        main(['search', '--help']), main(['search', 'nowhere'])
+        assert 'tensorflow' not in sys.modules
+    """
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
@@ -202,7 +207,8 @@ def test_the_same_seed_gives_the_same_search_and_network(tmp_path):
     found = []
     for name in ("a", "b"):
         run = nasnet_tf(
-            "search", "digits", "--max-trials", "2", "--no-baseline", "--runs-dir", tmp_path, "--name", name, "--child-images", "60", "--json", *TINY,
+            "search", "digits", "--max-trials", "2", "--no-baseline", "--runs-dir", tmp_path, "--name", name, "--json",
+            "--child-images", "60", *TINY,
             env={**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"},
         )  # fmt: skip
         out, said = run.communicate(timeout=300)

@@ -19,8 +19,7 @@ def epochs_on(progress: Progress, description="training"):
 
     def on_epoch(epoch, share, figures):
         progress.update(task, completed=share)
-        progress.console.print(
-            f"epoch {epoch:3}  loss {figures['loss']:.4f}  accuracy {figures['accuracy']:.4f}  validation accuracy {figures['val_accuracy']:.4f}"
-        )
+        training = f"epoch {epoch:3}  loss {figures['loss']:.4f}  accuracy {figures['accuracy']:.4f}"
+        progress.console.print(f"{training}  validation accuracy {figures['val_accuracy']:.4f}")
 
     return on_epoch

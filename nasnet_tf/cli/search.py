@@ -129,7 +129,8 @@ def _child(data, config):
     from nasnet_tf.tuners import CellHyperModel
 
     return CellHyperModel(
-        data.input_shape, data.classes, space=NASNetSpace(config["blocks"]), num_cells=config["child_cells"], filters=config["child_filters"],
+        data.input_shape, data.classes,
+        space=NASNetSpace(config["blocks"]), num_cells=config["child_cells"], filters=config["child_filters"],
         stem=default_stem(data.input_shape), mean=data.mean, std=data.std, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5,
     )  # fmt: skip
 
@@ -223,7 +224,8 @@ def _facts(data, config):
 
 
 def _children(config):
-    return f"N = {config['child_cells']}, F = {config['child_filters']}, {config['child_epochs']} epochs, at most {config['child_images']} images"
+    size = f"N = {config['child_cells']}, F = {config['child_filters']}"
+    return f"{size}, {config['child_epochs']} epochs, at most {config['child_images']} images"
 
 
 def _train(run, found, data, config, began, progress):

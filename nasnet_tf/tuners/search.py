@@ -124,7 +124,8 @@ class CellTuner(keras_tuner.Tuner):
 def train_child(hypermodel, hp, args, kwargs, seed, policy, folder):
     """Builds, trains and scores one child. Runs in the worker.
 
-    Returns: {metric: value}, of the last epoch where the hypermodel returns a history; its weights are in `folder`, named as Keras Tuner names them.
+    Returns: {metric: value}, of the last epoch where the hypermodel returns a history; its weights are in `folder`, under the
+        name Keras Tuner expects.
     Raises: ArithmeticError if a metric is no finite number.
     """
     keras.backend.clear_session()
