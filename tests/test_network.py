@@ -297,7 +297,7 @@ def test_any_genotype_builds_as_planned_and_trains(seed, random_genotype):
         assert network.get_layer(step.name).output.shape[1:] == shapes[-1]
 
     x, y = images(4, *arguments["input_shape"]), np.arange(4) % arguments["classes"]
-    network.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", run_eagerly=True)
+    network.compile(keras.optimizers.SGD(1e-4), "sparse_categorical_crossentropy", run_eagerly=True)
     before = [np.array(w) for w in network.trainable_weights]
     assert np.isfinite(network.train_on_batch(x, y))
     assert np.isfinite(network(x)).all()

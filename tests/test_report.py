@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from nasnet_tf.genotype import COMBINATIONS, GENOTYPES, OPERATION_NAMES, Block, Cell, Genotype, check, unused
 from nasnet_tf.report import cells, draw_genotype, draw_search, write_page
-from nasnet_tf.report.cells import layout
 from nasnet_tf.report.curves import best_so_far, running_mean
+from nasnet_tf.report.layout import FAMILIES, Rows, crossings_between, family_of, layout, short_name
 
 NASNET_A = GENOTYPES["nasnet_a"]
 PUBLISHED = sorted({cell for genotype in GENOTYPES.values() for cell in genotype})
@@ -115,7 +115,7 @@ def test_each_operation_is_reached_by_a_line_from_the_state_it_reads(cell):
         block = cell.blocks[int(shade.text) - 2]
         inner = sorted((b for b in placed.boxes if overlap(b, shade)), key=lambda b: b.y)[:2]
         read = sorted((into[round(b.x, 6), round(sides(b)[2], 6)], b.text) for b in inner)
-        names = sorted(((block.input_1, cells._text(block.operation_1)), (block.input_2, cells._text(block.operation_2))))
+        names = sorted(((block.input_1, short_name(block.operation_1)), (block.input_2, short_name(block.operation_2))))
         assert read == names
 
 
@@ -142,10 +142,10 @@ def test_two_blocks_whose_inputs_are_far_apart_are_put_in_the_order_without_cros
 
 @pytest.mark.parametrize("seed", range(10))
 def test_ordering_leaves_no_more_crossings_than_the_order_given(seed):
-    rows = cells._Rows(random_cell(seed, 8))
+    rows = Rows(random_cell(seed, 8))
     given_order = [[1, 0], *map(sorted, rows.order[1:])]
     count = [
-        sum(cells._crossings(some[k - 1], some[k], rows.sources, k) for k in range(1, len(some))) for some in (rows.order, given_order)
+        sum(crossings_between(some[k - 1], some[k], rows.sources, k) for k in range(1, len(some))) for some in (rows.order, given_order)
     ]
     assert count[0] <= count[1]
 
@@ -178,11 +178,11 @@ def test_nothing_in_a_published_cell_is_dead(cell):
     ],
 )
 def test_an_operation_is_named_in_a_few_letters(operation, text):
-    assert cells._text(operation) == text
+    assert short_name(operation) == text
 
 
 def test_every_operation_has_a_family():
-    assert {cells._family(operation) for operation in OPERATION_NAMES} == set(cells.FAMILIES)
+    assert {family_of(operation) for operation in OPERATION_NAMES} == set(FAMILIES)
 
 
 def test_a_cell_that_reads_ahead_is_refused():

@@ -302,7 +302,10 @@ def searched(tmp_path_factory):
     child = CellHyperModel((8, 8, 1), 2, space=NASNetSpace(1), filters=2)
     folder = tmp_path_factory.mktemp("searched")
     tuner = PPOSearch(child, "val_accuracy", 2, seed=0, directory=str(folder), project_name="s", keep_best=1)
-    tuner.search(x, y, validation_data=(x, y), epochs=1, batch_size=8, verbose=0)
+    import tensorflow as tf
+
+    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(8)
+    tuner.search(data, validation_data=data, epochs=1, shuffle=False, verbose=0)
     return tuner
 
 
@@ -349,16 +352,9 @@ class PolicyChild(CellHyperModel):
 
 
 def test_process_isolation_of_what_cannot_be_sent_is_refused(tmp_path):
-    import tensorflow as tf
     from keras_tuner.errors import FatalError
 
-    data = tf.data.Dataset.from_tensor_slices((np.zeros((2, 8, 8, 1)), np.zeros(2))).batch(2)
-    tuner = CellTuner(
-        StrategyOracle("random", "val_accuracy", 1),
-        CellHyperModel((8, 8, 1), 2),
-        isolation="process",
-        directory=str(tmp_path),
-        project_name="d",
-    )
-    with pytest.raises(FatalError, match="cannot be sent to another process; give arrays"):
-        tuner.search(data, verbose=0)
+    oracle = StrategyOracle("random", "val_accuracy", 1)
+    tuner = CellTuner(oracle, CellHyperModel((8, 8, 1), 2), isolation="process", directory=str(tmp_path), project_name="d")
+    with pytest.raises(FatalError, match="isolation='process' is not possible"):
+        tuner.search(np.zeros((2, 8, 8, 1)), np.zeros(2), callbacks=[lambda: None], verbose=0)

@@ -73,3 +73,46 @@ def test_closing_ends_the_process():
     worker.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+# tf.data across processes.
+
+
+def collect(dataset, times):
+    """What `times` passes over a data set give, as lists. Runs in the worker."""
+    return [[element.numpy().tolist() for element in dataset] for _ in range(times)]
+
+
+def begin(dataset):
+    """Takes one element, no more. Runs in the worker."""
+    return next(iter(dataset)).numpy().tolist()
+
+
+def cardinality(dataset):
+    """Runs in the worker."""
+    return int(dataset.cardinality())
+
+
+def test_a_data_set_is_read_in_the_worker_as_it_is_here(worker):
+    import tensorflow as tf
+
+    passes = tf.Variable(0)
+    dataset = tf.data.Dataset.range(5).map(lambda x: tf.cast(x, tf.int32) + 10 * passes).batch(2)
+    live = tf.data.Dataset.range(1).flat_map(lambda _: tf.data.Dataset.from_tensors(passes.assign_add(1)))
+    assert worker.run(collect, dataset, 2) == [[[0, 1], [2, 3], [4]]] * 2
+    assert worker.run(collect, live, 3) == [[1], [2], [3]], "every pass is a new one"
+
+
+def test_a_data_set_that_is_not_read_to_its_end_does_not_disturb_the_next_call(worker):
+    import tensorflow as tf
+
+    dataset = tf.data.Dataset.range(100).prefetch(8)
+    assert [worker.run(begin, dataset) for _ in range(3)] == [0, 0, 0]
+    assert worker.run(divmod, 17, 5) == (3, 2)
+
+
+def test_a_data_set_keeps_its_length(worker):
+    import tensorflow as tf
+
+    assert worker.run(cardinality, tf.data.Dataset.range(7).batch(2)) == 4
+    assert worker.run(cardinality, tf.data.Dataset.range(7).repeat()) == -1

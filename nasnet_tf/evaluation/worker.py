@@ -15,6 +15,8 @@ import tempfile
 import threading
 import time
 
+from nasnet_tf.evaluation.streams import Source, incoming
+
 __all__ = ["ChildFailed", "Stopped", "Worker"]
 
 
@@ -40,21 +42,26 @@ class Worker:
         self._stopped = False
         self.memory_mb = 0.0
 
-    def run(self, function, *args):
-        """`function(*args)`, run in the worker. Function, arguments and result must be picklable.
+    def run(self, function, *args, **kwargs):
+        """`function(*args, **kwargs)`, run in the worker. Function, arguments and result must be picklable.
+
+        An argument may be a `tf.data.Dataset` too: its elements are sent as the worker asks for them.
 
         Raises:
             ChildFailed: if the call raised, or its process died.
             Stopped: if `stop` was called meanwhile.
             pickle.PicklingError, AttributeError, TypeError: if the call cannot be sent; nothing has run then.
         """
-        message = pickle.dumps((function, args), protocol=pickle.HIGHEST_PROTOCOL)
+        source = Source()
+        call = (function, [source.outgoing(a) for a in args], {name: source.outgoing(a) for name, a in kwargs.items()})
+        message = pickle.dumps(call, protocol=pickle.HIGHEST_PROTOCOL)
         if self._process is None or self._process.poll() is not None:
             self._start()
         try:
-            self._process.stdin.write(message)
-            self._process.stdin.flush()
-            answer, value, self.memory_mb = pickle.load(self._process.stdout)
+            self._send(message)
+            while (answer := pickle.load(self._process.stdout))[0] == "ask":
+                self._send(pickle.dumps(source.answer(*answer[1:]), protocol=pickle.HIGHEST_PROTOCOL))
+            outcome, value, self.memory_mb = answer
         except (EOFError, OSError, pickle.UnpicklingError):
             if self._stopped:
                 raise Stopped from None
@@ -64,9 +71,13 @@ class Worker:
             raise
         if self.memory_mb > self.memory_limit_mb:
             self.close()
-        if answer == "failed":
+        if outcome == "failed":
             raise ChildFailed(value)
         return value
+
+    def _send(self, message):
+        self._process.stdin.write(message)
+        self._process.stdin.flush()
 
     def stop(self):
         """Breaks off the call that runs, from another thread. The worker is of no more use."""
@@ -126,15 +137,40 @@ def serve():
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     while True:
         try:
-            function, args = pickle.load(calls)
+            function, args, kwargs = pickle.load(calls)
         except EOFError:
             return
+        line = _Line(calls, answers)
         try:
-            answer = ("done", function(*args))
+            args, kwargs = [incoming(a, line.ask) for a in args], {name: incoming(a, line.ask) for name, a in kwargs.items()}
+            answer = ("done", function(*args, **kwargs))
         except Exception as error:
             answer = ("failed", _one_line(error))
-        pickle.dump((*answer, _resident_mb()), answers, protocol=pickle.HIGHEST_PROTOCOL)
-        answers.flush()
+        line.hang_up((*answer, _resident_mb()))
+
+
+class _Line:
+    """The worker's way to ask its parent for data while a call runs, from whatever thread needs it."""
+
+    def __init__(self, calls, answers):
+        self._calls, self._answers = calls, answers
+        self._lock, self._open = threading.Lock(), True
+
+    def ask(self, what, number):
+        with self._lock:
+            if not self._open:  # a data set that reads ahead of a call that has ended
+                return None
+            self._say(("ask", what, number))
+            return pickle.load(self._calls)
+
+    def hang_up(self, answer):
+        with self._lock:
+            self._open = False
+            self._say(answer)
+
+    def _say(self, message):
+        pickle.dump(message, self._answers, protocol=pickle.HIGHEST_PROTOCOL)
+        self._answers.flush()
 
 
 def _end_with_parent(parent):

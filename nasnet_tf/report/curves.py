@@ -6,7 +6,8 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 
-from nasnet_tf.report.cells import INK, PALE, one_line, picture_format, render, write_whole
+from nasnet_tf.report.cells import INK, PALE
+from nasnet_tf.report.picture import one_line, picture_format, render, write_whole
 
 __all__ = ["best_so_far", "draw_search", "running_mean", "search_figure"]
 

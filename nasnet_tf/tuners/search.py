@@ -10,10 +10,12 @@ import time
 
 import keras
 import keras_tuner
+import numpy as np
 from keras_tuner import errors
 
 from nasnet_tf.evaluation import ChildFailed, Worker
 from nasnet_tf.evaluation.graphs import rewrite_graphs
+from nasnet_tf.evaluation.streams import is_dataset
 from nasnet_tf.tuners.oracle import StrategyOracle
 
 _TOO_BIG_TO_KEEP = ("checkpoint.weights.h5", "build_config.json")
@@ -25,8 +27,8 @@ class CellTuner(keras_tuner.Tuner):
     Args:
         oracle, hypermodel, directory, project_name, overwrite: as in `keras_tuner.Tuner`.
         isolation: "process" trains every child in a process of its own, which is replaced when it has grown; "none" trains here, as
-            Keras Tuner does. "auto" is "process" where data and hypermodel can be sent to another process: arrays can, a
-            `tf.data.Dataset` and what is defined in a script or notebook cannot.
+            Keras Tuner does. "auto" is "process" unless the hypermodel or a callback is defined in the running script or notebook,
+            where another process cannot find it.
         keep_best: how many children's weights stay on disk.
         threads: see `nasnet_tf.evaluation.Worker`.
     """
@@ -60,34 +62,24 @@ class CellTuner(keras_tuner.Tuner):
     def run_trial(self, trial, *args, **kwargs):
         if not self._isolated(args, kwargs):
             return super().run_trial(trial, *args, **kwargs)
-        job = (
-            self.hypermodel,
-            trial.hyperparameters,
-            args,
-            kwargs,
-            self._seed(trial),
-            self._policy.name,
-            self.get_trial_dir(trial.trial_id),
-        )
+        job = (self.hypermodel, trial.hyperparameters, self._seed(trial), self._policy.name, self.get_trial_dir(trial.trial_id))
         began = time.monotonic()
         try:
-            return {**self.worker.run(train_child, *job), "seconds": round(time.monotonic() - began, 2)}
+            return {**self.worker.run(train_child, *job, *args, **kwargs), "seconds": round(time.monotonic() - began, 2)}
         except ChildFailed as error:
             raise errors.FailedTrialError(str(error)) from None
 
     def _isolated(self, args, kwargs):
         if self.isolation == "none":
             return False
+        plain = [a for a in (*args, *kwargs.values()) if not isinstance(a, np.ndarray) and not is_dataset(a)]
         try:
-            for value in (*args, *kwargs.values()):
-                if type(value).__module__.startswith("tensorflow"):
-                    raise TypeError(f"{type(value).__name__} cannot be sent to another process")
-            if b"__main__" in pickle.dumps((self.hypermodel, kwargs.get("callbacks"))):
+            if b"__main__" in pickle.dumps((self.hypermodel, plain)):
                 raise TypeError("the hypermodel or a callback is defined in the running script")
         except (TypeError, AttributeError, pickle.PicklingError) as error:
             if self.isolation == "process":
                 raise errors.FatalTypeError(
-                    f"isolation='process' is not possible here: {error}; give arrays, or isolation='none'."
+                    f"isolation='process' is not possible: {error}; import it from a module, or take 'none'."
                 ) from None
             return False
         return True
@@ -121,8 +113,8 @@ class CellTuner(keras_tuner.Tuner):
         return [self.hypermodel.genotype(trial.hyperparameters) for trial in trials]
 
 
-def train_child(hypermodel, hp, args, kwargs, seed, policy, folder):
-    """Builds, trains and scores one child. Runs in the worker.
+def train_child(hypermodel, hp, seed, policy, folder, /, *args, **kwargs):
+    """Builds, trains and scores one child on what `fit` is given. Runs in the worker.
 
     Returns: {metric: value}, of the last epoch where the hypermodel returns a history; its weights are in `folder`, under the
         name Keras Tuner expects.
