@@ -10,15 +10,16 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nasnet_tf.genotype import COMBINATIONS, GENOTYPES, OPERATION_NAMES, Block, Cell, Genotype, check, unused
 from nasnet_tf.report import cells, draw_genotype, draw_search, write_page
 from nasnet_tf.report.curves import best_so_far, running_mean
-from nasnet_tf.report.layout import FAMILIES, Rows, crossings_between, family_of, layout, short_name
+from nasnet_tf.report.layout import FAMILIES, Rows, crossings_between, family_of, layout, packed_width, short_name, spread
 
 NASNET_A = GENOTYPES["nasnet_a"]
+IN_TWO_PARTS = Cell((Block(1, "conv_1x1", 1, "avg_pool_3x3"), Block(2, "avg_pool_3x3", 1, "sep_conv_7x7")), (0, 3))  # joined by concat only
 PUBLISHED = sorted({cell for genotype in GENOTYPES.values() for cell in genotype})
 
 
@@ -117,6 +118,42 @@ def test_each_operation_is_reached_by_a_line_from_the_state_it_reads(cell):
         read = sorted((into[round(b.x, 6), round(sides(b)[2], 6)], b.text) for b in inner)
         names = sorted(((block.input_1, short_name(block.operation_1)), (block.input_2, short_name(block.operation_2))))
         assert read == names
+
+
+@settings(max_examples=100, deadline=None)
+@given(any_cells())
+@example(IN_TWO_PARTS)
+def test_a_cell_is_little_wider_than_its_widest_row(cell):
+    rows = Rows(cell)
+    widest = max(packed_width([rows.width(k, state) for state in row]) for k, row in enumerate(rows.order))
+    assert layout(cell).width <= 1.3 * widest + 1
+
+
+def test_the_parts_of_a_cell_that_no_line_joins_stand_side_by_side():
+    p, h = (box for box in layout(IN_TWO_PARTS).boxes if box.text.startswith(("$h_i$", "$h_{i-1}$")))
+    assert sides(h)[0] - sides(p)[1] < p.width
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.floats(-20, 20), st.floats(0.1, 20), st.floats(0.2, 4)), min_size=1, max_size=6), st.floats(1, 3))
+def test_boxes_are_spread_in_order_within_the_frame_as_near_to_their_wishes_as_can_be(row, slack):
+    wishes, weights, widths = zip(*row, strict=True)
+    frame = slack * packed_width(widths)
+    places = spread(wishes, weights, widths, frame)
+
+    def fits(xs):
+        ends = [end for x, width in zip(xs, widths, strict=True) for end in (x - width / 2, x + width / 2)]
+        gaps = [right - left for left, right in zip(ends[1:-1:2], ends[2::2], strict=True)]
+        return all(gap >= 0.4 - 1e-9 for gap in gaps) and -frame / 2 - 1e-9 <= ends[0] and ends[-1] <= frame / 2 + 1e-9
+
+    def cost(xs):
+        return sum(weight * (x - wish) ** 2 for x, wish, weight in zip(xs, wishes, weights, strict=True))
+
+    assert fits(places)
+    for first, last in itertools.combinations(range(len(row) + 1), 2):  # no run of neighbours has a better place (the problem is convex)
+        for step in (-0.01, 0.01):
+            moved = [x + step * (first <= i < last) for i, x in enumerate(places)]
+            assert not fits(moved) or cost(moved) >= cost(places) - 1e-9
 
 
 def test_layout_is_a_function_of_the_cell_alone():

@@ -33,7 +33,7 @@ _SEARCH_SHARE = 0.45  # of the time: the rest trains the network
 @click.option("--child-cells", type=options.POSITIVE, default=1, show_default=True, help="N of the networks a cell is judged by.")
 @click.option("--child-filters", type=options.POSITIVE, default=8, show_default=True, help="F of these networks.")
 @click.option("--child-epochs", type=options.POSITIVE, default=3, show_default=True, help="How long these networks are trained.")
-@click.option("--child-images", type=options.POSITIVE, default=5000, show_default=True, help="On how many images at most.")
+@click.option("--child-images", type=options.POSITIVE, default=2000, show_default=True, help="On how many images at most.")
 @click.option("--num-cells", type=options.POSITIVE, default=2, show_default=True, help="N of the network that is trained at the end.")
 @click.option("--filters", type=options.POSITIVE, default=16, show_default=True, help="F of that network.")
 @click.option("--epochs", type=options.POSITIVE, help="How long that network is trained.  [default: what is left of --minutes, else 30]")

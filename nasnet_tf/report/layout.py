@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from nasnet_tf.genotype import Block, Cell, check
 
-__all__ = ["FAMILIES", "Box", "Layout", "Rows", "Wire", "crossings_between", "family_of", "layout", "short_name"]
+__all__ = ["FAMILIES", "Box", "Layout", "Rows", "Wire", "crossings_between", "family_of", "layout", "packed_width", "short_name", "spread"]
 
 # Sizes, in units of the drawing.
 OPERATION = (1.6, 0.62)
@@ -29,8 +29,8 @@ FRAME = 1.25  # the width of all rows together, in widths of the widest
 
 # Stiffness of the springs that place the states, in that of a line into a block.
 STRAIGHTNESS = 8.0  # of a piece of a lane
-CENTRING = 0.02
-ROUNDS = 1000
+CENTRING = 0.02  # from every state to the middle: it holds together what no line joins
+ROUNDS = 60
 
 FAMILIES = {  # what the legend calls each; the first that is part of an operation's name is its family
     "sep": "separable convolution",
