@@ -492,6 +492,7 @@ def test_a_network_comes_back_from_a_keras_file(varied, tmp_path):
     assert loaded.genotype == network.genotype
     assert loaded.class_names == network.class_names
     assert loaded.get_config() == network.get_config()
+    assert all(map(np.array_equal, loaded.get_weights(), network.get_weights()))
     close(loaded(x), network(x))
 
 
@@ -501,6 +502,7 @@ def test_a_network_comes_back_from_its_configuration_and_its_weights(varied, tmp
     copy = Network.from_config(network.get_config())
     copy.load_weights(tmp_path / "model.weights.h5")
     assert copy.get_config() == network.get_config()
+    assert all(map(np.array_equal, copy.get_weights(), network.get_weights()))
     close(copy(x), network(x))
 
 
@@ -531,6 +533,7 @@ def test_weights_go_between_networks_with_and_without_drop_path(direction, steps
     source, target = pair if direction == "into" else pair[::-1]
     source.save_weights(tmp_path / "model.weights.h5")
     target.load_weights(tmp_path / "model.weights.h5")
+    assert all(map(np.array_equal, target.trainable_weights, source.trainable_weights))
     close(target(images(2, 16, 16, 3)), source(images(2, 16, 16, 3)))
 
 

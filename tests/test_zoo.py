@@ -228,7 +228,7 @@ def small(size=(64, 64, 3), **options):
     settings = dict(
         penultimate_filters=96, num_blocks=1, stem_block_filters=32, skip_reduction=False, filter_multiplier=2, include_top=True
     )
-    defaults = dict(weights=None, classes=7, default_size=224)
+    defaults = dict(weights=None, classes=7, default_size=224, classifier_activation=None)
     return randomized(module.NASNet(input_shape=size, **{**settings, **defaults, **options}))
 
 
@@ -243,7 +243,7 @@ def same_outputs(theirs, batch=2):
 
 @pytest.fixture(scope="module")
 def keras_mobile():
-    return randomized(keras.applications.NASNetMobile(weights=None, input_shape=(64, 64, 3)))
+    return randomized(keras.applications.NASNetMobile(weights=None, input_shape=(64, 64, 3), classifier_activation=None))
 
 
 @pytest.fixture(scope="module")
@@ -274,13 +274,12 @@ def test_a_converted_network_keeps_the_name_and_the_classes(keras_mobile, our_mo
 @pytest.mark.parametrize(
     "size, options",
     [
-        ((75, 65, 3), dict(num_blocks=2, skip_reduction=True, stem_block_filters=96, classifier_activation=None)),
+        ((75, 65, 3), dict(num_blocks=2, skip_reduction=True, stem_block_filters=96)),
         ((64, 64, 3), dict(include_top=False, pooling="max")),
         pytest.param((47, 96, 3), dict(num_blocks=2), marks=SLOW),
         pytest.param((47, 96, 3), dict(num_blocks=1, skip_reduction=True), marks=SLOW),
         pytest.param((64, 64, 3), dict(include_top=False), marks=SLOW),
         pytest.param((64, 64, 3), dict(include_top=False, pooling="avg"), marks=SLOW),
-        pytest.param((64, 64, 3), dict(classifier_activation="sigmoid"), marks=SLOW),
         pytest.param((33, 33, 3), dict(skip_reduction=True), marks=SLOW),
     ],
     ids=str,
@@ -291,6 +290,12 @@ def test_a_converted_nasnet_has_the_outputs_of_its_source_at_any_size_and_top(si
     x = images(2, *size)
     assert ours.output_shape == theirs.output_shape
     assert distance(ours(x), np.asarray(theirs(x))) < 1e-5
+
+
+@pytest.mark.parametrize("activation", ["softmax", pytest.param("sigmoid", marks=SLOW), pytest.param(None, marks=SLOW)])
+def test_a_converted_classifier_keeps_its_activation(activation):
+    theirs = small(classifier_activation=activation)
+    assert from_keras_applications(theirs).get_layer("predictions").activation == theirs.get_layer("predictions").activation
 
 
 @pytest.mark.slow
@@ -317,7 +322,9 @@ def test_a_model_that_is_no_nasnet_is_refused(model):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "options, parameters", [(dict(), 5_326_716), (dict(include_top=False, pooling="max"), 4_269_716)], ids=["top", "no top"]
+    "options, parameters",
+    [(dict(classifier_activation=None), 5_326_716), (dict(include_top=False, pooling="max"), 4_269_716)],
+    ids=["top", "no top"],
 )
 def test_nasnet_mobile_at_its_own_size_has_the_outputs_of_keras_applications(options, parameters):
     theirs = randomized(keras.applications.NASNetMobile(weights=None, input_shape=(224, 224, 3), **options))
@@ -327,7 +334,9 @@ def test_nasnet_mobile_at_its_own_size_has_the_outputs_of_keras_applications(opt
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "options, parameters", [(dict(), 88_949_818), (dict(include_top=False, pooling="avg"), 84_916_818)], ids=["top", "no top"]
+    "options, parameters",
+    [(dict(classifier_activation=None), 88_949_818), (dict(include_top=False, pooling="avg"), 84_916_818)],
+    ids=["top", "no top"],
 )
 def test_nasnet_large_has_the_outputs_and_the_weights_of_keras_applications(options, parameters):
     theirs = randomized(keras.applications.NASNetLarge(weights=None, input_shape=(331, 331, 3), **options))

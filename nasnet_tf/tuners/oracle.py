@@ -67,7 +67,7 @@ class StrategyOracle(keras_tuner.Oracle):
         self.on_end = lambda trial: None  # called with every trial that ended for good, reused ones too
         self._make_strategy = functools.partial(strategies.get(strategy) if isinstance(strategy, str) else strategy, **(settings or {}))
         self._strategy = self._choices = None
-        self._keys = {}  # key of each network that was trained: the trial that trained it
+        self._keys, self._remembered = {}, 0  # key of each network that was trained: its trial; how many ended trials are among them
         self._began = {}
         self._told = set()
         self._whole = True  # no trial's file is damaged
@@ -122,17 +122,18 @@ class StrategyOracle(keras_tuner.Oracle):
             if self.space is not None and choices.decisions != self.space.decisions:
                 self.space = None  # the hypermodel has more to choose than the space knows
             self._choices, self._strategy = choices, self._make_strategy(choices.sizes, self.seed)
-            self._keys = {}
+            self._keys, self._remembered = {}, 0
             self._restore_strategy()
         order = list(dict.fromkeys(self.end_order))
-        for trial_id in order[: self._strategy.observed]:
-            self._remember(self.trials[trial_id])
         for trial_id in order[self._strategy.observed :]:
             trial = self.trials[trial_id]
             self._strategy.observe(self._point(trial), self._reward(trial))
-            self._remember(trial)
             if self._strategy.observed % _SAVE_EVERY == 0:
                 self._save_strategy()
+        for trial_id in order[self._remembered :]:
+            if self._reward(self.trials[trial_id]) is not None:
+                self._keys.setdefault(self._key(self.trials[trial_id]), trial_id)
+        self._remembered = len(order)
 
     def _reward(self, trial):
         """What to maximise; None for a failed trial."""
@@ -161,10 +162,6 @@ class StrategyOracle(keras_tuner.Oracle):
     def _key(self, trial):
         point = self._point(trial)
         return self.space.key(point) if self.space is not None else point
-
-    def _remember(self, trial):
-        if self._reward(trial) is not None:
-            self._keys.setdefault(self._key(trial), trial.trial_id)
 
     def _twin(self, trial):
         """The trial that has trained the same network already, if any."""
