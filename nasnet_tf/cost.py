@@ -56,6 +56,7 @@ def cost(
     classes: int = 10,
     stem: str = "cifar",
     input_shape=(32, 32, 3),
+    skip_reduction: bool = False,
     stem_filters=None,
     stem_cell_filters=None,
     include_top: bool = True,
@@ -65,7 +66,7 @@ def cost(
     """What `nasnet_tf.network.Network` of the same arguments costs."""
     total = _Sum()
     outputs = [total.add(stem_convolution(stem, filters, stem_filters), input_shape[2], tuple(input_shape[:2]))]
-    steps = plan(genotype, num_cells, filters, stem, stem_cell_filters=stem_cell_filters)
+    steps = plan(genotype, num_cells, filters, stem, skip_reduction, stem_cell_filters)
     for step in steps:
         (h, size), (p, p_size) = outputs[step.h], outputs[step.p]
         cell = getattr(genotype, step.kind)

@@ -13,6 +13,7 @@ Source: Zoph et al. 2017, arXiv 1707.07012, section 3 and appendix A; wiring of 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -53,6 +54,8 @@ COMBINATIONS = ("add", "concatenate")
 _SCHEMA = "nasnet_tf.genotype"
 _VERSION = 1
 _MAX_BYTES = 1_000_000  # a genotype of five blocks takes about 1 kB
+_MAX_BLOCKS = 100
+_MAX_ORDERS = 5040  # looked at for a canonical name: enough for seven blocks that nothing tells apart
 
 
 class Block(NamedTuple):
@@ -106,7 +109,7 @@ class Genotype(NamedTuple):
             raise ValueError(f"not a whole genotype JSON ({error}); write it with Genotype.save().") from None
         if not isinstance(data, dict) or data.get("schema") != _SCHEMA:
             raise ValueError(f'not a genotype: expected a JSON object with "schema": "{_SCHEMA}", as Genotype.save() writes.')
-        if data.get("version") != _VERSION:
+        if type(data.get("version")) is not int or data["version"] != _VERSION:
             raise ValueError(
                 f"genotype of version {data.get('version')!r}; this release reads version {_VERSION}: install the release that wrote it."
             )
@@ -125,8 +128,11 @@ class Genotype(NamedTuple):
         """Writes the genotype as JSON; the file is there whole or not at all."""
         path = pathlib.Path(path)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(self.to_json() + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        try:
+            temporary.write_text(self.to_json() + "\n", encoding="utf-8")
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Genotype:
@@ -162,7 +168,11 @@ def check(value):
         raise ValueError(f"expected a Genotype or a Cell, got {type(value).__name__}: {value!r:.80}.")
     if not value.blocks:
         raise ValueError("a cell needs at least one block; got none.")
+    if len(value.blocks) > _MAX_BLOCKS:
+        raise ValueError(f"a cell of {len(value.blocks)} blocks is too large; give at most {_MAX_BLOCKS}.")
     for number, block in enumerate(value.blocks):
+        if not isinstance(block, Block):
+            raise ValueError(f"block {number} is {block!r:.80}; make it a Block.")
         for side in (1, 2):
             state = getattr(block, f"input_{side}")
             if not _is_state(state) or state > number + 1:
@@ -171,9 +181,9 @@ def check(value):
                 )
             operation = getattr(block, f"operation_{side}")
             if operation not in OPERATION_NAMES:
-                raise ValueError(f"block {number} has operation {operation!r}; there are {', '.join(OPERATION_NAMES)}.")
+                raise ValueError(f"block {number} has operation {operation!r:.60}; there are {', '.join(OPERATION_NAMES)}.")
         if block.combine not in COMBINATIONS:
-            raise ValueError(f"block {number} combines with {block.combine!r}; there are {', '.join(COMBINATIONS)}.")
+            raise ValueError(f"block {number} combines with {block.combine!r:.60}; there are {', '.join(COMBINATIONS)}.")
     last = len(value.blocks) + 1
     if not value.concat:
         raise ValueError(f"a cell must concatenate at least one state into its output; choose from 0 to {last}.")
@@ -196,13 +206,14 @@ def unused(blocks: tuple[Block, ...]) -> tuple[int, ...]:
 def canonical(cell: Cell) -> Cell:
     """The representative of all cells that are `cell` up to naming: live blocks only, least in lexicographic order.
 
-    Blocks with equal operations on equal inputs stay two blocks: they learn two sets of weights.
+    Blocks with equal operations on equal inputs stay two blocks: they learn two sets of weights. With more than seven of those in a
+    cell two names for it may come out different; two cells never get the same one.
     """
     live, frontier = set(), {state for state in cell.concat if state >= 2}
     while frontier:
         live |= frontier
         frontier = {s for state in frontier for s in _inputs(cell.blocks[state - 2]) if s >= 2} - live
-    return min(_orders(cell, {0: 0, 1: 1}, frozenset(live), ()))
+    return min(itertools.islice(_orders(cell, {0: 0, 1: 1}, frozenset(live), ()), _MAX_ORDERS))
 
 
 def _orders(cell: Cell, names: dict[int, int], rest: frozenset[int], done: tuple[Block, ...]):
@@ -270,7 +281,7 @@ def get(name: str) -> Genotype:
     try:
         return GENOTYPES[name]
     except KeyError:
-        raise ValueError(f"no genotype {name!r}; there are {', '.join(GENOTYPES)}, or give the path of a genotype JSON.") from None
+        raise ValueError(f"no genotype {name!r}; there are {', '.join(GENOTYPES)}; one in a file is read by Genotype.load(path).") from None
 
 
 # Zoph et al. 2017; wiring and output masks of the authors' code (slim/nets/nasnet/nasnet_utils.py).

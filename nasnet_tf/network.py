@@ -90,6 +90,9 @@ class Network(keras.Model):
         config = {key: value for key, value in locals().items() if key not in ("self", "kwargs", "__class__")}
         config["genotype"] = genotype if isinstance(genotype, Genotype) else genotypes.get(genotype)
         config["input_shape"] = _input_shape(input_shape, stem)
+        for statistic in ("mean", "std"):
+            if config[statistic] is not None:
+                config[statistic] = [float(value) for value in config[statistic]]
         dtype = keras.dtype_policies.get(kwargs.pop("dtype", None) or keras.config.dtype_policy())
         inputs = keras.Input(config["input_shape"], name="image")
         outputs, endpoints = assemble(

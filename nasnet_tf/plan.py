@@ -150,7 +150,7 @@ def plan_cell(cell: Cell, filters: int, strides: int, adapt: str, h_channels: in
 
 def stage_cells(num_cells) -> tuple[int, int, int]:
     """N normal cells in each of the three stages; three numbers give each stage its own. Raises ValueError."""
-    stages = (num_cells,) * 3 if isinstance(num_cells, int) else tuple(num_cells)
+    stages = tuple(num_cells) if isinstance(num_cells, list | tuple) else (num_cells,) * 3
     if len(stages) != 3 or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in stages) or stages[0] < 1:
         raise ValueError(f"num_cells is {num_cells!r}; give the number of normal cells a stage, at least 1, or three such numbers.")
     return stages
@@ -174,7 +174,10 @@ def stem_widths(stem: str, filters: int, stem_cell_filters=None) -> tuple[int, .
             f"filters is {filters}; the imagenet stem has cells of a quarter and a half of it, so give a multiple of 4, such as "
             f"{-(-filters // 4) * 4}, or the widths of these two cells as stem_cell_filters."
         )
-    return tuple(stem_cell_filters or (filters // 4, filters // 2))
+    widths = (filters // 4, filters // 2) if stem_cell_filters is None else tuple(stem_cell_filters)
+    if len(widths) != 2 or min(widths) < 1:
+        raise ValueError(f"stem_cell_filters is {stem_cell_filters!r}; give the widths of the stem's two cells, at least 1 each.")
+    return widths
 
 
 def plan(
@@ -204,14 +207,8 @@ def plan(
     for position, (name, kind, width) in enumerate(cells):
         h = len(levels) - 1
         p = max(h - 1, 0)
-        if (
-            skip_reduction
-            and kind == "normal"
-            and position
-            and cells[position - 1][1] == "reduction"
-            and h >= 2
-            and "stem" not in cells[position - 1][0]
-        ):
+        after_reduction = position > 0 and cells[position - 1][0].startswith("reduction_cell")
+        if skip_reduction and kind == "normal" and after_reduction and levels[h] - levels[h - 2] == 1:
             p = h - 2
         strides = 2 if kind == "reduction" else 1
         if h == 0:

@@ -15,7 +15,7 @@ from nasnet_tf.evaluation.graphs import rewrite_graphs
 from nasnet_tf.network import Network
 from nasnet_tf.plan import default_stem
 
-_FEWEST_EPOCHS = 3
+_FEWEST_EPOCHS = 2
 _MOST_EPOCHS = 600
 _STEPS_THAT_PAY = 20_000  # for rewriting the graph, see rewrite_graphs
 
@@ -49,7 +49,7 @@ def train(
 
     Args:
         batches, validation: `tf.data.Dataset`s of (images, labels) of known length, such as `nasnet_tf.data.pipeline` gives.
-        epochs: how many; or None, then `minutes` decides: as many as fit, by the time the second epoch took (3 to 600).
+        epochs: how many; or None, then `minutes` decides: as many as fit, by the time the second epoch took (2 to 600).
         minutes: how long at most.
         auxiliary_weight: weight of the auxiliary head's loss, if there is one.
         on_epoch: called after each epoch with its number from 1, the share of the training that is done, and its figures.

@@ -162,7 +162,6 @@ def test_the_closed_form_counts_the_parameters_of_the_built_network(seed, argume
 
 
 def test_the_closed_form_counts_a_network_that_skips_the_reduction():
-    # BUG (reported): with N = 1 the cell read instead has another width; cost() has no argument skip_reduction.
     from nasnet_tf.network import Network
 
     network = Network(NASNET_A, num_cells=1, filters=2, skip_reduction=True)

@@ -261,7 +261,6 @@ def test_save_leaves_nothing_but_the_file(tmp_path):
     assert os.listdir(tmp_path) == ["cell.json"]
 
 
-# BUG (reported): save() leaves its temporary file behind where os.replace fails, here because the path is a folder.
 def test_a_save_that_fails_leaves_no_other_file(tmp_path):
     (tmp_path / "cell.json").mkdir()
     with pytest.raises(OSError):

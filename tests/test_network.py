@@ -308,7 +308,6 @@ def test_any_genotype_builds_as_planned_and_trains(seed, random_genotype):
 @pytest.mark.parametrize("skip", [False, True], ids=["plain", "skip"])
 @pytest.mark.parametrize("stem", ["cifar", "imagenet"])
 def test_what_a_cell_reads_has_the_size_its_plan_says(stem, skip, num_cells):
-    # BUG (reported): skip, (1, 0, 1) and (2, 0, 1): cell_1 reads a p of four times its size, which is halved once; calling it fails.
     sizes = [1024]
     for step in plan(SMALL, num_cells, 4, stem, skip):
         assert sizes[step.p] == sizes[step.h] * (2 if step.adapt == "reduce" else 1), step
@@ -506,7 +505,6 @@ def test_a_network_comes_back_from_its_configuration_and_its_weights(varied, tmp
     close(copy(x), network(x))
 
 
-# BUG (reported): the file can be written but not read; get_config() should make lists of mean and std.
 def test_mean_and_std_can_be_arrays(tmp_path):
     network = Network(SMALL, **TINY, mean=np.array([1.0, 2, 3]), std=np.array([4.0, 5, 6]))
     network.save(tmp_path / "model.keras")
@@ -574,7 +572,6 @@ def test_weights_go_between_networks_with_and_without_a_schedule(tmp_path):
         (dict(genotype="nasnet_d"), "no genotype 'nasnet_d'; there are nasnet_a"),
         (dict(genotype=Genotype(SMALL.normal, Wiring((), (2,)))), "reduction cell: a cell needs at least one block"),
         (dict(mean=[0.0], std=[1.0, 1.0, 1.0]), "mean"),
-        # BUG (reported): TypeError of Python for these, and no error for one stem cell (the stem then reduces fourfold only).
         (dict(num_cells=None), "num_cells is None"),
         (dict(num_cells=1.5), "num_cells is 1.5"),
         (dict(stem="imagenet", filters=4, stem_cell_filters=(1,)), "stem_cell_filters"),
