@@ -16,6 +16,7 @@ from nasnet_tf.cli.run import BASELINE, Run
 from nasnet_tf.plan import default_stem, stem_widths
 from nasnet_tf.strategies import STRATEGIES
 
+_VALIDATION = 0.2  # of the training images, to judge children by; the network at the end trains on more of them
 _SEARCH_SHARE = 0.45  # of the time: the rest trains the network
 
 
@@ -37,7 +38,7 @@ _SEARCH_SHARE = 0.45  # of the time: the rest trains the network
 @click.option("--num-cells", type=options.POSITIVE, default=2, show_default=True, help="N of the network that is trained at the end.")
 @click.option("--filters", type=options.POSITIVE, default=16, show_default=True, help="F of that network.")
 @click.option("--epochs", type=options.POSITIVE, help="How long that network is trained.  [default: what is left of --minutes, else 30]")
-@click.option("--batch-size", type=options.POSITIVE, default=64, show_default=True)
+@click.option("--child-batch-size", type=options.POSITIVE, default=64, show_default=True)
 @options.image_size
 @options.data_dir
 @options.seed
@@ -53,7 +54,8 @@ def search(source, name, runs_dir, resume, overwrite, as_json, data_dir, **confi
         config["minutes"] = 10.0
     from nasnet_tf import data as datasets
 
-    data = datasets.load(source, image_size=config["image_size"], validation=0.2, seed=config["seed"], data_dir=data_dir)
+    given = dict(image_size=config["image_size"], seed=config["seed"], data_dir=data_dir)
+    data = datasets.load(source, validation=_VALIDATION, **given)
     for filters in (config["filters"], config["child_filters"]):
         stem_widths(default_stem(data.input_shape), filters)  # raises before anything is begun
     run = Run(runs_dir / (name or data.name), {"data": source, **config}, resume, overwrite)
@@ -66,7 +68,7 @@ def search(source, name, runs_dir, resume, overwrite, as_json, data_dir, **confi
     with bar() as progress:
         progress.console.print(data.describe())
         found = _search(run, data, config, began, progress)
-        result = _train(run, found, data, config, began, progress)
+        result = _train(run, found, datasets.load(source, **given), config, began, progress)
     (run.path / "result.json").write_text(json.dumps(result, indent=1))
     if as_json:
         click.echo(json.dumps(result))
@@ -90,7 +92,9 @@ def _search(run, data, config, began, progress):
     made = {label: _tuner(label, child, run, config, limit, threads=1 if len(labels) > 1 else None) for label in labels}
     follow = _Follow(run, made, child, config, limit, progress)
     x, y, x_validation, y_validation = _images(data, config)
-    job = dict(validation_data=(x_validation, y_validation), epochs=config["child_epochs"], batch_size=config["batch_size"], verbose=0)
+    job = dict(
+        validation_data=(x_validation, y_validation), epochs=config["child_epochs"], batch_size=config["child_batch_size"], verbose=0
+    )
 
     searching, *others = made.values()
     threads = [threading.Thread(target=_until_stopped, args=(other.search, x, y), kwargs=job, daemon=True) for other in others]
@@ -230,7 +234,7 @@ def _children(config):
 
 def _train(run, found, data, config, began, progress):
     """Trains the scaled-up network in what is left of the time; returns how it does."""
-    from nasnet_tf.cli.train import train_and_save
+    from nasnet_tf.cli.train import BATCH_SIZE, train_and_save
 
     minutes, epochs = None, config["epochs"]
     if epochs is None and config["minutes"] is None:
@@ -241,7 +245,7 @@ def _train(run, found, data, config, began, progress):
     network = dict(num_cells=config["num_cells"], filters=config["filters"], weight_decay=5e-4)
     result = train_and_save(
         found, data, run.path / "model.keras", progress,
-        seed=config["seed"], network=network, epochs=epochs, minutes=minutes, batch_size=config["batch_size"],
+        seed=config["seed"], network=network, epochs=epochs, minutes=minutes, batch_size=BATCH_SIZE,
     )  # fmt: skip
     best = run.best()
     facts = {

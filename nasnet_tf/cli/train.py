@@ -11,6 +11,8 @@ import click
 from nasnet_tf.cli import options
 from nasnet_tf.plan import default_stem, plan
 
+BATCH_SIZE = 32  # of the recipe for CIFAR (slim/nets/nasnet/nasnet.py)
+
 
 @click.command()
 @click.argument("genotype")
@@ -20,7 +22,7 @@ from nasnet_tf.plan import default_stem, plan
 @click.option("--stem", type=click.Choice(["cifar", "imagenet"]), help="By default imagenet from 64 pixels on.")
 @click.option("--epochs", type=options.POSITIVE, help="How many epochs.")
 @click.option("--minutes", type=options.MINUTES, help="How long instead.  [default: 10, if no epochs are given]")
-@click.option("--batch-size", type=options.POSITIVE, default=64, show_default=True)
+@click.option("--batch-size", type=options.POSITIVE, default=BATCH_SIZE, show_default=True)
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=0.05, show_default=True)
 @click.option("--weight-decay", type=click.FloatRange(min=0), default=5e-4, show_default=True, help="As the paper counts it.")
 @click.option(
