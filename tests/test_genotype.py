@@ -272,7 +272,7 @@ def test_a_save_that_fails_leaves_no_other_file(tmp_path):
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match="no genotype 'nasnet_d'; there are nasnet_a, pnasnet_5, amoebanet_a, or give the path"):
+    with pytest.raises(ValueError, match="no genotype 'nasnet_d'; there are nasnet_a, pnasnet_5, amoebanet_a; one in a file is read by"):
         get("nasnet_d")
 
 

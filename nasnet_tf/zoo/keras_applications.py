@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 import keras
-import numpy as np
 
 from nasnet_tf.genotype import NASNET_A
 from nasnet_tf.network import Network
@@ -51,7 +50,9 @@ def from_keras_applications(model: keras.Model) -> Network:
         **_top(layers, model),
     )
     names = {name: keras_name(name, num_cells) for name in slim_variables(network)}
-    return load_slim_weights(network, {name: np.array(getattr(layers[layer], weight)) for name, (layer, weight) in names.items()})
+    return load_slim_weights(
+        network, {name: keras.ops.convert_to_numpy(getattr(layers[layer], weight)) for name, (layer, weight) in names.items()}
+    )
 
 
 def keras_name(slim_name: str, num_cells: int) -> tuple[str, str]:
