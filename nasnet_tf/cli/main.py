@@ -52,10 +52,10 @@ def main(arguments=None) -> int:
         return _say(error.format_message(), 2)
     except (ValueError, OSError) as error:
         return _say(error, 2)
+    except (click.Abort, KeyboardInterrupt):  # Abort is a RuntimeError
+        return _say("interrupted", 130)
     except (ArithmeticError, RuntimeError) as error:
         return _say(error, 1)
-    except (click.Abort, KeyboardInterrupt):
-        return _say("interrupted", 130)
 
 
 def _say(error, status):
