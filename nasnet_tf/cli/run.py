@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import pathlib
-import threading
 
 from nasnet_tf import genotype as genotypes
 from nasnet_tf.cost import cost
+from nasnet_tf.report.picture import write_whole
 
 COLUMNS = ("trial", "strategy", "status", "val_accuracy", "seconds", "parameters", "multiply_adds", "note", "genotype")
 BASELINE = "random baseline"  # how its trials are labelled beside the search's
@@ -36,13 +35,12 @@ class Run:
             raise ValueError(
                 f"{path} exists already; add --resume to go on with its search, --overwrite to begin again, or --name for another."
             )
-        self._lock = threading.Lock()
         self.rows = {}
 
     def begin(self):
         """Makes the folder and writes what was asked."""
         self.path.mkdir(parents=True, exist_ok=True)
-        self._write("config.json", json.dumps(self.config, indent=1))
+        self.write("config.json", json.dumps(self.config, indent=1))
 
     def _check_resumable(self):
         try:
@@ -58,10 +56,8 @@ class Run:
                 )
 
     def record(self, strategy, trial, genotype, note, shape):
-        """Adds a Keras Tuner trial that ended to trials.csv."""
-        side = cost(
-            genotype, shape["num_cells"], shape["filters"], stem=shape["stem"], classes=shape["classes"], input_shape=shape["input_shape"]
-        )
+        """Adds a Keras Tuner trial that ended."""
+        side = cost(genotype, **shape)
         seconds = trial.metrics.get_best_value("seconds") if trial.metrics.exists("seconds") else None
         score = trial.score if trial.status == "COMPLETED" else None
         row = (
@@ -75,13 +71,15 @@ class Run:
             note,
             genotype.to_json(),
         )
-        with self._lock:
-            self.rows[strategy, trial.trial_id] = dict(zip(COLUMNS, row, strict=True))
-            text = io.StringIO()
-            table = csv.DictWriter(text, COLUMNS)
-            table.writeheader()
-            table.writerows(self.rows.values())
-            self._write("trials.csv", text.getvalue())
+        self.rows[strategy, trial.trial_id] = dict(zip(COLUMNS, row, strict=True))
+
+    def save_table(self):
+        """Writes trials.csv."""
+        text = io.StringIO()
+        table = csv.DictWriter(text, COLUMNS)
+        table.writeheader()
+        table.writerows(self.rows.values())
+        self.write("trials.csv", text.getvalue())
 
     def best(self):
         """The row of the best trial, the search's where it ties with the baseline; None before there is one."""
@@ -116,7 +114,6 @@ class Run:
         write_page(self.path / "report.html", title=f"Search on {title}", facts=facts, genotype=found, trials=trials, baseline=baseline)
         return found
 
-    def _write(self, name, text):
-        temporary = self.path / f".{name}.{os.getpid()}"
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, self.path / name)
+    def write(self, name, text):
+        """Writes a file of the folder, whole or not at all."""
+        write_whole(self.path / name, text.encode())

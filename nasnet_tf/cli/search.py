@@ -69,7 +69,7 @@ def search(source, name, runs_dir, resume, overwrite, as_json, data_dir, **confi
         progress.console.print(data.describe())
         found = _search(run, data, config, began, progress)
         result = _train(run, found, datasets.load(source, **given), config, began, progress)
-    (run.path / "result.json").write_text(json.dumps(result, indent=1))
+    run.write("result.json", json.dumps(result, indent=1))
     if as_json:
         click.echo(json.dumps(result))
     else:
@@ -191,6 +191,7 @@ class _Follow:
 
         with self.lock:
             row = self._record(label, trial)
+            self.run.save_table()
             best = self.run.best()
             outcome = f"{trial.score:.4f}" if trial.status == "COMPLETED" else f"failed: {reason(trial)}"
             seconds = f"  {row['seconds']:.0f} s" if row["seconds"] else ""

@@ -52,6 +52,8 @@ class Worker:
             Stopped: if `stop` was called meanwhile.
             pickle.PicklingError, AttributeError, TypeError: if the call cannot be sent; nothing has run then.
         """
+        if self._stopped:
+            raise Stopped
         source = Source()
         call = (function, [source.outgoing(a) for a in args], {name: source.outgoing(a) for name, a in kwargs.items()})
         message = pickle.dumps(call, protocol=pickle.HIGHEST_PROTOCOL)
