@@ -16,13 +16,15 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=find_packages(include=["nasnet_tf", "nasnet_tf.*"]),
+    package_data={"nasnet_tf.zoo": ["imagenet_classes.txt"]},
     install_requires=[
         "click>=8.1",
         "h5py>=3.10",
         "importlib_resources>=5",  # tensorflow-datasets needs it and does not say so
-        "keras>=3.5",
+        "keras>=3.9",
         "keras-tuner>=1.4.7",
         "matplotlib>=3.7",
+        "ml_dtypes>=0.3",
         "numpy>=1.26",
         "rich>=13",
         "scikit-learn>=1.3",
@@ -32,9 +34,10 @@ setup(
         "tensorflow-datasets>=4.9.4",
     ],
     extras_require={
+        "hub": ["keras-hub>=0.20"],
         "gpu": ["tensorflow[and-cuda]>=2.16"],
         "notebooks": ["jupyter", "nbclient", "ipykernel"],
-        "test": ["build", "hypothesis>=6.90", "pytest>=8", "pytest-xdist>=3.5", "ruff==0.17.6"],
+        "test": ["build", "hypothesis>=6.90", "jax>=0.4.30", "pytest>=8", "pytest-xdist>=3.5", "ruff==0.17.6"],
     },
     entry_points={"console_scripts": ["nasnet-tf = nasnet_tf.cli.main:run"]},
     classifiers=[

@@ -10,10 +10,11 @@ import json
 import keras
 from keras import ops
 
-from nasnet_tf import genotype
-from nasnet_tf.layers import DropPath, FactorizedReduction
-from nasnet_tf.operations import PACKAGE, CellLayer, ConvNorm, Operation, halved
-from nasnet_tf.plan import Reduction, plan_cell
+from nasnet_tf import genotype, parts
+from nasnet_tf.layers import DropPath
+from nasnet_tf.operations import PACKAGE, CellLayer, short_names
+from nasnet_tf.parts import halved
+from nasnet_tf.plan import Normalization, Reduction, plan_cell
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -33,6 +34,7 @@ class Cell(CellLayer):
         drop_path_rate, drop_path_steps: see `nasnet_tf.layers.DropPath`; on every operation but identity.
         residual: add h to the output, through a 1x1 convolution where shapes differ (tried in the paper, section 4.2).
         zero_padded_pools: strided pools count the border as zeros, as `keras.applications` does.
+        gradient_checkpointing: in training, keep the cell's inputs only and compute its inside again for the gradients.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Cell(CellLayer):
         drop_path_steps=None,
         residual=False,
         zero_padded_pools=False,
+        gradient_checkpointing=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -52,56 +55,78 @@ class Cell(CellLayer):
         self.filters, self.strides, self.adapt = filters, strides, adapt
         self.drop_path_rate, self.drop_path_steps = drop_path_rate, drop_path_steps
         self.residual, self.zero_padded_pools = residual, zero_padded_pools
+        self.gradient_checkpointing = gradient_checkpointing
 
     def build(self, input_shape):
-        h, p = (shape[-1] for shape in input_shape)
+        with short_names():
+            self._build(*(shape[-1] for shape in input_shape))
+
+    def _build(self, h, p):
         plan = plan_cell(self.cell, self.filters, self.strides, self.adapt, h, p, self.residual)
-        self.base = self._part(plan.base, h)
-        self.previous = self._part(plan.previous, p)
+        self.base = self._part("base", plan.base, h)
+        self.previous = self._part("previous", plan.previous, p)
         channels = [self.filters, h if self.adapt == "share" else self.filters] + [self.filters] * len(self.cell.blocks)
         edges = [e for b in self.cell.blocks for e in ((b.input_1, b.operation_1), (b.input_2, b.operation_2))]
-        self.operations = [self._operation(name, state, channels[state]) for state, name in edges]
-        self.combines = [self._part(part, 2 * self.filters) for part in plan.combines]
-        self.outputs = [self._part(part, channels[state]) for part, state in zip(plan.outputs, self.cell.concat, strict=True)]
-        self.shortcut = self._part(plan.residual, h)
+        self.operations = [self._operation(edge, name, state, channels[state]) for edge, (state, name) in enumerate(edges)]
+        self.combines = [self._part(f"combine_{block}", part, 2 * self.filters) for block, part in enumerate(plan.combines, start=2)]
+        concat = zip(self.cell.concat, plan.outputs, strict=True)
+        self.outputs = [self._part(f"output_{state}", part, channels[state]) for state, part in concat]
+        self.shortcut = self._part("shortcut", plan.residual, h)
         self._dropped = {edge: site for site, edge in enumerate(e for e, (_, name) in enumerate(edges) if name != "identity")}
         self.drop_path = None
         if self.drop_path_rate and self._dropped:
-            self.drop_path = DropPath(self.drop_path_rate, self.drop_path_steps, dtype=self.dtype_policy)
+            self.drop_path = DropPath(self.drop_path_rate, self.drop_path_steps, dtype=self.dtype_policy, name="drop_path")
             self.drop_path.build((None, 1))
 
-    def _part(self, part, channels):
+    def _part(self, name, part, channels):
         if part is None:
             return None
-        layer = (FactorizedReduction if isinstance(part, Reduction) else ConvNorm)(**part._asdict(), **self.settings)
-        layer.build((None, None, None, channels))
-        return layer
+        if isinstance(part, Normalization):
+            return parts.Normalization(self, name, part)
+        return (parts.FactorizedReduction if isinstance(part, Reduction) else parts.ConvNorm)(self, name, part, channels)
 
-    def _operation(self, name, state, channels):
+    def _operation(self, edge, name, state, channels):
+        site = f"{('left', 'right')[edge % 2]}_{edge // 2 + 2}"
         strides = self.strides if state < 2 else 1
-        layer = Operation(name, self.filters, strides, zero_padding=self.zero_padded_pools, **self.settings)
-        layer.build((None, None, None, channels))
-        return layer
+        return parts.Operation(self, site, name, channels, self.filters, strides, self.zero_padded_pools)
 
     def call(self, inputs, training=None):
-        h, p = inputs
+        masks = [self._masks(inputs[0])] if training and self.drop_path else []
+        if training and self.gradient_checkpointing:
+            return self._compute_twice(*inputs, *masks)
+        return self._compute(training, *inputs, *masks)
 
+    def _compute_twice(self, *inputs):
+        """`_compute` in training; what moves the averages of its batch norms is handed out, so that they move once."""
+        moved = []
+
+        def compute(*inputs):
+            self._moves = []
+            try:
+                out = self._compute(True, *inputs)
+                moved[:] = [variable for variable, _ in self._moves]
+                return out, *(value for _, value in self._moves)
+            finally:
+                self._moves = None
+
+        out, *values = keras.remat(compute)(*inputs)
+        for variable, value in zip(moved, values, strict=True):
+            variable.assign(value)
+        return out
+
+    def _compute(self, training, h, p, masks=None):
         def fit(layer, x):
-            return x if layer is None else layer(x, training=training)
-
-        masks = self._masks(h) if training and self.drop_path else None
+            return x if layer is None else layer(x, training)
 
         def operate(edge, state):
-            x = self.operations[edge](states[state], training=training)
+            x = self.operations[edge](states[state], training)
             return x if masks is None or edge not in self._dropped else x * masks[self._dropped[edge]]
 
-        states = [self.base(h, training=training), fit(self.previous, p)]
+        states = [self.base(h, training), fit(self.previous, p)]
         for number, block in enumerate(self.cell.blocks):
             one, two = operate(2 * number, block.input_1), operate(2 * number + 1, block.input_2)
-            if block.combine == "add":
-                states.append(one + two)
-            else:
-                states.append(fit(self.combines[number], ops.concatenate([one, two], axis=-1)))
+            both = ops.concatenate([one, two], axis=-1) if block.combine == "concatenate" else one + two
+            states.append(fit(self.combines[number], both))
         out = ops.concatenate([fit(layer, states[s]) for layer, s in zip(self.outputs, self.cell.concat, strict=True)], axis=-1)
         return out + fit(self.shortcut, h) if self.residual else out
 
@@ -116,7 +141,16 @@ class Cell(CellLayer):
         return (batch, halved(height, self.strides), halved(width, self.strides), self.filters * len(self.cell.concat))
 
     def get_config(self):
-        names = ("filters", "strides", "adapt", "drop_path_rate", "drop_path_steps", "residual", "zero_padded_pools")
+        names = (
+            "filters",
+            "strides",
+            "adapt",
+            "drop_path_rate",
+            "drop_path_steps",
+            "residual",
+            "zero_padded_pools",
+            "gradient_checkpointing",
+        )
         return {**super().get_config(), "cell": json.dumps(self.cell.to_data()), **{name: getattr(self, name) for name in names}}
 
     @classmethod

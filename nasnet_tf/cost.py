@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nasnet_tf.genotype import Genotype
-from nasnet_tf.plan import Convolution, Pooling, plan, plan_cell, stem_convolution
+from nasnet_tf.plan import Convolution, Normalization, Pooling, plan, plan_cell, stem_convolution
 
 
 class Cost(NamedTuple):
@@ -30,6 +30,9 @@ class _Sum:
             return channels, size
         if isinstance(part, Pooling):
             return channels, _strided(size, (part.strides, part.strides))
+        if isinstance(part, Normalization):
+            self.trainable += 2 * part.filters
+            return channels, size
         if isinstance(part, Convolution):
             height, width = part.kernel_size
             kernels = (

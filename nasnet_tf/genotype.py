@@ -19,6 +19,8 @@ import os
 import pathlib
 from typing import NamedTuple
 
+from nasnet_tf.files import write_whole
+
 __all__ = [
     "COMBINATIONS",
     "GENOTYPES",
@@ -49,7 +51,7 @@ OPERATION_NAMES = (
     "sep_conv_5x5",
     "sep_conv_7x7",
 )
-COMBINATIONS = ("add", "concatenate")
+COMBINATIONS = ("add", "concatenate", "add_layer_norm", "add_instance_norm")  # the last two in NASNet-B and C only (appendix B)
 
 _SCHEMA = "nasnet_tf.genotype"
 _VERSION = 1
@@ -126,13 +128,7 @@ class Genotype(NamedTuple):
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the genotype as JSON; the file is there whole or not at all."""
-        path = pathlib.Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            temporary.write_text(self.to_json() + "\n", encoding="utf-8")
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_whole(path, (self.to_json() + "\n").encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Genotype:

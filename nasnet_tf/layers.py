@@ -8,7 +8,10 @@ from __future__ import annotations
 import keras
 from keras import layers, ops
 
-from nasnet_tf.operations import INITIALIZER, PACKAGE, CellLayer, ConvNorm, halved, l2
+from nasnet_tf import parts
+from nasnet_tf.operations import PACKAGE, CellLayer
+from nasnet_tf.parts import halved
+from nasnet_tf.plan import Convolution, Reduction
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -24,30 +27,20 @@ class FactorizedReduction(CellLayer):
 
     def __init__(self, filters, relu=True, **kwargs):
         super().__init__(**kwargs)
-        self.filters, self.relu = filters, relu
-        common = dict(use_bias=False, kernel_initializer=INITIALIZER, kernel_regularizer=l2(self.weight_decay), dtype=self.dtype_policy)
-        self.even = layers.Conv2D(filters // 2, 1, **common) if filters > 1 else None  # an odd filter falls to the odd pixels
-        self.odd = layers.Conv2D(filters - filters // 2, 1, **common)
-        self.norm = layers.BatchNormalization(momentum=self.batch_norm_momentum, epsilon=self.batch_norm_epsilon, dtype=self.dtype_policy)
+        self.plan = Reduction(filters, relu)
 
     def build(self, input_shape):
-        for convolution in filter(None, (self.even, self.odd)):
-            convolution.build(input_shape)
-        self.norm.build((None, None, None, self.filters))
+        self.part = parts.FactorizedReduction(self, "reduction", self.plan, input_shape[-1])
 
     def call(self, x, training=None):
-        x = ops.relu(x) if self.relu else x
-        moved = ops.pad(x, [[0, 0], [0, 1], [0, 1], [0, 0]])
-        halves = [self.even(x[:, ::2, ::2, :])] if self.even else []
-        halves.append(self.odd(moved[:, 1::2, 1::2, :]))
-        return self.norm(ops.concatenate(halves, axis=-1), training=training)
+        return self.part(x, training)
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape
-        return (batch, halved(height, 2), halved(width, 2), self.filters)
+        return (batch, halved(height, 2), halved(width, 2), self.plan.filters)
 
     def get_config(self):
-        return {**super().get_config(), "filters": self.filters, "relu": self.relu}
+        return {**super().get_config(), **self.plan._asdict()}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -111,18 +104,16 @@ class AuxiliaryHead(CellLayer):
     def __init__(self, classes, size, activation="softmax", **kwargs):
         super().__init__(**kwargs)
         self.classes, self.size, self.activation = classes, tuple(size), activation
-        self.projection = ConvNorm(128, relu=False, **self.settings)
-        self.convolution = ConvNorm(768, self.size, padding="valid", **self.settings)
-        self.dense = layers.Dense(classes, activation=activation, kernel_regularizer=l2(self.weight_decay), dtype="float32")
+        self.dense = parts.dense(classes, activation, self.weight_decay, "dense")
 
     def build(self, input_shape):
-        self.projection.build(input_shape)
-        self.convolution.build((None, *self.size, 128))
+        self.projection = parts.ConvNorm(self, "projection", Convolution(128, relu=False), input_shape[-1])
+        self.convolution = parts.ConvNorm(self, "convolution", Convolution(768, self.size, padding="valid"), 128)
         self.dense.build((None, 768))
 
     def call(self, x, training=None):
-        x = ops.average_pool(ops.relu(x), 5, 3, padding="valid")
-        x = self.convolution(self.projection(x, training=training), training=training)
+        x = ops.average_pool(ops.relu(x), 5, 3, padding="valid", data_format="channels_last")
+        x = self.convolution(self.projection(x, training), training)
         return self.dense(ops.reshape(ops.relu(x), (-1, 768)))
 
     def compute_output_shape(self, input_shape):

@@ -6,6 +6,9 @@ Source: Zoph et al. 2017, arXiv 1707.07012, figure 2; exact to the authors' TF-s
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import itertools
 import json
 
 import keras
@@ -15,8 +18,9 @@ from nasnet_tf import genotype as genotypes
 from nasnet_tf.cell import Cell
 from nasnet_tf.genotype import Genotype
 from nasnet_tf.layers import AuxiliaryHead
-from nasnet_tf.operations import PACKAGE, ConvNorm, halved, l2
-from nasnet_tf.plan import plan, stem_convolution
+from nasnet_tf.operations import PACKAGE, ConvNorm
+from nasnet_tf.parts import dense, halved
+from nasnet_tf.plan import plan, stage_cells, stem_convolution
 
 __all__ = ["Network", "plan"]
 
@@ -52,6 +56,7 @@ class Network(keras.Model):
         stem_cell_filters: widths of the imagenet stem's two cells; None means F/4 and F/2.
         batch_norm_momentum, batch_norm_epsilon: None means 0.9 and 1e-5 for "cifar", 0.9997 and 1e-3 for "imagenet".
         weight_decay: L2 loss on all kernels as the paper counts it, weight_decay * sum(W^2) / 2.
+        gradient_checkpointing: trade time for memory in training: the inside of every cell is computed twice.
         zero_padded_pools: strided pools as in `keras.applications`, for weights that were trained so.
         mean, std: of the training images, one number a channel; the network then normalizes its input itself.
         class_names: kept with the model for those who use it.
@@ -81,6 +86,7 @@ class Network(keras.Model):
         batch_norm_epsilon=None,
         weight_decay=0.0,
         zero_padded_pools=False,
+        gradient_checkpointing=False,
         mean=None,
         std=None,
         class_names=None,
@@ -93,17 +99,22 @@ class Network(keras.Model):
         for statistic in ("mean", "std"):
             if config[statistic] is not None:
                 config[statistic] = [float(value) for value in config[statistic]]
-        dtype = keras.dtype_policies.get(kwargs.pop("dtype", None) or keras.config.dtype_policy())
+        dtype = kwargs.pop("dtype", None)
+        dtype = keras.dtype_policies.get(keras.config.dtype_policy() if dtype is None else dtype)
         inputs = keras.Input(config["input_shape"], name="image")
-        outputs, endpoints = assemble(
-            inputs, dtype=dtype, **{k: v for k, v in config.items() if k not in ("input_shape", "name", "class_names")}
-        )
+        with _no_garbage_collection():
+            outputs, endpoints = assemble(
+                inputs, dtype=dtype, **{k: v for k, v in config.items() if k not in ("input_shape", "name", "class_names")}
+            )
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+        self.dtype_policy = dtype  # compile() scales the loss by it
         self._config = {**config, "dtype": dtype}
         self.genotype = config["genotype"]
         self.class_names = None if class_names is None else tuple(class_names)
         # Outputs by the names of the original code: Stem, Cell_0, Reduction_Cell_0, ..., global_pool, Predictions, AuxLogits.
         self.endpoints = endpoints
+        # The last output at each stride 2^k of the image, by "Pk": P2 to P5 with the imagenet stem, P0 to P2 with the cifar stem.
+        self.pyramid_outputs = pyramid(endpoints, config["num_cells"], config["stem"])
 
     def get_config(self):
         plain = {**self._config, "genotype": json.loads(self.genotype.to_json())}
@@ -120,7 +131,7 @@ class Network(keras.Model):
 def assemble(
     inputs, genotype, *, num_cells, filters, classes, stem, include_top, pooling, classifier_activation, auxiliary_head,
     drop_path_rate, drop_path_steps, dropout_rate, skip_reduction, residual, stem_filters, stem_cell_filters,
-    batch_norm_momentum, batch_norm_epsilon, weight_decay, zero_padded_pools, mean, std, dtype,
+    batch_norm_momentum, batch_norm_epsilon, weight_decay, zero_padded_pools, gradient_checkpointing, mean, std, dtype,
 ):  # fmt: skip
     """The tensors of a network on `inputs`: (output or dict of outputs, endpoints by name). Arguments as `Network`."""
     steps = plan(genotype, num_cells, filters, stem, skip_reduction, stem_cell_filters)
@@ -140,7 +151,7 @@ def assemble(
         x = Cell(
             getattr(genotype, step.kind), step.filters, step.strides, step.adapt,
             drop_path_rate=drop_path_rate * step.drop_ratio, drop_path_steps=drop_path_steps, residual=residual,
-            zero_padded_pools=zero_padded_pools, name=step.name, **shared,
+            zero_padded_pools=zero_padded_pools, gradient_checkpointing=gradient_checkpointing, name=step.name, **shared,
         )([outputs[step.h], outputs[step.p]])  # fmt: skip
         outputs.append(x)
         endpoints["Stem" if step.name == "cell_stem_1" else step.name.title()] = x
@@ -152,14 +163,36 @@ def assemble(
         x = layers.GlobalMaxPooling2D(name="global_pool", dtype=dtype)(x)
     if include_top:
         x = layers.Dropout(dropout_rate, name="dropout", dtype=dtype)(x) if dropout_rate else x
-        dense = layers.Dense(classes, classifier_activation, kernel_regularizer=l2(weight_decay), dtype="float32", name="predictions")
-        x = endpoints["Predictions"] = dense(x)
+        x = endpoints["Predictions"] = dense(classes, classifier_activation, weight_decay, "predictions")(x)
     if not auxiliary_head:
         return x, endpoints
     before = [position for position, step in enumerate(steps) if step.kind == "reduction"][-1]
     head = AuxiliaryHead(classes, _auxiliary_size(inputs.shape, stem), classifier_activation, name="auxiliary", **shared)
     endpoints["AuxLogits"] = head(outputs[before])
     return {"predictions": x, "auxiliary": endpoints["AuxLogits"]}, endpoints
+
+
+@contextlib.contextmanager
+def _no_garbage_collection():
+    """Building makes many objects that all live on: looking for garbage among them takes a quarter of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def pyramid(endpoints, num_cells, stem):
+    """The features of a detector: {"P2": at a quarter of the image's size, ..., "P5"}, before any ReLU; see `Network`."""
+    last = list(itertools.accumulate(stage_cells(num_cells)))
+    names = [
+        f"Cell_{count - 1}" if count > before else f"Reduction_Cell_{stage - 1}"
+        for stage, (before, count) in enumerate(zip([0, *last], last, strict=False))
+    ]
+    levels = ["Cell_Stem_0", *names] if stem == "imagenet" else names
+    return {f"P{level}": endpoints[name] for level, name in enumerate(levels, start=2 if stem == "imagenet" else 0)}
 
 
 def _input_shape(input_shape, stem):

@@ -1,38 +1,33 @@
 """The operations of a cell as Keras layers: ReLU-convolution-batch norm, pooling, and `Operation`, any of the set by name.
 
 Channels last: inputs are (batch, height, width, channels).
-Source: Zoph et al. 2017, arXiv 1707.07012, section 3 and appendix A.4. What each operation is made of stands in plan.py.
+Source: Zoph et al. 2017, arXiv 1707.07012, section 3 and appendix A.4. What each operation is made of stands in plan.py, what the
+parts compute in parts.py.
 """
 
 from __future__ import annotations
 
-import keras
-from keras import layers, ops
+import contextlib
+import math
+import zlib
 
-from nasnet_tf.plan import OPERATION_PARTS, Convolution
+import keras
+import numpy as np
+from keras import layers
+
+from nasnet_tf import parts
+from nasnet_tf.parts import halved
+from nasnet_tf.plan import OPERATION_PARTS, Convolution, Pooling
 
 PACKAGE = "nasnet_tf"
 
-# Truncated normal of variance 2 / fan out, as slim's arg_scope sets for every kernel, depthwise ones included.
-INITIALIZER = {"class_name": "VarianceScaling", "config": {"scale": 2.0, "mode": "fan_out", "distribution": "truncated_normal"}}
-
-
-def halved(size, strides):
-    """`size` after "same" padding at `strides`; None stays None."""
-    return None if size is None else -(-size // strides)
-
-
-def l2(weight_decay):
-    """The paper's L2 loss, weight_decay * sum(W^2) / 2: half of what `keras.regularizers.L2` means by the number."""
-    return keras.regularizers.L2(weight_decay / 2) if weight_decay else None
-
 
 class CellLayer(layers.Layer):
-    """A layer with the three numbers every part of a cell shares.
+    """A layer with the numbers every part of a cell shares.
 
     Args:
         batch_norm_momentum, batch_norm_epsilon: of every batch norm inside.
-        weight_decay: weight of the L2 loss as the paper counts it (`l2`); on all kernels, not on batch norms.
+        weight_decay: weight of the L2 loss as the paper counts it (`nasnet_tf.parts.l2`); on all kernels, not on batch norms.
     """
 
     def __init__(self, *, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5, weight_decay=0.0, **kwargs):
@@ -40,17 +35,56 @@ class CellLayer(layers.Layer):
         self.batch_norm_momentum = batch_norm_momentum
         self.batch_norm_epsilon = batch_norm_epsilon
         self.weight_decay = weight_decay
+        self._freeze_batch_norms = False
+        self._moves = None
 
     @property
-    def settings(self):
-        """What a part inside this layer is made with."""
-        return {**self._shared(), "dtype": self.dtype_policy}
+    def freeze_batch_norms(self):
+        """Settable: batch norms use their averages and learn nothing, even while the layer is trained; for fine-tuning."""
+        return self._freeze_batch_norms
 
-    def _shared(self):
-        return {name: getattr(self, name) for name in ("batch_norm_momentum", "batch_norm_epsilon", "weight_decay")}
+    @freeze_batch_norms.setter
+    def freeze_batch_norms(self, frozen):
+        self._freeze_batch_norms = bool(frozen)
+        for variable in self._trainable_variables:
+            if variable.name.endswith((".gamma", ".beta")):
+                variable.trainable = self.trainable and not frozen
+
+    def move(self, variable, value):
+        """Gives an average of this layer its new value; a layer that computes twice notes it instead, see `Cell`."""
+        if self._moves is None:
+            variable.assign(value)
+        else:
+            self._moves.append((variable, value))
+
+    def save_own_variables(self, store):
+        """All weights as one float32 array: a file of a few large arrays is read several times as fast as one of many small ones."""
+        variables = self._own_variables()
+        if variables:
+            store["weights"] = np.concatenate([np.ravel(keras.ops.convert_to_numpy(v)).astype("float32") for v in variables])
+            store["layout"] = np.uint32(_layout(variables))
+
+    def load_own_variables(self, store):
+        variables = self._own_variables()
+        if not variables:
+            return
+        if "layout" not in store or int(np.asarray(store["layout"])) != _layout(variables):
+            raise ValueError(f"the weights of layer {self.name!r} are of another cell; compare genotype, N, F and stem.")
+        weights, end = np.asarray(store["weights"]), np.cumsum([math.prod(v.shape) for v in variables])
+        for variable, part in zip(variables, np.split(weights, end[:-1]), strict=True):
+            variable.assign(part.reshape(variable.shape))
+
+    def _own_variables(self):
+        return self._trainable_variables + self._non_trainable_variables
 
     def get_config(self):
-        return {**super().get_config(), **self._shared()}
+        names = ("batch_norm_momentum", "batch_norm_epsilon", "weight_decay")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _layout(variables):
+    """A checksum of the names and shapes of `variables`, in order."""
+    return zlib.crc32(";".join(f"{v.name}:{tuple(v.shape)}" for v in variables).encode())
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -63,43 +97,22 @@ class ConvNorm(CellLayer):
 
     def __init__(self, filters, kernel_size=(1, 1), strides=(1, 1), dilation=1, separable=False, relu=True, padding="same", **kwargs):
         super().__init__(**kwargs)
-        self.part = Convolution(filters, tuple(kernel_size), tuple(strides), dilation, separable, relu, padding)
-        # No backend strides a dilated convolution: it runs at stride 1 and every `strides`-th pixel is kept.
-        self._every = self.part.strides[0] if dilation > 1 else 1
-        common = dict(
-            kernel_size=self.part.kernel_size,
-            strides=1 if self._every > 1 else self.part.strides,
-            dilation_rate=dilation,
-            padding=padding,
-            use_bias=False,
-            dtype=self.dtype_policy,
-        )
-        if separable:
-            shared = dict(depthwise_initializer=INITIALIZER, pointwise_initializer=INITIALIZER)
-            decay = dict(depthwise_regularizer=l2(self.weight_decay), pointwise_regularizer=l2(self.weight_decay))
-            self.convolution = layers.SeparableConv2D(filters, **shared, **decay, **common)
-        else:
-            self.convolution = layers.Conv2D(filters, kernel_initializer=INITIALIZER, kernel_regularizer=l2(self.weight_decay), **common)
-        self.norm = layers.BatchNormalization(momentum=self.batch_norm_momentum, epsilon=self.batch_norm_epsilon, dtype=self.dtype_policy)
+        self.plan = Convolution(filters, tuple(kernel_size), tuple(strides), dilation, separable, relu, padding)
 
     def build(self, input_shape):
-        self.convolution.build(input_shape)
-        self.norm.build((None, None, None, self.part.filters))
+        self.part = parts.ConvNorm(self, "convolution", self.plan, input_shape[-1])
 
     def call(self, x, training=None):
-        x = self.convolution(ops.relu(x) if self.part.relu else x)
-        if self._every > 1:
-            x = x[:, :: self._every, :: self._every, :]
-        return self.norm(x, training=training)
+        return self.part(x, training)
 
     def compute_output_shape(self, input_shape):
-        if self.part.padding == "valid":
-            return self.convolution.compute_output_shape(input_shape)
-        batch, height, width, _ = input_shape
-        return (batch, halved(height, self.part.strides[0]), halved(width, self.part.strides[1]), self.part.filters)
+        batch, *sizes, _ = input_shape
+        if self.plan.padding == "valid":
+            sizes = [None if s is None else s - k + 1 for s, k in zip(sizes, self.plan.kernel_size, strict=True)]
+        return (batch, *map(halved, sizes, self.plan.strides), self.plan.filters)
 
     def get_config(self):
-        return {**super().get_config(), **self.part._asdict()}
+        return {**super().get_config(), **self.plan._asdict()}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -114,28 +127,18 @@ class Pool(layers.Layer):
 
     def __init__(self, kind, size, strides=1, zero_padding=False, **kwargs):
         super().__init__(**kwargs)
-        self.kind, self.size, self.strides, self.zero_padding = kind, size, strides, zero_padding
-
-    def build(self, input_shape):
-        pass
+        self.part = parts.Pool(Pooling(kind, size, strides), zero_padding)
 
     def call(self, x):
-        pool = ops.max_pool if self.kind == "max" else ops.average_pool
-        y = pool(x, self.size, self.strides, padding="same")
-        if not self.zero_padding:
-            return y
-        window = ops.full((self.size, self.size, 1, 1), 1 / self.size**2, dtype=x.dtype)
-        inside = ops.conv(ops.ones_like(x[..., :1]), window, self.strides, padding="same")  # share of each window within the image
-        if self.kind == "avg":
-            return y * inside
-        return ops.where(inside < 1 - 0.5 / self.size**2, ops.maximum(y, ops.zeros_like(y)), y)
+        return self.part(x)
 
     def compute_output_shape(self, input_shape):
         batch, height, width, channels = input_shape
-        return (batch, halved(height, self.strides), halved(width, self.strides), channels)
+        strides = self.part.part.strides
+        return (batch, halved(height, strides), halved(width, strides), channels)
 
     def get_config(self):
-        return {**super().get_config(), "kind": self.kind, "size": self.size, "strides": self.strides, "zero_padding": self.zero_padding}
+        return {**super().get_config(), **self.part.part._asdict(), "zero_padding": self.part.zero_padding}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -156,20 +159,10 @@ class Operation(CellLayer):
         self.operation, self.filters, self.strides, self.zero_padding = operation, filters, strides, zero_padding
 
     def build(self, input_shape):
-        self.parts = []
-        for part in OPERATIONS[self.operation](input_shape[-1], self.filters, self.strides):
-            if isinstance(part, Convolution):
-                layer = ConvNorm(**part._asdict(), **self.settings)
-            else:
-                layer = Pool(**part._asdict(), zero_padding=self.zero_padding and part.strides > 1, dtype=self.dtype_policy)
-            layer.build(input_shape)
-            input_shape = layer.compute_output_shape(input_shape)
-            self.parts.append(layer)
+        self.part = parts.Operation(self, "operation", self.operation, input_shape[-1], self.filters, self.strides, self.zero_padding)
 
     def call(self, x, training=None):
-        for part in self.parts:
-            x = part(x, training=training) if isinstance(part, ConvNorm) else part(x)
-        return x
+        return self.part(x, training)
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape
@@ -178,6 +171,18 @@ class Operation(CellLayer):
     def get_config(self):
         own = {"operation": self.operation, "filters": self.filters, "strides": self.strides, "zero_padding": self.zero_padding}
         return {**super().get_config(), **own}
+
+
+def short_names():
+    """Variables made inside have names that do not begin with the layer's, so that those of all cells are alike.
+
+    TensorFlow makes a kernel for every name it has not seen, which takes longer than making the variable. Keras' own paths stay whole.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return contextlib.nullcontext()
+    import tensorflow as tf
+
+    return tf.name_scope("")
 
 
 OPERATIONS = OPERATION_PARTS

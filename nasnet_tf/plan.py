@@ -44,13 +44,20 @@ class Reduction(NamedTuple):
     relu: bool = True
 
 
+class Normalization(NamedTuple):
+    """Layer norm over an image's pixels and channels, or instance norm over its pixels; gain and bias a channel."""
+
+    kind: str  # "layer" or "instance"
+    filters: int
+
+
 class CellPlan(NamedTuple):
     """The parts of one cell by role. None is "take it as it is"."""
 
     base: Convolution  # state 0, from h
     previous: Convolution | Reduction | None  # state 1, from p
     operations: tuple[tuple[Convolution | Pooling, ...], ...]  # two a block: of input_1, of input_2
-    combines: tuple[Convolution | None, ...]  # one a block: after a concatenation, back to `filters`
+    combines: tuple[Convolution | Normalization | None, ...]  # one a block: what follows a concatenation or an addition
     outputs: tuple[Convolution | Reduction | None, ...]  # one a state of `concat`
     residual: Convolution | None  # from h to the cell's output, where their shapes differ
     channels: int  # of the cell's output
@@ -119,6 +126,15 @@ OPERATION_PARTS = {
 }
 
 
+# What follows each combination: filters -> part, or None. A concatenation is twice as wide and projected back.
+COMBINE_PARTS = {
+    "add": lambda filters: None,
+    "concatenate": lambda filters: Convolution(filters),
+    "add_layer_norm": lambda filters: Normalization("layer", filters),
+    "add_instance_norm": lambda filters: Normalization("instance", filters),
+}
+
+
 def plan_cell(cell: Cell, filters: int, strides: int, adapt: str, h_channels: int, p_channels: int, residual=False) -> CellPlan:
     """The parts of `cell` at `filters`, reading an `h` and a `p` of so many channels.
 
@@ -141,7 +157,7 @@ def plan_cell(cell: Cell, filters: int, strides: int, adapt: str, h_channels: in
         base=Convolution(filters),
         previous=previous,
         operations=tuple(operation(*edge) for b in cell.blocks for edge in ((b.input_1, b.operation_1), (b.input_2, b.operation_2))),
-        combines=tuple(Convolution(filters) if b.combine == "concatenate" else None for b in cell.blocks),
+        combines=tuple(COMBINE_PARTS[b.combine](filters) for b in cell.blocks),
         outputs=tuple(map(output, cell.concat)),
         residual=Convolution(width, strides=(strides, strides)) if residual and not fits else None,
         channels=width,

@@ -87,9 +87,22 @@ def test_a_block_that_concatenates_projects_both_operations_together():
     values = inputs("project")
     y = called(layer, values)
     both = np.concatenate([layer.base(values[0]), layer.operations[1](layer.previous(values[1]))], axis=-1)
-    kernel, norm = layer.combines[0].convolution.get_weights()[0], layer.combines[0].norm
-    gamma, beta, mean, variance = norm.get_weights()
-    close(y, (np.maximum(both, 0) @ kernel[0, 0] - mean) / np.sqrt(variance + norm.epsilon) * gamma + beta)
+    part = layer.combines[0]
+    gamma, beta, mean, variance = (
+        np.asarray(w) for w in (part.norm.gamma, part.norm.beta, part.norm.moving_mean, part.norm.moving_variance)
+    )
+    close(y, (np.maximum(both, 0) @ np.asarray(part.kernel)[0, 0] - mean) / np.sqrt(variance + layer.batch_norm_epsilon) * gamma + beta)
+
+
+@pytest.mark.parametrize("combine, axes", [("add_layer_norm", (1, 2, 3)), ("add_instance_norm", (1, 2))])
+def test_a_block_that_adds_and_normalizes_does_so_image_by_image(combine, axes):
+    layer = Cell(wiring((0, "identity", 1, "conv_1x1", combine)), FILTERS)
+    values = inputs("project")
+    y = called(layer, values)
+    both = np.asarray(layer.base(values[0]) + layer.operations[1](layer.previous(values[1])), "float64")
+    norm = layer.combines[0]
+    scaled = (both - both.mean(axes, keepdims=True)) / np.sqrt(both.var(axes, keepdims=True) + 1e-6)
+    close(y, scaled * np.asarray(norm.gamma) + np.asarray(norm.beta))
 
 
 def test_concat_orders_the_output():
@@ -117,7 +130,7 @@ def test_concat_of_an_input_is_halved_without_relu_in_a_reduction_cell():
     layer = Cell(wiring((0, "conv_1x1", 1, "identity"), concat=(1, 2)), FILTERS, 2, "keep")
     values = inputs("keep")
     y = called(layer, values)
-    assert not layer.outputs[0].relu
+    assert not layer.outputs[0].part.relu
     close(y[..., :FILTERS], layer.outputs[0](values[1]))
 
 
@@ -163,8 +176,8 @@ def test_batch_norm_and_weight_decay_reach_every_part():
         NASNET_A.reduction, FILTERS, 2, "reduce", residual=True, batch_norm_momentum=0.25, batch_norm_epsilon=0.5, weight_decay=0.3
     )
     layer(inputs("reduce"))
-    norms = [part for part in layer._flatten_layers() if isinstance(part, keras.layers.BatchNormalization)]
-    assert {(norm.momentum, norm.epsilon) for norm in norms} == {(0.25, 0.5)}
+    norms = {part.norm.owner for part in (layer.base, layer.previous, layer.shortcut, *layer.operations[0].parts)}
+    assert {(owner.batch_norm_momentum, owner.batch_norm_epsilon) for owner in norms} == {(0.25, 0.5)}
     kernels = [w for w in layer.trainable_weights if "kernel" in w.path]
     expected = 0.3 * sum((np.asarray(k, "float64") ** 2).sum() for k in kernels) / 2
     assert float(sum(layer.losses)) == pytest.approx(expected, rel=1e-5)
@@ -265,3 +278,22 @@ def test_any_cell_trains_in_half_precision(policy, random_cell):
     assert keras.backend.standardize_dtype(y.dtype) == policy.removeprefix("mixed_")
     assert {w.dtype for w in layer.trainable_weights} == {"float32"}
     assert np.isfinite(keras.ops.cast(y, "float32")).all()
+
+
+# ---- gradient checkpointing ----
+
+
+def test_a_cell_that_computes_twice_learns_the_same_and_moves_its_averages_once():
+    import tensorflow as tf
+
+    values, found = [tf.constant(v) for v in inputs("reduce")], []
+    for twice in (False, True):
+        keras.utils.set_random_seed(0)
+        layer = Cell(NASNET_A.reduction, FILTERS, 2, "reduce", drop_path_rate=0.5, gradient_checkpointing=twice)
+        layer.build([v.shape for v in values])
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(layer(values, training=True)))
+        gradients = tape.gradient(loss, [w.value for w in layer.trainable_weights])
+        found.append([*map(np.asarray, gradients), *(np.asarray(w) for w in layer.non_trainable_weights)])
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)

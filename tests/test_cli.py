@@ -157,6 +157,100 @@ def table(folder):
         return list(csv.DictReader(file))
 
 
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of twenty pictures of noise in two classes."""
+    for kind in ("cat", "dog"):
+        for number in range(10):
+            picture(tmp_path / "photos" / kind / f"{number}.jpg", number)
+    return tmp_path / "photos"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("nasnet_a", "--recipe", "cifr"), "cifr: cannot be read"),
+        (("nasnet_a", "--epochs", 2, "--minutes", 1), "give one of them"),
+        (("nasnet_z",), "nasnet_z"),
+        ((), "give MODEL, such as nasnet_a or best.json, or --init"),
+        (("nasnet_a", "--resume"), "no training to go on with"),
+        (("--init", "nowhere.keras"), "nowhere.keras: no such file"),
+        (
+            ("nasnet_a", "--init", "imagenet", "--num-cells", 3),
+            "there are ImageNet weights of nasnet_a_mobile and nasnet_a_large at their own size",
+        ),
+    ],
+    ids=["recipe", "budget", "model", "nothing", "resume", "init", "imagenet"],
+)
+def test_a_training_that_cannot_begin_says_why(capsys, tmp_path, photos, arguments, says):
+    assert says in mistake(capsys, "train", *arguments, "--data", photos, "--image-size", 16, "--out", tmp_path / "m.keras")
+    assert not (tmp_path / "m.keras").exists()
+
+
+def test_weights_for_another_number_of_channels_are_refused(capsys, tmp_path):
+    from nasnet_tf.network import Network
+
+    Network("nasnet_a", num_cells=1, filters=2, input_shape=(8, 8, 3)).save(tmp_path / "m.keras")
+    line = mistake(capsys, "train", "--init", tmp_path / "m.keras", "--data", "digits", "--out", tmp_path / "n.keras")
+    assert "digits has 1 channels, the weights of --init are for 3" in line
+
+
+def test_a_picture_is_named_among_the_classes_of_imagenet(capsys, tmp_path):
+    from nasnet_tf.zoo import NASNetA
+    from nasnet_tf.zoo.classes import class_names
+
+    picture(tmp_path / "a.jpg")
+    NASNetA("mobile").save_weights(tmp_path / "m.weights.h5")
+    arguments = ["predict", tmp_path / "a.jpg", "--model", "mobile", "--weights", tmp_path / "m.weights.h5", "--top", 5, "--json"]
+    assert main([str(a) for a in arguments]) == 0
+    classes = json.loads(capsys.readouterr().out)["classes"]
+    assert len(classes) == 5 and {c["name"] for c in classes} <= set(class_names())
+
+
+@pytest.mark.slow
+def test_a_network_is_trained_and_fine_tuned_on_another_folder(capsys, tmp_path, photos):
+    (tmp_path / "recipe.json").write_text(
+        '{"epochs": 1, "head_epochs": 1, "freeze_until": "reduction_cell_1", "class_weights": "balanced"}'
+    )
+    small = ("--num-cells", 1, "--filters", 2, "--epochs", 1, "--batch-size", 4)
+    tuned = ("--init", tmp_path / "a.keras", "--recipe", tmp_path / "recipe.json", "--batch-size", 4)
+    for arguments, out in (
+        (("nasnet_a", "--data", photos, "--image-size", 16, *small), "a.keras"),
+        ((*tuned, "--data", photos), "b.keras"),
+    ):
+        assert main([str(a) for a in ("train", *arguments, "--out", tmp_path / out, "--json")]) == 0
+        assert json.loads(capsys.readouterr().out)["images"] == 4
+    with open(tmp_path / "b.training" / "log.csv") as file:
+        assert [(row["phase"], row["epoch"]) for row in csv.DictReader(file)] == [("0", "1"), ("1", "1")]
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_and_ends_as_one_that_was_not(tmp_path, photos):
+    def run(name, *more):
+        return nasnet_tf(
+            "train", "nasnet_a", "--data", photos, "--image-size", "16", "--num-cells", "1", "--filters", "2", "--epochs", "60",
+            "--batch-size", "4", "--drop-path-rate", "0.2", "--out", tmp_path / f"{name}.keras", "--json", *more,
+            env={**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"},
+        )  # fmt: skip
+
+    def log(name):
+        with open(tmp_path / f"{name}.training" / "log.csv") as file:
+            return [float(row["loss"]) for row in csv.DictReader(file)]
+
+    whole, killed = run("whole"), run("killed")
+    while not (tmp_path / "killed.training" / "log.csv").exists() or len(log("killed")) < 2:
+        assert killed.poll() is None, killed.stderr.read()
+        time.sleep(0.05)
+    killed.kill()
+    killed.communicate(timeout=60)
+    assert len(log("killed")) < 60
+    again = run("killed", "--resume")
+    for process in (whole, again):
+        _, said = process.communicate(timeout=300)
+        assert process.returncode == 0, said
+    np.testing.assert_allclose(log("killed"), log("whole"), rtol=1e-4)
+
+
 @pytest.mark.slow
 def test_the_main_job_from_data_to_a_trained_network(tmp_path, capsys):
     rng = np.random.default_rng(0)

@@ -459,6 +459,27 @@ def test_the_same_seed_gives_the_same_passes_whatever_the_global_seed():
     assert any((a != b).any() for a, b in zip(first, two_passes(6), strict=True))
 
 
+@pytest.mark.parametrize("augmentation", [Augmentation(pad=2), Augmentation.inception()])
+def test_training_that_goes_on_after_some_passes_sees_what_it_would_have_seen(augmentation):
+    def one_pass(data):
+        return [array.numpy().tobytes() for batch in data for array in batch]
+
+    fresh = batches(seed=5, augmentation=augmentation)
+    passes = [one_pass(fresh) for _ in range(4)]
+    later = batches(seed=5, augmentation=augmentation, first_pass=2)
+    assert [one_pass(later) for _ in range(2)] == passes[2:] and len({tuple(one) for one in passes}) == 4
+
+
+def test_keras_takes_one_pass_an_epoch():
+    import keras
+
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    data = batches(seed=0)
+    model.fit(data, epochs=2, shuffle=False, verbose=0)
+    assert order(data) == order(batches(seed=0, first_pass=2))
+
+
 def test_repeating_goes_on_to_new_passes():
     assert len({tuple(order(batches(seed=0).repeat(4))[k : k + 10]) for k in range(0, 40, 10)}) == 4
 
@@ -472,6 +493,15 @@ def test_a_keras_model_trains_on_the_batches():
     assert len(model.fit(data, epochs=2, shuffle=False, verbose=0).history["loss"]) == 2
 
 
+@pytest.mark.parametrize("options", [{}, {"seed": 0, "augmentation": Augmentation(flip=True)}])
+def test_weights_of_the_classes_become_weights_of_the_images(options):
+    weights = np.arange(10) / 4
+    seen = list(batches(weights=weights, **options))
+    assert len(seen) == 3
+    for _, labels, given in seen:
+        assert given.dtype == "float32" and (given.numpy() == weights[labels.numpy()]).all()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -481,7 +511,13 @@ def test_a_keras_model_trains_on_the_batches():
         ({"augmentation": Augmentation(pad=1)}, "augmentation needs a seed"),
         ({"augmentation": Augmentation(pad=4), "seed": 0}, "pad is 4; for 4x4 images it is a whole number of pixels, 0 to 3"),
         ({"augmentation": Augmentation(cutout=-2), "seed": 0}, "cutout is -2"),
+        ({"augmentation": Augmentation(pad=1, distort=True), "seed": 0}, "distort is given and pad is 1.* not both"),
         ({"fill": (1, 2)}, "each of the 1 channels"),
+        ({"first_pass": -1}, "first_pass is -1"),
+        ({"first_pass": 0.5}, "first_pass is 0.5"),
+        ({"weights": np.ones(9)}, "9 weights but labels from 0 to 9; give one weight a class"),
+        ({"weights": [-1] * 10}, "at least 0, one for each class"),
+        ({"weights": 2.0}, "weights is 2.0"),
     ],
 )
 def test_a_pipeline_that_cannot_be_made_says_why(options, message):
@@ -576,6 +612,139 @@ def test_the_images_of_a_batch_are_augmented_independently():
 @pytest.mark.parametrize(("side", "pad"), [(32, 4), (8, 1), (4, 1), (64, 8)])
 def test_the_standard_augmentation_is_that_of_cifar_scaled(side, pad):
     assert Augmentation.standard((side, side, 3), flip=True) == Augmentation(pad=pad, flip=True, cutout=0)
+
+
+# ---- boxes ----
+
+
+def places(count, height=32, width=24):
+    """Images whose pixels say where they are: channel 0 is the row, channel 1 the column."""
+    rows, columns = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
+    return np.broadcast_to(np.stack([rows, columns, rows], axis=-1).astype(np.uint8), (count, height, width, 3))
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (32, 32), (375, 500), (500, 333), (100, 600)])
+def test_a_box_keeps_to_its_limits_and_uses_all_of_them(height, width):
+    from nasnet_tf.data.distort import box, draw
+
+    top, left, tall, wide = (side.numpy() for side in box(draw(20_000, (3, 4)), height, width))
+    area, aspect, most = tall * wide / (height * width), wide / tall, min(1, 4 / 3 * height / width, width / height / 0.75)
+    assert 0.0499 < area.min() < 0.052 and 0.9 * most < area.max() <= most * 1.0001
+    assert 0.7499 < aspect.min() < 0.752 and 1.331 < aspect.max() < 1.3334
+    assert 0 <= top.min() < 0.02 * height and 0 <= left.min() < 0.02 * width
+    assert 0.98 * height < (top + tall).max() < height * 1.0001 and 0.98 * width < (left + wide).max() < width * 1.0001
+
+
+def test_a_picture_too_long_for_any_box_is_taken_whole():
+    from nasnet_tf.data.distort import box, draw
+
+    assert np.array(box(draw(100, (0, 0)), 3, 300)).T.tolist() == [[0, 0, 3, 300]] * 100
+
+
+def test_distorting_resizes_a_box_of_the_image_to_the_full_size():
+    corners = np.array([after[[0, -1], [0, -1], :2] for _, after in augmented(places(300), Augmentation(distort=True))])
+    tall, wide = (corners[:, 1] - corners[:, 0] + 1).T
+    area, aspect = tall * wide / (32 * 24), wide / tall
+    assert 0.049 < area.min() < 0.08 and 0.8 < area.max() <= 1.001 and 0.749 < aspect.min() < aspect.max() < 1.334
+
+
+def test_distorting_is_bilinear():
+    for _, after in augmented(places(20), Augmentation(distort=True)):
+        assert after[..., 0] == pytest.approx(
+            np.broadcast_to(np.linspace(after[0, 0, 0], after[-1, 0, 0], 32)[:, None], (32, 24)), abs=1e-3
+        )
+        assert after[..., 1] == pytest.approx(np.broadcast_to(np.linspace(after[0, 0, 1], after[0, -1, 1], 24), (32, 24)), abs=1e-3)
+
+
+def test_a_box_may_be_flipped_and_have_a_hole():
+    pairs = augmented(places(200), Augmentation(distort=True, flip=True, cutout=6))
+    shown = [(after != np.float32(FILL)).any(-1) for _, after in pairs]
+    assert all(9 <= (~visible).sum() <= 36 for visible in shown)
+    rightwards = [
+        np.diff(after[visible.any(1)][0, :, 1])[[0, 1, -2, -1]].mean() > 0 for (_, after), visible in zip(pairs, shown, strict=True)
+    ]
+    assert 60 < sum(rightwards) < 140
+
+
+# ---- colours ----
+
+
+def saturated(images, factor):
+    import tensorflow as tf
+
+    return tf.image.adjust_saturation(tf.constant(images / 255, tf.float32), factor).numpy() * 255
+
+
+def painted(count):
+    """Coloured pixels in the middle of the range, so that nothing is clipped; the first one is grey."""
+    images = np.random.RandomState(1).randint(90, 160, (count, 3, 4, 3)).astype(np.uint8)
+    images[:, 0, 0] = 128
+    return images
+
+
+def test_brightness_is_shifted_by_up_to_32_of_255_and_grey_stays_grey():
+    grey = np.full((500, 2, 2, 3), 100, np.uint8)
+    shifts = np.array([after - before for before, after in augmented(grey, Augmentation(color=True))])
+    assert (shifts == shifts[:, :1, :1, :1]).all()
+    assert -32 <= shifts.min() < -31 and 31 < shifts.max() <= 32 and abs(shifts.mean()) < 3
+
+
+def test_saturation_is_scaled_by_a_half_to_one_and_a_half(monkeypatch):
+    monkeypatch.setattr("nasnet_tf.data.color.BRIGHTNESS", 0)
+    factors = []
+    for before, after in augmented(painted(200), Augmentation(color=True)):
+        spread = [np.ptp(image[1, 1].astype(float)) / image[1, 1].max() for image in (before, after)]
+        factors.append(spread[1] / spread[0])
+        assert after == pytest.approx(saturated(before, factors[-1]), abs=1e-2)
+    assert 0.499 < min(factors) < 0.53 and 1.47 < max(factors) < 1.501
+
+
+def test_brightness_comes_before_saturation_half_of_the_time(monkeypatch):
+    monkeypatch.setattr(
+        "nasnet_tf.data.color.SATURATION", (1.5, 1.5)
+    )  # takes the weak channels of this red to 0, before the shift or after
+    images = np.tile(np.array([[128, 128, 128], [200, 40, 40]], np.uint8), (400, 1, 1, 1))
+    found = [(after[0, 0, 0] - 128, after[0, 1, 1]) for _, after in augmented(images, Augmentation(color=True))]
+    first = [weak < 0.01 for shift, weak in found if shift > 1]
+    assert all(weak < 0.01 or abs(weak - shift) < 0.01 for shift, weak in found if shift > 1)
+    assert len(first) > 150 and 0.35 < np.mean(first) < 0.65
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_colours_stay_within_the_range_of_pixels(channels):
+    after = np.array([after for _, after in augmented(scenes(200)[..., :channels], Augmentation(color=True), fill=None)])
+    assert after.min() == 0 and after.max() == 255
+
+
+def test_images_of_one_channel_have_no_saturation_to_change():
+    for before, after in augmented(painted(50)[..., :1], Augmentation(color=True), fill=None):
+        assert (after - before).std() < 1e-4
+
+
+def test_colours_of_floats_keep_to_the_range_that_they_have():
+    images = (painted(200) / 255 - 0.5).astype(np.float32)
+    images[0, 0, 0], images[0, 0, 1] = -1, 1
+    pairs = augmented(images, Augmentation(color=True))
+    after = np.array([after for _, after in pairs])
+    assert -1 <= after.min() and after.max() <= 1
+    shifts = [after[0, 0, 0] - before[0, 0, 0] for before, after in pairs if before[0, 0, 0] > -1]
+    assert 2 * 31 / 255 < max(np.abs(shifts)) <= 2 * 32.001 / 255
+
+
+def test_borders_and_holes_keep_their_colour():
+    for _, after in augmented(np.full((50, 4, 4, 3), 128, np.uint8), Augmentation(pad=1, cutout=1, color=True)):
+        missing = (after == np.float32(FILL)).all(-1)
+        assert missing.any() and (after[~missing] == after[~missing][0]).all()
+
+
+def test_the_augmentation_of_inception_is_boxes_flips_and_colours():
+    assert Augmentation.inception() == Augmentation(pad=0, flip=True, cutout=0, distort=True, color=True)
+
+
+def test_one_seed_gives_one_augmentation_and_every_pass_another():
+    data, again = (batches(seed=1, augmentation=Augmentation.inception()) for _ in range(2))
+    passes = [np.concatenate([images.numpy() for images, _ in one]) for one in (data, again, again)]
+    assert (passes[0] == passes[1]).all() and (passes[1] != passes[2]).any()
 
 
 # ---- real data ----

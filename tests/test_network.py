@@ -11,6 +11,7 @@ from nasnet_tf.cost import cost
 from nasnet_tf.genotype import NASNET_A, PNASNET_5, Block, Genotype
 from nasnet_tf.genotype import Cell as Wiring
 from nasnet_tf.network import Network
+from nasnet_tf.operations import CellLayer
 from nasnet_tf.plan import plan
 from nasnet_tf.zoo import NASNetA
 
@@ -407,8 +408,8 @@ def test_logits_are_given_without_activation():
     ids=["cifar", "imagenet", "momentum", "epsilon", "momentum 0"],
 )
 def test_batch_norm_is_that_of_the_stem_unless_given(arguments, expected):
-    layers = Network(SMALL, **arguments)._flatten_layers()
-    assert {(layer.momentum, layer.epsilon) for layer in layers if isinstance(layer, keras.layers.BatchNormalization)} == {expected}
+    layers = [layer for layer in Network(SMALL, **arguments).layers if isinstance(layer, CellLayer)]
+    assert {(layer.batch_norm_momentum, layer.batch_norm_epsilon) for layer in layers} == {expected}
 
 
 def test_weight_decay_is_on_all_kernels_and_nothing_else():

@@ -52,8 +52,12 @@ def depthwise(x, kernel, strides=(1, 1)):
 
 
 def normed(x, norm):
-    gamma, beta, mean, variance = norm.get_weights()
-    return (x - mean) / np.sqrt(variance + norm.epsilon) * gamma + beta
+    gamma, beta, mean, variance = (np.asarray(w) for w in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance))
+    return (x - mean) / np.sqrt(variance + norm.owner.batch_norm_epsilon) * gamma + beta
+
+
+def kernels(part):
+    return [np.asarray(kernel) for kernel in part.kernels]
 
 
 def relu(x):
@@ -127,9 +131,9 @@ def test_identity_that_changes_nothing_is_nothing():
 @pytest.mark.parametrize("strides, filters", [(2, 3), (1, 5), (2, 5)])
 def test_identity_that_must_fit_is_a_projection(strides, filters):
     layer = shuffled(_built(Operation("identity", filters, strides), 3))
-    (part,) = layer.parts
+    (part,) = layer.part.parts
     x = images(2, 5, 4, 3)
-    close(layer(x), normed(convolved(relu(x), part.convolution.get_weights()[0], (strides, strides)), part.norm))
+    close(layer(x), normed(convolved(relu(x), kernels(part)[0], (strides, strides)), part.norm))
 
 
 @pytest.mark.parametrize("name, size, pool", [("avg_pool_3x3", 3, np.nanmean), ("max_pool_5x5", 5, np.nanmax)])
@@ -137,8 +141,8 @@ def test_a_pool_that_must_fit_is_projected_without_relu(name, size, pool):
     layer = shuffled(_built(Operation(name, 5, 2), 3))
     x = images(2, 7, 6, 3)
     pooled = pool(windows(x, (size, size), (2, 2), border=np.nan), axis=(3, 4))
-    projection = layer.parts[1]
-    close(layer(x), normed(convolved(pooled, projection.convolution.get_weights()[0]), projection.norm))
+    projection = layer.part.parts[1]
+    close(layer(x), normed(convolved(pooled, kernels(projection)[0]), projection.norm))
 
 
 @pytest.mark.parametrize("name", [name for name in OPERATION_NAMES if "pool" in name])
@@ -150,8 +154,8 @@ def test_a_pool_that_fits_has_no_weights(name):
 def test_a_separable_convolution_is_applied_twice_and_strided_once(size):
     layer = shuffled(_built(Operation(f"sep_conv_{size}x{size}", 5, 2), 3))
     expected = x = images(2, 9, 6, 3)
-    for part, strides in zip(layer.parts, ((2, 2), (1, 1)), strict=True):
-        deep, point = part.convolution.get_weights()  # neither batch norm nor ReLU between them (section A.4)
+    for part, strides in zip(layer.part.parts, ((2, 2), (1, 1)), strict=True):
+        deep, point = kernels(part)  # neither batch norm nor ReLU between them (section A.4)
         expected = normed(convolved(depthwise(relu(expected), deep, strides), point), part.norm)
     close(layer(x), expected)
 
@@ -168,15 +172,15 @@ BOTTLENECKS = {  # kernels, strides of each at stride 2, share of the filters (t
 @pytest.mark.parametrize("strided", [False, True], ids=["stride 1", "stride 2"])
 @pytest.mark.parametrize("name", BOTTLENECKS)
 def test_a_full_convolution_works_between_two_projections(name, strided, filters):
-    kernels, strides, share = BOTTLENECKS[name]
+    sizes, strides, share = BOTTLENECKS[name]
     narrow = int(filters * share)
-    steps = [(k, s if strided else (1, 1), narrow or filters) for k, s in zip(kernels, strides, strict=True)]
+    steps = [(k, s if strided else (1, 1), narrow or filters) for k, s in zip(sizes, strides, strict=True)]
     if narrow:  # at one filter a bottleneck would have none, and there is none
         steps = [((1, 1), (1, 1), narrow), *steps, ((1, 1), (1, 1), filters)]
     layer = shuffled(_built(Operation(name, filters, 2 if strided else 1), 3))
     expected = x = images(2, 9, 6, 3)
-    for part, (kernel_size, stride, width) in zip(layer.parts, steps, strict=True):
-        (kernel,) = part.convolution.get_weights()
+    for part, (kernel_size, stride, width) in zip(layer.part.parts, steps, strict=True):
+        (kernel,) = kernels(part)
         assert kernel.shape == (*kernel_size, expected.shape[-1], width)
         if name == "dil_conv_3x3" and kernel_size == (3, 3):
             expected = convolved(relu(expected), kernel, dilation=2)[:, :: stride[0], :: stride[1]]
@@ -195,7 +199,7 @@ def test_a_full_convolution_works_between_two_projections(name, strided, filters
 def test_a_convolution_is_padded_as_tensorflow_says(kernel_size, strides, size):
     layer = shuffled(_built(ConvNorm(4, kernel_size, strides), 3))
     x = images(2, *size, 3)
-    close(layer(x), normed(convolved(relu(x), layer.convolution.get_weights()[0], strides), layer.norm))
+    close(layer(x), normed(convolved(relu(x), kernels(layer.part)[0], strides), layer.part.norm))
     assert tuple(layer(x).shape) == layer.compute_output_shape(x.shape)
 
 
@@ -204,23 +208,23 @@ def test_a_convolution_is_padded_as_tensorflow_says(kernel_size, strides, size):
 def test_a_dilated_convolution_reaches_further_at_either_stride(strides, size):
     layer = shuffled(_built(ConvNorm(4, (3, 3), (strides, strides), dilation=2), 3))
     x = images(2, *size, 3)
-    expected = convolved(relu(x), layer.convolution.get_weights()[0], dilation=2)[:, ::strides, ::strides]
-    close(layer(x), normed(expected, layer.norm))
+    expected = convolved(relu(x), kernels(layer.part)[0], dilation=2)[:, ::strides, ::strides]
+    close(layer(x), normed(expected, layer.part.norm))
 
 
 def test_a_valid_convolution_loses_its_border():
     layer = shuffled(_built(ConvNorm(4, (3, 3), (2, 2), relu=False, padding="valid"), 3))
     x = images(2, 9, 8, 3)
     inner = np.stack([[x[:, i : i + 3, j : j + 3] for j in (0, 2, 4)] for i in (0, 2, 4, 6)])
-    expected = np.einsum("hwbijc,ijcf->bhwf", inner, layer.convolution.get_weights()[0])
-    close(layer(x), normed(expected, layer.norm))
+    expected = np.einsum("hwbijc,ijcf->bhwf", inner, kernels(layer.part)[0])
+    close(layer(x), normed(expected, layer.part.norm))
     assert layer.compute_output_shape((2, 9, 8, 3)) == (2, 4, 3, 4)
 
 
 def test_without_relu_negative_pixels_count():
     layer = shuffled(_built(ConvNorm(4, relu=False), 3))
     x = -np.abs(images(1, 2, 2, 3))
-    close(layer(x), normed(convolved(x, layer.convolution.get_weights()[0]), layer.norm))
+    close(layer(x), normed(convolved(x, kernels(layer.part)[0]), layer.part.norm))
 
 
 def test_in_training_batch_norm_uses_the_batch():
@@ -230,16 +234,46 @@ def test_in_training_batch_norm_uses_the_batch():
     np.testing.assert_allclose(y.std((0, 1, 2)), 1, atol=1e-3)
 
 
-def test_batch_norm_has_the_given_momentum_and_epsilon():
-    layer = ConvNorm(4, batch_norm_momentum=0.25, batch_norm_epsilon=0.5)
-    assert (layer.norm.momentum, layer.norm.epsilon) == (0.25, 0.5)
+def keras_norm(layer):
+    """Keras' own batch norm with the weights and the numbers of the one in `layer`."""
+    norm = keras.layers.BatchNormalization(momentum=layer.batch_norm_momentum, epsilon=layer.batch_norm_epsilon)
+    norm.build((None, None, None, layer.part.norm.gamma.shape[0]))
+    own = layer.part.norm
+    norm.set_weights([np.asarray(w) for w in (own.gamma, own.beta, own.moving_mean, own.moving_variance)])
+    return norm
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_is_that_of_keras(training):
+    layer = shuffled(_built(ConvNorm(4, relu=False, batch_norm_momentum=0.25, batch_norm_epsilon=0.5), 3))
+    norm, x = keras_norm(layer), images(8, 5, 5, 3)
+    close(layer(x, training=training), np.asarray(norm(convolved(x, kernels(layer.part)[0]).astype("float32"), training=training)))
+    for name in ("moving_mean", "moving_variance"):
+        close(getattr(layer.part.norm, name), np.asarray(getattr(norm, name)))
+
+
+def test_a_frozen_batch_norm_neither_learns_nor_looks_at_the_batch():
+    layer = shuffled(_built(ConvNorm(4), 3))
+    before, x = layer.get_weights(), images(8, 5, 5, 3)
+    layer.freeze_batch_norms = True
+    assert np.array_equal(layer(x, training=True), layer(x))
+    assert all(np.array_equal(one, two) for one, two in zip(before, layer.get_weights(), strict=True))
+    assert [w.name for w in layer.trainable_weights] == ["convolution.kernel"]
+    layer.freeze_batch_norms = False
+    assert len(layer.trainable_weights) == 3
+
+
+def test_the_batch_norm_of_a_frozen_layer_uses_its_averages():
+    layer = shuffled(_built(ConvNorm(4), 3))
+    layer.trainable = False
+    assert np.array_equal(layer(images(8, 5, 5, 3), training=True), layer(images(8, 5, 5, 3)))
 
 
 @pytest.mark.parametrize("separable", [False, True])
 def test_l2_loss_is_half_of_the_decay_times_the_sum_of_squares(separable):
     layer = shuffled(_built(ConvNorm(4, (3, 3), separable=separable, weight_decay=0.3), 3))
-    kernels = layer.convolution.get_weights()
-    assert float(sum(layer.losses)) == pytest.approx(0.3 * sum((k.astype("float64") ** 2).sum() for k in kernels) / 2, rel=1e-5)
+    squares = sum((kernel.astype("float64") ** 2).sum() for kernel in kernels(layer.part))
+    assert float(sum(layer.losses)) == pytest.approx(0.3 * squares / 2, rel=1e-5)
 
 
 def test_without_weight_decay_there_is_no_loss():
@@ -247,7 +281,7 @@ def test_without_weight_decay_there_is_no_loss():
 
 
 def test_kernels_start_with_a_variance_of_two_by_fan_out():
-    kernel = _built(ConvNorm(512, (3, 3)), 64).convolution.get_weights()[0]
+    kernel = kernels(_built(ConvNorm(512, (3, 3)), 64).part)[0]
     assert kernel.std() == pytest.approx((2 / (9 * 512)) ** 0.5, rel=0.02)
 
 
@@ -315,9 +349,9 @@ def test_factorized_reduction_takes_even_and_odd_pixels(filters, with_relu, size
     x = images(2, *size, 3)
     source = relu(x) if with_relu else x
     moved = np.pad(source, ((0, 0), (0, 1), (0, 1), (0, 0)))[:, 1:, 1:]  # padded at the end, cropped at the start
-    kernels = [c.get_weights()[0][0, 0] for c in (layer.even, layer.odd) if c]
-    halves = [s[:, ::2, ::2] @ k for s, k in zip((source, moved)[-len(kernels) :], kernels, strict=True)]
-    close(layer(x), normed(np.concatenate(halves, axis=-1), layer.norm))
+    projections = [np.asarray(k)[0, 0] for k in (layer.part.even, layer.part.odd) if k is not None]
+    halves = [s[:, ::2, ::2] @ k for s, k in zip((source, moved)[-len(projections) :], projections, strict=True)]
+    close(layer(x), normed(np.concatenate(halves, axis=-1), layer.part.norm))
     assert tuple(layer(x).shape) == layer.compute_output_shape(x.shape) == (2, -(-size[0] // 2), -(-size[1] // 2), filters)
 
 
@@ -425,8 +459,8 @@ def test_the_auxiliary_head_is_two_convolutions_and_a_classifier():
     x = images(2, 8, 5, 3)
     source = relu(x)
     pooled = np.stack([source[:, i : i + 5].mean((1, 2)) for i in (0, 3)], 1)[:, :, None]  # 5x5, stride 3, no border
-    projected = normed(pooled @ layer.projection.convolution.get_weights()[0][0, 0], layer.projection.norm)
-    whole = np.einsum("bijc,ijcf->bf", relu(projected), layer.convolution.convolution.get_weights()[0])
+    projected = normed(pooled @ np.asarray(layer.projection.kernel)[0, 0], layer.projection.norm)
+    whole = np.einsum("bijc,ijcf->bf", relu(projected), np.asarray(layer.convolution.kernel))
     kernel, bias = layer.dense.get_weights()
     expected = relu(normed(whole, layer.convolution.norm)) @ kernel + bias
     np.testing.assert_allclose(layer(x), expected, rtol=1e-3, atol=1e-2)

@@ -1,15 +1,34 @@
-"""Training: the cosine, the end by epochs or by the clock, the auxiliary head, what is saved with the network."""
+"""Training: phases, frozen layers, averages of weights, what the loss is made of, resumption, the clock."""
 
+import csv
+import dataclasses
+import json
 import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import keras
 import numpy as np
 import pytest
 
 from nasnet_tf import data, plan, training
+from nasnet_tf.data.recipes import recipe_batches
 from nasnet_tf.genotype import Block, Cell, Genotype
+from nasnet_tf.network import Network
+from nasnet_tf.training import RECIPES, Recipe, clock, optimizers
+from nasnet_tf.training.clock import Clock
+from nasnet_tf.training.devices import divisible
 
 TINY = Genotype(*[Cell((Block(0, "conv_1x1", 1, "max_pool_3x3"),), (2,))] * 2)
+SIZE = dict(num_cells=(1, 0, 0), filters=4)
+
+
+class Stop(Exception):
+    """An interruption."""
 
 
 @pytest.fixture(scope="module")
@@ -17,29 +36,79 @@ def digits():
     return data.load("digits", validation=0.2)
 
 
-@pytest.fixture(scope="module")
-def trained(digits):
+def network(digits, recipe):
     keras.utils.set_random_seed(0)
-    model = training.network_for(TINY, digits, num_cells=1, filters=8)
-    batches = data.pipeline(digits.x_train, digits.y_train, 64, seed=0)
-    told = []
-    history = training.train(
-        model, batches, data.pipeline(digits.x_validation, digits.y_validation, 64), epochs=3, on_epoch=lambda *a: told.append(a)
-    )
-    return model, history, told
+    return training.network_for(TINY, digits, recipe, **SIZE)
+
+
+def values(variables):
+    return [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
+
+
+# One training with an average of weights
+
+
+@pytest.fixture(scope="module")
+def trained(digits, tmp_path_factory):
+    """(model, history, what on_epoch was told, weights after every step, log.csv, how often averages became the weights)."""
+    recipe = Recipe(epochs=3, batch_size=64, average_weights=0.5)
+    model, told, steps, finals, folder = network(digits, recipe), [], [], [], tmp_path_factory.mktemp("trained")
+    record = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: steps.append(values(model.trainable_variables)))
+    with pytest.MonkeyPatch.context() as patch:
+        finalize = optimizers.SGD.finalize_variable_values
+        patch.setattr(optimizers.SGD, "finalize_variable_values", lambda self, var_list: (finals.append(1), finalize(self, var_list)))
+        history = training.train(
+            model, *recipe_batches(digits, recipe), recipe, folder=folder, callbacks=[record], on_epoch=lambda *a: told.append(a)
+        )
+    return model, history, told, steps, folder, len(finals)
 
 
 def test_training_lowers_the_loss(trained):
-    _, history, _ = trained
+    history = trained[1]
     assert history["loss"][-1] < history["loss"][0] and len(history["val_accuracy"]) == 3
 
 
 def test_each_epoch_is_told_with_the_share_that_is_done(trained):
     assert [(epoch, round(share, 3)) for epoch, share, _ in trained[2]] == [(1, 0.333), (2, 0.667), (3, 1.0)]
+    assert trained[2][-1][2]["val_loss"] == trained[1]["val_loss"][-1]
 
 
 def test_the_rate_has_fallen_to_nothing(trained):
-    assert float(trained[0].optimizer.learning_rate.numpy()) < 0.05 * 0.01
+    assert float(trained[0].optimizer.learning_rate) < 0.05 * 0.01
+
+
+def averaged_by_hand(steps, most):
+    average = steps[0]
+    for number, weights in enumerate(steps[1:], start=1):
+        momentum = min(most, (1 + number) / (10 + number))
+        average = [momentum * a + (1 - momentum) * w for a, w in zip(average, weights, strict=True)]
+    return average
+
+
+def test_the_final_weights_are_the_average_of_those_after_every_step(trained):
+    model, _, _, steps, _, _ = trained
+    assert len(steps) == 54
+    for final, average in zip(values(model.trainable_variables), averaged_by_hand(steps, 0.5), strict=True):
+        np.testing.assert_allclose(final, average, rtol=1e-4, atol=1e-5)
+    assert max(np.abs(f - w).max() for f, w in zip(values(model.trainable_variables), steps[-1], strict=True)) > 1e-4
+
+
+def test_the_average_is_what_is_validated(trained, digits):
+    found = training.accuracy(trained[0], digits.x_validation, digits.y_validation)
+    assert found["accuracy"] == pytest.approx(trained[1]["val_accuracy"][-1])
+    decay = sum(float(loss) for loss in trained[0].losses)
+    assert found["loss"] + decay == pytest.approx(trained[1]["val_loss"][-1], rel=1e-4)
+
+
+def test_the_average_becomes_the_weights_once(trained):
+    assert trained[5] == 1
+
+
+def test_the_log_has_a_row_an_epoch_and_the_state_is_gone_at_the_end(trained):
+    rows = list(csv.DictReader((trained[4] / "log.csv").read_text().splitlines()))
+    assert [(row["phase"], row["epoch"]) for row in rows] == [("0", "1"), ("0", "2"), ("0", "3")]
+    assert [float(row["val_loss"]) for row in rows] == trained[1]["val_loss"]
+    assert sorted(path.name for path in trained[4].iterdir() if path.is_file()) == ["log.csv"]
 
 
 def test_the_network_normalizes_pixels_itself(trained, digits):
@@ -48,12 +117,15 @@ def test_the_network_normalizes_pixels_itself(trained, digits):
     assert abs(normal.mean()) < 1e-3 and abs(normal.std() - 1) < 1e-2
 
 
-def test_a_saved_network_predicts_the_same_and_knows_its_classes(trained, digits, tmp_path):
+def test_a_saved_network_predicts_the_same_and_knows_its_classes_and_its_optimizer(trained, digits, tmp_path):
     trained[0].save(tmp_path / "m.keras")
-    loaded = keras.saving.load_model(tmp_path / "m.keras", compile=False)
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
     x = digits.x_test[:8]
     np.testing.assert_allclose(training.predict(loaded, x), training.predict(trained[0], x), atol=1e-6)
     assert loaded.class_names == digits.class_names
+    assert type(loaded.optimizer) is optimizers.SGD
+    for one, other in zip(values(loaded.optimizer.variables), values(trained[0].optimizer.variables), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_accuracy_is_the_share_of_right_answers(trained, digits):
@@ -62,74 +134,465 @@ def test_accuracy_is_the_share_of_right_answers(trained, digits):
     assert training.accuracy(trained[0], x, y)["accuracy"] == pytest.approx(expected)
 
 
-def rates(schedule, epochs):
-    """The learning rate at every step of `epochs` epochs."""
+# What the loss is made of
 
-    class Model:
-        class optimizer:
-            learning_rate = None
 
-        stop_training = False
+@pytest.fixture(scope="module")
+def two_heads():
+    """(history of one step, outputs and weights before, weights after, labels, weights of the images)."""
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 255, (32, 12, 12, 3), dtype=np.uint8), (np.arange(32) % 4 == 0).astype(np.int32)
+    recipe = Recipe(epochs=1, batch_size=32, auxiliary_weight=0.4, label_smoothing=0.1, weight_decay=0.0, freeze_batch_norms=True)
+    options = dict(input_shape=(12, 12, 3), classes=2, mean=(128,) * 3, std=(64,) * 3)
+    keras.utils.set_random_seed(0)
+    model = Network(TINY, **SIZE, **options, **training.training_arguments(recipe, 1))
+    before = {w.path: v for w, v in zip(model.weights, values(model.weights), strict=True)}
+    outputs = model.predict(x.astype("float32"), verbose=0)
+    batches = data.pipeline(x, y, 32, weights=[0.5, 2.0])
+    history = training.train(model, batches, data.pipeline(x, y, 32), recipe)
+    after = {w.path: v for w, v in zip(model.weights, values(model.weights), strict=True)}
+    return history, outputs, before, after, y, np.where(y == 1, 2.0, 0.5)
 
-    schedule.set_model(Model)
-    seen = []
-    for epoch in range(epochs):
+
+def test_the_loss_is_that_of_both_heads_smoothed_and_weighted(two_heads):
+    history, outputs, _, _, y, weights = two_heads
+    true = np.eye(2)[y] * 0.9 + 0.05
+    main, auxiliary = ((-(true * np.log(outputs[head])).sum(-1) * weights).mean() for head in ("predictions", "auxiliary"))
+    assert history["predictions_loss"] == pytest.approx([main], rel=1e-4)
+    assert history["auxiliary_loss"] == pytest.approx([auxiliary], rel=1e-4)
+    assert history["loss"] == pytest.approx([main + 0.4 * auxiliary], rel=1e-4)
+
+
+def test_the_figures_of_the_main_head_are_called_as_without_another(two_heads):
+    assert {"accuracy", "val_accuracy", "loss", "val_loss"} <= set(two_heads[0])
+
+
+def test_frozen_batch_norms_keep_what_they_have_while_their_layers_learn(two_heads):
+    _, _, before, after, _, _ = two_heads
+    norms = [path for path in before if path.endswith(("gamma", "beta", "moving_mean", "moving_variance"))]
+    changed = {path for path in before if not np.array_equal(before[path], after[path])}
+    assert norms and not changed & set(norms)
+    assert changed == set(before) - set(norms)
+
+
+# Phases and frozen layers
+
+
+@pytest.fixture(scope="module")
+def two_phases(digits):
+    """(paths of the weights, their values before, after the first phase, after the second; model; history; told)."""
+    recipe = Recipe(epochs=1, head_epochs=1, batch_size=256, freeze_until="reduction_cell_1", warmup_epochs=0.2)
+    model, told = network(digits, recipe), []
+    seen = [values(model.weights)]
+
+    def on_epoch(*figures):
+        told.append(figures)
+        seen.append(values(model.weights))
+
+    history = training.train(model, *recipe_batches(digits, recipe), recipe, on_epoch=on_epoch)
+    return [weight.path for weight in model.weights], seen, model, history, told
+
+
+def changed(two_phases, before, after):
+    paths, seen = two_phases[:2]
+    return {path for path, one, other in zip(paths, seen[before], seen[after], strict=True) if not np.array_equal(one, other)}
+
+
+def test_in_the_first_phase_the_classifier_alone_changes(two_phases):
+    assert changed(two_phases, 0, 1) == {"predictions/kernel", "predictions/bias"}
+
+
+def test_what_lies_before_the_first_layer_that_learns_is_bit_for_bit_what_it_was(two_phases):
+    different = changed(two_phases, 0, 2)
+    assert {path.split("/")[0] for path in different} == {"reduction_cell_1", "predictions"}
+    assert different == {path for path in two_phases[0] if path.startswith(("reduction_cell_1/", "predictions/"))}
+
+
+def test_both_phases_are_told_as_one_training(two_phases):
+    _, _, _, history, told = two_phases
+    assert (history["phase"], history["epoch"]) == ([0, 1], [1, 1])
+    assert [(epoch, share) for epoch, share, _ in told] == [(1, 0.5), (2, 1.0)]
+
+
+def learning(model):
+    return {variable.path for variable in model.trainable_variables}
+
+
+def test_freezing_is_undone_by_freezing_nothing(digits):
+    model = network(digits, None)
+    everything = learning(model)
+    training.freeze(model, "predictions", batch_norms=True)
+    assert learning(model) == {"predictions/kernel", "predictions/bias"}
+    assert learning(training.freeze(model)) == everything
+    assert not any(getattr(layer, "freeze_batch_norms", False) for layer in model.layers)
+
+
+def test_layers_from_the_one_that_is_named_learn_and_their_batch_norms_if_not_frozen(digits):
+    model = network(digits, None)
+    everything = learning(model)
+    late = {path for path in everything if path.split("/")[0] in ("reduction_cell_1", "predictions")}
+    assert learning(training.freeze(model, "reduction_cell_1")) == late
+    assert learning(training.freeze(model, "reduction_cell_1", batch_norms=True)) == {
+        path for path in late if not path.endswith((".gamma", ".beta"))
+    }
+    assert learning(training.freeze(model, "stem")) == everything
+
+
+def test_both_heads_learn_when_the_classifier_alone_does():
+    model = Network(TINY, **SIZE, input_shape=(12, 12, 3), auxiliary_head=True)
+    assert {path.split("/")[0] for path in learning(training.freeze(model, "predictions"))} == {"predictions", "auxiliary"}
+
+
+def test_an_unknown_layer_is_told_with_those_there_are(digits):
+    with pytest.raises(ValueError, match="no layer 'cell_9' to freeze until; there are stem, cell_0, .*predictions"):
+        training.freeze(network(digits, None), "cell_9")
+
+
+# Resumption
+
+REGULAR = Recipe(epochs=3, batch_size=256, average_weights=0.9, drop_path_rate=0.3, dropout_rate=0.2)
+
+
+def run(digits, recipe, folder=None, **options):
+    """(model, history) of a training from the same seed, every epoch of which is written."""
+    model = network(digits, recipe)
+    return model, training.train(model, *recipe_batches(digits, recipe), recipe, folder=folder, checkpoint_seconds=0, **options)
+
+
+def interrupt(digits, recipe, folder, **options):
+    with pytest.raises(Stop):
+        run(digits, recipe, folder, **options)
+
+
+def stop(*figures):
+    raise Stop
+
+
+class StopAt(keras.callbacks.Callback):
+    """Raises at a batch of an epoch, or at the beginning of the fit of that number."""
+
+    fits = 0
+
+    def __init__(self, epoch=None, batch=None, fit=None):
+        super().__init__()
+        self.at, self.fit = (epoch, batch), fit
+
+    def on_train_begin(self, logs=None):
+        self.fits += 1
+        if self.fits == self.fit:
+            raise Stop
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == self.at:
+            raise Stop
+
+
+def same(one, other):
+    """Two (model, history) are of the same training."""
+    for name in ("phase", "epoch"):
+        assert one[1][name] == other[1][name]
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        np.testing.assert_allclose(one[1][name], other[1][name], rtol=1e-4, err_msg=name)
+    for mine, theirs in zip(values(one[0].variables), values(other[0].variables), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(digits):
+    return run(digits, REGULAR)
+
+
+@pytest.fixture(scope="module")
+def interrupted(digits, tmp_path_factory):
+    """The folder of a training that ended in the middle of its second epoch."""
+    folder = tmp_path_factory.mktemp("interrupted") / "not there yet"
+    interrupt(digits, REGULAR, folder, callbacks=[StopAt(1, 1)])
+    return folder
+
+
+@pytest.fixture
+def folder(interrupted, tmp_path):
+    return shutil.copytree(interrupted, tmp_path / "copy")
+
+
+def test_a_training_goes_on_from_the_middle_of_an_epoch_and_from_its_very_end(uninterrupted, folder, digits):
+    def stop_after_the_last(epoch, share, figures):
+        if epoch == 3:
+            raise Stop
+
+    assert json.loads((folder / "training.json").read_text())["epoch"] == 1
+    interrupt(digits, REGULAR, folder, resume=True, on_epoch=stop_after_the_last)
+    assert json.loads((folder / "training.json").read_text())["epoch"] == 3, "written, but the average is not yet the weights"
+    finished = run(digits, REGULAR, folder, resume=True)
+    same(finished, uninterrupted)
+    rows = list(csv.DictReader((folder / "log.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    np.testing.assert_allclose([float(row["loss"]) for row in rows], uninterrupted[1]["loss"], rtol=1e-4)
+    assert [float(row["seconds"]) for row in rows] == sorted(float(row["seconds"]) for row in rows)
+    assert sorted(path.name for path in folder.iterdir() if path.is_file()) == ["log.csv"]
+
+
+@pytest.mark.slow
+def test_a_training_of_two_phases_goes_on_from_wherever_it_ended(digits, tmp_path):
+    recipe = dataclasses.replace(REGULAR, epochs=2, head_epochs=1, optimizer="rmsprop", learning_rate=0.01)
+    whole = run(digits, recipe)
+    for name, options in {
+        "in the first phase, which holds nothing yet": dict(callbacks=[StopAt(0, 1)]),
+        "after the last epoch of the first phase": dict(on_epoch=stop),
+        "between the phases": dict(callbacks=[StopAt(fit=2)]),
+        "in the second epoch of the second": dict(callbacks=[StopAt(1, 1)]),
+    }.items():
+        folder = tmp_path / name
+        interrupt(digits, recipe, folder, **options)
+        same(run(digits, recipe, folder, resume="nothing" not in name), whole)
+
+
+SCRIPT = """
+import sys
+sys.path[:0] = sys.argv[1].split(":")
+from test_training import REGULAR, data, dataclasses, run
+run(data.load("digits", validation=0.2), dataclasses.replace(REGULAR, epochs=12), sys.argv[2], on_epoch=lambda *a: print(a[0], flush=True))
+"""
+
+
+@pytest.mark.slow
+def test_a_training_that_was_killed_goes_on(digits, tmp_path):
+    recipe = dataclasses.replace(REGULAR, epochs=12)
+    here = os.path.dirname(__file__)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, f"{here}:{os.path.dirname(here)}", str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    for line in process.stdout:
+        if line.strip() == "5":
+            break
+    time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert 4 <= json.loads((tmp_path / "training.json").read_text())["epoch"] < 12
+    same(run(digits, recipe, tmp_path, resume=True), run(digits, recipe))
+    assert [row["epoch"] for row in csv.DictReader((tmp_path / "log.csv").open())] == [str(epoch + 1) for epoch in range(12)]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["log.csv"]
+
+
+def resume(model, folder, recipe=REGULAR, **options):
+    return training.train(model, None, None, recipe, folder=folder, resume=True, **options)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "arguments", "complaint"),
+    [
+        (dataclasses.replace(REGULAR, momentum=0.8), {}, "has recipe momentum = 0.9, not 0.8"),
+        (REGULAR, dict(filters=8), "has network filters = 4, not 8"),
+        (REGULAR, dict(weight_decay=0.0), "has network weight_decay = 0.0005, not 0.0"),
+    ],
+)
+def test_another_training_is_not_gone_on_with(recipe, arguments, complaint, folder, digits):
+    model = training.network_for(TINY, digits, REGULAR, **{**SIZE, **arguments})
+    with pytest.raises(ValueError, match=f"the training in {folder} {complaint}; give what it was begun with") as found:
+        resume(model, folder, recipe)
+    assert len(str(found.value)) < 400 + len(str(folder))
+
+
+def test_a_training_by_epochs_is_not_gone_on_with_by_the_clock(folder, digits):
+    with pytest.raises(ValueError, match="epochs = 3, not None"):
+        resume(network(digits, REGULAR), folder, dataclasses.replace(REGULAR, epochs=None), minutes=1)
+
+
+def test_where_nothing_is_there_is_nothing_to_go_on_with(digits, tmp_path):
+    model = network(digits, REGULAR)
+    for nothing in (tmp_path, tmp_path / "none"):
+        with pytest.raises(ValueError, match=f"{nothing} holds no training to go on with"):
+            resume(model, nothing)
+    with pytest.raises(ValueError, match="resume needs the folder"):
+        resume(model, None)
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [
+        lambda text: "",
+        lambda text: text[: len(text) // 2],
+        lambda text: text[:-3],
+        lambda text: "[]",
+        lambda text: "null",
+        lambda text: "[" * 100_000,
+        lambda text: '{"training": {}}',
+        lambda text: json.dumps({**json.loads(text), "training": []}),
+        lambda text: json.dumps({**json.loads(text), "epoch": "1"}),
+        lambda text: json.dumps({name: value for name, value in json.loads(text).items() if name != "random"}),
+    ],
+)
+def test_a_torn_state_is_one_clear_error(torn, folder, digits):
+    path = folder / "training.json"
+    path.write_text(torn(path.read_text()))
+    with pytest.raises(ValueError, match="training.json cannot be read .*begin it anew"):
+        resume(network(digits, REGULAR), folder)
+
+
+@pytest.mark.parametrize("torn", [lambda whole: whole[: len(whole) // 2], lambda whole: b"", lambda whole: whole[:-1] + b"x", None])
+def test_torn_weights_are_one_clear_error(torn, folder, digits):
+    (path,) = folder.glob("*.weights.h5")
+    path.unlink() if torn is None else path.write_bytes(torn(path.read_bytes()))
+    with pytest.raises(ValueError, match="weights.h5 (is damaged|cannot be read).*begin it anew"):
+        resume(network(digits, REGULAR), folder)
+
+
+def test_weights_that_are_no_numbers_end_a_training_and_are_not_written(digits, tmp_path):
+    recipe = Recipe(epochs=2, batch_size=32)
+    x = np.full((32, 8, 8, 1), np.nan, np.float32)
+    batches = data.pipeline(x, np.zeros(32, np.int32), 32)
+    with pytest.raises(ArithmeticError, match="the loss became nan; try a smaller learning rate"):
+        training.train(network(digits, recipe), batches, batches, recipe, folder=tmp_path, checkpoint_seconds=0)
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["log.csv"]
+
+
+# By the clock
+
+
+@pytest.fixture
+def now(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(clock.time, "monotonic", lambda: now[0])
+    return now
+
+
+class Model:
+    """As much of a network as the clock knows."""
+
+    def __init__(self):
+        self.optimizer, self.stop_training = type("Optimizer", (), {"learning_rate": None})(), False
+
+
+def ticking(schedule, now, seconds, first=0):
+    """(epochs in all, the rate at every step), where epoch k takes seconds(k)."""
+    model, rates = Model(), []
+    schedule.set_model(model)
+    for epoch in range(first, 1000):
         schedule.on_epoch_begin(epoch)
         for batch in range(schedule.steps):
             schedule.on_train_batch_begin(batch)
-            seen.append(Model.optimizer.learning_rate)
+            rates.append(model.optimizer.learning_rate)
+        now[0] += seconds(epoch)
         schedule.on_epoch_end(epoch)
-        if Model.stop_training:
-            break
-    return seen
+        if model.stop_training:
+            return epoch + 1, rates
+    raise AssertionError("it never stops")
 
 
-def test_the_rate_is_a_cosine_over_all_steps():
-    expected = [0.1 * 0.5 * (1 + math.cos(math.pi * step / 12)) for step in range(12)]
-    np.testing.assert_allclose(rates(training.CosineRate(0.1, steps=4, epochs=3), 9), expected)
+def test_by_the_clock_the_epochs_are_planned_after_the_second(now):
+    epochs, rates = ticking(Clock(0.1, 2, 1.0), now, lambda epoch: 20 if epoch == 0 else 4)
+    assert epochs == 11 and now[0] == 160.0, "20 s for the first, then 4 s each until the minute is over"
+    expected = [0.1] * 4 + [0.1 * 0.5 * (1 + math.cos(math.pi * step / 22)) for step in range(4, 22)]
+    np.testing.assert_allclose(rates, expected)
 
 
-def test_by_the_clock_the_epochs_are_planned_after_the_second(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(training.time, "monotonic", lambda: now[0])
-    schedule = training.CosineRate(0.1, steps=2, minutes=1.0)
-
-    class Model:
-        class optimizer:
-            learning_rate = None
-
-        stop_training = False
-
-    schedule.set_model(Model)
-    epochs = 0
-    for epoch in range(100):
-        schedule.on_epoch_begin(epoch)
-        schedule.on_train_batch_begin(0)
-        now[0] += 20.0 if epoch == 0 else 4.0  # the first epoch traces
-        schedule.on_epoch_end(epoch)
-        epochs += 1
-        if Model.stop_training:
-            break
-    assert epochs == 11 and now[0] == 60.0, "20 s for the first, then 4 s each until the minute is over"
+def test_by_the_clock_the_rate_warms_up_too(now):
+    epochs, rates = ticking(Clock(0.1, 2, 1.0, warmup=3.0), now, lambda epoch: 6)
+    assert epochs == 10
+    np.testing.assert_allclose(rates[:4], [0.1 * step / 6 for step in range(4)])
+    np.testing.assert_allclose(rates[6:], [0.1 * 0.5 * (1 + math.cos(math.pi * (step - 6) / 14)) for step in range(6, 20)])
 
 
-@pytest.mark.parametrize("budget", [{}, {"epochs": 0}, {"minutes": 0}])
+def test_by_the_clock_at_least_two_and_at_most_600_epochs_are_trained(now):
+    assert ticking(Clock(0.1, 1, 1.0), now, lambda epoch: 300)[0] == 2
+    assert ticking(Clock(0.1, 1, 1.0), now, lambda epoch: 1e-6)[0] == 600
+
+
+def test_epochs_that_grow_longer_are_not_trained_past_the_time(now):
+    assert ticking(Clock(0.1, 1, 1.0), now, lambda epoch: 1 if epoch < 5 else 30)[0] == 7
+
+
+def test_a_training_by_the_clock_goes_on_at_the_rate_it_had_with_the_time_that_is_left(now):
+    whole, rates = ticking(Clock(0.1, 2, 2.0), now, lambda epoch: 20 if epoch == 0 else 4)
+    goes_on = Clock(0.1, 2, 2.0 - 40 / 60, seconds=[20, 4, 4, 4, 4, 4])
+    again, rest = ticking(goes_on, now, lambda epoch: 20 if epoch == 6 else 4, first=6)
+    assert (whole, again) == (26, 22), "the 16 s in which it traced again are lost"
+    assert rest[0] == pytest.approx(0.1 * 0.5 * (1 + math.cos(math.pi * 6 / 22))) and rest[0] < rates[4]
+    assert rest[-1] < 0.001
+
+
+def test_a_training_by_the_clock_that_goes_on_after_one_epoch_does_not_plan_by_the_one_that_traces(now):
+    schedule = Clock(0.1, 1, 1.0 - 20 / 60, seconds=[20])
+    assert schedule.epochs is None
+    assert ticking(schedule, now, lambda epoch: 20 if epoch == 1 else 2, first=1)[0] == 12
+
+
+def test_a_training_by_the_clock_whose_time_is_over_has_no_epoch_left(now):
+    assert Clock(0.1, 1, 3.0 / 60, seconds=[20, 4, 4, 4]).epochs == 4
+    assert Clock(0.1, 1, 6.0 / 60, seconds=[20, 4, 4, 4]).epochs == 5
+
+
+def test_the_share_is_of_the_time_and_then_of_the_epochs_after_the_phase_before(now):
+    schedule = Clock(0.1, 2, 1.0, share=0.5)
+    now[0] += 30
+    assert schedule.share_done(0, 1) == pytest.approx(0.75)
+    schedule.epochs = 10
+    assert schedule.share_done(4, 0) == pytest.approx(0.7) and schedule.share_done(10, 0) == 1.0
+
+
+@pytest.mark.slow
+def test_a_training_by_the_clock_takes_its_time_in_two_parts(digits, tmp_path):
+    recipe = Recipe(batch_size=256, head_epochs=2, average_weights=0.999)
+    seconds, shares = 60, []
+
+    def stop_after_the_fifth(epoch, share, figures):
+        shares.append(share)
+        if epoch == 5:
+            raise Stop
+
+    interrupt(digits, recipe, tmp_path, minutes=seconds / 60, on_epoch=stop_after_the_fifth)
+    rates = []
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: rates.append(float(model.optimizer.learning_rate)))
+    model = network(digits, recipe)
+    history = training.train(
+        model, *recipe_batches(digits, recipe), recipe, folder=tmp_path, resume=True, minutes=seconds / 60, checkpoint_seconds=0,
+        callbacks=[watch], on_epoch=lambda epoch, share, figures: shares.append(share),
+    )  # fmt: skip
+    assert history["phase"][:6] == [0, 0, 1, 1, 1, 1] and history["epoch"] == [1, 2, *range(1, len(history["epoch"]) - 1)]
+    assert 0.5 * seconds < history["seconds"][-1] < 1.5 * seconds
+    assert rates[0] < recipe.learning_rate and rates[-1] < 0.02 * recipe.learning_rate
+    assert shares == sorted(shares) and shares[-1] == 1.0
+
+
+@pytest.mark.parametrize("budget", [{}, {"minutes": 0}, {"minutes": -1}, {"minutes": math.nan}, {"minutes": math.inf}])
 def test_a_training_needs_a_budget(budget):
     with pytest.raises(ValueError, match="give one of them, above 0"):
         training.train(None, None, None, **budget)
 
 
-@pytest.mark.slow
-def test_the_auxiliary_head_is_trained_with_its_weight():
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 255, (32, 16, 16, 3), dtype=np.uint8), np.arange(32) % 2
-    model = training.Network(
-        TINY, num_cells=1, filters=4, classes=2, input_shape=(16, 16, 3), auxiliary_head=True, mean=(128,) * 3, std=(64,) * 3
+def test_a_training_has_one_budget():
+    with pytest.raises(ValueError, match="epochs is 600 and minutes is 5; give one of them"):
+        training.train(None, None, None, "cifar", minutes=5)
+
+
+# Batches, batch norms
+
+
+def test_batches_for_several_devices_have_their_first_images_twice():
+    batches = data.pipeline(np.arange(7, dtype=np.float32).reshape(7, 1, 1, 1), np.arange(7), 4, weights=np.arange(7.0))
+    found = [[np.asarray(part).ravel().tolist() for part in batch] for batch in divisible(batches, 4)]
+    assert found == [[[0, 1, 2, 3]] * 3, [[4, 5, 6, 4]] * 3]
+    assert len(divisible(batches, 4)) == 2 and divisible(batches, 1) is batches
+
+
+def test_a_batch_of_one_image_is_enough_for_several_devices():
+    batches = data.pipeline(np.ones((1, 2, 2, 1), np.float32), np.array([3]), 4)
+    assert [labels.numpy().tolist() for _, labels in divisible(batches, 4)] == [[3, 3, 3, 3]]
+
+
+def test_after_a_hundred_steps_the_batch_norms_of_the_cifar_recipe_know_the_images(digits):
+    recipe = dataclasses.replace(
+        RECIPES["cifar"], epochs=6, batch_size=64, auxiliary_weight=0, drop_path_rate=0, cutout=0, augmentation="none"
     )
-    batches = data.pipeline(x, y, 16, seed=0)
-    history = training.train(model, batches, batches, epochs=1)
-    assert history["loss"][0] == pytest.approx(history["predictions_loss"][0] + 0.4 * history["auxiliary_loss"][0], rel=1e-3)
-    assert "val_accuracy" in history and training.predict(model, x).shape == (32, 2)
+    model = network(digits, recipe)
+    assert model.get_layer("cell_0").batch_norm_momentum == 0.9
+    history = training.train(model, *recipe_batches(digits, recipe), recipe)
+    assert int(model.optimizer.iterations) == 108
+    found = training.accuracy(model, digits.x_train, digits.y_train)
+    assert abs(history["accuracy"][-1] - found["accuracy"]) < 0.05
 
 
 @pytest.mark.parametrize(("side", "stem"), [(8, "cifar"), (32, "cifar"), (63, "cifar"), (64, "imagenet"), (224, "imagenet")])

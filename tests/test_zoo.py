@@ -8,9 +8,10 @@ import keras
 import numpy as np
 import pytest
 
+from nasnet_tf.genotype import NASNET_A, PNASNET_5
 from nasnet_tf.layers import AuxiliaryHead
 from nasnet_tf.network import Network
-from nasnet_tf.zoo import NASNetA, from_keras_applications, load_slim_weights
+from nasnet_tf.zoo import NASNetA, adapt, create_model, from_keras_applications, list_models, load_weights
 from nasnet_tf.zoo.slim import slim_variables
 
 HERE = pathlib.Path(__file__).parent / "data"
@@ -48,7 +49,7 @@ class Golden:
             classifier_activation=None,
             weight_decay=WEIGHT_DECAY[config["kind"]],
         )
-        load_slim_weights(self.network, self.weights)
+        load_weights(self.network, self.weights)
         self.taps = keras.Model(self.network.input, {**self.network.endpoints, "Logits": self.network.endpoints["Predictions"]})
 
     def expected(self, mode):
@@ -72,13 +73,6 @@ def golden(request):
 @pytest.fixture(scope="module")
 def tiny():
     return NASNetA("cifar", **TINY)
-
-
-@pytest.fixture
-def arrays(tiny):
-    """Weights for `tiny` by their names in the original code."""
-    rng = np.random.default_rng(0)
-    return {name: rng.normal(size=variable.shape).astype("float32") for name, variable in slim_variables(tiny).items()}
 
 
 # ---- the original graph ----
@@ -108,59 +102,6 @@ def test_every_variable_of_the_original_graph_has_its_place(golden):
     assert len(golden.weights) == len(golden.network.weights)
 
 
-# ---- load_slim_weights ----
-
-
-def test_slim_weights_fill_every_variable(tiny, arrays):
-    assert load_slim_weights(tiny, arrays) is tiny
-    assert all(np.array_equal(variable, arrays[name]) for name, variable in slim_variables(tiny).items())
-    assert len(arrays) == len(tiny.weights)
-
-
-def refused(network, weights, message):
-    """Whether `weights` are refused with `message` and nothing has changed."""
-    before = network.get_weights()
-    with pytest.raises(ValueError, match=message):
-        load_slim_weights(network, weights)
-    return all(map(np.array_equal, network.get_weights(), before))
-
-
-def test_missing_weights_are_refused_before_anything_changes(tiny, arrays):
-    del arrays["final_layer/FC/biases"]
-    assert refused(tiny, arrays, r"1 arrays are missing \(final_layer/FC/biases\), 0 have no place; compare genotype")
-
-
-def test_weights_left_over_are_refused_before_anything_changes(tiny, arrays):
-    arrays["cell_9/1x1/weights"] = np.zeros(1)
-    assert refused(tiny, arrays, r"0 arrays are missing, 1 have no place \(cell_9/1x1/weights\)")
-
-
-def test_misshapen_weights_are_refused_before_anything_changes(tiny, arrays):
-    arrays["cell_2/1x1/weights"] = arrays["cell_2/1x1/weights"][..., :1]
-    assert refused(tiny, arrays, r"1 arrays have another shape: cell_2/1x1/weights is \(1, 1, \d+, 1\), expected \(1, 1, \d+, \d+\)")
-
-
-def test_the_background_class_is_dropped(tiny, arrays):
-    wide = {name: np.concatenate([array[..., :1] * 0 + 9, array], axis=-1) if "/FC/" in name else array for name, array in arrays.items()}
-    load_slim_weights(tiny, wide)
-    assert np.array_equal(tiny.get_layer("predictions").kernel, arrays["final_layer/FC/weights"])
-    assert np.array_equal(tiny.get_layer("predictions").bias, arrays["final_layer/FC/biases"])
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "aux_1/aux_logits/FC/biases",
-        "global_step",
-        "cell_0/1x1/weights/RMSProp",
-        "cell_0/1x1/weights/Momentum",
-        "conv0/weights/ExponentialMovingAverage",
-    ],
-)
-def test_weights_that_only_training_needs_are_passed_over(tiny, arrays, name):
-    load_slim_weights(tiny, {**arrays, name: np.zeros(3)})
-
-
 def test_any_genotypes_variables_have_names_of_their_own(random_genotype):
     network = Network(random_genotype(0, most=3), **TINY, residual=True)
     assert len(slim_variables(network)) == len(network.weights)
@@ -177,8 +118,7 @@ def test_filters_can_be_given_as_penultimate_filters():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (dict(variant="huge"), "no variant 'huge'; there are mobile, large, cifar"),
-        (dict(weights="imagenet"), "weights is 'imagenet'; give None or the path of a .weights.h5 or .keras file"),
+        (dict(variant="huge"), "no variant 'huge' of nasnet_a; there are mobile, large, cifar"),
         (dict(penultimate_filters=100), "penultimate_filters is 100; give a multiple of 24"),
         (dict(penultimate_filters=96, filters=4), "got both filters=4 and penultimate_filters=96; give one of them"),
         (dict(filters=42), "filters is 42; .* multiple of 4"),
@@ -345,3 +285,60 @@ def test_nasnet_large_has_the_outputs_and_the_weights_of_keras_applications(opti
     assert shapes(ours) == shapes(theirs)
     x = images(1, 331, 331, 3)
     assert distance(ours(x), np.asarray(theirs(x))) < 1e-5
+
+
+# ---- the family ----
+
+
+def test_every_model_is_listed_and_made_by_its_name():
+    assert {"nasnet_a_mobile", "nasnet_a_large", "nasnet_a_cifar", "pnasnet_5_mobile", "amoebanet_a_cifar"} <= set(list_models())
+    network = create_model("pnasnet_5_cifar", num_cells=1, filters=4, classes=3)
+    assert (network.name, network.genotype, network.output_shape) == ("pnasnet_5_cifar", PNASNET_5, (None, 3))
+
+
+@pytest.mark.parametrize(("name", "variant"), [("4@1056", "mobile"), ("6 @ 4032", "large"), ("6@768", "cifar"), ("5@1538", "5@1536")])
+def test_a_size_of_the_paper_is_the_variant_it_names(name, variant):
+    small = dict(num_cells=1, filters=4, classes=2, input_shape=(64, 64, 3))
+    assert NASNetA(name, **small).get_config() == NASNetA(variant, **small).get_config()
+
+
+@pytest.mark.parametrize("given", [lambda path: path, lambda path: str(path), lambda path: NASNET_A], ids=["path", "text", "genotype"])
+def test_any_genotype_makes_a_network(tmp_path, given):
+    NASNET_A.save(tmp_path / "best.json")
+    assert create_model(given(tmp_path / "best.json"), **TINY).genotype == NASNET_A
+
+
+def test_an_unknown_model_is_answered_with_the_known_ones():
+    with pytest.raises(ValueError, match="no model 'nasnet_d'; there are nasnet_a_mobile, .* or the path"):
+        create_model("nasnet_d")
+
+
+def test_an_adapted_network_has_the_weights_and_the_normalization_of_its_source(tmp_path):
+    source = NASNetA("cifar", **TINY, mean=[100.0] * 3, std=[50.0] * 3, class_names=("a", "b", "c"))
+    source.save(tmp_path / "m.keras")
+    network = adapt(tmp_path / "m.keras", classes=5, input_shape=(24, 24, 3))
+    assert network.output_shape == (None, 5) and network.class_names is None
+    assert set(network.weights_report.kept) == {"final_layer/FC/weights", "final_layer/FC/biases"}
+    x = images(2, 24, 24, 3) * 50 + 100
+    wide = adapt(source, input_shape=(24, 24, 3))
+    features = [keras.Model(n.input, n.endpoints["global_pool"])(x) for n in (network, wide)]
+    assert distance(*features) < 1e-6
+
+
+def test_a_network_that_is_none_of_ours_cannot_be_adapted(tmp_path):
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "m.keras")
+    with pytest.raises(ValueError, match="holds a Sequential, not a Network"):
+        adapt(tmp_path / "m.keras")
+
+
+def test_the_pyramid_has_the_last_cell_at_every_stride():
+    network = NASNetA("mobile", num_cells=1, filters=8, input_shape=(64, 64, 3), classes=2)
+    strides = {name: 64 // tensor.shape[1] for name, tensor in network.pyramid_outputs.items()}
+    assert strides == {"P2": 4, "P3": 8, "P4": 16, "P5": 32}
+    assert network.pyramid_outputs["P5"] is network.endpoints["Cell_2"]
+
+
+def test_a_stage_without_normal_cells_gives_its_reduction_cell_to_the_pyramid():
+    network = create_model("nasnet_a", num_cells=(1, 0, 1), filters=4, classes=2)
+    assert network.pyramid_outputs["P1"] is network.endpoints["Reduction_Cell_0"]
+    assert list(network.pyramid_outputs) == ["P0", "P1", "P2"]

@@ -14,12 +14,15 @@ def bar() -> Progress:
 
 
 def epochs_on(progress: Progress, description="training"):
-    """An `on_epoch` for `nasnet_tf.training.train` that moves a bar and prints a line."""
+    """`on_epoch` and `on_share` for `nasnet_tf.training.train`: one prints a line, both move a bar."""
     task = progress.add_task(description, total=1.0)
 
-    def on_epoch(epoch, share, figures):
+    def on_share(share):
         progress.update(task, completed=share)
+
+    def on_epoch(epoch, share, figures):
+        on_share(share)
         training = f"epoch {epoch:3}  loss {figures['loss']:.4f}  accuracy {figures['accuracy']:.4f}"
         progress.console.print(f"{training}  validation accuracy {figures['val_accuracy']:.4f}")
 
-    return on_epoch
+    return on_epoch, on_share

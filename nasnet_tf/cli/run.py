@@ -9,7 +9,7 @@ import pathlib
 
 from nasnet_tf import genotype as genotypes
 from nasnet_tf.cost import cost
-from nasnet_tf.report.picture import write_whole
+from nasnet_tf.files import write_whole
 
 COLUMNS = ("trial", "strategy", "status", "val_accuracy", "seconds", "parameters", "multiply_adds", "note", "genotype")
 BASELINE = "random baseline"  # how its trials are labelled beside the search's

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 import pathlib
@@ -161,7 +162,8 @@ def _images(data, config):
     most = config["child_images"]
     train = rng.permutation(len(data.x_train))[:most]
     validation = rng.permutation(len(data.x_validation))[: max(most // 4, 1)]
-    return data.x_train[train], data.y_train[train], data.x_validation[validation], data.y_validation[validation]
+    x, x_validation = np.asarray(data.x_train[train]), np.asarray(data.x_validation[validation])  # pictures that are files are read here
+    return x, data.y_train[train], x_validation, data.y_validation[validation]
 
 
 class _Follow:
@@ -235,7 +237,8 @@ def _children(config):
 
 def _train(run, found, data, config, began, progress):
     """Trains the scaled-up network in what is left of the time; returns how it does."""
-    from nasnet_tf.cli.train import BATCH_SIZE, train_and_save
+    from nasnet_tf.cli.train import train_and_save
+    from nasnet_tf.training import RECIPES, network_for
 
     minutes, epochs = None, config["epochs"]
     if epochs is None and config["minutes"] is None:
@@ -243,10 +246,10 @@ def _train(run, found, data, config, began, progress):
     elif epochs is None:
         left = config["minutes"] - (time.monotonic() - began) / 60
         minutes = max(left - 0.05 * config["minutes"], 0.05)
-    network = dict(num_cells=config["num_cells"], filters=config["filters"], weight_decay=5e-4)
+    size = dict(num_cells=config["num_cells"], filters=config["filters"])
     result = train_and_save(
-        found, data, run.path / "model.keras", progress,
-        seed=config["seed"], network=network, epochs=epochs, minutes=minutes, batch_size=BATCH_SIZE,
+        lambda data, recipe: network_for(found, data, recipe, **size), data, run.path / "model.keras", progress,
+        dataclasses.replace(RECIPES["short"], epochs=epochs), seed=config["seed"], minutes=minutes,
     )  # fmt: skip
     best = run.best()
     facts = {

@@ -1,9 +1,10 @@
-"""`nasnet-tf train`: a network of a found or published cell, trained and saved."""
+"""`nasnet-tf train`: a network trained from scratch, or fine-tuned, and saved."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
-import os
 import pathlib
 
 import click
@@ -11,67 +12,74 @@ import click
 from nasnet_tf.cli import options
 from nasnet_tf.plan import default_stem, plan
 
-BATCH_SIZE = 32  # of the recipe for CIFAR (slim/nets/nasnet/nasnet.py)
+_WITH_WEIGHTS = ("nasnet_a_mobile", "nasnet_a_large")  # of ImageNet
+# Options that replace a field of the recipe.
+_OVER_RECIPE = ("learning_rate", "weight_decay", "drop_path_rate", "freeze_until", "dtype", "gradient_checkpointing")
 
 
 @click.command()
-@click.argument("genotype")
+@click.argument("model", required=False)
 @click.option("--data", "source", required=True, help="digits, an .npz, a folder of class folders, or tfds:NAME.")
-@click.option("--num-cells", type=options.POSITIVE, default=2, show_default=True, help="N, normal cells in each of three stages.")
-@click.option("--filters", type=options.POSITIVE, default=16, show_default=True, help="F, filters of the first stage.")
-@click.option("--stem", type=click.Choice(["cifar", "imagenet"]), help="By default imagenet from 64 pixels on.")
-@click.option("--epochs", type=options.POSITIVE, help="How many epochs.")
-@click.option("--minutes", type=options.MINUTES, help="How long instead.  [default: 10, if no epochs are given]")
-@click.option("--batch-size", type=options.POSITIVE, default=BATCH_SIZE, show_default=True)
-@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=0.05, show_default=True)
-@click.option("--weight-decay", type=click.FloatRange(min=0), default=5e-4, show_default=True, help="As the paper counts it.")
+@click.option("--init", help="Begin with weights: imagenet, a saved .keras, or others that zoo.load_weights reads.")
 @click.option(
-    "--drop-path-rate", type=click.FloatRange(0, 1, max_open=True), default=0.0, show_default=True, help="At the end of training."
+    "--recipe",
+    help="short, cifar, imagenet_mobile, imagenet_large, child, fine_tune, or a JSON file.  [default: short; with --init fine_tune]",
 )
-@click.option("--auxiliary-head", is_flag=True, help="Train with a second classifier two thirds of the way up.")
+@click.option("--num-cells", type=options.POSITIVE, help="N, normal cells in each of three stages.  [default: that of MODEL, else 2]")
+@click.option("--filters", type=options.POSITIVE, help="F, filters of the first stage.  [default: that of MODEL, else 16]")
+@click.option("--stem", type=click.Choice(["cifar", "imagenet"]), help="By default imagenet from 64 pixels on.")
+@click.option("--epochs", type=options.POSITIVE, help="How many epochs.  [default: the recipe's]")
+@click.option("--minutes", type=options.MINUTES, help="How long instead.  [default: 10, if neither recipe nor --epochs says]")
+@click.option("--batch-size", type=options.POSITIVE, help="Images a step; the recipe's rates are scaled in proportion.")
+@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="In place of the recipe's.")
+@click.option("--weight-decay", type=click.FloatRange(min=0), help="As the paper counts it; in place of the recipe's.")
+@click.option("--drop-path-rate", type=click.FloatRange(0, 1, max_open=True), help="At the end of training; in place of the recipe's.")
+@click.option("--auxiliary-head/--no-auxiliary-head", default=None, help="Train with a second classifier two thirds of the way up.")
+@click.option("--freeze-until", help="The first layer that learns, such as reduction_cell_1; in place of the recipe's.")
+@click.option("--dtype", type=click.Choice(["float32", "mixed_float16", "mixed_bfloat16"]), help="In place of the recipe's.")
+@click.option("--gradient-checkpointing", is_flag=True, default=None, help="Save memory: compute the inside of every cell twice.")
+@click.option("--jit/--no-jit", default=None, help="Compile with XLA.  [default: as Keras decides]")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=pathlib.Path), default="model.keras", show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace the file --out.")
+@click.option("--resume", is_flag=True, help="Go on with a training that was interrupted.")
 @options.image_size
 @options.data_dir
 @options.seed
 @options.as_json
 def train(
-    genotype,
-    source,
-    out,
-    overwrite,
-    epochs,
-    minutes,
-    image_size,
-    data_dir,
-    seed,
-    as_json,
-    batch_size,
-    learning_rate,
-    drop_path_rate,
-    **network,
+    model, source, init, recipe, out, overwrite, resume, epochs, minutes, batch_size, image_size, data_dir, seed, jit, as_json, **given
 ):
-    """Train a network of GENOTYPE (nasnet_a, or the path of a best.json) on --data and save it."""
+    """Train MODEL on --data and save it.
+
+    MODEL is a model of the zoo (nasnet_a_mobile), a genotype (nasnet_a, or the path of a best.json), or left out with --init: then
+    it is the network the weights are of. Logs and the state for --resume are kept beside --out, in a folder that ends in .training.
+    """
     if out.suffix != ".keras":
         raise ValueError(f"--out is {out}; give a file that ends in .keras.")
     if out.exists() and not overwrite:
         raise ValueError(f"{out} exists already; give another --out, or --overwrite.")
-    found = options.genotype(genotype)
+    from nasnet_tf.training.checkpoint import STATE
+
+    folder = out.with_suffix(".training")
+    if (folder / STATE).exists() and not (resume or overwrite):
+        raise ValueError(f"{folder} holds a training that did not end; add --resume to go on with it, or --overwrite to begin anew.")
+    if resume and not (folder / STATE).exists():
+        raise ValueError(f"{folder} holds no training to go on with; leave --resume out to begin one.")
+    chosen = _recipe(recipe or ("fine_tune" if init else "short"), epochs, minutes, batch_size, given)
+    size = {name: value for name in ("num_cells", "filters", "stem") if (value := given.get(name)) is not None}
+    options.start_keras()
+    begin = _beginning(model, init, size)
     from nasnet_tf import data as datasets
 
-    data = datasets.load(source, image_size=image_size, seed=seed, data_dir=data_dir)
-    network["stem"] = network["stem"] or default_stem(data.input_shape)
-    plan(found, network["num_cells"], network["filters"], network["stem"])  # raises before anything is begun
-    options.start_keras()
+    data = datasets.load(source, image_size=image_size or begin.image_size, seed=seed, data_dir=data_dir)
+    begin.check(data)
     from nasnet_tf.cli.progress import bar
 
     with bar() as progress:
         progress.console.print(data.describe())
-        steps = None if epochs is None else epochs * -(-len(data.x_train) // batch_size)
-        network.update(drop_path_rate=drop_path_rate, drop_path_steps=steps if drop_path_rate else None)
         result = train_and_save(
-            found, data, out, progress, seed=seed, network=network, epochs=epochs, minutes=minutes or (None if epochs else 10.0),
-            batch_size=batch_size, learning_rate=learning_rate,
+            begin.network, data, out, progress, chosen, seed=seed, folder=folder, resume=resume,
+            minutes=None if chosen.epochs else minutes or 10.0, jit_compile="auto" if jit is None else jit,
         )  # fmt: skip
     click.echo(
         json.dumps(result)
@@ -80,21 +88,119 @@ def train(
     )
 
 
-def train_and_save(genotype, data, out, progress, *, seed, network, batch_size, **fit):
-    """Trains a network for `data`, saves it as `out`, and returns how it does on the test images."""
+def _recipe(name, epochs, minutes, batch_size, given):
+    """The recipe, with what the command line says in place of its fields."""
+    from nasnet_tf.training import recipe as recipes
+
+    if epochs and minutes:
+        raise ValueError(f"got --epochs {epochs} and --minutes {minutes:g}; give one of them.")
+    chosen = recipes.get(name)
+    if batch_size:
+        chosen = chosen.scaled(batch_size)
+    replaced = {field: given[field] for field in _OVER_RECIPE if given[field] is not None}
+    if given["auxiliary_head"] is not None:
+        replaced["auxiliary_weight"] = (chosen.auxiliary_weight or 0.4) if given["auxiliary_head"] else 0.0
+    if epochs or minutes:
+        replaced["epochs"] = epochs
+    return dataclasses.replace(chosen, **replaced)
+
+
+class _Scratch:
+    """A network of a genotype with random weights, made for the data."""
+
+    image_size = None
+
+    def __init__(self, genotype, size):
+        self.genotype, self.size = genotype, {"num_cells": 2, "filters": 16, **size}
+
+    def check(self, data):
+        """Raises before anything is begun."""
+        stem = self.size.get("stem") or default_stem(data.input_shape)
+        plan(self.genotype, self.size["num_cells"], self.size["filters"], stem, stem_cell_filters=self.size.get("stem_cell_filters"))
+
+    def network(self, data, recipe):
+        from nasnet_tf.training import network_for
+
+        return network_for(self.genotype, data, recipe, **self.size)
+
+
+class _Initialized:
+    """A network that begins with weights: `make(**arguments)` builds it."""
+
+    def __init__(self, make, image_size, channels=3):
+        self.make, self.image_size, self.channels = make, image_size, channels
+
+    def check(self, data):
+        if data.input_shape[-1] != self.channels:
+            raise ValueError(f"{data.name} has {data.input_shape[-1]} channels, the weights of --init are for {self.channels}.")
+
+    def network(self, data, recipe):
+        from nasnet_tf.training import training_arguments
+
+        trained = training_arguments(recipe, -(-len(data.x_train) // recipe.batch_size))
+        trained.pop("batch_norm_epsilon", None)  # weights go with the epsilon they were trained with
+        made = self.make(input_shape=data.input_shape, classes=data.classes, class_names=data.class_names, **trained)
+        return made
+
+
+def _beginning(model, init, size):
+    """How the network begins: from scratch or with weights."""
+    from nasnet_tf import zoo
+    from nasnet_tf.zoo.models import variant_arguments
+
+    known = model in zoo.list_models()
+    if init is None:
+        if model is None:
+            raise ValueError("give MODEL, such as nasnet_a or best.json, or --init with the weights to begin with.")
+        if not known:
+            return _Scratch(options.genotype(model), size)
+        genotype, arguments = variant_arguments(model)
+        own = {name: value for name, value in arguments.items() if name not in ("input_shape", "classes")}
+        return _Scratch(genotype, {**own, **size})
+    if model is None and str(init).endswith(".keras"):
+        source = options.load_model(init)
+        return _Initialized(lambda **arguments: zoo.adapt(source, **arguments), source.input_shape[1], source.input_shape[-1])
+    name = model or "nasnet_a_mobile"
+    if init == "imagenet" and (size or name not in _WITH_WEIGHTS):
+        got = ", ".join([name, *(f"{key} = {value}" for key, value in size.items())])
+        raise ValueError(f"there are ImageNet weights of {' and '.join(_WITH_WEIGHTS)} at their own size; got {got}.")
+    side = variant_arguments(name)[1]["input_shape"][0] if name in zoo.list_models() else None
+    pixels = dict(mean=[127.5] * 3, std=[127.5] * 3)
+    return _Initialized(lambda **arguments: zoo.create_model(name, weights=init, **pixels, **size, **arguments), side)
+
+
+@contextlib.contextmanager
+def _broken_pictures_named():
+    """Turns TensorFlow's account of a picture that cannot be decoded into one line with the name of the file."""
+    from nasnet_tf.data import broken_picture
+
+    try:
+        yield
+    except Exception as error:
+        line = broken_picture(error)
+        if line is None:
+            raise
+        raise ValueError(line) from None
+
+
+def train_and_save(make_network, data, out, progress, recipe, *, seed, folder=None, **fit):
+    """Trains the network `make_network(data, recipe)`, saves it as `out`, and returns how it does on the test images."""
     import keras
 
     from nasnet_tf import training
     from nasnet_tf.cli.progress import epochs_on
-    from nasnet_tf.data import Augmentation, pipeline
+    from nasnet_tf.data.recipes import recipe_batches
+    from nasnet_tf.files import replacing
 
     keras.utils.set_random_seed(seed)
-    model = training.network_for(genotype, data, **network)
-    augmentation = Augmentation.standard(data.input_shape, data.flip)
-    batches = pipeline(data.x_train, data.y_train, batch_size, augmentation=augmentation, fill=data.mean, seed=seed)
-    validation = pipeline(data.x_validation, data.y_validation, batch_size)
-    training.train(model, batches, validation, on_epoch=epochs_on(progress), **fit)
-    temporary = out.with_name(f".{os.getpid()}.{out.name}")
-    model.save(temporary)
-    os.replace(temporary, out)
+    with training.data_parallel():
+        model = make_network(data, recipe)
+    if getattr(model, "weights_report", None):
+        progress.console.print(str(model.weights_report))
+    batches, validation = recipe_batches(data, recipe, seed)
+    on_epoch, on_share = epochs_on(progress)
+    with _broken_pictures_named():
+        training.train(model, batches, validation, recipe, folder=folder, on_epoch=on_epoch, on_share=on_share, **fit)
+    with replacing(out) as temporary:
+        model.save(temporary)
     return {"model": str(out), **training.accuracy(model, data.x_test, data.y_test), "parameters": model.count_params()}

@@ -1,12 +1,15 @@
 """One way in for every data set: the bundled digits, arrays, a folder of class folders, a TensorFlow Datasets name.
 
-`load` gives arrays split into train, validation and test; `pipeline` turns a part into shuffled, augmented batches.
+`load` gives arrays split into train, validation and test, or `Pictures` where they would not fit in memory; `pipeline` turns a
+part into shuffled, augmented batches.
 The only TensorFlow-bound room of the training side; TensorFlow is imported when it is first needed.
 """
 
 from nasnet_tf.data.augment import Augmentation
 from nasnet_tf.data.batches import pipeline
 from nasnet_tf.data.dataset import DataSet
+from nasnet_tf.data.pictures import Pictures
 from nasnet_tf.data.sources import load
+from nasnet_tf.data.streaming import broken_picture
 
-__all__ = ["Augmentation", "DataSet", "load", "pipeline"]
+__all__ = ["Augmentation", "DataSet", "Pictures", "broken_picture", "load", "pipeline"]

@@ -1,4 +1,4 @@
-"""Random crops, flips and cutout, on whole batches at once.
+"""Random crops, colours, flips and cutout, on whole batches at once.
 
 Crops and flips: He et al. 2015, arXiv 1512.03385, section 4.2. Cutout: DeVries & Taylor 2017, arXiv 1708.04552: the hole is
 centred on any pixel, so it may be clipped at the border.
@@ -8,25 +8,37 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from nasnet_tf.data.color import colored
+from nasnet_tf.data.distort import distorted, draw
+
 __all__ = ["Augmentation", "augment", "check"]
 
 
 class Augmentation(NamedTuple):
-    """What is done to every training image, in this order.
+    """What is done to every training image.
 
     pad: pixels added on every side before a window of the old size is cut out at random.
     flip: mirror left and right, every second image on average.
     cutout: side in pixels of a square hole; 0 for none.
+    distort: in place of `pad`, a random box of 5 % to 100 % of the area, 3:4 to 4:3, resized to the full size.
+    color: brightness up to 32/255 of the range up or down, saturation times 0.5 to 1.5. Borders and holes keep their own.
     """
 
     pad: int = 0
     flip: bool = False
     cutout: int = 0
+    distort: bool = False
+    color: bool = False
 
     @classmethod
     def standard(cls, input_shape, flip: bool) -> Augmentation:
         """The CIFAR recipe at any size: an eighth of the height is padded (4 of 32 pixels), at least 1."""
         return cls(pad=max(1, input_shape[0] // 8), flip=bool(flip))
+
+    @classmethod
+    def inception(cls, flip: bool = True) -> Augmentation:
+        """The ImageNet recipe of Inception and NASNet: distorted boxes, flips and colours (slim's inception_preprocessing, fast mode)."""
+        return cls(flip=bool(flip), distort=True, color=True)
 
 
 def check(augmentation: Augmentation, height: int, width: int) -> Augmentation:
@@ -35,19 +47,35 @@ def check(augmentation: Augmentation, height: int, width: int) -> Augmentation:
         value = getattr(augmentation, field)
         if isinstance(value, bool) or value != int(value) or not 0 <= value <= limit:
             raise ValueError(f"{field} is {value!r}; for {height}x{width} images it is a whole number of pixels, 0 to {limit}.")
+    if augmentation.distort and augmentation.pad:
+        raise ValueError(f"distort is given and pad is {augmentation.pad}; both are crops: give distort, or pad, not both.")
     return augmentation
 
 
-def augment(images, augmentation: Augmentation, fill, seed):
-    """The batch, augmented: every pixel is one of the image's own, or `fill`, so one gather does it all.
+def augment(images, augmentation: Augmentation, fill, seed, limits=(0, 255)):
+    """The batch, augmented.
 
     Args:
         images: float32 (batch, H, W, C).
         fill: float32 (C,), the pixel of padded borders and holes.
         seed: whole numbers (2,); the same seed does the same to a batch of the same size.
+        limits: the lowest and highest value that a pixel may have; colours are kept within.
     Returns:
         float32 (batch, H, W, C).
     """
+    import tensorflow as tf
+
+    if augmentation.distort:
+        images = distorted(images, draw(tf.shape(images)[0], seed))
+    if augmentation.color:
+        images = colored(images, limits, seed)
+    if augmentation.pad or augmentation.flip or augmentation.cutout:
+        images = _rearranged(images, augmentation, fill, seed)
+    return images
+
+
+def _rearranged(images, augmentation, fill, seed):
+    """Window, flip and hole: every pixel is one of the image's own, or `fill`, so one gather does it all."""
     import tensorflow as tf
 
     batch, (height, width, channels) = tf.shape(images)[0], images.shape[1:]

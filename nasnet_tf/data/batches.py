@@ -5,39 +5,66 @@ from __future__ import annotations
 import numpy as np
 
 from nasnet_tf.data.augment import Augmentation, augment, check
+from nasnet_tf.data.pictures import Pictures
+from nasnet_tf.data.streaming import fetcher
 
 __all__ = ["pipeline"]
 
+_BATCHES_OF_PICTURES = 2  # decoded at once: the pictures of one share the processors already, and a batch may take a gigabyte
 
-def pipeline(x, y, batch_size: int, *, augmentation: Augmentation | None = None, fill=None, seed: int | None = None, drop_remainder=False):
+
+def pipeline(
+    x, y, batch_size: int, *, augmentation: Augmentation | None = None, fill=None, seed: int | None = None,
+    first_pass: int = 0, weights=None, drop_remainder=False,
+):  # fmt: skip
     """Batches of (float32 images in the units of `x`, int32 labels), as a `tf.data.Dataset` of known length.
 
     With a seed, the k-th pass over it differs from the others and depends on `seed` and k alone, not on TensorFlow's global seed.
+    A pass begins with every new iterator, even if it is not read to the end; Keras takes one for each epoch.
 
     Args:
-        x: images (n, H, W, C).
+        x: images (n, H, W, C), or `Pictures`, which are read and decoded while training. A file that cannot be decoded then
+            ends it with TensorFlow's InvalidArgumentError, which names the file.
         y: labels (n,).
         seed: shuffles, anew for every pass; None keeps the order. `augmentation` needs one.
         fill: the pixel that augmentation puts in borders and holes, one number or one a channel; 0 by default.
+        first_pass: the number of the first pass over it; with 3, training goes on as after three passes.
+        weights: of the classes (classes,); then batches are (images, labels, float32 weights of the images).
         drop_remainder: leave out the last batch where it would be a smaller one.
     Raises:
         ValueError: if the arrays do not go together or an option is out of range.
     """
     import tensorflow as tf
 
-    _check(x, y, batch_size, seed, augmentation, drop_remainder)
-    filling = _filling(fill, x.shape[-1])
+    _check(x, y, batch_size, seed, first_pass, augmentation, drop_remainder)
+    filling, limits = _filling(fill, x.shape[-1]), _limits(x, augmentation)
     with tf.device("CPU"):  # else a GPU would hold the whole data set
-        images, labels = tf.convert_to_tensor(x), tf.convert_to_tensor(np.asarray(y, np.int32))
+        labels = tf.convert_to_tensor(np.asarray(y, np.int32))
+        weights = None if weights is None else tf.convert_to_tensor(_weights(weights, labels.numpy()))
+    fetch, left = _fetching(x, augmentation)
 
     def batch(rows, key):
-        chosen = tf.cast(tf.gather(images, rows), tf.float32)
-        if augmentation:
-            chosen = augment(chosen, augmentation, filling, key)
-        return chosen, tf.gather(labels, rows)
+        images, classes = fetch(rows, key), tf.gather(labels, rows)
+        if left:
+            images = augment(images, left, filling, key, limits)
+        return (images, classes) if weights is None else (images, classes, tf.gather(weights, classes))
 
-    order = _in_order(len(x), batch_size, drop_remainder) if seed is None else _shuffled(len(x), batch_size, drop_remainder, seed)
-    return order.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    counts = len(x), batch_size, drop_remainder
+    order = _in_order(*counts) if seed is None else _shuffled(*counts, seed, first_pass)
+    at_once = _BATCHES_OF_PICTURES if isinstance(x, Pictures) else tf.data.AUTOTUNE
+    return order.map(batch, num_parallel_calls=at_once, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
+def _fetching(x, augmentation):
+    """The function from row numbers and key to images, and what is left to augment: of files, boxes are cut while decoding."""
+    import tensorflow as tf
+
+    if isinstance(x, Pictures):
+        distort = bool(augmentation and augmentation.distort)
+        return fetcher(x, distort), augmentation and augmentation._replace(distort=False)
+    with tf.device("CPU"):
+        images = tf.convert_to_tensor(x)
+    return lambda rows, key: tf.cast(tf.gather(images, rows), tf.float32), augmentation
 
 
 def _in_order(count, batch_size, drop_remainder):
@@ -48,7 +75,7 @@ def _in_order(count, batch_size, drop_remainder):
     return rows.map(lambda some: (some, tf.zeros(2, tf.int64)))
 
 
-def _shuffled(count, batch_size, drop_remainder, seed):
+def _shuffled(count, batch_size, drop_remainder, seed, first_pass):
     """Batches of (row numbers, key of the batch): a new permutation and new keys for every pass over it.
 
     A variable counts the passes. `Dataset.shuffle(seed=...)` would mix TensorFlow's global seed in.
@@ -56,7 +83,7 @@ def _shuffled(count, batch_size, drop_remainder, seed):
     import tensorflow as tf
 
     with tf.device("CPU"):
-        passes = tf.Variable(-1, dtype=tf.int64, trainable=False)
+        passes = tf.Variable(first_pass - 1, dtype=tf.int64, trainable=False)
 
     def one_pass(_):
         key = tf.random.fold_in(tf.constant([seed, 0], tf.int64), passes.assign_add(1))
@@ -75,7 +102,24 @@ def _filling(fill, channels):
     return np.broadcast_to(filling, (channels,))
 
 
-def _check(x, y, batch_size, seed, augmentation, drop_remainder):
+def _limits(x, augmentation):
+    """The lowest and highest value of a pixel: 0 and 255, or what there is where the source had floats."""
+    if x.dtype == np.uint8 or not (augmentation and augmentation.color):
+        return 0, 255
+    return float(np.min(x)), float(np.max(x))
+
+
+def _weights(weights, labels):
+    """The weights as float32 (classes,), if there is one for each label."""
+    given = np.asarray(weights, np.float32)
+    if given.ndim != 1 or not np.isfinite(given).all() or (given < 0).any():
+        raise ValueError(f"weights is {weights!r}; it is a row of finite numbers, at least 0, one for each class.")
+    if labels.min() < 0 or labels.max() >= len(given):
+        raise ValueError(f"there are {len(given)} weights but labels from {labels.min()} to {labels.max()}; give one weight a class.")
+    return given
+
+
+def _check(x, y, batch_size, seed, first_pass, augmentation, drop_remainder):
     if np.ndim(x) != 4 or np.ndim(y) != 1 or len(x) != len(y) or not len(x):
         raise ValueError(f"x has shape {np.shape(x)} and y {np.shape(y)}; they are images (n, H, W, C) and labels (n,), n at least 1.")
     if not _whole(batch_size) or batch_size < 1:
@@ -84,6 +128,8 @@ def _check(x, y, batch_size, seed, augmentation, drop_remainder):
         raise ValueError(f"{len(x)} images make no batch of {batch_size} with drop_remainder; take batches of at most {len(x)}.")
     if seed is not None and not (_whole(seed) and 0 <= seed < 2**32):
         raise ValueError(f"seed is {seed!r}; it is a whole number, 0 to {2**32 - 1}, or None for no shuffling.")
+    if not _whole(first_pass) or first_pass < 0:
+        raise ValueError(f"first_pass is {first_pass!r}; it is how many passes came before, a whole number, at least 0.")
     if augmentation and seed is None:
         raise ValueError("augmentation needs a seed: chance is an argument here. Give seed=0, or no augmentation.")
     if augmentation:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
+from nasnet_tf.data.pictures import Pictures
+
 __all__ = ["DataSet", "Part", "Parts"]
 
-_CHUNK = 1024  # images at a time, so that the statistics of a big set need no float64 copy of it
+_CHUNK = 2**24  # numbers at a time, so that the statistics of a big set need no float64 copy of it
+_SAMPLE = 2000  # of picture files, for their statistics: to decode all of a big set takes hours
 
 
 class Part(NamedTuple):
     """Images (n, H, W, C), uint8 or float32, and their labels (n,), int32."""
 
-    x: np.ndarray
+    x: np.ndarray | Pictures
     y: np.ndarray
 
 
@@ -40,15 +44,16 @@ class DataSet:
     """Images and labels in three parts that share no image.
 
     Images are (n, H, W, C), uint8 0..255, or float32 where the source had floats; labels are int32 (n,), 0 to classes - 1.
+    Of a big folder of pictures they are `Pictures` in all three parts: `pipeline` reads them as they are needed.
     `flip` says whether a mirrored picture is still of the same class. `name` is short and can name a folder.
     """
 
     name: str
-    x_train: np.ndarray
+    x_train: np.ndarray | Pictures
     y_train: np.ndarray
-    x_validation: np.ndarray
+    x_validation: np.ndarray | Pictures
     y_validation: np.ndarray
-    x_test: np.ndarray
+    x_test: np.ndarray | Pictures
     y_test: np.ndarray
     class_names: tuple[str, ...]
     flip: bool
@@ -64,37 +69,50 @@ class DataSet:
         """How many classes there are."""
         return len(self.class_names)
 
-    @cached_property
+    @property
     def mean(self) -> tuple[float, ...]:
-        """Mean of each channel over the training part alone, in pixel units."""
-        return tuple(_channel_means(self.x_train, lambda pixels: pixels).tolist())
+        """Mean of each channel over the training part alone, in pixel units; of `Pictures`, over 2000 of it, always the same."""
+        return self._statistics[0]
 
-    @cached_property
+    @property
     def std(self) -> tuple[float, ...]:
-        """Standard deviation of each channel over the training part alone, in pixel units.
+        """Standard deviation of each channel over the training part alone, in pixel units; of `Pictures`, over 2000 of it.
 
         Never below a thousandth of the range of the pixels (nor 1e-6): a constant channel must not explode when divided by it.
         """
-        mean = np.array(self.mean)
-        deviation = np.sqrt(_channel_means(self.x_train, lambda pixels: np.square(pixels - mean)))
-        floor = max(1e-3 * (float(self.x_train.max()) - float(self.x_train.min())), 1e-6)
-        return tuple(np.maximum(deviation, floor).tolist())
+        return self._statistics[1]
+
+    @cached_property
+    def _statistics(self):
+        return _statistics(self.x_train)
 
     def describe(self) -> str:
         """One line: how many images of what shape in which part, how many classes, where the test part came from."""
         height, width, channels = self.input_shape
+        kept = " read when needed" if isinstance(self.x_train, Pictures) else ""
         return (
             f"{self.name}: {len(self.x_train)} train, {len(self.x_validation)} validation, {len(self.x_test)} test images, "
-            f"{height}x{width}x{channels} {self.x_train.dtype}, {self.classes} classes; test set: {self.test_origin}."
+            f"{height}x{width}x{channels} {self.x_train.dtype}{kept}, {self.classes} classes; test set: {self.test_origin}."
         )
 
     def __repr__(self) -> str:
         return f"<DataSet {self.describe()}>"
 
 
-def _channel_means(images, function):
-    """Mean of `function(pixels)` over all but the last axis, in float64, a chunk of images at a time."""
-    total = np.zeros(images.shape[-1])
-    for start in range(0, len(images), _CHUNK):
-        total += function(images[start : start + _CHUNK].astype(np.float64)).sum(axis=(0, 1, 2))
-    return total / (images.size // images.shape[-1])
+def _statistics(images):
+    """Mean and standard deviation of each channel, in float64, a chunk of images at a time, so that files are decoded once."""
+    if isinstance(images, Pictures):
+        images = images[np.linspace(0, len(images) - 1, min(len(images), _SAMPLE)).astype(int)]  # of every class: they lie in order
+    step = max(1, _CHUNK // math.prod(images.shape[1:]))
+    total, squares, lowest, highest, origin = 0.0, 0.0, np.inf, -np.inf, None
+    for start in range(0, len(images), step):
+        pixels = np.asarray(images[start : start + step], np.float64)
+        origin = pixels.mean(axis=(0, 1, 2)) if origin is None else origin  # near the mean, so that squares lose no digits
+        total += pixels.sum(axis=(0, 1, 2))
+        squares += np.square(pixels - origin).sum(axis=(0, 1, 2))
+        lowest, highest = min(lowest, pixels.min()), max(highest, pixels.max())
+    count = math.prod(images.shape[:3])
+    mean = total / count
+    deviation = np.sqrt(np.maximum(squares / count - np.square(mean - origin), 0))
+    floor = max(1e-3 * (highest - lowest), 1e-6)
+    return tuple(mean.tolist()), tuple(np.maximum(deviation, floor).tolist())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
-__all__ = ["read_images", "resize"]
+__all__ = ["broken", "check_fraction", "decoded", "read_images", "resize", "scaled"]
 
 _BATCH = 64
 
@@ -32,43 +34,65 @@ def scaled(images, size: int, dtype):
     return tf.cast(values, dtype)
 
 
-def read_images(paths, size: int):
+def read_images(paths, size: int, central_fraction: float | None = None):
     """RGB images (n, size, size, 3), uint8, of picture files (JPEG, PNG, BMP, GIF: the first frame), in parallel.
 
+    Args:
+        central_fraction: the share of the height and of the width that is kept, around the centre, before resizing; None
+            keeps all. ImageNet results are reported with 0.875 (slim's inception_preprocessing).
     Raises:
         ValueError: naming the first file that cannot be decoded.
     """
     import tensorflow as tf
 
-    names = [str(path) for path in paths]
+    def decode(name):
+        return decoded(name, size, central_fraction)
+
+    check_fraction(central_fraction)
+    names = [os.fsencode(path) for path in paths]
     images = np.empty((len(names), size, size, 3), np.uint8)
-    files = tf.data.Dataset.from_tensor_slices(names)
-    batches = files.map(lambda name: _decoded(name, size), num_parallel_calls=tf.data.AUTOTUNE).batch(_BATCH).prefetch(2)
+    files = tf.data.Dataset.from_tensor_slices(tf.constant(names, tf.string))
+    batches = files.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(_BATCH).prefetch(2)
     start = 0
     try:
         for batch in batches.as_numpy_iterator():
             images[start : start + len(batch)] = batch
             start += len(batch)
     except tf.errors.OpError as error:
-        raise _named(names[start:], size, error) from error
+        raise broken(names[start:], decode, error) from error
     return images
 
 
-def _decoded(name, size):
+def check_fraction(central_fraction):
+    """A ValueError, unless `central_fraction` is one or None."""
+    if central_fraction is not None and not 0 < central_fraction <= 1:
+        raise ValueError(f"central_fraction is {central_fraction!r}; it is above 0 and at most 1, or None.")
+
+
+def decoded(name, size: int, central_fraction: float | None = None):
+    """The picture in a file as a tensor (size, size, 3), uint8."""
     import tensorflow as tf
 
     picture = tf.io.decode_image(tf.io.read_file(name), channels=3, expand_animations=False)
+    if central_fraction is not None:
+        picture = tf.image.central_crop(picture, central_fraction)
     return tf.ensure_shape(scaled(picture, size, np.uint8), (size, size, 3))
 
 
-def _named(names, size, error):
-    """The error with the name of the file: TensorFlow says what is wrong, but not where. Order is kept, so it is not before `names`."""
+def broken(names, decode, error) -> ValueError:
+    """The error with the name of the file: TensorFlow says what is wrong, but not where.
+
+    Args:
+        names: files in order, the one that cannot be decoded among them; bytes.
+        decode: a function of a name, which failed on one of them.
+    """
     import tensorflow as tf
 
     for name in names:
         try:
-            _decoded(name, size)
+            decode(name)
         except tf.errors.OpError as found:
             reason = found.message.split("[Op:")[0].splitlines()[0].strip().rstrip(".")
-            return ValueError(f"{name} cannot be read as a picture ({reason}); save it again as an RGB JPEG or PNG, or remove it.")
+            path = os.fsdecode(name)
+            return ValueError(f"{path} cannot be read as a picture ({reason}); save it again as an RGB JPEG or PNG, or remove it.")
     return ValueError(f"a picture could not be read: {error.message.splitlines()[0]}.")

@@ -19,7 +19,9 @@ DEFAULT_SIZE = 64  # of pictures that vary in size
 _SOURCES = "'digits', 'tfds:NAME' (tfds:cifar10), a path to an .npz file, or to a folder with one folder of pictures a class"
 
 
-def load(source, *, image_size: int | None = None, validation: float = 0.1, seed: int = 0, data_dir=None) -> DataSet:
+def load(
+    source, *, image_size: int | None = None, validation: float = 0.1, seed: int = 0, data_dir=None, in_memory: bool | None = None
+) -> DataSet:
     """The data set that `source` names, split into train, validation and test.
 
     A test set that comes with the source is kept; else 20 % of each class is held out, the same images whatever `seed`.
@@ -30,29 +32,34 @@ def load(source, *, image_size: int | None = None, validation: float = 0.1, seed
         validation: share of the training images to validate on, above 0 and at most 0.5, unless the source has its own.
         seed: chooses the validation images.
         data_dir: where TFDS keeps its data; only for 'tfds:NAME'.
+        in_memory: of a folder, whether the pictures are decoded now, to arrays, or stay in their files as `Pictures` until they
+            are needed; None decodes what takes at most 4 GiB. A broken picture is found when it is decoded.
     Raises:
         ValueError: saying what is wrong with which file.
     """
-    _check_options(image_size, validation, seed)
-    parts = _read(os.fspath(source), image_size, data_dir)
+    _check_options(image_size, validation, seed, in_memory)
+    parts = _read(os.fspath(source), image_size, data_dir, in_memory)
     if image_size:
         parts = parts._replace(**{kind: _resized(getattr(parts, kind), image_size) for kind in ("train", "validation", "test")})
     return divide(parts, validation, seed)
 
 
-def _read(source, image_size, data_dir) -> Parts:
-    if source == "digits":
+def _read(source, image_size, data_dir, in_memory) -> Parts:
+    path = Path(source).expanduser()
+    bundled, tfds = source == "digits", source.startswith("tfds:")
+    if source and not (bundled or tfds) and os.path.isdir(path):  # Path("") is the working folder
+        from nasnet_tf.data.folders import read_folder
+
+        return read_folder(path, _short_name(path.resolve().name), image_size or DEFAULT_SIZE, in_memory)
+    if in_memory is False and (bundled or tfds or os.path.isfile(path)):
+        raise ValueError(f"in_memory is False, but {source} is no folder of pictures, which alone can stay in files; leave in_memory out.")
+    if bundled:
         return _digits()
-    if source.startswith("tfds:"):
+    if tfds:
         from nasnet_tf.data.catalogue import read_tfds
 
         wanted = source.removeprefix("tfds:").strip()
         return read_tfds(wanted, _short_name(wanted), image_size, DEFAULT_SIZE, data_dir)
-    path = Path(source).expanduser()
-    if source and os.path.isdir(path):  # Path("") is the working folder
-        from nasnet_tf.data.folders import read_folder
-
-        return read_folder(path, _short_name(path.resolve().name), image_size or DEFAULT_SIZE)
     if os.path.isfile(path):
         return read_npz(path, _short_name(path.stem))
     hint = f" For a set of TensorFlow Datasets write 'tfds:{source}'." if re.fullmatch(r"\w+", source) else ""
@@ -78,13 +85,15 @@ def _short_name(text):
     return re.sub(r"[^\w.-]+", "_", text).strip("._") or "data"
 
 
-def _check_options(image_size, validation, seed):
+def _check_options(image_size, validation, seed, in_memory):
     if image_size is not None and not (_whole(image_size) and 1 <= image_size <= 4096):
         raise ValueError(f"image_size is {image_size!r}; it is a whole number of pixels, 1 to 4096, or None.")
     if isinstance(validation, bool) or not isinstance(validation, (int, float, np.floating)) or not 0 < validation <= 0.5:
         raise ValueError(f"validation is {validation!r}; it is the share of the training images to hold out, above 0 and at most 0.5.")
     if not (_whole(seed) and 0 <= seed < 2**32):
         raise ValueError(f"seed is {seed!r}; it is a whole number, 0 to {2**32 - 1}.")
+    if not (in_memory is None or isinstance(in_memory, bool)):
+        raise ValueError(f"in_memory is {in_memory!r}; it is True, False, or None to decide by the size.")
 
 
 def _whole(value):

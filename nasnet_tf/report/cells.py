@@ -8,9 +8,10 @@ from __future__ import annotations
 import itertools
 import os
 
+from nasnet_tf.files import write_whole
 from nasnet_tf.genotype import Genotype, check
 from nasnet_tf.report.layout import FAMILIES, Box, Layout, Wire, layout
-from nasnet_tf.report.picture import one_line, picture_format, render, write_whole
+from nasnet_tf.report.picture import one_line, picture_format, render
 
 __all__ = ["COLOURS", "INK", "PALE", "draw_genotype", "genotype_figure"]
 
@@ -23,6 +24,8 @@ COLOURS = {  # by family
     "pool": "#93c2ec",
     "identity": "#bfe0b0",
     "add": "#e4e6ea",
+    "add_layer_norm": "#e4e6ea",
+    "add_instance_norm": "#e4e6ea",
     "concatenate": "#d5c8ee",
     "concat": "#d5c8ee",
     "state": "#ffffff",

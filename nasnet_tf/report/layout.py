@@ -17,6 +17,7 @@ __all__ = ["FAMILIES", "Box", "Layout", "Rows", "Wire", "crossings_between", "fa
 # Sizes, in units of the drawing.
 OPERATION = (1.6, 0.62)
 COMBINE = (1.08, 0.46)
+_COMBINED = {"add": "add", "concatenate": "concat", "add_layer_norm": "add, LN", "add_instance_norm": "add, IN"}
 INPUT = (2.5, 0.86)
 PORT = 0.87  # from the middle of a block to the middle of each of its two operations
 PADDING = 0.13  # of the shade behind a block
@@ -268,7 +269,7 @@ def _state_boxes(rows: Rows, xs, ys) -> tuple[list[Box], list[Box]]:
         x, (bottom, top) = xs[k][state], ys[k]
         for _, operation, offset in rows.ports(k, state):
             boxes.append(Box(x + offset, bottom + OPERATION[1] / 2, *OPERATION, short_name(operation), family_of(operation), live))
-        boxes.append(Box(x, top - COMBINE[1] / 2, *COMBINE, "add" if block.combine == "add" else "concat", block.combine, live))
+        boxes.append(Box(x, top - COMBINE[1] / 2, *COMBINE, _COMBINED[block.combine], block.combine, live))
         shades.append(Box(x, (bottom + top) / 2, BLOCK_WIDTH, ROW_HEIGHT + 2 * PADDING, str(state), "shade", live))
     return boxes, shades
 

@@ -9,10 +9,11 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from nasnet_tf.files import write_whole
 from nasnet_tf.genotype import Genotype
 from nasnet_tf.report.cells import genotype_figure
 from nasnet_tf.report.curves import rewards_of, search_figure
-from nasnet_tf.report.picture import render, write_whole
+from nasnet_tf.report.picture import render
 
 __all__ = ["write_page"]
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import pathlib
 
-__all__ = ["one_line", "picture_format", "render", "write_whole"]
+__all__ = ["one_line", "picture_format", "render"]
 
 SETTINGS = {"svg.hashsalt": "nasnet_tf", "svg.fonttype": "path", "font.family": ["DejaVu Sans"], "text.usetex": False}
 
@@ -36,21 +35,3 @@ def render(make_figure, suffix: str) -> bytes:
         matplotlib.rcParams.update(SETTINGS)
         make_figure().savefig(buffer, format=suffix, dpi=200 if suffix == "png" else 72, metadata=metadata)
     return buffer.getvalue()
-
-
-def write_whole(path: str | os.PathLike, content: bytes) -> None:
-    """Writes the file by way of a temporary name beside it: it is there whole or not at all."""
-    path = pathlib.Path(path)
-    if not path.parent.is_dir():
-        raise ValueError(f"{path}: there is no folder {path.parent}; create it first.")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-        raise

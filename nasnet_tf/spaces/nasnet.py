@@ -20,7 +20,7 @@ _PARTS = ("input_1", "input_2", "operation_1", "operation_2", "combine")  # the 
 class NASNetSpace(Choices):
     """Genotypes of `num_blocks` blocks a cell (the paper's B), with the unused states concatenated."""
 
-    def __init__(self, num_blocks: int = 5, operations=OPERATION_NAMES, combinations=COMBINATIONS):
+    def __init__(self, num_blocks: int = 5, operations=OPERATION_NAMES, combinations=("add", "concatenate")):
         if num_blocks < 1:
             raise ValueError(f"num_blocks is {num_blocks}; a cell needs at least one block, the paper has 5.")
         _refuse_unknown("operations", operations, OPERATION_NAMES)

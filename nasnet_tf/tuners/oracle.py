@@ -22,6 +22,7 @@ from keras_tuner.src.engine import oracle as kt_oracle
 from keras_tuner.src.engine import trial as kt_trial
 
 from nasnet_tf import strategies
+from nasnet_tf.files import write_json
 from nasnet_tf.spaces import Choices, Decision
 
 _ENDED = ("COMPLETED", "FAILED")
@@ -180,10 +181,14 @@ class StrategyOracle(keras_tuner.Oracle):
     # State on disk: written whole or not at all, read as far as it is whole.
 
     def _save_trial(self, trial):
-        write_json(pathlib.Path(self._project_dir) / f"trial_{trial.trial_id}" / "trial.json", trial.get_state())
+        folder = pathlib.Path(self._project_dir) / f"trial_{trial.trial_id}"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "trial.json", trial.get_state())
 
     def save(self):
-        write_json(pathlib.Path(self._project_dir) / "oracle.json", self.get_state())
+        folder = pathlib.Path(self._project_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "oracle.json", self.get_state())
 
     def reload(self):
         """Takes up the trials that ended, queues those that had not, and passes over what cannot be read."""
@@ -311,14 +316,3 @@ def _options(hp):
     raise ValueError(
         f"{hp.name!r} is not a choice among few values ({type(hp).__name__}); use hp.Choice, or hp.Int or hp.Float with a step."
     )
-
-
-def write_json(path: pathlib.Path, data) -> None:
-    """Writes `data` so that after a crash the file holds the old text or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(temporary, "w") as file:
-        json.dump(data, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)

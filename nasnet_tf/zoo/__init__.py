@@ -1,7 +1,21 @@
-"""Published networks by name, and weights from where they exist. Cards for people stand in the folder zoo/ of the repository."""
+"""Published networks by name, and weights from where they exist. Cards and recipes stand in the repository's folder zoo/."""
 
+from nasnet_tf.zoo.adapt import adapt
+from nasnet_tf.zoo.classes import decode_predictions, preprocess_input
 from nasnet_tf.zoo.keras_applications import from_keras_applications
-from nasnet_tf.zoo.nasnet import NASNetA
-from nasnet_tf.zoo.slim import load_slim_weights
+from nasnet_tf.zoo.models import AmoebaNetA, NASNetA, PNASNet5, create_model, list_models
+from nasnet_tf.zoo.weights import WeightsReport, load_weights
 
-__all__ = ["NASNetA", "from_keras_applications", "load_slim_weights"]
+__all__ = [
+    "AmoebaNetA",
+    "NASNetA",
+    "PNASNet5",
+    "WeightsReport",
+    "adapt",
+    "create_model",
+    "decode_predictions",
+    "from_keras_applications",
+    "list_models",
+    "load_weights",
+    "preprocess_input",
+]

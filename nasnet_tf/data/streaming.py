@@ -1,0 +1,79 @@
+"""`Pictures` in a tf.data pipeline: read, decoded and cut to size batch by batch, all pictures of a batch in parallel."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import numpy as np
+
+from nasnet_tf.data.distort import crop, draw
+from nasnet_tf.data.images import decoded, scaled
+
+__all__ = ["broken_picture", "fetcher"]
+
+_COMPLAINT = "cannot be read as a picture; save it again as an RGB JPEG or PNG, or remove it."
+
+
+def fetcher(pictures, distort: bool):
+    """A function for `Dataset.map`: row numbers (batch,) and the key of the batch -> float32 images (batch, size, size, 3).
+
+    Args:
+        pictures: `Pictures`.
+        distort: whether a random box is cut out of the picture at its full resolution; else it is what `read_images` gives.
+    """
+    import tensorflow as tf
+
+    with tf.device("CPU"):
+        paths = tf.constant(pictures.paths, tf.string)
+
+    def decode(path, draws):
+        if not distort:
+            return decoded(path, pictures.side, pictures.central_fraction)
+        return tf.ensure_shape(scaled(crop(tf.io.read_file(path), draws), pictures.side, np.float32), pictures.shape[1:])
+
+    def fetch(rows, key):
+        chosen, draws = tf.gather(paths, rows), draw(tf.size(rows), key)
+        images = _every(decode, chosen, draws, tf.float32 if distort else tf.uint8, pictures.shape[1:])
+        return tf.cast(tf.ensure_shape(images, (*rows.shape, *pictures.shape[1:])), tf.float32)
+
+    return fetch
+
+
+def broken_picture(error: Exception) -> str | None:
+    """What a TensorFlow error that ended a pass over batches of `Pictures` says about a broken one; None if nothing.
+
+    tf.data raises an InvalidArgumentError of many lines; this is the one that names the file.
+    """
+    found = re.search(rf"\[(.+ {re.escape(_COMPLAINT)})\]", str(error))
+    return found and re.sub(r"\\(.)", r"\1", found[1])  # TensorFlow escapes quotes
+
+
+def _every(decode, paths, draws, dtype, shape):
+    """`decode` of each of the files, in order and in parallel.
+
+    TensorFlow's decoders do not say which file they failed on, and in a graph their errors cannot be caught. A data set inside
+    the graph can leave out what fails; whatever number is missing then is the broken file.
+    """
+    import tensorflow as tf
+
+    count = tf.size(paths)
+    each = tf.data.Dataset.from_tensor_slices((tf.range(count), paths, draws))
+    read = each.map(lambda number, *file: (number, decode(*file)), num_parallel_calls=os.cpu_count(), deterministic=True)
+    none = tf.data.Dataset.from_tensors((tf.zeros(0, tf.int32), tf.zeros((0, *shape), dtype)))
+    whole = read.ignore_errors(log_warning=False).batch(tf.cast(count, tf.int64)).concatenate(none).take(1)
+    numbers, images = whole.with_options(_plain()).get_single_element()
+    first = tf.reduce_sum(tf.cast(numbers == tf.range(tf.size(numbers)), tf.int32))  # that is missing, if one is
+    complaint = tf.strings.join([paths[tf.minimum(first, count - 1)], _COMPLAINT], " ")
+    with tf.control_dependencies([tf.debugging.Assert(first == count, [complaint])]):
+        return tf.identity(images)
+
+
+def _plain():
+    """Options of a data set of one batch: to optimize and to tune it takes longer than to read it."""
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.experimental_optimization.apply_default_optimizations = False
+    return options

@@ -1,0 +1,68 @@
+"""Initial values drawn by NumPy: a seed gives the same network on every backend, and drawing a kernel is no call into one."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import keras
+import numpy as np
+
+
+@keras.saving.register_keras_serializable("nasnet_tf")
+class VarianceScaling(keras.initializers.Initializer):
+    """Values of variance `scale` / fan: a normal cut at two standard deviations, or uniform.
+
+    Args:
+        scale: 2 as slim's arg_scope has it for every kernel, depthwise ones included.
+        mode: "fan_out" (height * width * last axis) or "fan_avg" (the mean of that and height * width * last but one axis).
+        distribution: "truncated_normal" or "uniform".
+        seed: None draws one from Python's generator, which `keras.utils.set_random_seed` seeds; one object draws one set of values.
+    Source: the fans and the spread of `keras.initializers.VarianceScaling`.
+    """
+
+    def __init__(self, scale=2.0, mode="fan_out", distribution="truncated_normal", seed=None):
+        self.scale, self.mode, self.distribution = scale, mode, distribution
+        self.seed = random.randint(1, 2**31 - 1) if seed is None else seed
+
+    def __call__(self, shape, dtype=None):
+        rng, (*window, inputs, outputs) = np.random.default_rng(self.seed), shape
+        fan = math.prod(window) * (outputs if self.mode == "fan_out" else (inputs + outputs) / 2)
+        variance = self.scale / max(1.0, fan)
+        values = _truncated_normal(rng, shape, variance) if self.distribution == "truncated_normal" else _uniform(rng, shape, variance)
+        return _of(values, dtype)
+
+    def get_config(self):
+        return {"scale": self.scale, "mode": self.mode, "distribution": self.distribution, "seed": self.seed}
+
+
+def zeros(shape, dtype=None):
+    """All zeros."""
+    return _of(np.zeros(shape, np.float32), dtype)
+
+
+def ones(shape, dtype=None):
+    """All ones."""
+    return _of(np.ones(shape, np.float32), dtype)
+
+
+def _of(values, dtype):
+    """A variable takes a NumPy array as it is, which is quicker than a tensor; NumPy has no bfloat16."""
+    return values if dtype in (None, "float32") else keras.ops.convert_to_tensor(values, dtype=dtype)
+
+
+_CUT_DEVIATION = 0.87962566103423978  # of a standard normal that is cut at 2
+
+
+def _truncated_normal(rng, shape, variance):
+    values = rng.standard_normal(shape, dtype=np.float32)
+    outside = np.flatnonzero(np.abs(values) > 2)
+    while len(outside):
+        values.flat[outside] = rng.standard_normal(len(outside), dtype=np.float32)
+        outside = outside[np.abs(values.flat[outside]) > 2]
+    return values * np.float32(math.sqrt(variance) / _CUT_DEVIATION)
+
+
+def _uniform(rng, shape, variance):
+    limit = np.float32(math.sqrt(3 * variance))
+    return rng.random(shape, dtype=np.float32) * (2 * limit) - limit

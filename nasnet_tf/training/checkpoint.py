@@ -1,0 +1,123 @@
+"""The state of a training on disk, so that it can go on after its process is gone.
+
+Two files: the weights, with those of the optimizer and its averages; and a JSON file of all else, which names the weights.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import time
+
+import numpy as np
+
+from nasnet_tf.files import replacing, write_json
+
+WEIGHTS, STATE = "last.weights.h5", "training.json"
+_KINDS = {
+    "phase": int, "epoch": int, "seconds": (int, float), "history": list, "weights": str, "sha256": str, "random": list, "training": dict,
+}  # fmt: skip
+
+
+class Checkpoint:
+    """The last whole epoch of a training, in a folder.
+
+    Args:
+        folder: made if it is not there.
+        described: what the training is of, JSON objects by name; another training's state is refused.
+        seconds: epochs that end sooner than this after the last state was written are not written.
+    """
+
+    def __init__(self, folder, described: dict, seconds: float = 30.0):
+        self.folder, self.seconds = pathlib.Path(folder), seconds
+        self.described = json.loads(json.dumps(described))
+        self.state = {}
+        self.written = -float("inf")
+
+    def resume(self) -> dict:
+        """Reads the state. Raises ValueError if there is none, or that of another training, or a damaged one."""
+        path = self.folder / STATE
+        try:
+            self.state = _checked(json.loads(path.read_text(encoding="utf-8")))
+        except (FileNotFoundError, NotADirectoryError):
+            raise ValueError(f"{self.folder} holds no training to go on with; begin one, without resume.") from None
+        except (OSError, ValueError, RecursionError) as error:
+            raise ValueError(f"{path} cannot be read ({error}); the training cannot go on: begin it anew.") from None
+        different = _difference(self.state["training"], self.described)
+        if different:
+            raise ValueError(f"the training in {self.folder} has {different}; give what it was begun with, or begin anew elsewhere.")
+        weights = self.folder / self.state["weights"]
+        try:
+            whole = _sha256(weights) == self.state["sha256"]
+        except OSError as error:
+            raise ValueError(f"{weights} cannot be read ({error}); the training cannot go on: begin it anew.") from None
+        if not whole:
+            raise ValueError(f"{weights} is damaged: it is not the file that was written. The training cannot go on: begin it anew.")
+        return self.state
+
+    def restore(self, model) -> None:
+        """Gives the compiled `model`, its optimizer and its random generators the values of the state that `resume` read."""
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(self.folder / self.state["weights"])
+        for variable, value in zip(_random(model), self.state["random"], strict=True):
+            variable.assign(np.asarray(value, variable.dtype))
+
+    def save(self, model, phase: int, epoch: int, history: list, seconds: float, force: bool = False) -> None:
+        """Writes the state after `epoch` whole epochs of `phase`, unless the last one is recent."""
+        if not force and time.monotonic() - self.written < self.seconds:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        before, name = self.state.get("weights"), f"{phase}_{epoch}.{WEIGHTS}"
+        with replacing(self.folder / name) as temporary:
+            model.save_weights(temporary)
+            _flush(temporary)
+            digest = _sha256(temporary)
+        self.state = {
+            "phase": phase, "epoch": epoch, "seconds": seconds, "history": history, "weights": name, "sha256": digest,
+            "random": [np.asarray(variable).tolist() for variable in _random(model)], "training": self.described,
+        }  # fmt: skip
+        write_json(self.folder / STATE, self.state)
+        if before not in (None, name):
+            (self.folder / before).unlink(missing_ok=True)
+        self.written = time.monotonic()
+
+    def remove(self) -> None:
+        """Deletes the state, at the end of a training."""
+        for path in [*self.folder.glob(f"*.{WEIGHTS}"), self.folder / STATE]:
+            path.unlink(missing_ok=True)
+
+
+def _random(model):
+    """The states of the random generators of dropout and drop path, which Keras does not keep with the weights."""
+    return [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
+
+
+def _checked(state):
+    for name, kind in _KINDS.items():
+        if not isinstance(state, dict) or not isinstance(state.get(name), kind):
+            raise ValueError(f"it has no {name}, as the state of a training has")
+    return state
+
+
+def _difference(found, wanted, of=""):
+    """The first thing in which two JSON values differ, in words; None if there is none."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        names = dict.fromkeys([*wanted, *found])
+        return next((text for name in names if (text := _difference(found.get(name), wanted.get(name), f"{of} {name}"))), None)
+    return None if found == wanted else f"{of.strip()} = {found!r:.80}, not {wanted!r:.80}"
+
+
+def _flush(path):
+    with open(path, "rb+") as file, contextlib.suppress(OSError):  # not every file system can
+        os.fsync(file.fileno())
+
+
+def _sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()

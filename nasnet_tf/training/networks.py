@@ -1,0 +1,38 @@
+"""A network for a data set and a recipe."""
+
+from __future__ import annotations
+
+from nasnet_tf.network import Network
+from nasnet_tf.plan import default_stem
+from nasnet_tf.training.recipe import Recipe
+
+
+def network_for(genotype, data, recipe: Recipe | None = None, **arguments) -> Network:
+    """A `Network` for the images and classes of `data`, which normalizes its input by the statistics of the training images.
+
+    Args:
+        data: a `nasnet_tf.data.DataSet`.
+        recipe: says auxiliary head, drop path, dropout, weight decay, batch norms and dtype.
+        **arguments: of `Network`; the stem is "imagenet" from 64 pixels on unless given, batch norms are those of short training
+            (momentum 0.9, epsilon 1e-5) unless recipe or arguments give a momentum.
+    """
+    stem = arguments.pop("stem", None) or default_stem(data.input_shape)
+    described = dict(input_shape=data.input_shape, classes=data.classes, mean=data.mean, std=data.std, class_names=data.class_names)
+    short = dict(batch_norm_momentum=0.9, batch_norm_epsilon=1e-5)
+    trained = {} if recipe is None else training_arguments(recipe, -(-len(data.x_train) // recipe.batch_size))
+    return Network(genotype, stem=stem, **{**short, **described, **trained, **arguments})
+
+
+def training_arguments(recipe: Recipe, steps: int) -> dict:
+    """What `recipe` says about the network itself, as arguments of `Network`; `steps` are those of an epoch."""
+    norms = {} if recipe.batch_norm_momentum is None else dict(batch_norm_momentum=recipe.batch_norm_momentum, batch_norm_epsilon=None)
+    return dict(
+        auxiliary_head=recipe.auxiliary_weight > 0,
+        drop_path_rate=recipe.drop_path_rate,
+        drop_path_steps=(recipe.head_epochs + recipe.epochs) * steps if recipe.epochs and recipe.drop_path_rate else None,
+        dropout_rate=recipe.dropout_rate,
+        weight_decay=recipe.weight_decay,
+        gradient_checkpointing=recipe.gradient_checkpointing,
+        dtype=recipe.dtype,
+        **norms,
+    )

@@ -1,0 +1,112 @@
+"""Optimizers, rates and losses of the recipes."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+from keras import ops
+
+from nasnet_tf.training.recipe import Recipe
+
+PACKAGE = "nasnet_tf"
+
+
+class Averaging:
+    """An optimizer whose average of weights spans few steps at first, as `tf.train.ExponentialMovingAverage` of a step number does.
+
+    `ema_momentum` is min(ema_momentum, (1 + step) / (10 + step)): after t steps the average is over the last ninth of them at most.
+    Without that 0.9999 would keep what a training of some thousand steps began with.
+    Source: slim/train_image_classifier.py, which averages so.
+    """
+
+    @property
+    def ema_momentum(self):
+        step = ops.cast(self.iterations, "float32")
+        return ops.minimum(self._ema_momentum, (1 + step) / (10 + step))
+
+    @ema_momentum.setter
+    def ema_momentum(self, momentum):
+        self._ema_momentum = momentum
+
+    def get_config(self):
+        return {**super().get_config(), "ema_momentum": self._ema_momentum}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class SGD(Averaging, keras.optimizers.SGD):
+    """SGD with momentum."""
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class RMSprop(Averaging, keras.optimizers.RMSprop):
+    """RMSprop as TensorFlow 1 had it: the average of squared gradients starts at one, which matters with an epsilon of one."""
+
+    def build(self, variables):
+        new = not self.built
+        super().build(variables)
+        if new:
+            for velocity in self._velocities:
+                velocity.assign(ops.ones_like(velocity))
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class Rate(keras.optimizers.schedules.LearningRateSchedule):
+    """The learning rate at a step: linear warm-up, then a cosine to 0, a staircase, or constant.
+
+    Args:
+        highest: the rate at the start of the schedule.
+        schedule: "cosine", "exponential" or "constant".
+        steps: of the whole training.
+        warmup: steps over which it rises from 0, out of `steps`.
+        decay_rate, decay_steps: of "exponential": times `decay_rate` after every `decay_steps`.
+    """
+
+    def __init__(self, highest, schedule, steps, warmup=0, decay_rate=0.97, decay_steps=1.0):
+        self.config = dict(highest=highest, schedule=schedule, steps=steps, warmup=warmup, decay_rate=decay_rate, decay_steps=decay_steps)
+
+    def __call__(self, step):
+        own = self.config
+        step = ops.cast(step, "float32")
+        after = ops.maximum(step - own["warmup"], 0.0)
+        if own["schedule"] == "cosine":
+            factor = 0.5 * (1 + ops.cos(math.pi * ops.minimum(after / max(own["steps"] - own["warmup"], 1), 1.0)))
+        elif own["schedule"] == "exponential":
+            factor = own["decay_rate"] ** ops.floor(after / own["decay_steps"])
+        else:
+            factor = ops.ones_like(step)
+        return own["highest"] * factor * (ops.minimum(step / own["warmup"], 1.0) if own["warmup"] else 1.0)
+
+    def get_config(self):
+        return dict(self.config)
+
+
+def rate_for(recipe: Recipe, learning_rate: float, epochs: int, steps: int, warmup_epochs: float = 0.0) -> Rate:
+    """The rate over `epochs` of `steps` each."""
+    return Rate(learning_rate, recipe.schedule, epochs * steps, warmup_epochs * steps, recipe.decay_rate, recipe.decay_epochs * steps)
+
+
+def optimizer_for(recipe: Recipe, rate):
+    """The optimizer of `recipe` at `rate`, a number or a schedule."""
+    options = dict(momentum=recipe.momentum, global_clipnorm=recipe.clip_norm)
+    if recipe.average_weights:
+        options.update(use_ema=True, ema_momentum=recipe.average_weights)
+    if recipe.optimizer == "rmsprop":
+        return RMSprop(rate, rho=recipe.rho, epsilon=recipe.epsilon, **options)
+    return SGD(rate, **options)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class SmoothedCrossentropy(keras.losses.Loss):
+    """Cross-entropy of probabilities with whole-number labels, `label_smoothing` of the target spread evenly over the classes."""
+
+    def __init__(self, label_smoothing=0.0, name="loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        true = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), y_pred.shape[-1])
+        return keras.losses.categorical_crossentropy(true, y_pred, label_smoothing=self.label_smoothing)
+
+    def get_config(self):
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}

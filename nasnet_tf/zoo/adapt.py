@@ -1,0 +1,31 @@
+"""A trained network with other arguments: the start of fine-tuning."""
+
+from __future__ import annotations
+
+import keras
+
+from nasnet_tf.network import Network
+from nasnet_tf.zoo.weights import load_weights
+
+
+def adapt(source, **changes) -> Network:
+    """A network like `source` but for `changes`, with its weights wherever they fit.
+
+    A classifier for other classes begins anew; so does a stem for another number of channels. `network.weights_report` says what was
+    taken. What it was trained on stays its normalization (`mean`, `std`), its batch norms keep their epsilon.
+
+    Args:
+        source: a `Network`, or the path of one saved as `.keras`.
+        **changes: arguments of `nasnet_tf.network.Network`: classes, class_names, input_shape, dropout_rate, dtype, ...; not the
+            genotype, num_cells or filters.
+    Raises: ValueError if source is no `Network`, or a change makes it another network.
+    """
+    model = source if isinstance(source, Network) else keras.saving.load_model(source, compile=False)
+    if not isinstance(model, Network):
+        raise ValueError(f"{source} holds a {type(model).__name__}, not a Network; see nasnet_tf.zoo.load_weights for other sources.")
+    config = {**model.get_config(), **changes}
+    if "classes" in changes and changes["classes"] != model.get_config()["classes"] and "class_names" not in changes:
+        config["class_names"] = None
+    network = Network.from_config({**config, "genotype": model.get_config()["genotype"]})
+    network.weights_report = load_weights(network, model, partial=True)
+    return network

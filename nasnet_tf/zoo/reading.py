@@ -1,0 +1,78 @@
+"""Opens any source of weights by what it is. A file is known by its content; its name matters only where it is an official one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import tarfile
+from collections.abc import Iterator, Mapping
+
+import keras
+
+from nasnet_tf.network import Network
+from nasnet_tf.zoo import checkpoints, keras_files, official
+from nasnet_tf.zoo.source import Refused, Source
+
+_ZIP, _HDF5 = b"PK", b"\x89HDF\r\n\x1a\n"
+
+
+@contextlib.contextmanager
+def opened(source, model: Network | None = None) -> Iterator[tuple[str, Source]]:
+    """A path, a model or a dict as a `Source`, to be read while the block runs; and its name.
+
+    Args:
+        source: as in `nasnet_tf.zoo.weights.load_weights`, but for "imagenet".
+        model: the network that the weights are wanted for, if there is one.
+    Raises: ValueError that names the source, also for what goes wrong while the block runs; FileNotFoundError.
+    """
+    path = pathlib.Path(source).expanduser() if isinstance(source, str | os.PathLike) else None
+    name = str(path) if path else f"the model {source.name!r}" if isinstance(source, keras.Model) else f"the {type(source).__name__}"
+    try:
+        with _file(path, model) if path else contextlib.nullcontext(_object(source)) as found:
+            yield name, found
+    except FileNotFoundError:
+        raise
+    except Refused as error:
+        raise ValueError(f"{name} {error}") from None
+    except Exception as error:  # h5py, zipfile, tarfile, json and TensorFlow each have their own for a damaged file
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise ValueError(f"{name} cannot be read ({reason:.300}); it is cut short, damaged or of another kind.") from error
+
+
+def _object(source):
+    if isinstance(source, keras.Model):
+        return keras_files.model_source(source)
+    if isinstance(source, Mapping):
+        return checkpoints.mapping_source(source)
+    raise Refused("is no source of weights; give a path, a model, a dict of arrays by slim name, or 'imagenet'.")
+
+
+@contextlib.contextmanager
+def _file(path, model):
+    prefix = checkpoints.prefix_of(path)
+    if prefix is None and not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}; give the path of a .h5, .keras or .tar.gz file or of a TensorFlow checkpoint.")
+    if path.is_file():
+        official.check(path)
+    if prefix:
+        yield checkpoints.checkpoint_source(prefix)
+        return
+    with open(path, "rb") as file:
+        start = file.read(len(_HDF5))
+    if start == _HDF5:
+        kind = keras_files.hdf5_source(path, model)
+    elif start.startswith(_ZIP):
+        kind = keras_files.archive_source(path, model)
+    elif tarfile.is_tarfile(path):
+        kind = _archived_checkpoint(path)
+    else:
+        raise Refused("is no file of weights: neither HDF5, nor a .keras file, nor a TensorFlow checkpoint.")
+    with kind as found:
+        yield found
+
+
+@contextlib.contextmanager
+def _archived_checkpoint(path):
+    with checkpoints.unpacked(path) as prefix:
+        yield checkpoints.checkpoint_source(prefix)
