@@ -55,12 +55,13 @@ _CUT_DEVIATION = 0.87962566103423978  # of a standard normal that is cut at 2
 
 
 def _truncated_normal(rng, shape, variance):
-    values = rng.standard_normal(shape, dtype=np.float32)
+    values = rng.standard_normal(math.prod(shape), dtype=np.float32)
     outside = np.flatnonzero(np.abs(values) > 2)
     while len(outside):
-        values.flat[outside] = rng.standard_normal(len(outside), dtype=np.float32)
-        outside = outside[np.abs(values.flat[outside]) > 2]
-    return values * np.float32(math.sqrt(variance) / _CUT_DEVIATION)
+        values[outside] = again = rng.standard_normal(len(outside), dtype=np.float32)
+        outside = outside[np.abs(again) > 2]
+    values *= np.float32(math.sqrt(variance) / _CUT_DEVIATION)
+    return values.reshape(shape)
 
 
 def _uniform(rng, shape, variance):

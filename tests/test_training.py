@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import keras
 import numpy as np
@@ -19,7 +20,7 @@ from nasnet_tf import data, plan, training
 from nasnet_tf.data.recipes import recipe_batches
 from nasnet_tf.genotype import Block, Cell, Genotype
 from nasnet_tf.network import Network
-from nasnet_tf.training import RECIPES, Recipe, clock, optimizers
+from nasnet_tf.training import RECIPES, Recipe, checkpoint, clock, fit, follow, optimizers
 from nasnet_tf.training.clock import Clock
 from nasnet_tf.training.devices import divisible
 
@@ -354,26 +355,26 @@ SCRIPT = """
 import sys
 sys.path[:0] = sys.argv[1].split(":")
 from test_training import REGULAR, data, dataclasses, run
-run(data.load("digits", validation=0.2), dataclasses.replace(REGULAR, epochs=12), sys.argv[2], on_epoch=lambda *a: print(a[0], flush=True))
+run(data.load("digits", validation=0.2), dataclasses.replace(REGULAR, epochs=6), sys.argv[2], on_epoch=lambda *a: print(a[0], flush=True))
 """
 
 
 @pytest.mark.slow
 def test_a_training_that_was_killed_goes_on(digits, tmp_path):
-    recipe = dataclasses.replace(REGULAR, epochs=12)
+    recipe = dataclasses.replace(REGULAR, epochs=6)
     here = os.path.dirname(__file__)
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, f"{here}:{os.path.dirname(here)}", str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
     for line in process.stdout:
-        if line.strip() == "5":
+        if line.strip() == "2":
             break
     time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert 4 <= json.loads((tmp_path / "training.json").read_text())["epoch"] < 12
+    assert 1 <= json.loads((tmp_path / "training.json").read_text())["epoch"] < 6
     same(run(digits, recipe, tmp_path, resume=True), run(digits, recipe))
-    assert [row["epoch"] for row in csv.DictReader((tmp_path / "log.csv").open())] == [str(epoch + 1) for epoch in range(12)]
+    assert [row["epoch"] for row in csv.DictReader((tmp_path / "log.csv").open())] == [str(epoch + 1) for epoch in range(6)]
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["log.csv"]
 
 
@@ -525,36 +526,58 @@ def test_a_training_by_the_clock_whose_time_is_over_has_no_epoch_left(now):
     assert Clock(0.1, 1, 6.0 / 60, seconds=[20, 4, 4, 4]).epochs == 5
 
 
-def test_the_share_is_of_the_time_and_then_of_the_epochs_after_the_phase_before(now):
+def test_the_share_is_of_the_time_or_of_the_epochs_where_that_is_more(now):
     schedule = Clock(0.1, 2, 1.0, share=0.5)
     now[0] += 30
     assert schedule.share_done(0, 1) == pytest.approx(0.75)
     schedule.epochs = 10
-    assert schedule.share_done(4, 0) == pytest.approx(0.7) and schedule.share_done(10, 0) == 1.0
+    assert schedule.share_done(4, 0) == pytest.approx(0.75)
+    assert schedule.share_done(8, 1) == pytest.approx(0.85) and schedule.share_done(10, 0) == 1.0
+    now[0] += 100
+    assert schedule.share_done(4, 0) == 1.0
+
+
+class Ticks(keras.callbacks.Callback):
+    """Lets a second pass with every batch, and 20 before the first of a fit; notes the rate at the end of every epoch."""
+
+    def __init__(self, now, rates):
+        super().__init__()
+        self.now, self.rates = now, rates
+
+    def on_train_begin(self, logs=None):
+        self.now[0] += 20
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.now[0] += 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.rates.append(float(self.model.optimizer.learning_rate))
 
 
 @pytest.mark.slow
-def test_a_training_by_the_clock_takes_its_time_in_two_parts(digits, tmp_path):
+def test_a_training_by_the_clock_takes_its_time_in_two_parts(digits, tmp_path, monkeypatch):
+    now, rates, told = [1000.0], [], []
+    for module in (fit, clock, follow, checkpoint):
+        monkeypatch.setattr(module, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+
+    def stop_at(last):
+        def on_epoch(epoch, share, figures):
+            told.append((epoch, share))
+            if epoch == last:
+                raise Stop
+
+        return on_epoch
+
     recipe = Recipe(batch_size=256, head_epochs=2, average_weights=0.999)
-    seconds, shares = 60, []
-
-    def stop_after_the_fifth(epoch, share, figures):
-        shares.append(share)
-        if epoch == 5:
-            raise Stop
-
-    interrupt(digits, recipe, tmp_path, minutes=seconds / 60, on_epoch=stop_after_the_fifth)
-    rates = []
-    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: rates.append(float(model.optimizer.learning_rate)))
-    model = network(digits, recipe)
-    history = training.train(
-        model, *recipe_batches(digits, recipe), recipe, folder=tmp_path, resume=True, minutes=seconds / 60, checkpoint_seconds=0,
-        callbacks=[watch], on_epoch=lambda epoch, share, figures: shares.append(share),
-    )  # fmt: skip
-    assert history["phase"][:6] == [0, 0, 1, 1, 1, 1] and history["epoch"] == [1, 2, *range(1, len(history["epoch"]) - 1)]
-    assert 0.5 * seconds < history["seconds"][-1] < 1.5 * seconds
-    assert rates[0] < recipe.learning_rate and rates[-1] < 0.02 * recipe.learning_rate
-    assert shares == sorted(shares) and shares[-1] == 1.0
+    interrupt(digits, recipe, tmp_path, minutes=2, on_epoch=stop_at(5), callbacks=[Ticks(now, [])])
+    now[0] += 12345
+    _, history = run(digits, recipe, tmp_path, minutes=2, on_epoch=stop_at(None), callbacks=[Ticks(now, rates)], resume=True)
+    assert (history["phase"], history["epoch"]) == ([0] * 2 + [1] * 10, [1, 2, *range(1, 11)])
+    assert history["seconds"] == [25, 30, 55, 60, 65, *range(90, 121, 5)], "20 s before the first epoch of a fit, 5 s each, in 2 minutes"
+    np.testing.assert_allclose(rates, [0.05 * 0.5 * (1 + math.cos(math.pi * (epoch + 0.8) / 10)) for epoch in range(3, 10)], rtol=1e-4)
+    assert [epoch for epoch, _ in told] == list(range(1, 13))
+    shares = [share for _, share in told]
+    assert shares == sorted(shares) and shares[0] == 25 / 120 and shares[-1] == 1.0
 
 
 @pytest.mark.parametrize("budget", [{}, {"minutes": 0}, {"minutes": -1}, {"minutes": math.nan}, {"minutes": math.inf}])

@@ -22,7 +22,7 @@ class Clock(keras.callbacks.Callback):
         minutes: how long, from now on.
         warmup: epochs over which the rate rises from 0 first.
         seconds: how long each epoch took that is done already.
-        share: of the whole training that was done before the first of these epochs.
+        share: of the time of the whole training that is over already.
     """
 
     def __init__(self, learning_rate, steps, minutes, warmup=0.0, seconds=(), share=0.0):
@@ -57,12 +57,10 @@ class Clock(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def share_done(self, epoch: int, batch: int) -> float:
-        """How much of the training is behind, 0 to 1, as far as it is known."""
-        if self.epochs:
-            done = (epoch + batch / self.steps) / self.epochs
-        else:
-            done = (time.monotonic() - self.began) / max(self.ends - self.began, 1e-9)
-        return self.share + (1 - self.share) * min(done, 1.0)
+        """How much of the training is behind, 0 to 1: of the time, or of the epochs where that is more."""
+        time_done = (time.monotonic() - self.began) / max(self.ends - self.began, 1e-9)
+        epochs_done = (epoch + batch / self.steps) / self.epochs if self.epochs else 0
+        return min(max(self.share + (1 - self.share) * time_done, epochs_done), 1.0)
 
 
 def _planned(epochs):

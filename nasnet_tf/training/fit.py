@@ -154,8 +154,7 @@ def _clock(recipe, phase, number, steps, history, minutes, gone):
     """The clock of phase `number`, `gone` seconds after the training began."""
     ends = [0.0, *(row["seconds"] for row in history)]
     seconds = [end - start for start, end, row in zip(ends, ends[1:], history, strict=False) if row["phase"] == number]
-    share = min((ends[-1] - sum(seconds)) / (60 * minutes), 1.0)
-    return Clock(_clocked_rate(recipe, phase), steps, minutes - gone / 60, phase.warmup, seconds, share)
+    return Clock(_clocked_rate(recipe, phase), steps, minutes - gone / 60, phase.warmup, seconds, min(gone / (60 * minutes), 1.0))
 
 
 def _compile(model, recipe, phase, steps, jit_compile):
