@@ -49,17 +49,27 @@ def values(variables):
 # One training with an average of weights
 
 
+class Record(keras.callbacks.Callback):
+    """Keeps the weights after every step."""
+
+    def __init__(self, steps):
+        super().__init__()
+        self.steps = steps
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps.append(values(self.model.trainable_variables))
+
+
 @pytest.fixture(scope="module")
 def trained(digits, tmp_path_factory):
     """(model, history, what on_epoch was told, weights after every step, log.csv, how often averages became the weights)."""
     recipe = Recipe(epochs=3, batch_size=64, average_weights=0.5)
     model, told, steps, finals, folder = network(digits, recipe), [], [], [], tmp_path_factory.mktemp("trained")
-    record = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: steps.append(values(model.trainable_variables)))
     with pytest.MonkeyPatch.context() as patch:
         finalize = optimizers.SGD.finalize_variable_values
         patch.setattr(optimizers.SGD, "finalize_variable_values", lambda self, var_list: (finals.append(1), finalize(self, var_list)))
         history = training.train(
-            model, *recipe_batches(digits, recipe), recipe, folder=folder, callbacks=[record], on_epoch=lambda *a: told.append(a)
+            model, *recipe_batches(digits, recipe), recipe, folder=folder, callbacks=[Record(steps)], on_epoch=lambda *a: told.append(a)
         )
     return model, history, told, steps, folder, len(finals)
 
@@ -457,6 +467,7 @@ def test_weights_that_are_no_numbers_end_a_training_and_are_not_written(digits, 
 def now(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(clock.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(clock.keras.backend, "backend", lambda: "tensorflow")
     return now
 
 
@@ -495,6 +506,13 @@ def test_by_the_clock_the_rate_warms_up_too(now):
     assert epochs == 10
     np.testing.assert_allclose(rates[:4], [0.1 * step / 6 for step in range(4)])
     np.testing.assert_allclose(rates[6:], [0.1 * 0.5 * (1 + math.cos(math.pi * (step - 6) / 14)) for step in range(6, 20)])
+
+
+def test_by_the_clock_an_epoch_on_jax_has_the_rate_of_its_middle(now, monkeypatch):
+    monkeypatch.setattr(clock.keras.backend, "backend", lambda: "jax")
+    epochs, rates = ticking(Clock(0.1, 2, 1.0, warmup=2.0), now, lambda epoch: 6)
+    expected = [0.1 * 0.25, 0.1 * 0.75] + [0.1 * 0.5 * (1 + math.cos(math.pi * (epoch + 0.5) / 8)) for epoch in range(8)]
+    np.testing.assert_allclose(rates, np.repeat(expected, 2))
 
 
 def test_by_the_clock_at_least_two_and_at_most_600_epochs_are_trained(now):

@@ -26,7 +26,7 @@ class Checkpoint:
     """The last whole epoch of a training, in a folder.
 
     Args:
-        folder: made if it is not there.
+        folder: is there when the first state is written.
         described: what the training is of, JSON objects by name; another training's state is refused.
         seconds: epochs that end sooner than this after the last state was written are not written.
     """
@@ -69,7 +69,6 @@ class Checkpoint:
         """Writes the state after `epoch` whole epochs of `phase`, unless the last one is recent."""
         if not force and time.monotonic() - self.written < self.seconds:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         before, name = self.state.get("weights"), f"{phase}_{epoch}.{WEIGHTS}"
         with replacing(self.folder / name) as temporary:
             model.save_weights(temporary)

@@ -35,10 +35,10 @@ class Clock(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.epoch_began = epoch, time.monotonic()
-        self._set_rate(epoch)
+        self._set_rate(epoch + 0.5)  # of its middle, where an epoch has one rate
 
     def on_train_batch_begin(self, batch, logs=None):
-        if keras.backend.backend() == "tensorflow":  # on JAX the optimizer takes note between epochs only
+        if keras.backend.backend() == "tensorflow":  # JAX would move all weights to and fro
             self._set_rate(self.epoch + batch / self.steps)
 
     def _set_rate(self, epochs_done):

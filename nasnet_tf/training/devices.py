@@ -11,6 +11,9 @@ def data_parallel(devices=None):
     """A context in which networks are made that `nasnet_tf.training.train` then trains on all `devices` at once, each with its
     share of every batch.
 
+    On TensorFlow each device has batch norms of its own share, their averages are averaged, and it cuts the norm of its own share
+    of the gradient; on JAX both are those of the whole batch.
+
     Args:
         devices: names such as "GPU:0"; None takes all GPUs (on JAX all devices). With fewer than two the context changes nothing.
     """
@@ -31,8 +34,11 @@ def devices_of(model):
     if keras.backend.backend() == "tensorflow":
         strategy = model.distribute_strategy
         return strategy.num_replicas_in_sync, strategy.scope()
-    devices = sorted(model.variables[0].value.sharding.device_set, key=lambda device: device.id)
-    return len(devices), keras.distribution.DataParallel(devices=devices).scope() if len(devices) > 1 else contextlib.nullcontext()
+    sharding = getattr(model.variables[0].value, "sharding", None)
+    devices = sorted(sharding.device_set, key=lambda device: device.id) if sharding else []
+    if len(devices) < 2:
+        return 1, contextlib.nullcontext()
+    return len(devices), keras.distribution.DataParallel(devices=devices).scope()
 
 
 def divisible(batches, devices: int):

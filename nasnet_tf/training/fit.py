@@ -82,7 +82,7 @@ def train(
         raise ValueError("resume needs the folder of the training.")
     make = batches if callable(batches) else lambda first_pass: batches
     planned = phases(recipe)
-    described = {"recipe": dataclasses.asdict(recipe), "network": model.get_config(), "minutes": minutes}
+    described = {"recipe": {**dataclasses.asdict(recipe), "source": ""}, "network": model.get_config(), "minutes": minutes}
     checkpoint = None if folder is None else Checkpoint(folder, described, checkpoint_seconds)
     state = checkpoint.resume() if resume else {"phase": 0, "epoch": 0, "seconds": 0.0, "history": []}
 
@@ -96,7 +96,7 @@ def train(
         share = _share(planned, number, len(data), clock, began, minutes)
         follow = Follow(number, history, share, checkpoint, began, on_epoch, on_share)
         with on_devices:
-            _compile(model, recipe, phase, len(data), jit_compile)
+            _compile(model, recipe, phase, len(data), jit_compile, devices)
             if done:
                 checkpoint.restore(model)
             if done < (phase.epochs or clock.epochs or _NO_END):
@@ -157,14 +157,14 @@ def _clock(recipe, phase, number, steps, history, minutes, gone):
     return Clock(_clocked_rate(recipe, phase), steps, minutes - gone / 60, phase.warmup, seconds, min(gone / (60 * minutes), 1.0))
 
 
-def _compile(model, recipe, phase, steps, jit_compile):
+def _compile(model, recipe, phase, steps, jit_compile, devices=1):
     rate = _clocked_rate(recipe, phase) or rate_for(recipe, phase.learning_rate, phase.epochs or 1, steps, phase.warmup)
     freeze(model, phase.until, phase.batch_norms)
     rewrite_graphs((phase.epochs or 0) * steps > _STEPS_THAT_PAY)
     heads = isinstance(model.output, dict)
     losses = {name: SmoothedCrossentropy(recipe.label_smoothing) for name in ("predictions", "auxiliary")}
     model.compile(
-        optimizer_for(recipe, rate),
+        optimizer_for(recipe, rate, devices if keras.backend.backend() == "tensorflow" else 1),
         loss=losses if heads else losses["predictions"],
         loss_weights={"predictions": 1.0, "auxiliary": recipe.auxiliary_weight} if heads else None,
         metrics={"predictions": ["accuracy"]} if heads else ["accuracy"],

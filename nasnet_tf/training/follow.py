@@ -32,6 +32,10 @@ class Follow(keras.callbacks.Callback):
         self.on_epoch, self.on_share = on_epoch, on_share
         self.began, self.told = began, 0.0
 
+    def on_train_begin(self, logs=None):
+        if self.checkpoint is not None:
+            self.checkpoint.folder.mkdir(parents=True, exist_ok=True)
+
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
 
@@ -45,10 +49,10 @@ class Follow(keras.callbacks.Callback):
         seconds = round(time.monotonic() - self.began, 2)
         figures = {name: float(value) for name, value in main_head(logs or {}).items()}
         self.history.append({"phase": self.phase, "epoch": epoch + 1, "seconds": seconds, **figures})
-        if self.checkpoint is not None:
+        if self.checkpoint is not None:  # the log first: what goes on from the state writes it again
+            write_whole(self.checkpoint.folder / "log.csv", table(self.history).encode())
             if math.isfinite(figures["loss"]):  # nobody goes on from weights that are no numbers
                 self.checkpoint.save(self.model, self.phase, epoch + 1, self.history, seconds)
-            write_whole(self.checkpoint.folder / "log.csv", table(self.history).encode())
         if self.on_epoch:
             self.on_epoch(len(self.history), self.share(epoch + 1, 0), figures)
 

@@ -47,7 +47,7 @@ class RMSprop(Averaging, keras.optimizers.RMSprop):
         super().build(variables)
         if new:
             for velocity in self._velocities:
-                velocity.assign(ops.ones_like(velocity))
+                velocity.assign(ops.ones(velocity.shape, velocity.dtype))
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -86,9 +86,13 @@ def rate_for(recipe: Recipe, learning_rate: float, epochs: int, steps: int, warm
     return Rate(learning_rate, recipe.schedule, epochs * steps, warmup_epochs * steps, recipe.decay_rate, recipe.decay_epochs * steps)
 
 
-def optimizer_for(recipe: Recipe, rate):
-    """The optimizer of `recipe` at `rate`, a number or a schedule."""
-    options = dict(momentum=recipe.momentum, global_clipnorm=recipe.clip_norm)
+def optimizer_for(recipe: Recipe, rate, shares: int = 1):
+    """The optimizer of `recipe` at `rate`, a number or a schedule.
+
+    Args:
+        shares: how many devices cut the norm of a share of the gradient each, before the sum (Keras 3.15, TFOptimizer).
+    """
+    options = dict(momentum=recipe.momentum, global_clipnorm=recipe.clip_norm and recipe.clip_norm / shares)
     if recipe.average_weights:
         options.update(use_ema=True, ema_momentum=recipe.average_weights)
     if recipe.optimizer == "rmsprop":
