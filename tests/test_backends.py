@@ -153,6 +153,9 @@ with tempfile.TemporaryDirectory() as folder:
     except Stop:
         pass
     again, _, found["resumed"] = go(folder=folder, resume=True)
+    model.save(os.path.join(folder, "model.keras"))
+    loaded = keras.saving.load_model(os.path.join(folder, "model.keras"))
+    found["loaded"] = training.accuracy(loaded, digits.x_validation, digits.y_validation)["accuracy"]
 found["difference"] = max(float(np.abs(a - b).max()) for a, b in zip(values(model.weights), values(again.weights)))
 """
 
@@ -167,6 +170,7 @@ def test_phases_frozen_layers_averages_and_resumption_work(backend):
     np.testing.assert_allclose(found["resumed"]["loss"], found["history"]["loss"], rtol=1e-4)
     np.testing.assert_allclose(found["resumed"]["val_loss"], found["history"]["val_loss"], rtol=1e-4)
     assert found["difference"] < 1e-4
+    assert found["loaded"] == found["accuracy"], "a network can be saved after it has predicted"
 
 
 # Several devices

@@ -29,6 +29,12 @@ class Averaging:
     def ema_momentum(self, momentum):
         self._ema_momentum = momentum
 
+    def finalize_variable_values(self, var_list):
+        super().finalize_variable_values(var_list)
+        if self.use_ema and keras.backend.backend() == "jax":
+            for variable in var_list:  # in Keras 3.15 weight and average are one array now, which the next prediction would delete
+                variable.assign(ops.copy(ops.convert_to_tensor(variable)))
+
     def get_config(self):
         return {**super().get_config(), "ema_momentum": self._ema_momentum}
 
