@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import random
+import statistics
 
 import keras
 import numpy as np
@@ -54,12 +56,17 @@ def _of(values, dtype):
 _CUT_DEVIATION = 0.87962566103423978  # of a standard normal that is cut at 2
 
 
+@functools.cache
+def _quantiles(exact=4097):
+    """65,536 equally likely values of a normal cut at 2; a 16 bit number picks one, in a quarter of the time of drawing it."""
+    normal = statistics.NormalDist()
+    low, high = normal.cdf(-2), normal.cdf(2)
+    known = [normal.inv_cdf(low + (high - low) * i / (exact - 1)) for i in range(exact)]
+    return np.interp((np.arange(65536) + 0.5) / 65536, np.linspace(0, 1, exact), known).astype("float32")
+
+
 def _truncated_normal(rng, shape, variance):
-    values = rng.standard_normal(math.prod(shape), dtype=np.float32)
-    outside = np.flatnonzero(np.abs(values) > 2)
-    while len(outside):
-        values[outside] = again = rng.standard_normal(len(outside), dtype=np.float32)
-        outside = outside[np.abs(again) > 2]
+    values = _quantiles().take(rng.integers(0, 65536, math.prod(shape), dtype=np.uint16))
     values *= np.float32(math.sqrt(variance) / _CUT_DEVIATION)
     return values.reshape(shape)
 

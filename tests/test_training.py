@@ -174,6 +174,14 @@ def test_the_loss_is_that_of_both_heads_smoothed_and_weighted(two_heads):
     assert history["loss"] == pytest.approx([main + 0.4 * auxiliary], rel=1e-4)
 
 
+def test_balanced_classes_weigh_the_images_of_the_batches(digits):
+    few = dataclasses.replace(digits, x_train=digits.x_train[:4], y_train=np.array([7, 7, 7, 1], np.int32))
+    batches, validation = recipe_batches(few, Recipe(epochs=1, batch_size=4, class_weights="balanced"))
+    ((_, labels, weights),) = batches(0)
+    assert sorted(zip(labels.numpy().tolist(), weights.numpy().tolist(), strict=True)) == [(1, 2.0)] + [(7, pytest.approx(2 / 3))] * 3
+    assert len(next(iter(validation))) == 2
+
+
 def test_the_figures_of_the_main_head_are_called_as_without_another(two_heads):
     assert {"accuracy", "val_accuracy", "loss", "val_loss"} <= set(two_heads[0])
 
