@@ -316,11 +316,11 @@ def test_what_is_no_point_of_the_space_is_refused(kind):
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"sizes": ()}, {"sizes": (2, 0)}, {"seed": -1}, {"seed": 2**63}, {"minibatch": 0}, {"clip": 0.0}, {"learning_rate": 0.0}]
+    "arguments", [{"space": ()}, {"space": (2, 0)}, {"seed": -1}, {"seed": 2**63}, {"minibatch": 0}, {"clip": 0.0}, {"learning_rate": 0.0}]
 )
 def test_settings_that_make_no_sense_are_refused(arguments):
     with pytest.raises(ValueError, match="give|must be"):
-        PPO(**{"sizes": (2, 2)} | arguments)
+        PPO(**{"space": (2, 2)} | arguments)
 
 
 def test_strategies_are_got_by_name():

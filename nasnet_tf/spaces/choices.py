@@ -24,7 +24,7 @@ class Choices:
     def __init__(self, decisions):
         self.decisions = tuple(Decision(name, tuple(options)) for name, options in decisions)
         if not self.decisions:
-            raise ValueError("a space needs at least one decision; got none.")
+            raise ValueError("a space needs at least one decision; got none: give one.")
         names = set()
         for name, options in self.decisions:
             if name in names:
@@ -32,6 +32,11 @@ class Choices:
             if not options or any(option in options[:number] for number, option in enumerate(options)):
                 raise ValueError(f"decision {name!r} has options {options}; give at least one, each once.")
             names.add(name)
+
+    @classmethod
+    def of_sizes(cls, sizes) -> Choices:
+        """A space of nameless decisions that have so many options."""
+        return Choices(Decision(str(number), range(index(size))) for number, size in enumerate(sizes))
 
     @property
     def sizes(self) -> tuple[int, ...]:

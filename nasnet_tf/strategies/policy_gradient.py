@@ -44,10 +44,10 @@ class PolicyGradient(Strategy):
     """
 
     def __init__(
-        self, sizes, seed=0, *, learning_rate=0.003, minibatch=10, epochs=1, entropy_weight=0.1, decay=0.95, normalise=True, elites=5,
+        self, space, seed=0, *, learning_rate=0.003, minibatch=10, epochs=1, entropy_weight=0.1, decay=0.95, normalise=True, elites=5,
         units=100, embedding=32,
     ):  # fmt: skip
-        super().__init__(sizes, seed)
+        super().__init__(space, seed)
         if min(minibatch, epochs, units, embedding) < 1 or elites < 0 or not 0 <= decay < 1 or learning_rate <= 0 or entropy_weight < 0:
             raise ValueError(
                 "minibatch, epochs, units and embedding must be 1 or more, elites and entropy_weight 0 or more, "
@@ -63,17 +63,17 @@ class PolicyGradient(Strategy):
         self.averages = np.zeros(3)  # of reward, of deviation, and the sum of their weights, which starts at 0
 
     @classmethod
-    def paper(cls, sizes, seed=0, **settings):
+    def paper(cls, space, seed=0, **settings):
         """The search with the paper's settings; needs thousands of trials."""
-        return cls(sizes, seed, **(PAPER | settings))
+        return cls(space, seed, **(PAPER | settings))
 
     @property
     def baseline(self) -> float | None:
         """Moving average of the rewards of finished minibatches; None before the first."""
         return self.averages[0] / self.averages[2] if self.averages[2] else None
 
-    def propose(self, number: int) -> tuple[int, ...]:
-        return self.controller.sample(self.weights, self._rng(number))
+    def propose(self, number, pending=(), attempt=0):
+        return self.controller.sample(self.weights, self._rng(number, attempt))
 
     def entropy(self) -> float:
         """Mean entropy a decision, as a share of its largest (1 is uniform), over 32 samples: watch it for early collapse."""
@@ -155,8 +155,8 @@ class PPO(PolicyGradient):
 
     name = "ppo"
 
-    def __init__(self, sizes, seed=0, *, epochs=4, clip=0.2, **settings):
-        super().__init__(sizes, seed, epochs=epochs, **settings)
+    def __init__(self, space, seed=0, *, epochs=4, clip=0.2, **settings):
+        super().__init__(space, seed, epochs=epochs, **settings)
         if not 0 < clip < 1:
             raise ValueError(f"clip is {clip}; give a number between 0 and 1, such as 0.2.")
         self.clip = clip

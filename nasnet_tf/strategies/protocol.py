@@ -7,6 +7,8 @@ from operator import index
 
 import numpy as np
 
+from nasnet_tf.spaces import Choices
+
 __all__ = ["Strategy"]
 
 
@@ -17,24 +19,28 @@ class Strategy:
     comes back, in any order; how the two interleave is the caller's.
 
     Args:
-        sizes: number of options of each decision, as `Choices.sizes`.
+        space: a `nasnet_tf.spaces.Choices`, or just the number of options of each decision.
         seed: whole number from 0 to 2**63 - 1; 0 is a seed like any other.
     """
 
     name = ""  # in the state, so that one strategy refuses another's
 
-    def __init__(self, sizes, seed: int = 0):
-        self.sizes = tuple(index(size) for size in sizes)
+    def __init__(self, space, seed: int = 0):
+        self.space = space if isinstance(space, Choices) else Choices.of_sizes(space)
+        self.sizes = self.space.sizes
         self.seed = index(seed)
-        if not self.sizes or min(self.sizes) < 1:
-            raise ValueError(f"sizes are {self.sizes}; give at least one decision, each with one option or more.")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed is {self.seed}; give a whole number from 0 to 2**63 - 1.")
         self.observed = 0
         self.lowest = math.nan  # of the rewards seen; NaN before the first
 
-    def propose(self, number: int) -> tuple[int, ...]:
-        """Proposal `number`, 0, 1, ...: a function of (seed, number, what was observed before). Changes nothing."""
+    def propose(self, number: int, pending=(), attempt: int = 0) -> tuple[int, ...]:
+        """Proposal `number`, 0, 1, ...: a function of the arguments, the seed and what was observed before. Changes nothing.
+
+        Args:
+            pending: points that were proposed and whose reward is not known yet. A strategy may avoid them.
+            attempt: 1, 2, ... ask for other answers to the same question, because the ones before were turned down.
+        """
         raise NotImplementedError
 
     def observe(self, choices, reward: float | None) -> None:
@@ -89,9 +95,9 @@ class Strategy:
     def _recall(self, state: dict[str, np.ndarray]) -> None:
         """Takes up what `_memory` gave. Must change nothing if it raises."""
 
-    def _rng(self, number: int):
+    def _rng(self, number: int, attempt: int = 0):
         """The stream of proposal `number`."""
-        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(1, index(number))))
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(1, index(number), *([attempt] if attempt else []))))
 
     def _checked(self, choices) -> tuple[int, ...]:
         choices = tuple(index(choice) for choice in choices)

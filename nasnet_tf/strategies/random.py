@@ -12,5 +12,5 @@ class RandomSearch(Strategy):
 
     name = "random"
 
-    def propose(self, number: int) -> tuple[int, ...]:
-        return tuple(int(choice) for choice in self._rng(number).integers(0, self.sizes))
+    def propose(self, number, pending=(), attempt=0):
+        return self.space.random(self._rng(number, attempt))

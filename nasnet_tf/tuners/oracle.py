@@ -37,8 +37,7 @@ class StrategyOracle(keras_tuner.Oracle):
     the order they ended, so it proposes what it would have proposed; trials that were running are run again.
 
     Args:
-        strategy: the name of a `nasnet_tf.strategies` strategy, or anything that makes one from the number of options of each
-            choice and a seed.
+        strategy: the name of a `nasnet_tf.strategies` strategy, or anything that makes one from a space and a seed.
         settings: further arguments of the strategy, such as `dict(learning_rate=0.00035)`.
         space: a `nasnet_tf.spaces` space with the choices' names, if two points of it can be the same network: such twins are then
             trained once. Without it only equal points are twins.
@@ -111,7 +110,8 @@ class StrategyOracle(keras_tuner.Oracle):
 
     def populate_space(self, trial_id):
         self._learn()
-        proposal = self._strategy.propose(int(trial_id))
+        pending = [self._point(trial) for trial in self.ongoing_trials.values()]
+        proposal = self._strategy.propose(int(trial_id), pending)
         return {"status": "RUNNING", "values": self._values(proposal)}
 
     # Learning.
@@ -122,7 +122,7 @@ class StrategyOracle(keras_tuner.Oracle):
         if self._choices is None or choices.decisions != self._choices.decisions:
             if self.space is not None and choices.decisions != self.space.decisions:
                 self.space = None  # the hypermodel has more to choose than the space knows
-            self._choices, self._strategy = choices, self._make_strategy(choices.sizes, self.seed)
+            self._choices, self._strategy = choices, self._make_strategy(self.space or choices, self.seed)
             self._keys, self._remembered = {}, 0
             self._restore_strategy()
         order = list(dict.fromkeys(self.end_order))
