@@ -1,0 +1,106 @@
+"""A Gaussian process over points of discrete decisions: how good a point probably is, and how sure that is. Plain NumPy.
+
+Every option of every decision has a place in a latent space of its decision; the covariance of two points is
+exp(-squared distance of their places). At first all options of a decision are equally far apart; the data then moves those together
+that do alike, and those of decisions that matter apart.
+
+Source: latent variable Gaussian processes: Zhang et al. 2020, Technometrics 62(3), arXiv 1806.07504; conditioning: Rasmussen & Williams
+2006, Gaussian Processes for Machine Learning, algorithm 2.1. Ours: as many latent dimensions as options, and the prior on places.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+
+from .adam import Adam
+
+__all__ = ["GaussianProcess", "normal_scores"]
+
+_REACH = 2.0  # prior: two random points are about exp(-2) alike, however many decisions there are
+_MOVE = 0.3  # prior: how far a place moves, in units of its first distance from the origin
+_NOISE, _NOISE_SPREAD = math.log(0.02), 1.5  # prior of the logarithm of the noise, as a share of the variance
+_NOISE_RANGE = math.log(1e-4), math.log(2.0)
+_RATE = 0.08
+
+
+def normal_scores(values) -> np.ndarray:
+    """Values by rank, as if drawn from a standard normal; equal values get equal scores. Outliers and units make no difference."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = counts.cumsum() - (counts - 1) / 2 - 0.5  # from 0.5 on, the mean of equal ones
+    return np.array([NormalDist().inv_cdf(rank / len(inverse)) for rank in ranks])[inverse]
+
+
+class GaussianProcess:
+    """Beliefs about points of which some values are known.
+
+    Args:
+        sizes: number of options of each decision, S in all.
+        parameters: S * S + 1 numbers: the places, an option a row, in units of their first distance from the origin; the logarithm
+            of the noise. Those of the prior by default.
+    """
+
+    def __init__(self, sizes, parameters=None):
+        self.sizes, self.options = np.array(sizes), int(np.sum(sizes))
+        self._starts = np.concatenate([[0], self.sizes.cumsum()[:-1]])
+        self._unit = math.sqrt(_REACH / 2 / max((1 - 1 / self.sizes).sum(), 1e-9))
+        decision = np.repeat(np.arange(len(self.sizes)), self.sizes)
+        self._free = decision[:, None] == decision  # a place has the dimensions of its decision
+        self._prior = np.append(np.eye(self.options), _NOISE)
+        self.parameters = self._prior.copy() if parameters is None else np.array(parameters, float)
+
+    @property
+    def noise(self) -> float:
+        """Variance of the noise, as a share of that of the points."""
+        return math.exp(self.parameters[-1])
+
+    def fit(self, points, values, steps: int) -> None:
+        """Moves places and noise towards those under which the values are most likely, by `steps` of Adam."""
+        hot, adam = self._one_hot(points), Adam(len(self.parameters))
+        for _ in range(steps):
+            adam.descend(self.parameters, self._slopes(hot, values), _RATE)
+            self.parameters[-1] = np.clip(self.parameters[-1], *_NOISE_RANGE)
+
+    def _slopes(self, hot, values):
+        """Of the negative logarithm of the posterior of the parameters, with the variance of the points at its best."""
+        places, n = hot @ self._places(), len(values)
+        alike = _alike(places, places)
+        inverse = np.linalg.inv(alike + self.noise * np.eye(n))
+        known = inverse @ values
+        outer = inverse - np.outer(known, known) * n / max(values @ known, 1e-12)
+        pull = -0.5 * outer * alike  # slopes to squared distances
+        np.fill_diagonal(pull, 0.0)
+        by_place = hot.T @ (4 * (pull.sum(1)[:, None] * places - pull @ places)) * self._free * self._unit
+        slopes = np.append(by_place, 0.5 * self.noise * np.trace(outer))
+        spread = np.append(np.full(by_place.size, _MOVE), _NOISE_SPREAD)
+        return slopes + (self.parameters - self._prior) / spread**2
+
+    def condition(self, points, values) -> None:
+        """Learns the values, to answer `predict`."""
+        self._known_places = self._one_hot(points) @ self._places()
+        covariance = _alike(self._known_places, self._known_places) + self.noise * np.eye(len(values))
+        self._whiten = np.linalg.inv(np.linalg.cholesky(covariance))
+        whitened = self._whiten @ values
+        self._variance, self._known = whitened @ whitened / len(values), whitened @ self._whiten
+
+    def predict(self, points) -> tuple[np.ndarray, np.ndarray]:
+        """(means, standard deviations) of what points are worth, without the noise."""
+        alike = _alike(self._one_hot(points) @ self._places(), self._known_places)
+        explained = np.square(alike @ self._whiten.T).sum(1)
+        return alike @ self._known, np.sqrt(np.maximum(1 - explained, 1e-9) * self._variance)
+
+    def _places(self):
+        """(S, S): a row an option."""
+        return self.parameters[:-1].reshape(self.options, self.options) * self._unit
+
+    def _one_hot(self, points):
+        hot = np.zeros((len(points), self.options))
+        hot[np.arange(len(points))[:, None], self._starts + points] = 1.0
+        return hot
+
+
+def _alike(left, right):
+    squares = np.square(left).sum(1)[:, None] + np.square(right).sum(1) - 2 * left @ right.T
+    return np.exp(-np.maximum(squares, 0.0))

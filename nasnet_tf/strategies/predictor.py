@@ -1,0 +1,154 @@
+"""Search led by a predictor: a Gaussian process learns what points are worth, and the one with most expected improvement is tried.
+
+Candidates are mutants of the best points and random ones; the most promising are improved decision by decision.
+
+Source: expected improvement: Jones et al. 1998, J. of Global Optimization 13; candidates mutated from the best: White et al. 2019,
+BANANAS, arXiv 1910.11858.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .archive import Archive
+from .gaussian_process import GaussianProcess, normal_scores
+from .protocol import Strategy
+
+__all__ = ["Predictor"]
+
+_FIRST_STEPS, _STEPS = 30, 8  # of fitting the process, the first time and later
+_CLIMBED = 3  # candidates that are improved decision by decision
+_NOISY = 0.1  # noise, as a share of the variance, from which rewards are not taken at their word
+
+
+class Predictor(Strategy):
+    """Tries the point that promises most.
+
+    Args:
+        first: random points before the first prediction.
+        candidates: points that are judged for each proposal.
+        parents: of how many of the best points candidates are mutants.
+        every: rewards after which the process is fitted again.
+        most: rewards that the process looks at, half of them the best, half the latest; a bound on time.
+    """
+
+    name = "predictor"
+
+    def __init__(self, space, seed=0, *, first=6, candidates=1000, parents=20, every=2, most=200):
+        super().__init__(space, seed)
+        if min(first, candidates, parents, every) < 1 or most < 2:
+            raise ValueError(
+                "first, candidates, parents and every must be 1 or more and most 2 or more; "
+                f"got {first=}, {candidates=}, {parents=}, {every=}, {most=}."
+            )
+        self.first, self.candidates, self.parents, self.every, self.most = first, candidates, parents, every, most
+        self.archive = Archive(len(self.sizes))
+        self.process = GaussianProcess(self.sizes)
+        self._known = set()
+        self._conditioned = 0  # how many rewards the process knows
+
+    def propose(self, number, pending=(), attempt=0):
+        rng, taken = self._rng(number, attempt), {self.space.key(point) for point in pending}
+        if len(self.archive) < self.first:
+            drawn = (self.space.random(rng) for _ in range(20))
+            return next((point for point in drawn if self._is_new(point, taken)), self.space.random(rng))
+        points = self._candidates(rng)
+        improvement = self._improvement(points)
+        best = [self._climbed(points[number], improvement[number]) for number in np.argsort(-improvement, kind="stable")[:_CLIMBED]]
+        found, gains = np.concatenate([*(path for path, _ in best), points]), np.concatenate([*(gain for _, gain in best), improvement])
+        for number in np.argsort(-gains, kind="stable"):
+            point = tuple(map(int, found[number]))
+            if self._is_new(point, taken):
+                return point
+        return self.space.random(rng)
+
+    def _is_new(self, point, taken):
+        key = self.space.key(point)
+        return key not in self._known and key not in taken
+
+    def _candidates(self, rng):
+        """(candidates, decisions): half mutants of the best points in one to three decisions, half random."""
+        half, sizes = self.candidates // 2, np.array(self.sizes)
+        best = np.argsort(-self.archive.rewards, kind="stable")[: self.parents]
+        mutants = self.archive.points[best[(len(best) * rng.random(half) ** 2).astype(int)]].copy()  # the better, the oftener
+        for change in range(3):
+            decisions = rng.integers(len(sizes), size=half)
+            changed = np.flatnonzero(rng.random(half) < (1.0, 0.5, 0.5)[change])
+            mutants[changed, decisions[changed]] = rng.integers(sizes[decisions[changed]])
+        return np.concatenate([mutants, rng.integers(sizes, size=(self.candidates - half, len(sizes)), dtype=np.int32)])
+
+    def _climbed(self, point, improvement):
+        """Points on the way from `point` up the expected improvement, one decision a step; and what each promises."""
+        path, gains = [point], [improvement]
+        for _ in range(2 * len(self.sizes)):
+            near = _neighbours(path[-1], self.sizes)
+            promised = self._improvement(near)
+            best = int(promised.argmax())
+            path, gains = [*path, *near], [*gains, *promised]
+            if promised[best] <= improvement:
+                break
+            improvement = promised[best]
+            path.append(near[best])
+            gains.append(improvement)
+        return np.array(path), np.array(gains)
+
+    def _improvement(self, points):
+        """Expected improvement of points over the best there is, in normal scores."""
+        means, deviations = self.process.predict(points)
+        z = (means - self._best) / deviations
+        return deviations * (z * _normal_share(z) + np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi))
+
+    def _learn(self, choices, reward):
+        self.archive.append(choices, reward)
+        self._known.add(self.space.key(choices))
+        if len(self.archive) >= self.first:
+            self._model(fit=(len(self.archive) - self.first) % self.every == 0)
+
+    def _model(self, fit):
+        """Conditions the process on what was observed."""
+        kept = self._looked_at()
+        points, values = self.archive.points[kept], normal_scores(self.archive.rewards[kept])
+        if fit:
+            self.process.fit(points, values, _FIRST_STEPS if len(self.archive) == self.first else _STEPS)
+        self.process.condition(points, values)
+        # Where rewards are noisy the best of them was lucky: what it is probably worth counts.
+        self._best = float(self.process.predict(points)[0].max()) if self.process.noise > _NOISY else values.max()
+
+    def _looked_at(self):
+        """Which observations the process is given: all, or the best and the latest."""
+        count = len(self.archive)
+        if count <= self.most:
+            return np.arange(count)
+        latest = np.arange(count - self.most // 2, count)
+        best = np.argsort(-self.archive.rewards[: latest[0]], kind="stable")[: self.most - len(latest)]
+        return np.concatenate([np.sort(best), latest])
+
+    def _memory(self):
+        return self.archive.state() | {"process": self.process.parameters}
+
+    def _recall(self, state):
+        if len(state["process"]) != len(self.process.parameters):
+            raise ValueError(f"the state's 'process' has {len(state['process'])} numbers, this search's {len(self.process.parameters)}.")
+        self.archive.restore(state)
+        self.process = GaussianProcess(self.sizes, state["process"])
+        self._known = {self.space.key(map(int, point)) for point in self.archive.points}
+        if len(self.archive) >= self.first:
+            self._model(fit=False)
+
+
+def _neighbours(point, sizes):
+    """(n, decisions): every point that differs from `point` in one decision."""
+    rows = np.repeat(point[None], sum(sizes) - len(sizes), 0)
+    row = 0
+    for decision, size in enumerate(sizes):
+        others = [option for option in range(size) if option != point[decision]]
+        rows[row : row + len(others), decision] = others
+        row += len(others)
+    return rows
+
+
+def _normal_share(z):
+    """The standard normal's distribution function."""
+    return 0.5 * np.vectorize(math.erfc, otypes=[float])(-z / math.sqrt(2))
