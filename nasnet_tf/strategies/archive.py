@@ -1,0 +1,51 @@
+"""Points and their rewards, in the order they came: two arrays that grow. An append costs the same at trial 20,000 as at trial 1."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["Archive"]
+
+
+class Archive:
+    """A growing history of points of a space of `width` decisions.
+
+    `points` is (n, width) int32 and `rewards` (n,) float64, oldest first: views, so do not keep them across an append.
+    """
+
+    def __init__(self, width: int):
+        self._points, self._rewards, self._count = np.empty((0, width), np.int32), np.empty(0), 0
+
+    def __len__(self):
+        return self._count
+
+    @property
+    def points(self) -> np.ndarray:
+        return self._points[: self._count]
+
+    @property
+    def rewards(self) -> np.ndarray:
+        return self._rewards[: self._count]
+
+    def append(self, point, reward: float) -> None:
+        """Adds one point and its reward."""
+        if self._count == len(self._points):
+            room = 2 * self._count + 16
+            self._points = np.resize(self._points, (room, self._points.shape[1]))
+            self._rewards = np.resize(self._rewards, room)
+        self._points[self._count], self._rewards[self._count] = point, reward
+        self._count += 1
+
+    def state(self) -> dict[str, np.ndarray]:
+        """{"points": ..., "rewards": ...}, copies."""
+        return {"points": self.points.copy(), "rewards": self.rewards.copy()}
+
+    def restore(self, state) -> None:
+        """Takes up what `state` gave. Raises ValueError, and changes nothing, if there are not as many rewards as points."""
+        points, rewards = np.array(state["points"], np.int32), np.array(state["rewards"], float)
+        if points.shape != (len(rewards), self._points.shape[1]):
+            raise ValueError(
+                f"the state has points {points.shape} and rewards {rewards.shape}; there must be one reward for each point of "
+                f"{self._points.shape[1]} decisions: restore what state() gave, whole."
+            )
+        self._points, self._rewards, self._count = points, rewards, len(rewards)
