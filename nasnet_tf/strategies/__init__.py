@@ -1,12 +1,14 @@
 """How to search: one algorithm a file, each a `Strategy` (protocol.py). NumPy only."""
 
+from .aging_evolution import AgingEvolution
+from .local_search import LocalSearch
 from .policy_gradient import PPO, Reinforce
 from .protocol import Strategy
 from .random import RandomSearch
 
-__all__ = ["PPO", "STRATEGIES", "RandomSearch", "Reinforce", "Strategy", "get"]
+__all__ = ["PPO", "STRATEGIES", "AgingEvolution", "LocalSearch", "RandomSearch", "Reinforce", "Strategy", "get"]
 
-STRATEGIES = {strategy.name: strategy for strategy in (PPO, Reinforce, RandomSearch)}
+STRATEGIES = {strategy.name: strategy for strategy in (PPO, Reinforce, RandomSearch, AgingEvolution, LocalSearch)}
 
 
 def get(name: str) -> type[Strategy]:
