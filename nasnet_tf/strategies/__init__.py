@@ -3,12 +3,27 @@
 from .aging_evolution import AgingEvolution
 from .local_search import LocalSearch
 from .policy_gradient import PPO, Reinforce
+from .progressive import Progressive
 from .protocol import Strategy
 from .random import RandomSearch
+from .successive_halving import SuccessiveHalving
 
-__all__ = ["PPO", "STRATEGIES", "AgingEvolution", "LocalSearch", "RandomSearch", "Reinforce", "Strategy", "get"]
+__all__ = [
+    "PPO",
+    "STRATEGIES",
+    "AgingEvolution",
+    "LocalSearch",
+    "Progressive",
+    "RandomSearch",
+    "Reinforce",
+    "Strategy",
+    "SuccessiveHalving",
+    "get",
+]
 
-STRATEGIES = {strategy.name: strategy for strategy in (PPO, Reinforce, RandomSearch, AgingEvolution, LocalSearch)}
+STRATEGIES = {
+    strategy.name: strategy for strategy in (PPO, Reinforce, RandomSearch, AgingEvolution, LocalSearch, Progressive, SuccessiveHalving)
+}
 
 
 def get(name: str) -> type[Strategy]:
