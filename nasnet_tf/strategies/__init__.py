@@ -6,7 +6,7 @@ from .policy_gradient import PPO, Reinforce
 from .progressive import Progressive
 from .protocol import Strategy
 from .random import RandomSearch
-from .successive_halving import SuccessiveHalving
+from .successive_halving import SuccessiveHalving, rungs
 
 __all__ = [
     "PPO",
@@ -19,6 +19,7 @@ __all__ = [
     "Strategy",
     "SuccessiveHalving",
     "get",
+    "rungs",
 ]
 
 STRATEGIES = {

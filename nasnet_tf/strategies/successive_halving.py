@@ -13,14 +13,21 @@ from bisect import bisect_left, insort
 
 import numpy as np
 
+from nasnet_tf.spaces import EPOCHS
+
 from .archive import Archive
 from .protocol import Strategy
 
-__all__ = ["FIDELITIES", "SuccessiveHalving"]
+__all__ = ["FIDELITIES", "SuccessiveHalving", "rungs"]
 
-FIDELITIES = ("tuner/epochs", "epochs")
+FIDELITIES = (EPOCHS, "epochs")
 
 _TRIES = 20  # to draw a point that is not known
+
+
+def rungs(longest: int, eta: int = 3) -> tuple[int, ...]:
+    """`longest` epochs, a share 1 / eta of it, and so on down to 1, the fewest first: 9 makes 1, 3, 9."""
+    return (*(rungs(longest // eta, eta) if longest >= eta else ()), longest)
 
 
 class SuccessiveHalving(Strategy):
