@@ -76,7 +76,7 @@ class Progressive(Strategy):
         self._digests.append(self._digest(choices))
         self._known.add(choices)
         self._waiting.discard(choices)
-        while self.size and len(self._waiting) <= (1 - self.barrier) * self.size:
+        while self.size and self.size - len(self._waiting) >= self.barrier * self.size:
             left = [point for point in self.queue[: self.left + self.size] if point not in self._known]
             self._begin(min(self.depth + 1, len(self.levels) - 1), self.round + 1, left)
 

@@ -28,6 +28,7 @@ from nasnet_tf.spaces import EPOCHS, Choices, Decision, WithEpochs
 _ENDED = ("COMPLETED", "FAILED")
 _MOST_OPTIONS = 1000
 _EPOCHS = (1, 3, 9)
+_INACTIVE = "tuner/inactive"  # JSON of what a strategy chose for choices whose parent rules them out: it must hear of the point it proposed
 _SAVE_EVERY = 50  # trials between two snapshots of the strategy; what came after is learned again
 
 
@@ -151,7 +152,11 @@ class StrategyOracle(keras_tuner.Oracle):
         return trial.score if self.objective.direction == "max" else -trial.score
 
     def _point(self, trial):
+        """What the strategy proposed."""
         values = trial.hyperparameters.values
+        return self._point_of({**json.loads(values.get(_INACTIVE, "{}")), **values})
+
+    def _point_of(self, values):
         return tuple(d.options.index(values[d.name]) if values.get(d.name) in d.options else 0 for d in self._choices.decisions)
 
     def _values(self, point):
@@ -165,12 +170,13 @@ class StrategyOracle(keras_tuner.Oracle):
             active.merge([hp])
             if active.is_active(hp):
                 active.values[hp.name] = options.get(hp.name, hp.default)
-        return active.values | hidden
+        inactive = {name: option for name, option in options.items() if name not in active.values | hidden}
+        return active.values | hidden | ({_INACTIVE: json.dumps(inactive)} if inactive else {})
 
     # Twins.
 
     def _key(self, trial):
-        return self._choices.key(self._point(trial))
+        return self._choices.key(self._point_of(trial.hyperparameters.values))
 
     def _twin(self, trial):
         """The trial that has trained the same network already, if any."""
