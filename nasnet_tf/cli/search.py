@@ -211,7 +211,7 @@ class _Follow:
         from nasnet_tf.tuners.oracle import reason
 
         epochs = trial.hyperparameters.values.get(EPOCHS)
-        note = reason(trial) or (f"{epochs} epochs" if epochs else "")
+        note = reason(trial) or (f"epochs: {epochs}" if epochs else "")
         self.run.record(label, trial, self.child.genotype(trial.hyperparameters), note, self.shape)
         return self.run.rows[label, trial.trial_id]
 
