@@ -114,9 +114,9 @@ class Progressive(Strategy):
         return self._settled(grown, level)
 
     def _best(self, level):
-        """The `beam` best points of a level that ended, distinct."""
+        """The `beam` best points of a level that ended, each once."""
         inside = np.flatnonzero(fits(self.archive.points, level))
-        order = inside[np.argsort(-self.archive.rewards[inside], kind="stable")]
+        order = inside[np.argsort(-self.archive.rewards[inside], kind="stable")][: 4 * self.beam]
         return np.array(list(dict.fromkeys(map(tuple, self.archive.points[order].tolist())))[: self.beam])
 
     def _draw(self, depth, count, rng):
@@ -137,6 +137,8 @@ class Progressive(Strategy):
             if len(found) == most:
                 break
             point = tuple(point.tolist())
+            if point in self._known:
+                continue
             digest = self._digest(point)
             if digest not in seen:
                 seen.add(digest)
