@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nasnet_tf import spaces
 from nasnet_tf.genotype import NASNET_A, Block, Cell, Genotype, canonical, check, unused
-from nasnet_tf.spaces import Choices, Decision, NASNetSpace
+from nasnet_tf.spaces import EPOCHS, Choices, Decision, NASNetSpace, WithEpochs
 
 SMALL = Choices([Decision("depth", (1, 2, 3)), Decision("only", ("x",)), Decision("kind", ("a", "b"))])
 NASNET = NASNetSpace()
@@ -22,6 +22,36 @@ def points(space):
 
 
 # ---- any space ----
+
+
+def test_a_space_with_epochs_is_the_space_and_how_long_its_points_are_trained():
+    space, rng = WithEpochs(NASNET, (1, 3, 9)), np.random.default_rng(0)
+    assert space.decisions == (*NASNET.decisions, (EPOCHS, (1, 3, 9)))
+    point = space.random(rng)
+    short, long = (*point[:-1], 0), (*point[:-1], 2)
+    assert space.decode(short) == space.decode(long) == NASNET.decode(point[:-1])
+    assert len({space.key(short), space.key(long), NASNET.key(point[:-1])}) == 3
+    mutant = space.mutate(long, rng)
+    assert mutant[-1] == 2 and sum(a != b for a, b in zip(mutant, long, strict=True)) == 1
+
+
+def test_two_networks_that_are_the_same_are_so_with_epochs_too():
+    space = NASNetSpace(1, combinations=("add",))
+    one, two = (space.encode(swapped) for swapped in _swapped(space))
+    timed = WithEpochs(space, (1, 9))
+    assert one != two and timed.key((*one, 1)) == timed.key((*two, 1)) != timed.key((*two, 0))
+
+
+def _swapped(space):
+    """The same genotype, written with the two halves of a block in either order."""
+    genotype = space.decode((0, 1, 2, 3, 0) * 2)
+    block = genotype.normal.blocks[0]
+    other = Block(block.input_2, block.operation_2, block.input_1, block.operation_1, block.combine)
+    return genotype, genotype._replace(normal=genotype.normal._replace(blocks=(other,)))
+
+
+def test_levels_free_one_decision_after_the_other():
+    assert SMALL.levels() == [(None, 0, 0), (None, None, 0), (None, None, None)]
 
 
 def test_size_is_the_number_of_points():

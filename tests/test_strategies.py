@@ -12,11 +12,13 @@ from nasnet_tf import strategies
 from nasnet_tf.spaces import NASNetSpace
 from nasnet_tf.strategies import PPO, STRATEGIES, RandomSearch, Reinforce
 from nasnet_tf.strategies.controller import Controller
+from nasnet_tf.strategies.logits import Logits
 from nasnet_tf.strategies.policy_gradient import clipped_slopes
 
 NASNET = NASNetSpace().sizes
 EVERY = pytest.mark.parametrize("kind", STRATEGIES.values(), ids=STRATEGIES)
 LEARNERS = pytest.mark.parametrize("kind", [Reinforce, PPO], ids=lambda kind: kind.name)
+CONTROLLERS = pytest.mark.parametrize("controller", ["lstm", "table"])
 
 
 def search(strategy, score, trials, start=0):
@@ -31,7 +33,10 @@ def search(strategy, score, trials, start=0):
 # ---- the controller ----
 
 
-def tiny():
+def tiny(kind="lstm"):
+    if kind == "table":
+        controller = Logits((2, 3, 1, 4))
+        return controller, controller.initial(np.random.default_rng(0), deviation=0.8)
     controller = Controller((2, 3, 1, 4), units=5, embedding=3)
     return controller, controller.initial(np.random.default_rng(0), limit=0.8)
 
@@ -42,8 +47,9 @@ def numeric(loss, weights, step=1e-6):
 
 
 def assert_same_gradient(controller, ours, theirs):
-    for name, expected in controller.named(theirs).items():
-        np.testing.assert_allclose(controller.named(ours)[name], expected, atol=1e-7, err_msg=name)
+    named = getattr(controller, "named", lambda flat: {"logits": flat})
+    for name, expected in named(theirs).items():
+        np.testing.assert_allclose(named(ours)[name], expected, atol=1e-7, err_msg=name)
         assert np.abs(expected).max() > 1e-4, f"{name} does nothing, so nothing was tested"
 
 
@@ -51,8 +57,9 @@ BATCH = np.array([(0, 2, 0, 3), (1, 1, 0, 0), (1, 1, 0, 2)])
 ADVANTAGES = np.array([[1.5], [-0.5], [0.7]])
 
 
-def test_probabilities_of_all_points_sum_to_one():
-    controller, weights = tiny()
+@CONTROLLERS
+def test_probabilities_of_all_points_sum_to_one(controller):
+    controller, weights = tiny(controller)
     points = np.array(list(itertools.product(*map(range, controller.sizes))))
     log_probs, entropies = controller.log_probs(weights, points)
     assert np.exp(log_probs.sum(1)).sum() == pytest.approx(1)
@@ -61,8 +68,9 @@ def test_probabilities_of_all_points_sum_to_one():
     )  # chain rule
 
 
-def test_samples_come_as_often_as_their_probability_says():
-    controller, weights = tiny()
+@CONTROLLERS
+def test_samples_come_as_often_as_their_probability_says(controller):
+    controller, weights = tiny(controller)
     rng = np.random.default_rng(0)
     points = list(itertools.product(*map(range, controller.sizes)))
     counts = dict.fromkeys(points, 0)
@@ -80,8 +88,9 @@ def test_a_fresh_controller_is_near_uniform_and_within_the_paper_s_weights():
     np.testing.assert_allclose(entropies[0], np.log(NASNET), atol=0.05)
 
 
-def test_gradient_of_reinforce_with_entropy_equals_finite_differences():
-    controller, weights = tiny()
+@CONTROLLERS
+def test_gradient_of_reinforce_with_entropy_equals_finite_differences(controller):
+    controller, weights = tiny(controller)
 
     def loss(weights):
         log_probs, entropies = controller.log_probs(weights, BATCH)
@@ -91,14 +100,16 @@ def test_gradient_of_reinforce_with_entropy_equals_finite_differences():
     assert_same_gradient(controller, controller.backward(weights, controller.forward(weights, BATCH), slopes, 0.3), numeric(loss, weights))
 
 
-def test_gradient_of_entropy_alone_equals_finite_differences():
-    controller, weights = tiny()
+@CONTROLLERS
+def test_gradient_of_entropy_alone_equals_finite_differences(controller):
+    controller, weights = tiny(controller)
     ours = controller.backward(weights, controller.forward(weights, BATCH), 0.0, 1.0)
     assert_same_gradient(controller, ours, numeric(lambda w: controller.log_probs(w, BATCH)[1].sum(), weights))
 
 
-def test_gradient_of_ppo_equals_finite_differences_clipped_or_not():
-    controller, weights = tiny()
+@CONTROLLERS
+def test_gradient_of_ppo_equals_finite_differences_clipped_or_not(controller):
+    controller, weights = tiny(controller)
     trace = controller.forward(weights, BATCH)
     old = trace.log_probs - np.random.default_rng(3).normal(scale=0.3, size=trace.log_probs.shape)
 
@@ -261,7 +272,8 @@ def test_a_state_of_another_strategy_space_seed_or_width_is_refused():
         (Reinforce((2, 3)), "strategy 'ppo', this search 'reinforce'"),
         (PPO((3, 2)), r"sizes \[2, 3\], this search \[3, 2\]"),
         (PPO((2, 3), seed=1), "seed 0, this search 1"),
-        (PPO((2, 3), units=50), "units"),
+        (PPO((2, 3), units=50), "widths"),
+        (PPO((2, 3), controller="table"), "controller"),
     ):
         before = strategy.state()
         with pytest.raises(ValueError, match=message):
@@ -271,9 +283,8 @@ def test_a_state_of_another_strategy_space_seed_or_width_is_refused():
         PPO((2, 3)).restore({key: value for key, value in state.items() if key != "weights"})
 
 
-@EVERY
-def test_failed_trials_count_as_the_lowest_reward_so_far_or_zero(kind):
-    strategy, learned = kind((2, 2)), []
+def test_failed_trials_count_as_the_lowest_reward_so_far_or_zero():
+    strategy, learned = PPO((2, 2)), []
     strategy._learn = lambda choices, reward: learned.append(reward)
     for reward in (None, float("nan"), 0.5, None, 0.2, float("inf"), 0.9, None):
         strategy.observe((0, 0), reward)
@@ -287,6 +298,12 @@ def test_a_search_where_every_trial_fails_goes_on(kind):
     search(strategy, lambda choices: None, 60)
     assert np.isfinite(strategy.weights).all()
     assert strategy.entropy() > 0.9
+
+
+def test_the_papers_reinforce_has_its_lstm_and_the_default_a_row_of_logits_a_decision():
+    assert isinstance(Reinforce.paper((2, 3)).controller, Controller) and Reinforce.paper((2, 3)).minibatch == 20
+    assert isinstance(Reinforce((2, 3), controller="lstm").controller, Controller)
+    assert Reinforce((2, 3)).controller.count == 6 and PPO((2, 3), controller="table").controller.count == 6
 
 
 @LEARNERS
@@ -316,7 +333,17 @@ def test_what_is_no_point_of_the_space_is_refused(kind):
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"space": ()}, {"space": (2, 0)}, {"seed": -1}, {"seed": 2**63}, {"minibatch": 0}, {"clip": 0.0}, {"learning_rate": 0.0}]
+    "arguments",
+    [
+        {"space": ()},
+        {"space": (2, 0)},
+        {"seed": -1},
+        {"seed": 2**63},
+        {"minibatch": 0},
+        {"clip": 0.0},
+        {"learning_rate": 0.0},
+        {"controller": "rnn"},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(arguments):
     with pytest.raises(ValueError, match="give|must be"):
@@ -325,5 +352,6 @@ def test_settings_that_make_no_sense_are_refused(arguments):
 
 def test_strategies_are_got_by_name():
     assert [strategies.get(name) for name in ("random", "reinforce", "ppo")] == [RandomSearch, Reinforce, PPO]
-    with pytest.raises(ValueError, match="there are ppo, reinforce, random"):
+    assert all(strategy.name == name for name, strategy in STRATEGIES.items())
+    with pytest.raises(ValueError, match="no strategy 'evolution'; there are ppo, reinforce, random, "):
         strategies.get("evolution")

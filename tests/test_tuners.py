@@ -128,6 +128,61 @@ def test_the_same_cell_is_trained_once_and_its_reward_reused(tmp_path):
     assert all(len(scores) == 1 for scores in by_key.values())
 
 
+# Searches that decide how long a trial is trained.
+
+
+def halving(max_trials, **kwargs):
+    objective = keras_tuner.Objective("score", "max")
+    return StrategyOracle("successive-halving", objective, max_trials, seed=0, space=SPACE, settings={"epochs": (1, 2, 4)}, **kwargs)
+
+
+def test_the_oracle_says_for_how_many_epochs_each_trial_is_trained(tmp_path):
+    tuner = Toy(halving(40), tmp_path)
+    tuner.search(verbose=0)
+    epochs = [values["tuner/epochs"] for values in proposals(tuner.oracle)]
+    assert {epochs.count(number) > 3 for number in (1, 2, 4)} == {True} and epochs[0] == 1
+    cells = {number: set() for number in (1, 2, 4)}
+    for values in proposals(tuner.oracle):
+        cells[values["tuner/epochs"]].add(SPACE.choices({name: values[name] for name, _ in SPACE.decisions}))
+    assert cells[4] < cells[2] < cells[1], "what is trained longer was trained shortly before"
+    assert len(tuner.trained) == 40, "no promoted cell is taken for its twin of fewer epochs"
+
+
+def test_a_search_that_decides_epochs_goes_on_after_an_interruption(tmp_path):
+    whole = Toy(halving(30), tmp_path / "whole")
+    whole.search(verbose=0)
+    Toy(halving(17), tmp_path).search(verbose=0)
+    again = Toy(halving(30), tmp_path)
+    again.search(verbose=0)
+    assert proposals(again.oracle) == proposals(whole.oracle)
+
+
+def test_a_hypermodel_without_a_space_can_be_halved_too(tmp_path):
+    search = StrategyOracle("successive-halving", keras_tuner.Objective("score", "max"), 20, seed=0)
+    AnyChoices(search, any_choices, directory=str(tmp_path), project_name="any").search(verbose=0)
+    assert {values["tuner/epochs"] for values in proposals(search)} == {1, 3, 9}
+
+
+def test_a_child_is_trained_for_the_epochs_of_its_trial(tmp_path):
+    class Quick(CellHyperModel):
+        def build(self, hp):
+            model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+            model.compile("sgd", "mse")
+            return model
+
+        def fit(self, hp, model, *args, epochs=1, **kwargs):
+            trained.append((hp.values["tuner/epochs"], epochs))
+            return {"val_accuracy": toy_score(hp.values)}
+
+    trained = []
+    tuner = StrategySearch(
+        Quick((1,), 2, space=SPACE), "val_accuracy", 12, strategy="successive-halving", settings={"epochs": (2, 6)}, seed=0,
+        isolation="none", directory=str(tmp_path), project_name="q",
+    )  # fmt: skip
+    tuner.search(np.zeros((4, 1)), np.zeros(4), epochs=99, verbose=0)
+    assert set(trained) == {(2, 2), (6, 6)}
+
+
 # Any hypermodel of discrete choices.
 
 
@@ -153,6 +208,14 @@ def test_the_oracle_searches_any_hypermodel_of_discrete_choices(tmp_path):
     best = search.get_best_trials()[0]
     assert best.score == 2.0 and best.hyperparameters.values == {"kind": "wide", "units": 32, "bias": True, "constant": 3}
     assert all("units" not in v for v in proposals(search) if v["kind"] == "deep")
+
+
+@pytest.mark.parametrize("name", ["local-search", "progressive"])
+def test_a_strategy_hears_of_the_point_it_proposed_though_some_of_it_has_no_say(tmp_path, name):
+    search = StrategyOracle(name, keras_tuner.Objective("score", "max"), 14, seed=0)
+    AnyChoices(search, any_choices, directory=str(tmp_path), project_name="any").search(verbose=0)
+    search._learn()
+    assert len(set(map(tuple, search._strategy.archive.points.tolist()))) == 14, "no point was proposed twice"
 
 
 def test_a_continuous_choice_is_refused_with_the_mend(tmp_path):

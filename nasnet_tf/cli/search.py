@@ -15,7 +15,8 @@ import click
 from nasnet_tf.cli import options
 from nasnet_tf.cli.run import BASELINE, Run
 from nasnet_tf.plan import default_stem, stem_widths
-from nasnet_tf.strategies import STRATEGIES
+from nasnet_tf.spaces import EPOCHS
+from nasnet_tf.strategies import STRATEGIES, rungs
 
 _VALIDATION = 0.2  # of the training images, to judge children by; the network at the end trains on more of them
 _SEARCH_SHARE = 0.45  # of the time: the rest trains the network
@@ -34,7 +35,7 @@ _SEARCH_SHARE = 0.45  # of the time: the rest trains the network
 @click.option("--blocks", type=options.POSITIVE, default=5, show_default=True, help="B, blocks a cell.")
 @click.option("--child-cells", type=options.POSITIVE, default=1, show_default=True, help="N of the networks a cell is judged by.")
 @click.option("--child-filters", type=options.POSITIVE, default=8, show_default=True, help="F of these networks.")
-@click.option("--child-epochs", type=options.POSITIVE, default=3, show_default=True, help="How long these networks are trained.")
+@click.option("--child-epochs", type=options.POSITIVE, default=3, show_default=True, help="How long at most these networks are trained.")
 @click.option("--child-images", type=options.POSITIVE, default=2000, show_default=True, help="On how many images at most.")
 @click.option("--num-cells", type=options.POSITIVE, default=2, show_default=True, help="N of the network that is trained at the end.")
 @click.option("--filters", type=options.POSITIVE, default=16, show_default=True, help="F of that network.")
@@ -147,11 +148,17 @@ def _tuner(label, child, run, config, limit, threads):
     with contextlib.redirect_stdout(io.StringIO()):  # Keras Tuner prints what it reloads
         tuner = StrategySearch(
             child, "val_accuracy", config["max_trials"], strategy="random" if random else label, seed=config["seed"] + 10_000 * random,
+            settings=_settings(label, config),
             directory=str(run.path), project_name="baseline" if random else "search", isolation="process", threads=threads,
         )  # fmt: skip
     if limit is not None:
         tuner.oracle.should_stop = lambda: time.monotonic() > limit
     return tuner
+
+
+def _settings(label, config):
+    """Of the strategy: how long it may train its children, if that is for it to decide."""
+    return {"epochs": rungs(config["child_epochs"])} if label != BASELINE and STRATEGIES[label].fidelity else {}
 
 
 def _images(data, config):
@@ -203,7 +210,9 @@ class _Follow:
     def _record(self, label, trial):
         from nasnet_tf.tuners.oracle import reason
 
-        self.run.record(label, trial, self.child.genotype(trial.hyperparameters), reason(trial), self.shape)
+        epochs = trial.hyperparameters.values.get(EPOCHS)
+        note = reason(trial) or (f"epochs: {epochs}" if epochs else "")
+        self.run.record(label, trial, self.child.genotype(trial.hyperparameters), note, self.shape)
         return self.run.rows[label, trial.trial_id]
 
     def _share(self):
@@ -232,7 +241,8 @@ def _facts(data, config):
 
 def _children(config):
     size = f"N = {config['child_cells']}, F = {config['child_filters']}"
-    return f"{size}, {config['child_epochs']} epochs, at most {config['child_images']} images"
+    epochs = ", ".join(map(str, _settings(config["strategy"], config).get("epochs", (config["child_epochs"],))))
+    return f"{size}, {epochs} epochs, at most {config['child_images']} images"
 
 
 def _train(run, found, data, config, began, progress):

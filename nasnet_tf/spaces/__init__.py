@@ -1,9 +1,10 @@
 """What can be searched: one space a file, each a list of discrete decisions (choices.py). No Keras here."""
 
 from .choices import Choices, Decision
+from .fidelity import EPOCHS, WithEpochs
 from .nasnet import NASNetSpace
 
-__all__ = ["SPACES", "Choices", "Decision", "NASNetSpace", "get"]
+__all__ = ["EPOCHS", "SPACES", "Choices", "Decision", "NASNetSpace", "WithEpochs", "get"]
 
 SPACES = {"nasnet": NASNetSpace}
 

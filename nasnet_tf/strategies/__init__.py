@@ -1,12 +1,30 @@
 """How to search: one algorithm a file, each a `Strategy` (protocol.py). NumPy only."""
 
+from .aging_evolution import AgingEvolution
+from .local_search import LocalSearch
 from .policy_gradient import PPO, Reinforce
+from .progressive import Progressive
 from .protocol import Strategy
 from .random import RandomSearch
+from .successive_halving import SuccessiveHalving, rungs
 
-__all__ = ["PPO", "STRATEGIES", "RandomSearch", "Reinforce", "Strategy", "get"]
+__all__ = [
+    "PPO",
+    "STRATEGIES",
+    "AgingEvolution",
+    "LocalSearch",
+    "Progressive",
+    "RandomSearch",
+    "Reinforce",
+    "Strategy",
+    "SuccessiveHalving",
+    "get",
+    "rungs",
+]
 
-STRATEGIES = {strategy.name: strategy for strategy in (PPO, Reinforce, RandomSearch)}
+STRATEGIES = {
+    strategy.name: strategy for strategy in (PPO, Reinforce, RandomSearch, AgingEvolution, LocalSearch, Progressive, SuccessiveHalving)
+}
 
 
 def get(name: str) -> type[Strategy]:

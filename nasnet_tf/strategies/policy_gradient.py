@@ -19,11 +19,14 @@ import numpy as np
 
 from .adam import Adam
 from .controller import Controller
+from .logits import Logits
 from .protocol import Strategy
 
-__all__ = ["PAPER", "PPO", "PolicyGradient", "Reinforce", "clipped_slopes"]
+__all__ = ["PAPER", "TABLE", "PPO", "PolicyGradient", "Reinforce", "clipped_slopes"]
 
 PAPER = {"learning_rate": 0.00035, "minibatch": 20, "entropy_weight": 1e-5, "decay": 0.95, "normalise": False, "elites": 0}
+PAPER |= {"controller": "lstm"}
+TABLE = {"learning_rate": 0.03, "minibatch": 1, "entropy_weight": 0.0, "decay": 0.9, "normalise": False, "elites": 0}
 
 _LARGEST_ADVANTAGE = 2.0
 _MEAN_DEVIATION = 0.8  # of a normal distribution, in standard deviations
@@ -40,12 +43,13 @@ class PolicyGradient(Strategy):
         decay: of the moving averages, a reward.
         normalise: divide advantages by their mean deviation and cut them at 2.
         elites: how many of the best earlier trials are learned again with each minibatch.
-        units, embedding: widths of the controller.
+        controller: "lstm", the paper's, or "table", a row of logits a decision (logits.py).
+        units, embedding: widths of the LSTM.
     """
 
     def __init__(
         self, space, seed=0, *, learning_rate=0.003, minibatch=10, epochs=1, entropy_weight=0.1, decay=0.95, normalise=True, elites=5,
-        units=100, embedding=32,
+        controller="lstm", units=100, embedding=32,
     ):  # fmt: skip
         super().__init__(space, seed)
         if min(minibatch, epochs, units, embedding) < 1 or elites < 0 or not 0 <= decay < 1 or learning_rate <= 0 or entropy_weight < 0:
@@ -54,9 +58,11 @@ class PolicyGradient(Strategy):
                 f"learning_rate above 0 and decay from 0 to below 1; got {minibatch=}, {epochs=}, {units=}, {embedding=}, {elites=}, "
                 f"{entropy_weight=}, {learning_rate=}, {decay=}."
             )
+        if controller not in ("lstm", "table"):
+            raise ValueError(f'controller is {controller!r}; give "lstm" or "table".')
         self.learning_rate, self.minibatch, self.epochs, self.entropy_weight = learning_rate, minibatch, epochs, entropy_weight
         self.decay, self.normalise, self.elites = decay, normalise, elites
-        self.controller = Controller(self.sizes, units, embedding)
+        self.controller = Controller(self.sizes, units, embedding) if controller == "lstm" else Logits(self.sizes)
         self.weights = self.controller.initial(np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(0,))))
         self.adam = Adam(self.controller.count)
         self.pending, self.best = [], []  # (choices, reward): of this minibatch, and of the elites, best first
@@ -127,7 +133,7 @@ class PolicyGradient(Strategy):
             got, right = len(state[key]), len(mine[key])
             if got != right:
                 raise ValueError(
-                    f"the state's {key!r} has {got} numbers, this search's {right}; use the units and embedding that wrote it."
+                    f"the state's {key!r} has {got} numbers, this search's {right}; use the controller and widths that wrote it."
                 )
         pending, best = (
             [(self._checked(c), float(r)) for c, r in zip(state[f"{name}_choices"], state[f"{name}_rewards"], strict=True)]
@@ -138,9 +144,17 @@ class PolicyGradient(Strategy):
 
 
 class Reinforce(PolicyGradient):
-    """REINFORCE (Williams 1992): one gradient step a minibatch, up advantage times log-probability."""
+    """REINFORCE (Williams 1992): one gradient step a minibatch, up advantage times log-probability.
+
+    By default as in NAS-Bench-201 (arXiv 2001.00326): a table of logits, a step a reward, the plain moving average as baseline; the
+    learning rate is between its 0.01 and NAS-Bench-101's 0.1. With `controller="lstm"` or by `paper()` it is the search of Zoph et al.
+    Arguments are those of `PolicyGradient`.
+    """
 
     name = "reinforce"
+
+    def __init__(self, space, seed=0, *, controller="table", **settings):
+        super().__init__(space, seed, controller=controller, **((TABLE if controller == "table" else {}) | settings))
 
     def objective_slopes(self, log_probs, old, advantages):
         return np.broadcast_to(advantages, log_probs.shape)

@@ -24,6 +24,7 @@ class Strategy:
     """
 
     name = ""  # in the state, so that one strategy refuses another's
+    fidelity = False  # whether the last decision of its space is how long a point is trained
 
     def __init__(self, space, seed: int = 0):
         self.space = space if isinstance(space, Choices) else Choices.of_sizes(space)
@@ -46,16 +47,16 @@ class Strategy:
     def observe(self, choices, reward: float | None) -> None:
         """Learns the reward, to be maximised, of a point. None, NaN and infinities are failed trials.
 
-        A failed trial is learned as the lowest reward seen so far, or as 0.0 before there is one.
+        A failed trial is learned as the lowest reward seen so far, or as 0.0 before there is one, unless the strategy knows better.
         Raises ValueError if `choices` is no point of the space.
         """
         choices = self._checked(choices)
-        if reward is None or not math.isfinite(reward):
-            reward = 0.0 if math.isnan(self.lowest) else self.lowest
-        else:
-            reward = float(reward)
-            self.lowest = reward if math.isnan(self.lowest) else min(self.lowest, reward)
         self.observed += 1
+        if reward is None or not math.isfinite(reward):
+            self._fail(choices, 0.0 if math.isnan(self.lowest) else self.lowest)
+            return
+        reward = float(reward)
+        self.lowest = reward if math.isnan(self.lowest) else min(self.lowest, reward)
         self._learn(choices, reward)
 
     def state(self) -> dict[str, np.ndarray]:
@@ -86,7 +87,11 @@ class Strategy:
         self.observed, self.lowest = int(state["observed"]), float(state["lowest"])
 
     def _learn(self, choices: tuple[int, ...], reward: float) -> None:
-        """Learns one reward; failed trials have got theirs."""
+        """Learns one reward."""
+
+    def _fail(self, choices: tuple[int, ...], reward: float) -> None:
+        """Learns that a trial failed; `reward` is the lowest so far."""
+        self._learn(choices, reward)
 
     def _memory(self) -> dict:
         """What the algorithm adds to `state()`."""

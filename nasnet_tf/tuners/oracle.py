@@ -23,10 +23,12 @@ from keras_tuner.src.engine import trial as kt_trial
 
 from nasnet_tf import strategies
 from nasnet_tf.files import write_json
-from nasnet_tf.spaces import Choices, Decision
+from nasnet_tf.spaces import EPOCHS, Choices, Decision, WithEpochs
 
 _ENDED = ("COMPLETED", "FAILED")
 _MOST_OPTIONS = 1000
+_EPOCHS = (1, 3, 9)
+_INACTIVE = "tuner/inactive"  # JSON of what a strategy chose for choices whose parent rules them out: it must hear of the point it proposed
 _SAVE_EVERY = 50  # trials between two snapshots of the strategy; what came after is learned again
 
 
@@ -38,7 +40,9 @@ class StrategyOracle(keras_tuner.Oracle):
 
     Args:
         strategy: the name of a `nasnet_tf.strategies` strategy, or anything that makes one from a space and a seed.
-        settings: further arguments of the strategy, such as `dict(learning_rate=0.00035)`.
+        settings: further arguments of the strategy, such as `dict(learning_rate=0.00035)`. Of a strategy that decides how long a
+            trial is trained (`fidelity`), `epochs` are what it may choose from, (1, 3, 9) by default; each trial's choice is the value
+            "tuner/epochs", as with Keras Tuner's Hyperband.
         space: a `nasnet_tf.spaces` space with the choices' names, if two points of it can be the same network: such twins are then
             trained once. Without it only equal points are twins.
         objective, max_trials, hyperparameters, allow_new_entries, tune_new_entries, max_retries_per_trial,
@@ -65,8 +69,10 @@ class StrategyOracle(keras_tuner.Oracle):
         self.space = space
         self.should_stop = lambda: False
         self.on_end = lambda trial: None  # called with every trial that ended for good, reused ones too
-        self._make_strategy = functools.partial(strategies.get(strategy) if isinstance(strategy, str) else strategy, **(settings or {}))
-        self._strategy = self._choices = None
+        strategy, settings = strategies.get(strategy) if isinstance(strategy, str) else strategy, dict(settings or {})
+        self._epochs = settings.pop("epochs", _EPOCHS) if getattr(strategy, "fidelity", False) else None
+        self._make_strategy = functools.partial(strategy, **settings)
+        self._strategy = self._choices = self._declared = None
         self._keys, self._remembered = {}, 0  # key of each network that was trained: its trial; how many ended trials are among them
         self._began = {}
         self._told = set()
@@ -119,10 +125,13 @@ class StrategyOracle(keras_tuner.Oracle):
     def _learn(self):
         """Makes the strategy for the choices as they are now, and lets it learn every ended trial it has not."""
         choices = decisions_of(self.hyperparameters)
-        if self._choices is None or choices.decisions != self._choices.decisions:
+        if self._declared != choices.decisions:
+            self._declared = choices.decisions
             if self.space is not None and choices.decisions != self.space.decisions:
                 self.space = None  # the hypermodel has more to choose than the space knows
-            self._choices, self._strategy = choices, self._make_strategy(self.space or choices, self.seed)
+            space = self.space or choices
+            self._choices = space if self._epochs is None else WithEpochs(space, self._epochs)
+            self._strategy = self._make_strategy(self._choices, self.seed)
             self._keys, self._remembered = {}, 0
             self._restore_strategy()
         order = list(dict.fromkeys(self.end_order))
@@ -143,26 +152,31 @@ class StrategyOracle(keras_tuner.Oracle):
         return trial.score if self.objective.direction == "max" else -trial.score
 
     def _point(self, trial):
+        """What the strategy proposed."""
         values = trial.hyperparameters.values
+        return self._point_of({**json.loads(values.get(_INACTIVE, "{}")), **values})
+
+    def _point_of(self, values):
         return tuple(d.options.index(values[d.name]) if values.get(d.name) in d.options else 0 for d in self._choices.decisions)
 
     def _values(self, point):
         """{name: value} of the choices that are active, a parent's value decided before its children's."""
         options = self._choices.values(point)
+        hidden = {} if self._epochs is None else {EPOCHS: options[EPOCHS]}
         if not any(hp.conditions for hp in self.hyperparameters.space):
-            return {hp.name: options.get(hp.name, hp.default) for hp in self.hyperparameters.space}
+            return {hp.name: options.get(hp.name, hp.default) for hp in self.hyperparameters.space} | hidden
         active = kt_hp.HyperParameters()
         for hp in self.hyperparameters.space:
             active.merge([hp])
             if active.is_active(hp):
                 active.values[hp.name] = options.get(hp.name, hp.default)
-        return active.values
+        inactive = {name: option for name, option in options.items() if name not in active.values | hidden}
+        return active.values | hidden | ({_INACTIVE: json.dumps(inactive)} if inactive else {})
 
     # Twins.
 
     def _key(self, trial):
-        point = self._point(trial)
-        return self.space.key(point) if self.space is not None else point
+        return self._choices.key(self._point_of(trial.hyperparameters.values))
 
     def _twin(self, trial):
         """The trial that has trained the same network already, if any."""

@@ -16,6 +16,7 @@ from keras_tuner import errors
 from nasnet_tf.evaluation import ChildFailed, Worker
 from nasnet_tf.evaluation.graphs import rewrite_graphs
 from nasnet_tf.evaluation.streams import is_dataset
+from nasnet_tf.spaces import EPOCHS
 from nasnet_tf.tuners.oracle import StrategyOracle
 
 _TOO_BIG_TO_KEEP = ("checkpoint.weights.h5", "build_config.json")
@@ -60,6 +61,9 @@ class CellTuner(keras_tuner.Tuner):
             self.worker.close()
 
     def run_trial(self, trial, *args, **kwargs):
+        """Trains and scores; where the oracle has decided for how many epochs, for so many."""
+        if EPOCHS in trial.hyperparameters.values:
+            kwargs["epochs"] = trial.hyperparameters.values[EPOCHS]
         if not self._isolated(args, kwargs):
             return super().run_trial(trial, *args, **kwargs)
         job = (self.hypermodel, trial.hyperparameters, self._seed(trial), self._policy.name, self.get_trial_dir(trial.trial_id))

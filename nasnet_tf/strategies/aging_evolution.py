@@ -1,0 +1,92 @@
+"""Aging evolution, the search of AmoebaNet: the best of a few of the living is mutated, and the oldest dies.
+
+Source: Real et al. 2019, arXiv 1802.01548, section 3 and algorithm 1. `paper()` has the paper's population of 100, samples of 25 and
+5 % of identity mutations, made for 20,000 models. The default population grows with the search instead: the square root of the
+number of trials that ended, from 10 to 100, and a quarter of it to a sample. At a hundred trials these are the 10 and 3 of
+NAS-Bench-201's experiments (arXiv 2001.00326), at ten thousand the paper's 100 and 25. While it grows, fewer die than are born.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+import numpy as np
+
+from .protocol import Strategy
+
+__all__ = ["PAPER", "AgingEvolution"]
+
+PAPER = {"population": 100, "sample": 25, "identity": 0.05}
+
+_SMALLEST, _LARGEST = 10, 100  # populations that grow
+_TRIES = 20  # to find a child that is not being trained already
+
+
+class AgingEvolution(Strategy):
+    """Regularised evolution: the population are the last trials that ended without failing. While it is not full: random points.
+
+    Args:
+        population: how many live (the paper's P); by default it grows.
+        sample: how many of the living, drawn with replacement, compete to be the parent (S); a quarter of the population by default.
+        identity: share of children that are their parent unchanged, to be trained again.
+    """
+
+    name = "aging-evolution"
+
+    def __init__(self, space, seed=0, *, population=None, sample=None, identity=0.0):
+        super().__init__(space, seed)
+        if min(1 if population is None else population, 1 if sample is None else sample) < 1 or not 0 <= identity <= 1:
+            raise ValueError(f"population and sample must be 1 or more, identity from 0 to 1; got {population=}, {sample=}, {identity=}.")
+        self.population, self.sample, self.identity = population, sample, identity
+        self.born = 0  # trials that ended without failing
+        self.living = deque(maxlen=population or _LARGEST)  # (point, reward), oldest first; of a growing population, the last _LARGEST
+
+    @classmethod
+    def paper(cls, space, seed=0, **settings):
+        """The search with the paper's settings; needs thousands of trials."""
+        return cls(space, seed, **(PAPER | settings))
+
+    @property
+    def size(self) -> int:
+        """How many live when the population is full."""
+        return self.population or min(max(math.isqrt(self.born), _SMALLEST), _LARGEST)
+
+    def propose(self, number, pending=(), attempt=0):
+        rng = self._rng(number, attempt)
+        if len(self.living) < self.size:
+            return self.space.random(rng)
+        running = {tuple(point) for point in pending}
+        for _ in range(_TRIES):
+            child = self._child(rng)
+            if child not in running:
+                break
+        return child
+
+    def parent(self, rng) -> tuple[int, ...]:
+        """The winner of a tournament; of equal rewards, the one drawn first."""
+        oldest, sample = len(self.living) - self.size, self.sample or math.ceil(self.size / 4)
+        drawn = [self.living[oldest + int(place)] for place in rng.integers(self.size, size=sample)]
+        return max(drawn, key=lambda trial: trial[1])[0]
+
+    def _child(self, rng):
+        parent = self.parent(rng)
+        return parent if self.identity and rng.random() < self.identity else self.space.mutate(parent, rng)
+
+    def _learn(self, choices, reward):
+        self.born += 1
+        self.living.append((choices, reward))
+
+    def _fail(self, choices, reward):
+        """A failed trial is not born."""
+
+    def _memory(self):
+        points = np.array([point for point, _ in self.living], dtype=np.int64).reshape(-1, len(self.sizes))
+        return {"born": self.born, "points": points, "rewards": np.array([reward for _, reward in self.living], dtype=float)}
+
+    def _recall(self, state):
+        living = [(self._checked(point), float(reward)) for point, reward in zip(state["points"], state["rewards"], strict=True)]
+        right = min(int(state["born"]), self.living.maxlen)
+        if len(living) != right:
+            raise ValueError(f"the state's population is {len(living)}, this search's {right}; use the population that wrote it.")
+        self.born, self.living = int(state["born"]), deque(living, maxlen=self.living.maxlen)
