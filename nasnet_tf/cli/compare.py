@@ -17,7 +17,7 @@ from nasnet_tf.strategies import STRATEGIES, get
 
 _BUDGET = 100
 _TASKS_A_STRATEGY = 50  # so that the bar moves and no process idles at the end
-_SHOWN = ("test_mean", "test_sem", "test_std", "signal_mean", "regret_mean", "best_found", "trainings", "cost")
+_SHOWN = ("test_mean", "test_sem", "test_std", "signal_mean", "regret_mean", "best_found", "trainings", "cost", "failed_runs")
 
 
 class Contestant(NamedTuple):
@@ -111,9 +111,9 @@ def compare(table, strategies, budget, seconds, runs, noise, through_oracle, wor
         curves = {label: curve(found, trainings, seconds) for label, found in histories.items()}
         facts = _facts(trainings, given, runs, seed, through_oracle)
         axis = "trainings" if seconds is None else "seconds of training"
-        write_comparison(
-            out, title=f"Searches of {trainings.name}", facts=facts, results=results, curves=curves, best=trainings.best, axis=axis
-        )
+        shown = {label: {name: found[name] for name in _SHOWN} for label, found in results.items()}
+        title = f"Searches of {trainings.name}"
+        write_comparison(out, title=title, facts=facts, results=shown, curves=curves, best=trainings.best, axis=axis)
     if as_json:
         click.echo(json.dumps(results))
     else:

@@ -59,13 +59,14 @@ def comparison_figure(curves: Mapping, best: float, axis: str):
     A curve begins where half the runs have an incumbent.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
     figure = Figure(figsize=(11.0, 4.8), facecolor="white", layout="constrained")
     test, regret = figure.subplots(1, 2)
     lowest = []
     for number, (label, curve) in enumerate(curves.items()):
         colour, dashes = COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)]
-        there = curve.runs >= curve.runs.max() / 2
+        there = (curve.runs > 0) & (curve.runs >= curve.runs.max() / 2)
         at, mean, gap, band = (values[there] for values in (curve.at, curve.test_mean, curve.regret_mean, BAND * curve.test_sem))
         if not len(at):
             continue
@@ -82,11 +83,14 @@ def comparison_figure(curves: Mapping, best: float, axis: str):
         test.set_ylim(best - 1.05 * room, best + 0.1 * room)
     if any((curve.regret_mean > 0).any() for curve in curves.values()):
         regret.set_yscale("log")
+        regret.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        regret.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+        regret.yaxis.set_minor_formatter(NullFormatter())
     for axes, name in ((test, "test figure of the incumbent"), (regret, "regret: best in the table less that")):
         axes.set_xlabel(axis, color=INK)
         axes.set_ylabel(name, color=INK)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", which="both", color=PALE, lw=0.5, alpha=0.6)
+        axes.grid(axis="y", color=PALE, lw=0.5, alpha=0.6)
         axes.set_axisbelow(True)
     handles, labels = test.get_legend_handles_labels()
     if handles:

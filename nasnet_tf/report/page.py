@@ -134,7 +134,8 @@ def _shown(value) -> str:
     if not isinstance(value, numbers.Real) or isinstance(value, numbers.Integral):
         return str(value)
     size = abs(value)
-    return f"{value:.4f}" if size == 0 or 1e-3 <= size < 10 else f"{value:.1f}" if 10 <= size < 1e9 else f"{value:.3g}"
+    decimals = 4 if size < 10 else 2 if size < 1e3 else 1
+    return f"{value:.{decimals}f}" if size == 0 or 1e-3 <= size < 1e9 else f"{value:.3g}"
 
 
 def _is_number(value) -> bool:
