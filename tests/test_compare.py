@@ -71,21 +71,8 @@ def test_without_a_table_the_one_that_comes_along_is_searched_by_every_strategy(
 
 def test_the_page_and_the_curves_are_written_where_asked(capsys, table, tmp_path):
     out = tmp_path / "out"
-    found = compared(
-        capsys,
-        "--table",
-        table,
-        "--strategies",
-        "random,ppo:minibatch=2,clip=0.3",
-        "--budget",
-        5,
-        "--runs",
-        3,
-        "--workers",
-        1,
-        "--out",
-        out,
-    )
+    chosen = "random,ppo:minibatch=2,clip=0.3"
+    found = compared(capsys, "--table", table, "--strategies", chosen, "--budget", 5, "--runs", 3, "--workers", 1, "--out", out)
     with open(out / "curves.csv") as file:
         rows = list(csv.DictReader(file))
     assert [(row["strategy"], row["at"]) for row in rows] == [(s, str(n)) for s in found for n in range(1, 6)]
@@ -135,6 +122,6 @@ def test_mistakes_are_one_line(capsys, table, arguments, says):
 
 
 def test_it_starts_without_tensorflow(table):
-    code = "import sys; from nasnet_tf.cli import main; main(sys.argv[1:]); assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules"
+    code = "import sys; from nasnet_tf.cli import main; main(sys.argv[1:]); assert not {'tensorflow', 'keras'} & set(sys.modules)"
     arguments = ["compare", "--table", str(table), "--runs", "1", "--budget", "2", "--workers", "1"]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
