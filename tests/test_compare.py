@@ -71,6 +71,7 @@ def test_without_a_table_the_one_that_comes_along_is_searched_by_every_strategy(
 
 def test_the_page_and_the_curves_are_written_where_asked(capsys, table, tmp_path):
     out = tmp_path / "out"
+    out.mkdir()  # such as an interrupted comparison leaves
     chosen = "random,ppo:minibatch=2,clip=0.3"
     found = compared(capsys, "--table", table, "--strategies", chosen, "--budget", 5, "--runs", 3, "--workers", 1, "--out", out)
     with open(out / "curves.csv") as file:

@@ -314,6 +314,7 @@ def test_noise_can_mislead_the_choice_but_not_the_report():
         ({"budget": 0}, "budget is 0"),
         ({"budget": 10**9}, "budget is 1000000000"),
         ({"seconds": 0}, "seconds is 0"),
+        ({"seconds": float("inf")}, "seconds is inf"),
         ({"budget": 1, "noise": -1}, "noise is -1"),
     ],
 )

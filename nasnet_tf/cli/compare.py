@@ -101,7 +101,8 @@ def compare(table, strategies, budget, seconds, runs, noise, through_oracle, wor
     for contestant in chosen:
         contestant.make(trainings.space)
     if out is not None:
-        options.new_folder(out, overwrite, "add --overwrite to write into it, or give another --out.")
+        empty = out.is_dir() and not any(out.iterdir())
+        options.new_folder(out, overwrite or empty, "add --overwrite to write into it, or give another --out.")
     with bar() as progress:
         histories = _histories(chosen, trainings, given, runs, seed, through_oracle, min(workers, runs * len(chosen)), progress)
     results = {label: summary(found, trainings) for label, found in histories.items()}

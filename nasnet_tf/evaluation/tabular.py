@@ -44,9 +44,9 @@ class Trainings:
             raise ValueError("a search of a table needs an end; give a budget of trainings, or seconds.")
         if budget is not None and not 1 <= budget <= MOST_TRAININGS:
             raise ValueError(f"budget is {budget}; give 1 to {MOST_TRAININGS} trainings.")
-        if seconds is not None and not (seconds > 0 and table.timed and table.mean_cost > 0):
+        if seconds is not None and not (0 < seconds < np.inf and table.mean_cost > 0):
             raise ValueError(
-                f"seconds is {seconds} and a training of {table.name} takes {table.mean_cost:g} on average; both must be above 0."
+                f"seconds is {seconds} and a training of {table.name} takes {table.mean_cost:g} on average; give finite ones, both above 0."
             )
         if not noise >= 0 or noise == np.inf:
             raise ValueError(f"noise is {noise}; give a standard deviation of at least 0, in the unit of the signal.")
