@@ -15,6 +15,7 @@ _COMMANDS = {
     "train": "Train a network of a found or published cell.",
     "evaluate": "Accuracy of a trained network on held-out images.",
     "predict": "Name the class of pictures.",
+    "compare": "Strategies side by side, on a table of trainings.",
     "info": "What a genotype or a saved network is made of and costs.",
 }
 

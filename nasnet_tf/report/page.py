@@ -64,13 +64,13 @@ def write_page(
     """
     rewards = _rewards(trials, "trials")
     reference = _rewards([t if isinstance(t, Mapping) else {**dict.fromkeys(COLUMNS), "reward": t} for t in baseline], "baseline")
-    parts = [f"<h1>{_escape(title)}</h1>", *(f"<p>{_escape(note)}</p>" for note in notes)]
-    parts += [_facts_table(facts)] if facts else []
+    parts = [heading(title), *(f"<p>{_escape(note)}</p>" for note in notes)]
+    parts += [facts_table(facts)] if facts else []
     parts.append("<h2>Cells</h2>")
-    parts.append(_picture(partial(genotype_figure, genotype), "The normal and the reduction cell") if genotype else _muted("No cell yet."))
-    parts += ["<h2>Rewards</h2>", _picture(partial(search_figure, rewards, reference), "Reward of each trial and the best so far")]
+    parts.append(embedded(partial(genotype_figure, genotype), "The normal and the reduction cell") if genotype else _muted("No cell yet."))
+    parts += ["<h2>Rewards</h2>", embedded(partial(search_figure, rewards, reference), "Reward of each trial and the best so far")]
     parts += ["<h2>Best trials</h2>", _trials_table(trials, rewards)]
-    write_whole(path, _document(title, "\n".join(parts)).encode("utf-8", "replace"))
+    write_whole(path, document(title, "\n".join(parts)).encode("utf-8", "replace"))
 
 
 def _rewards(trials: Sequence[Mapping], name: str) -> list[float | None]:
@@ -80,18 +80,26 @@ def _rewards(trials: Sequence[Mapping], name: str) -> list[float | None]:
     return rewards_of(trial["reward"] for trial in trials)
 
 
-def _document(title: str, body: str) -> str:
+def heading(title: str) -> str:
+    """The title on the page."""
+    return f"<h1>{_escape(title)}</h1>"
+
+
+def document(title: str, body: str) -> str:
+    """A whole page; `body` is HTML."""
     head = f'<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{_escape(title)}</title>'
     return f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n'
 
 
-def _picture(make_figure, description: str) -> str:
+def embedded(make_figure, description: str) -> str:
+    """The figure that `make_figure()` returns, within a page."""
     # As a data URI the names inside one picture cannot meet those of another, nor the page's styles.
     data = base64.b64encode(render(make_figure, "svg")).decode()
     return f'<figure><img alt="{_escape(description)}" src="data:image/svg+xml;base64,{data}"></figure>'
 
 
-def _facts_table(facts: Mapping[str, object]) -> str:
+def facts_table(facts: Mapping[str, object]) -> str:
+    """Label and text, a line each."""
     rows = "\n".join(f'<tr><th scope="row">{_escape(label)}</th><td>{_escape(text)}</td></tr>' for label, text in facts.items())
     return f'<div class="wide"><table>\n{rows}\n</table></div>'
 
@@ -102,12 +110,17 @@ def _trials_table(trials: Sequence[Mapping], rewards: list[float | None]) -> str
     count = f"{len(trials)} trials ended, {len(trials) - len(ranked)} of them failed."
     if not best:
         return _muted(count)
-    columns = list(dict.fromkeys([*COLUMNS, *(key for trial in best for key in trial)]))
-    numeric = {key for key in columns if all(_is_number(trial.get(key)) for trial in best)}
-    head = "".join(_cell("th", key, key in numeric) for key in columns)
-    rows = "\n".join("<tr>" + "".join(_cell("td", trial.get(key), key in numeric) for key in columns) + "</tr>" for trial in best)
     shown = f"{count} The best {len(best)}:" if len(best) < len(ranked) else count
-    return f'{_muted(shown)}\n<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>'
+    return f"{_muted(shown)}\n{rows_table(best, COLUMNS)}"
+
+
+def rows_table(rows: Sequence[Mapping], first: Sequence[str] = ()) -> str:
+    """A line a row and a column a key; the columns `first` come first."""
+    columns = list(dict.fromkeys([*first, *(key for row in rows for key in row)]))
+    numeric = {key for key in columns if all(_is_number(row.get(key)) for row in rows)}
+    head = "".join(_cell("th", key, key in numeric) for key in columns)
+    body = "\n".join("<tr>" + "".join(_cell("td", row.get(key), key in numeric) for key in columns) + "</tr>" for row in rows)
+    return f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>'
 
 
 def _cell(tag: str, value, number: bool) -> str:
@@ -121,7 +134,8 @@ def _shown(value) -> str:
     if not isinstance(value, numbers.Real) or isinstance(value, numbers.Integral):
         return str(value)
     size = abs(value)
-    return f"{value:.4f}" if size == 0 or 1e-3 <= size < 10 else f"{value:.1f}" if 10 <= size < 1e9 else f"{value:.3g}"
+    decimals = 4 if size < 10 else 2 if size < 1e3 else 1
+    return f"{value:.{decimals}f}" if size == 0 or 1e-3 <= size < 1e9 else f"{value:.3g}"
 
 
 def _is_number(value) -> bool:

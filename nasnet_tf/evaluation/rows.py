@@ -1,0 +1,86 @@
+"""Rows of a CSV file that somebody else wrote, plain or gzipped: read within bounds, and every fault named by its line."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import os
+import pathlib
+import zlib
+from collections.abc import Iterator
+
+__all__ = ["read_rows"]
+
+_LARGEST_LINE = 100_000  # bytes
+_LARGEST_FILE = 500_000_000  # bytes, unpacked
+_MOST_ROWS = 1_000_000
+_MOST_COLUMNS = 200
+
+
+def read_rows(path: str | os.PathLike) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """The names of the columns, and the rows that follow as (number of the line, from 1; fields, one a column).
+
+    Raises ValueError that names the file, and the line if it is one line's fault: at once for the names, else when a row is reached.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; give a table as .csv or .csv.gz.")
+    rows = _checked(path)
+    _, names = next(rows)
+    return names, rows
+
+
+def _checked(path):
+    """Numbered rows, the names of the columns first; all as long as these."""
+    names, count = None, 0
+    for line, fields in _parsed(path):
+        fields = [field.strip() for field in fields]
+        if names is None:
+            names = fields
+            if len(names) > _MOST_COLUMNS:
+                raise ValueError(f"{path}, line {line}: {len(names)} columns are too many for a table (at most {_MOST_COLUMNS}).")
+            if wrong := sorted({name for name in names if not name or names.count(name) > 1}):
+                raise ValueError(f"{path}, line {line}: columns need a name each, every name once; got {wrong[0]!r:.80} wrong.")
+        elif len(fields) != len(names):
+            raise ValueError(f"{path}, line {line}: {len(fields)} fields, but there are {len(names)} columns; give one field a column.")
+        elif (count := count + 1) > _MOST_ROWS:
+            raise ValueError(f"{path}, line {line}: too many rows (at most {_MOST_ROWS:,}); give a smaller table.")
+        yield line, fields
+    if not count:
+        raise ValueError(f"{path}: the table has no rows; give the names of the columns in the first line and a row for each training.")
+
+
+def _parsed(path):
+    """Numbered rows that are not empty."""
+    reader = csv.reader(_lines(path), strict=True)
+    try:
+        for fields in reader:
+            if fields:
+                yield reader.line_num, fields
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {reader.line_num}: not CSV ({error}).") from None
+
+
+def _lines(path):
+    """Lines of text, unpacked as they are asked for."""
+    with open(path, "rb") as file:
+        zipped = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        source = gzip.GzipFile(fileobj=file) if zipped else file
+        number = size = 0
+        while True:
+            try:
+                line = source.readline(_LARGEST_LINE + 1)
+            except (EOFError, OSError, zlib.error) as error:
+                raise ValueError(f"{path}: not a whole gzip file ({error}); copy it again.") from None
+            if not line:
+                return
+            number, size = number + 1, size + len(line)
+            if len(line) > _LARGEST_LINE:
+                raise ValueError(f"{path}, line {number}: longer than {_LARGEST_LINE:,} bytes, which no row of a table is.")
+            if size > _LARGEST_FILE:
+                raise ValueError(f"{path}, line {number}: more than {_LARGEST_FILE:,} bytes of text; give a smaller table.")
+            try:
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise ValueError(f"{path}, line {number}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8.") from None

@@ -1,0 +1,189 @@
+"""Trainings that somebody has done already: a space and, for its points, what a training tells. Searches then cost nothing."""
+
+from __future__ import annotations
+
+import math
+import os
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from nasnet_tf.evaluation.rows import read_rows
+from nasnet_tf.genotype import COMBINATIONS, OPERATION_NAMES, Genotype
+from nasnet_tf.spaces import Choices, Decision, NASNetSpace
+
+__all__ = ["DIGITS", "Figures", "Table"]
+
+DIGITS = pathlib.Path(__file__).with_name("digits.csv.gz")  # made by benchmarks/digits_table.py, which says how
+_MOST_OPTIONS = 1000
+
+
+class Figures(NamedTuple):
+    """What one training tells; higher is better."""
+
+    signal: float  # what a search is told
+    test: float  # what is reported
+    cost: float  # seconds of training
+
+
+class Table:
+    """A space and the figures of its points; a point without figures is a failed training.
+
+    Args:
+        space: a `nasnet_tf.spaces` space. Points with equal `space.key` are one network, and have the figures of one.
+        figures: point -> `Figures`.
+        name: short, for people.
+        timed: whether the costs are known; else they are 0.
+    Raises: ValueError if there are no figures, or two of one network.
+    """
+
+    def __init__(self, space: Choices, figures: Mapping[tuple[int, ...], Figures], name: str = "table", timed: bool = True):
+        if not figures:
+            raise ValueError(f"{name}: a table needs at least one row; got none.")
+        self.space, self.name, self.timed = space, name, timed
+        self._plain = type(space).key is Choices.key  # then a point is its own key, and need not be looked up
+        self._keys = {}
+        self._figures = {self._key(space.checked(point)): Figures(*values) for point, values in figures.items()}
+        if len(self._figures) < len(figures):
+            raise ValueError(f"{name}: the figures of one network are given twice; give each once.")
+        self.best = max(values.test for values in self._figures.values())
+        self.mean_cost = sum(values.cost for values in self._figures.values()) / len(self._figures)
+
+    def __len__(self) -> int:
+        """Number of networks that were trained."""
+        return len(self._figures)
+
+    def get(self, point: tuple[int, ...]) -> Figures | None:
+        """What training `point` tells; None if it fails."""
+        return self._figures.get(self._key(point))
+
+    def _key(self, point):
+        if self._plain:
+            return point
+        if point not in self._keys:
+            self._keys[point] = self.space.key(point)
+        return self._keys[point]
+
+    @classmethod
+    def read(cls, path: str | os.PathLike, signal: str | None = None, test: str | None = None, cost: str | None = None) -> Table:
+        """The table in a CSV file, plain or gzipped, whose first line names the columns.
+
+        What the other columns are decides how the points are read:
+        - `genotype` alone: each row a genotype as JSON, whose cells concatenate their unused states. The space is the NASNet space
+          of that many blocks, of the operations and combinations that occur.
+        - `arch` among them, with strings of NAS-Bench-201: its six edges; all other columns are left aside.
+        - else each is a decision; its distinct values are the options, in order of appearance.
+
+        Args:
+            signal, test, cost: the columns with these figures, by default "signal", "test" ("signal" if there is none) and "cost" (0);
+                of NAS-Bench-201 the columns for CIFAR-10: validation accuracy after 12 epochs, test accuracy after 200, seconds
+                of the 12.
+        Raises: ValueError that says what is wrong, and names the line.
+        """
+        path = pathlib.Path(path)
+        names, rows = read_rows(path)
+        rows = list(rows)
+        nas_bench_201 = "arch" in names and all(_ARCH.fullmatch(fields[names.index("arch")]) for _, fields in rows[:1])
+        default = _NAS_BENCH_201 if nas_bench_201 else dict(signal="signal", test="test", cost="cost")
+        given = {"signal": signal, "test": test, "cost": cost}
+        columns = {figure: given[figure] or name for figure, name in default.items()}
+        for figure, name in columns.items():
+            if name not in names and (given[figure] or figure == "signal"):
+                there = ", ".join(names)
+                raise ValueError(f"{path}, line 1: there is no column {name!r:.80} for the {figure}; there are {there:.200}.")
+        others = [name for name in names if name not in {*columns.values(), *default.values()}]
+        if nas_bench_201:
+            read = _read_nas_bench_201
+        elif not others:
+            raise ValueError(f"{path}, line 1: there are only figures; give a column for each decision, or one named genotype.")
+        else:
+            read = _read_genotypes if others == ["genotype"] else _read_decisions
+        space, points = read(path, names, others, rows)
+        figures, first = {}, {}
+        key = (lambda point: point) if type(space).key is Choices.key else space.key
+        for (line, fields), point in zip(rows, points, strict=True):
+            if (same := first.setdefault(key(point), line)) != line:
+                raise ValueError(f"{path}, line {line}: the same network as line {same}; give each once, such as the mean of both.")
+            figures[point] = _figures(f"{path}, line {line}", dict(zip(names, fields, strict=True)), columns)
+        return cls(space, figures, path.name.removesuffix(".gz").removesuffix(".csv"), timed=columns["cost"] in names)
+
+
+def _figures(where, row, columns):
+    signal = _number(where, columns["signal"], row[columns["signal"]])
+    test = _number(where, columns["test"], row[columns["test"]]) if columns["test"] in row else signal
+    cost = _number(where, columns["cost"], row[columns["cost"]]) if columns["cost"] in row else 0.0
+    if cost < 0:
+        raise ValueError(f"{where}: {columns['cost']} is {cost:g}; give seconds of at least 0.")
+    return Figures(signal, test, cost)
+
+
+def _number(where, name, text):
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{where}: {name} is {text!r:.80}; give a number, or leave the row out if the training failed.")
+    return value
+
+
+def _read_decisions(path, names, others, rows):
+    places = [names.index(name) for name in others]
+    options = [{} for _ in others]
+    points = []
+    for line, fields in rows:
+        point = []
+        for place, seen in zip(places, options, strict=True):
+            value = fields[place]
+            if not value:
+                raise ValueError(f"{path}, line {line}: {names[place]} is empty; give the option that was chosen.")
+            point.append(seen.setdefault(value, len(seen)))
+            if len(seen) > _MOST_OPTIONS:
+                raise ValueError(
+                    f"{path}, line {line}: {names[place]} has more than {_MOST_OPTIONS} distinct values; take the column out if it is "
+                    "no decision."
+                )
+        points.append(tuple(point))
+    return Choices(Decision(name, seen) for name, seen in zip(others, options, strict=True)), points
+
+
+def _read_genotypes(path, names, others, rows):
+    place, found = names.index("genotype"), []
+    for line, fields in rows:
+        try:
+            found.append(Genotype.from_json(fields[place]))
+        except ValueError as error:
+            raise ValueError(f"{path}, line {line}: {error}") from None
+    blocks = [block for genotype in found for cell in genotype for block in cell.blocks]
+    operations = {block.operation_1 for block in blocks} | {block.operation_2 for block in blocks}
+    combinations = {block.combine for block in blocks}
+    space = NASNetSpace(
+        len(found[0].normal.blocks),
+        [name for name in OPERATION_NAMES if name in operations],
+        [name for name in COMBINATIONS if name in combinations],
+    )
+    points = []
+    for (line, _), genotype in zip(rows, found, strict=True):
+        try:
+            points.append(space.encode(genotype))
+        except ValueError as error:
+            raise ValueError(f"{path}, line {line}: {error}") from None
+    return space, points
+
+
+# Dong & Yang 2020, arXiv 2001.00326: an edge from each of four nodes to each later one, with one of five operations.
+_OPERATIONS_201 = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+_ARCH = re.compile(r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|")
+_EDGES_201 = ("1<-0", "2<-0", "2<-1", "3<-0", "3<-1", "3<-2")
+_NAS_BENCH_201 = dict(signal="c10valid_12", test="c10_test_200", cost="c10_cost_12_s")
+
+
+def _read_nas_bench_201(path, names, others, rows):
+    place, points = names.index("arch"), []
+    for line, fields in rows:
+        match = _ARCH.fullmatch(fields[place])
+        if not match or not set(match.groups()) <= set(_OPERATIONS_201):
+            raise ValueError(f"{path}, line {line}: arch is {fields[place]!r:.120}; expected a string of NAS-Bench-201.")
+        points.append(tuple(_OPERATIONS_201.index(operation) for operation in match.groups()))
+    return Choices(Decision(edge, _OPERATIONS_201) for edge in _EDGES_201), points
