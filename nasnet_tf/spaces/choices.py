@@ -89,6 +89,14 @@ class Choices:
         """Points with equal keys are the same network."""
         return json.dumps(self.checked(choices))
 
+    def levels(self) -> list[tuple[int | None, ...]]:
+        """How a point can be grown: levels, each with an entry a decision: None where the level frees it, else the option it stays at.
+
+        Level l frees the first l decisions and leaves the others at option 0, so the last level is the whole space.
+        """
+        count = len(self.decisions)
+        return [(None,) * free + (0,) * (count - free) for free in range(1, count + 1)]
+
     def checked(self, choices) -> tuple[int, ...]:
         """The point as plain integers. Raises ValueError if it is not in the space."""
         try:
