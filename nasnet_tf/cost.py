@@ -6,6 +6,7 @@ nor the auxiliary head, which is not there at inference.
 
 from __future__ import annotations
 
+import inspect
 from typing import NamedTuple
 
 from nasnet_tf.genotype import Genotype, NASBench201
@@ -143,6 +144,12 @@ def cost_of(genotype, **arguments) -> Cost | None:
     if genotype.schema not in COSTS:
         return None
     return call(entry(COSTS, genotype, "cost"), genotype, arguments, drop=lambda value: True)
+
+
+def defaults_of(genotype) -> dict:
+    """num_cells, filters, stem and classes that `cost_of` takes for a kind of genotype unless told otherwise."""
+    taken = inspect.signature(COSTS[genotype.schema]).parameters if genotype.schema in COSTS else {}
+    return {name: taken[name].default for name in ("num_cells", "filters", "stem", "classes") if name in taken}
 
 
 def _auxiliary(total, channels, size, classes):

@@ -15,7 +15,7 @@ from importlib import import_module
 
 from nasnet_tf.files import write_whole
 
-__all__ = ["KINDS", "BaseGenotype", "call", "entry", "from_json", "parsed", "read_file"]
+__all__ = ["KINDS", "BaseGenotype", "call", "entry", "from_json", "imported", "parsed", "read_file"]
 
 KINDS: dict[str, type] = {}
 
@@ -111,7 +111,11 @@ def entry(table: dict, genotype, what: str):
     schema = getattr(genotype, "schema", None)
     if schema not in table:
         raise ValueError(f"no {what} for {type(genotype).__name__} (schema {schema!r}); there are those of {', '.join(table)}: add yours.")
-    value = table[schema]
+    return imported(table[schema])
+
+
+def imported(value):
+    """What "module:name" names; anything else as it is."""
     if not isinstance(value, str):
         return value
     module, _, name = value.partition(":")

@@ -6,9 +6,9 @@ A kind's network is entered in `NETWORKS` under the genotype's schema: a class o
 
 from __future__ import annotations
 
-from nasnet_tf.genotype.kinds import call, entry
+from nasnet_tf.genotype.kinds import call, entry, imported
 
-__all__ = ["NETWORKS", "build"]
+__all__ = ["NETWORKS", "build", "import_all"]
 
 NETWORKS = {
     "nasnet_tf.genotype": "nasnet_tf.network:Network",
@@ -25,3 +25,9 @@ def build(genotype, **arguments):
     Raises: ValueError for other arguments that it does not have, and for a kind without a network.
     """
     return call(entry(NETWORKS, genotype, "network"), genotype, arguments)
+
+
+def import_all() -> None:
+    """Imports every network, which registers its layers with Keras: do this before a saved network of any kind is loaded."""
+    for network in NETWORKS.values():
+        imported(network)
