@@ -154,7 +154,8 @@ def _child(space, data, config):
 
     return CellHyperModel(
         data.input_shape, data.classes,
-        space=space, num_cells=config["child_cells"], filters=config["child_filters"], stem=None, mean=data.mean, std=data.std, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5,
+        space=space, num_cells=config["child_cells"], filters=config["child_filters"], stem=None,
+        mean=data.mean, std=data.std, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5,
     )  # fmt: skip
 
 
