@@ -6,10 +6,23 @@ nor the auxiliary head, which is not there at inference.
 
 from __future__ import annotations
 
+import inspect
 from typing import NamedTuple
 
-from nasnet_tf.genotype import Genotype
-from nasnet_tf.plan import Convolution, Normalization, Pooling, plan, plan_cell, stem_convolution
+from nasnet_tf.genotype import Genotype, NASBench201
+from nasnet_tf.genotype.kinds import call, entry
+from nasnet_tf.plan import (
+    NAS_BENCH_201_PARTS,
+    OPERATION_PARTS,
+    Convolution,
+    Normalization,
+    Pooling,
+    default_stem,
+    plan,
+    plan_cell,
+    stage_cells,
+    stem_convolution,
+)
 
 
 class Cost(NamedTuple):
@@ -57,7 +70,7 @@ def cost(
     filters: int = 32,
     *,
     classes: int = 10,
-    stem: str = "cifar",
+    stem: str | None = "cifar",
     input_shape=(32, 32, 3),
     skip_reduction: bool = False,
     stem_filters=None,
@@ -67,6 +80,7 @@ def cost(
     residual: bool = False,
 ) -> Cost:
     """What `nasnet_tf.network.Network` of the same arguments costs."""
+    stem = stem or default_stem(input_shape)
     total = _Sum()
     outputs = [total.add(stem_convolution(stem, filters, stem_filters), input_shape[2], tuple(input_shape[:2]))]
     steps = plan(genotype, num_cells, filters, stem, skip_reduction, stem_cell_filters)
@@ -98,6 +112,44 @@ def cost(
     if auxiliary_head:
         _auxiliary(total, *outputs[[n for n, step in enumerate(steps) if step.kind == "reduction"][-1]], classes)
     return Cost(total.trainable, total.trainable + total.moving, total.multiply_adds)
+
+
+def nas_bench_201_cost(genotype: NASBench201, num_cells=5, filters: int = 16, *, classes: int = 10, input_shape=(32, 32, 3)) -> Cost:
+    """What `nasnet_tf.networks.nas_bench_201.NASBench201Network` of the same arguments costs; edges that lead nowhere count too."""
+    total = _Sum()
+    channels, size = total.add(Convolution(filters, (3, 3)), input_shape[2], tuple(input_shape[:2]))
+    for stage, count in enumerate(stage_cells(num_cells)):
+        if stage:
+            width = filters * 2**stage
+            _, small = total.add(Convolution(width, (3, 3), (2, 2)), channels, size)
+            total.add(Convolution(width, (3, 3)), width, small)
+            total.trainable += channels * width  # the shortcut has no batch norm
+            total.multiply_adds += channels * width * small[0] * small[1]
+            channels, size = width, small
+        for operation in genotype.edges.values():
+            for part in OPERATION_PARTS[NAS_BENCH_201_PARTS[operation]](channels, channels, 1) if operation != "none" else ():
+                for _ in range(count):
+                    total.add(part, channels, size)
+    total.trainable += 2 * channels + channels * classes + classes
+    total.moving += 2 * channels
+    total.multiply_adds += channels * classes
+    return Cost(total.trainable, total.trainable + total.moving, total.multiply_adds)
+
+
+COSTS = {"nasnet_tf.genotype": cost, "nasnet_tf.nas_bench_201": nas_bench_201_cost}
+
+
+def cost_of(genotype, **arguments) -> Cost | None:
+    """What `nasnet_tf.networks.build` of the same arguments costs, for a genotype of any kind; None if nobody counts for its kind."""
+    if genotype.schema not in COSTS:
+        return None
+    return call(entry(COSTS, genotype, "cost"), genotype, arguments, drop=lambda value: True)
+
+
+def defaults_of(genotype) -> dict:
+    """num_cells, filters, stem and classes that `cost_of` takes for a kind of genotype unless told otherwise."""
+    taken = inspect.signature(COSTS[genotype.schema]).parameters if genotype.schema in COSTS else {}
+    return {name: taken[name].default for name in ("num_cells", "filters", "stem", "classes") if name in taken}
 
 
 def _auxiliary(total, channels, size, classes):

@@ -20,7 +20,7 @@ from nasnet_tf.genotype import Genotype
 from nasnet_tf.layers import AuxiliaryHead
 from nasnet_tf.operations import PACKAGE, ConvNorm
 from nasnet_tf.parts import dense, halved
-from nasnet_tf.plan import plan, stage_cells, stem_convolution
+from nasnet_tf.plan import default_stem, plan, stage_cells, stem_convolution
 
 __all__ = ["Network", "plan"]
 
@@ -43,7 +43,7 @@ class Network(keras.Model):
         num_cells: N normal cells a stage; three numbers give each stage its own. The paper's CIFAR nets have 6, mobile 4.
         filters: F, the width of the first stage's blocks. A multiple of 4 for the imagenet stem.
         classes: number of classes.
-        stem: "cifar" (small images) or "imagenet" (the image is reduced eightfold before the first stage).
+        stem: "cifar" (small images) or "imagenet" (the image is reduced eightfold before the first stage); None: by `input_shape`.
         input_shape: (height, width, channels); height and width may be None without an auxiliary head.
         include_top, pooling, classifier_activation: as in `keras.applications`.
         auxiliary_head: second classifier on the last cell before the second reduction.
@@ -95,7 +95,8 @@ class Network(keras.Model):
     ):
         config = {key: value for key, value in locals().items() if key not in ("self", "kwargs", "__class__")}
         config["genotype"] = genotype if isinstance(genotype, Genotype) else genotypes.get(genotype)
-        config["input_shape"] = _input_shape(input_shape, stem)
+        config["stem"] = stem or default_stem(input_shape or (None, None))
+        config["input_shape"] = _input_shape(input_shape, config["stem"])
         for statistic in ("mean", "std"):
             if config[statistic] is not None:
                 config[statistic] = [float(value) for value in config[statistic]]

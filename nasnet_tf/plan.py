@@ -5,7 +5,8 @@ numbers, never from the shape of a tensor. So sizes may be None, and a count nee
 
 Sources: Zoph et al. 2017, arXiv 1707.07012, section 3 and appendix A.4; the authors' TF-slim code
 (slim/nets/nasnet/nasnet.py, nasnet_utils.py) for the wiring between cells; for operations that slim does not have (1x3-3x1,
-1x7-7x1, dilated, 3x3, 1x1), Google's AmoebaNet code on the same base class (tpu/models/official/amoeba_net).
+1x7-7x1, dilated, 3x3, 1x1), Google's AmoebaNet code on the same base class (tpu/models/official/amoeba_net); for dilated separable
+convolutions the code of DARTS (cnn/operations.py), for the plain 3x3 that of NAS-Bench-201.
 """
 
 from __future__ import annotations
@@ -92,6 +93,13 @@ def _separable(size):
     return parts
 
 
+def _dilated_separable(size):
+    def parts(channels, filters, strides):  # once, unlike the other separable ones
+        return (Convolution(filters, (size, size), (strides, strides), dilation=2, separable=True),)
+
+    return parts
+
+
 def _bottleneck(share, *kernels, dilation=1):
     """Convolutions at `share` of the filters between two 1x1; no bottleneck where that would leave no filter."""
 
@@ -108,7 +116,7 @@ def _identity(channels, filters, strides):
     return () if channels == filters and strides == 1 else (Convolution(filters, strides=(strides, strides)),)
 
 
-# What each operation is made of: (channels in, filters, strides) -> parts. A new operation is a row here and a name in genotype.py.
+# What each operation is made of: (channels in, filters, strides) -> parts. A new operation is a row here and a name in genotype/cells.py.
 OPERATION_PARTS = {
     "identity": _identity,
     "conv_1x3_3x1": _bottleneck(3 / 8, (1, 3), (3, 1)),
@@ -123,8 +131,18 @@ OPERATION_PARTS = {
     "sep_conv_3x3": _separable(3),
     "sep_conv_5x5": _separable(5),
     "sep_conv_7x7": _separable(7),
+    "dil_sep_conv_3x3": _dilated_separable(3),
+    "dil_sep_conv_5x5": _dilated_separable(5),
+    "nor_conv_3x3": lambda channels, filters, strides: (Convolution(filters, (3, 3), (strides, strides)),),
 }
 
+# The operations on an edge of NAS-Bench-201 by their names above.
+NAS_BENCH_201_PARTS = {
+    "skip_connect": "identity",
+    "nor_conv_1x1": "conv_1x1",
+    "nor_conv_3x3": "nor_conv_3x3",
+    "avg_pool_3x3": "avg_pool_3x3",
+}
 
 # What follows each combination: filters -> part, or None. A concatenation is twice as wide and projected back.
 COMBINE_PARTS = {
@@ -174,7 +192,7 @@ def stage_cells(num_cells) -> tuple[int, int, int]:
 
 def default_stem(input_shape) -> str:
     """The stem for images of that size: "imagenet" reduces them eightfold, which pays from 64 pixels on."""
-    return "imagenet" if min(input_shape[:2]) >= 64 else "cifar"
+    return "imagenet" if all(size is not None and size >= 64 for size in input_shape[:2]) else "cifar"
 
 
 def stem_widths(stem: str, filters: int, stem_cell_filters=None) -> tuple[int, ...]:

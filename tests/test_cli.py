@@ -11,8 +11,9 @@ import time
 import numpy as np
 import pytest
 
+from nasnet_tf import genotype as genotypes
 from nasnet_tf.cli import main
-from nasnet_tf.genotype import GENOTYPES, Genotype
+from nasnet_tf.genotype import GENOTYPES, Genotype, NASBench201
 
 
 def mistake(capsys, *arguments):
@@ -130,6 +131,19 @@ def test_info_counts_without_building(capsys):
 def test_info_draws_the_cells(capsys, tmp_path, genotype):
     assert main(["info", str(genotype), "--picture", str(tmp_path / "cells.png")]) == 0
     assert (tmp_path / "cells.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_info_reads_and_draws_every_kind_of_genotype(capsys, tmp_path):
+    NASBench201.from_arch("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_1x1~2|").save(tmp_path / "best.json")
+    assert main(["info", str(tmp_path / "best.json"), "--picture", str(tmp_path / "cell.svg")]) == 0
+    said = capsys.readouterr().out
+    assert "filters: 16" in said and "node 2 = skip_connect of 1" in said and "trainable: 344,346" in said
+    assert b"<svg" in (tmp_path / "cell.svg").read_bytes()
+
+
+def test_a_space_without_blocks_takes_no_number_of_them(capsys, tmp_path):
+    line = mistake(capsys, "search", "digits", "--space", "nas-bench-201", "--blocks", 3, "--runs-dir", tmp_path)
+    assert "the space nas-bench-201 has no blocks" in line
 
 
 def test_help_and_mistakes_do_not_wait_for_tensorflow():
@@ -273,6 +287,20 @@ def test_the_main_job_from_data_to_a_trained_network(tmp_path, capsys):
     assert main(["predict", "--model", str(folder / "model.keras"), str(tmp_path / "a.jpg"), "--json"]) == 0
     classes = json.loads(capsys.readouterr().out)["classes"]
     assert [c["name"] for c in classes] and sum(c["probability"] for c in classes) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("space", ["nas-bench-201", "pnas-growing"])
+def test_another_space_is_searched_and_its_best_trained_again(tmp_path, capsys, space):
+    arguments = ["search", "digits", "--space", space, "--max-trials", "1", "--child-images", "60", "--runs-dir", str(tmp_path / "runs")]
+    options = ["--child-epochs", "1", "--child-filters", "2", "--num-cells", "1", "--filters", "2", "--epochs", "1"]
+    assert main([*arguments, *options, *(["--blocks", "2"] if space != "nas-bench-201" else []), "--json"]) == 0
+    folder = tmp_path / "runs" / "digits"
+    best = genotypes.load(folder / "best.json")
+    assert best.to_json() in [row["genotype"] for row in table(folder)] and all(int(row["parameters"]) > 0 for row in table(folder))
+    assert main(["train", str(folder / "best.json"), "--data", "digits", *options[4:], "--out", str(tmp_path / "m.keras")]) == 0
+    assert main(["evaluate", str(tmp_path / "m.keras"), "digits", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["accuracy"] >= 0
 
 
 @pytest.mark.slow

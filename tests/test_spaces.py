@@ -1,6 +1,7 @@
 """Spaces of discrete decisions, and NASNet's."""
 
 import itertools
+import math
 import subprocess
 import sys
 
@@ -10,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasnet_tf import spaces
-from nasnet_tf.genotype import NASNET_A, Block, Cell, Genotype, canonical, check, unused
-from nasnet_tf.spaces import EPOCHS, Choices, Decision, NASNetSpace, WithEpochs
+from nasnet_tf.genotype import AMOEBANET_A, NASNET_A, PNASNET_5, Block, Cell, Genotype, NASBench201, canonical, check, unused
+from nasnet_tf.spaces import EPOCHS, AmoebaNetSpace, Choices, DARTSSpace, Decision, NASBench201Space, NASNetSpace, PNASSpace, WithEpochs
 
 SMALL = Choices([Decision("depth", (1, 2, 3)), Decision("only", ("x",)), Decision("kind", ("a", "b"))])
 NASNET = NASNetSpace()
@@ -119,6 +120,38 @@ def test_spaces_are_got_by_name():
         spaces.get("resnet")
 
 
+EVERY = pytest.mark.parametrize("space", [make() for make in spaces.SPACES.values()], ids=spaces.SPACES)
+
+
+@EVERY
+def test_decoding_and_encoding_are_inverse_up_to_the_same_network(space):
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        point = space.random(rng)
+        genotype = space.decode(point)
+        again = space.encode(genotype)
+        assert space.decode(again) == genotype and space.key(again) == space.key(point) == genotype.canonical_key()
+        assert again == point or space.sizes[0] == 5 and space.decisions[0].name == "blocks"
+
+
+@EVERY
+def test_options_are_what_keras_tuner_can_choose_among(space):
+    assert all(len({type(option) for option in options}) == 1 for _, options in space.decisions)
+    assert {type(options[0]) for _, options in space.decisions} <= {int, str}
+
+
+@EVERY
+def test_levels_free_more_and_more_until_all_is_free(space):
+    levels = space.levels()
+    assert all(len(level) == len(space.decisions) for level in levels)
+    free = [{number for number, fixed in enumerate(level) if fixed is None} for level in levels]
+    assert all(less < more for less, more in itertools.pairwise(free))
+    everything = set(range(len(space.decisions))) - ({0} if space.decisions[0].name == "blocks" else set())
+    assert free[0] and free[-1] == everything
+    for level in levels:
+        assert space.decode(tuple(fixed or 0 for fixed in level))
+
+
 def test_spaces_and_strategies_need_no_keras():
     code = "import nasnet_tf.spaces, nasnet_tf.strategies, sys; assert not {'keras', 'tensorflow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -166,12 +199,131 @@ def test_genotypes_of_other_sizes_and_operations_are_not_in_the_space():
         NASNetSpace(operations=("sep_conv_3x3", "conv_3x3")).encode(genotype)
 
 
-def test_fewer_operations_make_the_space_of_pnas():
-    eight = ("sep_conv_3x3", "sep_conv_5x5", "sep_conv_7x7", "identity", "avg_pool_3x3", "max_pool_3x3", "dil_conv_3x3", "conv_1x7_7x1")
-    space = NASNetSpace(operations=eight, combinations=("add",))
-    assert space.size == (2 * 3 * 4 * 5 * 6) ** 4 * 8**20  # 5.6e14 a cell: arXiv 1712.00559, section 3.1
+def test_an_operation_nobody_knows_is_refused():
     with pytest.raises(ValueError, match="choose from identity"):
         NASNetSpace(operations=("sep_conv_9x9",))
+
+
+def test_a_combination_that_is_not_to_choose_is_no_decision():
+    assert len(NASNetSpace(combinations=("add",)).decisions) == 40
+    with pytest.raises(ValueError, match="normal/0/combine is 'concatenate'; this space has add"):
+        NASNetSpace(1, combinations=("add",)).encode(NASNetSpace(1, combinations=("concatenate",)).decode((0,) * 8))
+
+
+# ---- sizes of the published spaces ----
+
+EIGHT = 8  # operations of PNAS and AmoebaNet; a block of b earlier blocks has b + 2 states to read, PNAS counts blocks from 1
+ORDERED = [(b + 1) ** 2 * EIGHT**2 for b in range(1, 6)]
+
+
+def test_pnas_has_the_paper_s_size():
+    assert ORDERED == [256, 576, 1024, 1600, 2304]
+    assert PNASSpace().size == math.prod(ORDERED) == 556_627_761_561_600  # 5.566e14
+
+
+def test_amoebanet_has_two_cells_of_that_size():
+    assert AmoebaNetSpace().size == math.prod(ORDERED) ** 2
+    assert f"{AmoebaNetSpace().size:.1e}" == "3.1e+29"
+
+
+def test_darts_has_the_paper_s_size():
+    """A cell: each node picks two of the states before it and one of seven operations for each."""
+    pairs = [len(list(itertools.combinations(range(k), 2))) for k in (2, 3, 4, 5)]
+    cell = math.prod(pairs) * 7**8
+    assert (pairs, cell) == ([1, 3, 6, 10], 1_037_664_180)  # 1.0377e9
+    assert DARTSSpace().size == cell**2
+
+
+def test_nas_bench_201_has_the_paper_s_size():
+    space = NASBench201Space()
+    assert space.size == len({space.decode(point) for point in itertools.product(range(5), repeat=6)}) == 15_625
+
+
+# ---- growing ----
+
+
+def points_of(space, level):
+    return itertools.product(*(range(size) if fixed is None else [fixed] for size, fixed in zip(space.sizes, level, strict=True)))
+
+
+@pytest.mark.parametrize("growing", [True, False])
+def test_the_first_level_of_pnas_has_136_cells(growing):
+    space = PNASSpace(growing=growing)
+    level = list(points_of(space, space.levels()[0]))
+    assert (len(level), len({space.key(point) for point in level})) == (256, 136)
+
+
+def test_a_level_of_pnas_has_as_many_blocks_and_the_paper_s_number_of_them():
+    space = PNASSpace(growing=True)
+    for blocks, level in enumerate(space.levels(), start=1):
+        options = [size for size, fixed in zip(space.sizes, level, strict=True) if fixed is None]
+        assert math.prod(options) == math.prod(ORDERED[:blocks])
+        for point in itertools.islice(points_of(space, level), 0, 2000, 97):
+            genotype = space.decode(point)
+            assert len(genotype.normal.blocks) == blocks and genotype.normal == genotype.reduction
+            assert genotype.normal.concat == tuple(range(2, blocks + 2))
+
+
+def test_without_left_and_right_the_blocks_are_136_to_1176_and_a_search_trains_1160_models():
+    """A block is an unordered pair of (state, operation)."""
+    unordered = [len(list(itertools.combinations_with_replacement(range((b + 1) * EIGHT), 2))) for b in range(1, 6)]
+    assert unordered == [136, 300, 528, 820, 1176]
+    assert unordered[0] + 4 * 256 == 1160
+
+
+@pytest.mark.parametrize("space", [NASNetSpace(3), AmoebaNetSpace(3), PNASSpace(3)], ids=["nasnet", "amoeba", "pnas"])
+def test_what_a_level_leaves_is_the_identity_of_h_twice(space):
+    rest = Block(0, "identity", 0, "identity", "add")
+    for blocks, level in enumerate(space.levels(), start=1):
+        point = tuple(size - 1 if fixed is None else fixed for size, fixed in zip(space.sizes, level, strict=True))
+        for cell in space.decode(point):
+            assert cell.blocks[blocks:] == (rest,) * (3 - blocks) and rest not in cell.blocks[:blocks]
+            assert set(range(blocks + 2, 5)) <= set(cell.concat)
+
+
+def test_a_level_of_nas_bench_201_skips_where_it_is_not_free():
+    space = NASBench201Space()
+    assert space.decode([0 if fixed is None else fixed for fixed in space.levels()[1]]) == NASBench201(*["none"] * 2, *["skip_connect"] * 4)
+    assert len({space.key(point) for point in points_of(space, space.levels()[0])}) == 5
+
+
+# ---- genotypes in and out of the published spaces ----
+
+
+def test_the_published_genotypes_are_in_their_spaces():
+    for space, genotype in ((PNASSpace(), PNASNET_5), (PNASSpace(growing=True), PNASNET_5), (AmoebaNetSpace(), AMOEBANET_A)):
+        assert space.decode(space.encode(genotype)) == genotype
+    with pytest.raises(ValueError, match="normal and the reduction cell differ"):
+        PNASSpace().encode(AMOEBANET_A)
+    with pytest.raises(ValueError, match="this space concatenates the unused states"):
+        AmoebaNetSpace().encode(PNASNET_5)
+    with pytest.raises(ValueError, match="5 blocks; this space has 4"):
+        PNASSpace(4, growing=True).encode(PNASNET_5)
+
+
+def test_a_growing_cell_of_few_blocks_is_found_again():
+    space = PNASSpace(growing=True)
+    small = Genotype(*[Cell((Block(1, "sep_conv_7x7", 0, "identity"), Block(2, "max_pool_3x3", 0, "dil_conv_3x3")), (2, 3))] * 2)
+    assert space.decode(space.encode(small)) == small
+    assert space.values(space.encode(small))["blocks"] == 2
+
+
+@given(points(DARTSSpace()))
+def test_a_node_of_darts_reads_two_different_states_and_all_nodes_are_concatenated(point):
+    for cell in DARTSSpace().decode(point):
+        assert all(block.input_1 < block.input_2 and block.combine == "add" for block in cell.blocks)
+        assert cell.concat == (2, 3, 4, 5)
+
+
+def test_darts_takes_a_node_s_inputs_in_either_order_but_not_the_same_twice():
+    space = DARTSSpace()
+    genotype = space.decode((0,) * 24)
+    block = genotype.normal.blocks[1]
+    turned = swapped(genotype.normal, {1})
+    assert space.encode(genotype._replace(normal=turned)) == space.encode(genotype)
+    twice = genotype.normal._replace(blocks=(*genotype.normal.blocks[:1], block._replace(input_2=0), *genotype.normal.blocks[2:]))
+    with pytest.raises(ValueError, match="normal/1/inputs is '0,0'; its options are 0,1, 0,2, 1,2"):
+        space.encode(genotype._replace(normal=twice))
 
 
 # ---- the key: the same network, and only it ----

@@ -13,9 +13,9 @@ from nasnet_tf.genotype import GENOTYPES
 
 @click.command()
 @click.argument("what", required=False)
-@click.option("--num-cells", type=options.POSITIVE, default=6, show_default=True, help="N, normal cells a stage.")
-@click.option("--filters", type=options.POSITIVE, default=32, show_default=True, help="F, filters of the first stage.")
-@click.option("--stem", type=click.Choice(["cifar", "imagenet"]), default="cifar", show_default=True)
+@click.option("--num-cells", type=options.POSITIVE, help="N, normal cells a stage.  [default: that of the paper's CIFAR network]")
+@click.option("--filters", type=options.POSITIVE, help="F, filters of the first stage.  [default: likewise]")
+@click.option("--stem", type=click.Choice(["cifar", "imagenet"]), help="Of a network of cells; by default cifar below 64 pixels.")
 @click.option("--classes", type=options.POSITIVE, default=10, show_default=True)
 @click.option("--picture", type=click.Path(dir_okay=False, path_type=pathlib.Path), help="Draw the cells into this .png or .svg.")
 @options.image_size
@@ -34,23 +34,26 @@ def info(what, num_cells, filters, stem, classes, picture, image_size, as_json):
         }
     else:
         found = options.genotype(what)
-        side = image_size or (32 if stem == "cifar" else 224)
-        facts = cost_of(found, num_cells, filters, stem, classes, side)
+        side = image_size or (224 if stem == "imagenet" else 32)
+        facts = network_of(found, side, {"num_cells": num_cells, "filters": filters, "stem": stem, "classes": classes})
     if what is not None and found is not None:
         facts["genotype"] = json.loads(found.to_json())
+        facts["lines"] = found.lines()
         if picture is not None:
             from nasnet_tf.report import draw_genotype
 
             draw_genotype(found, picture, title=pathlib.Path(what).stem)
-    click.echo(json.dumps(facts) if as_json else "\n".join(lines(facts)))
+    described = facts.pop("lines", [])
+    click.echo(json.dumps(facts) if as_json else "\n".join([*lines(facts), *described]))
 
 
-def cost_of(genotype, num_cells, filters, stem, classes, side):
-    """Parameters and multiply-adds of a network of `genotype`, without building it."""
-    from nasnet_tf.cost import cost
+def network_of(genotype, side, given):
+    """Size, parameters and multiply-adds of a network of `genotype` on images of `side` pixels, without building it."""
+    from nasnet_tf.cost import cost_of, defaults_of
 
-    found = cost(genotype, num_cells, filters, stem=stem, classes=classes, input_shape=(side, side, 3))
-    return {"num_cells": num_cells, "filters": filters, "stem": stem, "image_size": side, "classes": classes, **found._asdict()}
+    size = {**defaults_of(genotype), **{name: value for name, value in given.items() if value is not None}}
+    found = cost_of(genotype, **{**size, "input_shape": (side, side, 3)})
+    return {**size, "image_size": side, **(found._asdict() if found else {})}
 
 
 def versions():
@@ -68,14 +71,11 @@ def versions():
 
 
 def lines(facts):
-    """`facts` for a person: a line each, a cell's blocks one below the other."""
+    """`facts` for a person, a line each, but the genotype, which knows its own."""
     for name, value in facts.items():
         if name == "genotype":
-            for cell in ("normal", "reduction"):
-                yield f"{cell} cell (0 is h, 1 is p; concatenates {', '.join(map(str, value[cell]['concat']))})"
-                for number, (one, first, two, second, combine) in enumerate(value[cell]["blocks"], start=2):
-                    yield f"  {number} = {combine}({first} of {one}, {second} of {two})"
-        elif isinstance(value, dict):
+            continue
+        if isinstance(value, dict):
             yield f"{name}: " + ", ".join(f"{k} {v or 'not installed'}" for k, v in value.items())
         elif isinstance(value, list | tuple):
             yield f"{name}: " + ", ".join(map(str, value))

@@ -20,8 +20,8 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 
 
 def genotype(text):
-    """The genotype a user names: a published name or the path of a JSON file."""
-    return genotypes.get(text) if text in genotypes.GENOTYPES else genotypes.Genotype.load(text)
+    """The genotype a user names: a published name or the path of a JSON file of any kind."""
+    return genotypes.get(text) if text in genotypes.GENOTYPES else genotypes.load(text)
 
 
 def new_folder(path: pathlib.Path, overwrite: bool, hint: str) -> pathlib.Path:
@@ -52,7 +52,9 @@ def load_model(path):
     """The saved network at `path`, in Keras' safe mode. Raises ValueError that names the file."""
     keras = start_keras()
 
-    import nasnet_tf.network  # noqa: F401  registers the layers
+    from nasnet_tf import networks
+
+    networks.import_all()
 
     if not pathlib.Path(path).is_file():
         raise ValueError(f"{path}: no such file; give a network saved as .keras.")

@@ -8,7 +8,7 @@ import json
 import pathlib
 
 from nasnet_tf import genotype as genotypes
-from nasnet_tf.cost import cost
+from nasnet_tf.cost import cost_of
 from nasnet_tf.files import write_whole
 
 COLUMNS = ("trial", "strategy", "status", "val_accuracy", "seconds", "parameters", "multiply_adds", "note", "genotype")
@@ -55,9 +55,9 @@ class Run:
                     "resume with what it began with (only the budget may change), or give another --name."
                 )
 
-    def record(self, strategy, trial, genotype, note, shape):
+    def record(self, strategy, trial, genotype, note, size):
         """Adds a Keras Tuner trial that ended."""
-        side = cost(genotype, **shape)
+        side = cost_of(genotype, **size)
         seconds = trial.metrics.get_best_value("seconds") if trial.metrics.exists("seconds") else None
         score = trial.score if trial.status == "COMPLETED" else None
         row = (
@@ -66,8 +66,8 @@ class Run:
             trial.status.lower(),
             score,
             seconds,
-            side.parameters,
-            side.multiply_adds,
+            side and side.parameters,
+            side and side.multiply_adds,
             note,
             genotype.to_json(),
         )
@@ -95,7 +95,7 @@ class Run:
         from nasnet_tf.report import draw_genotype, draw_search, write_page
 
         best = self.best()
-        found = None if best is None else genotypes.Genotype.from_json(best["genotype"])
+        found = None if best is None else genotypes.from_json(best["genotype"])
         title = self.path.name
         search, baseline = self.rewards(False), self.rewards(True)
         draw_search(search, self.path / "search.png", baseline=baseline, title=title)

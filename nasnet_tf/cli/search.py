@@ -1,9 +1,10 @@
-"""`nasnet-tf search`: from a data set to a trained network of a cell that was searched on it."""
+"""`nasnet-tf search`: from a data set to a trained network of a genotype that was searched on it."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 import io
 import json
 import pathlib
@@ -14,8 +15,8 @@ import click
 
 from nasnet_tf.cli import options
 from nasnet_tf.cli.run import BASELINE, Run
-from nasnet_tf.plan import default_stem, stem_widths
-from nasnet_tf.spaces import EPOCHS
+from nasnet_tf.cost import cost_of
+from nasnet_tf.spaces import EPOCHS, SPACES
 from nasnet_tf.strategies import STRATEGIES, rungs
 
 _VALIDATION = 0.2  # of the training images, to judge children by; the network at the end trains on more of them
@@ -27,12 +28,13 @@ _SEARCH_SHARE = 0.45  # of the time: the rest trains the network
 @click.option("--minutes", type=options.MINUTES, help="How long in all.  [default: 10, if no --max-trials is given]")
 @click.option("--max-trials", type=options.POSITIVE, help="How many cells to try; as many again at random, for comparison.")
 @click.option("--strategy", type=click.Choice(list(STRATEGIES)), default="ppo", show_default=True, help="How to search.")
+@click.option("--space", type=click.Choice(list(SPACES)), default="nasnet", show_default=True, help="What may be found.")
 @click.option("--name", help="Of the folder the results go to.  [default: that of the data]")
 @click.option("--runs-dir", type=click.Path(file_okay=False, path_type=pathlib.Path), default="runs", show_default=True)
 @click.option("--resume", is_flag=True, help="Go on with a search that was interrupted, or give it a larger budget.")
 @click.option("--overwrite", is_flag=True, help="Delete what is in the folder and begin again.")
 @click.option("--baseline/--no-baseline", default=True, show_default=True, help="Try random cells beside the search.")
-@click.option("--blocks", type=options.POSITIVE, default=5, show_default=True, help="B, blocks a cell.")
+@click.option("--blocks", type=options.POSITIVE, help="B, blocks a cell.  [default: the paper's, where --space has blocks]")
 @click.option("--child-cells", type=options.POSITIVE, default=1, show_default=True, help="N of the networks a cell is judged by.")
 @click.option("--child-filters", type=options.POSITIVE, default=8, show_default=True, help="F of these networks.")
 @click.option("--child-epochs", type=options.POSITIVE, default=3, show_default=True, help="How long at most these networks are trained.")
@@ -46,7 +48,7 @@ _SEARCH_SHARE = 0.45  # of the time: the rest trains the network
 @options.seed
 @options.as_json
 def search(source, name, runs_dir, resume, overwrite, as_json, data_dir, **config):
-    """Search a cell on DATA, scale it up, train it.
+    """Search a cell, or what else --space holds, on DATA; scale it up, train it.
 
     DATA is digits (real 8x8 digits that come along), an .npz with x_train and y_train, a folder of class folders, or tfds:NAME.
     The test images are looked at once, at the end.
@@ -57,9 +59,11 @@ def search(source, name, runs_dir, resume, overwrite, as_json, data_dir, **confi
     from nasnet_tf import data as datasets
 
     given = dict(image_size=config["image_size"], seed=config["seed"], data_dir=data_dir)
+    space = _space(config)
     data = datasets.load(source, validation=_VALIDATION, **given)
-    for filters in (config["filters"], config["child_filters"]):
-        stem_widths(default_stem(data.input_shape), filters)  # raises before anything is begun
+    for sizes in (("num_cells", "filters"), ("child_cells", "child_filters")):
+        one = space.decode((0,) * len(space.decisions))
+        cost_of(one, **_size(data, *(config[name] for name in sizes)))  # raises before anything is begun
     run = Run(runs_dir / (name or data.name), {"data": source, **config}, resume, overwrite)
     if overwrite:
         _clear(run.path)
@@ -69,7 +73,7 @@ def search(source, name, runs_dir, resume, overwrite, as_json, data_dir, **confi
 
     with bar() as progress:
         progress.console.print(data.describe())
-        found = _search(run, data, config, began, progress)
+        found = _search(run, space, data, config, began, progress)
         result = _train(run, found, datasets.load(source, **given), config, began, progress)
     run.write("result.json", json.dumps(result, indent=1))
     if as_json:
@@ -86,13 +90,28 @@ def _clear(folder):
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _search(run, data, config, began, progress):
+def _space(config):
+    """The space that was asked for. Raises ValueError if it has no blocks to count."""
+    made = SPACES[config["space"]]
+    if config["blocks"] is None:
+        return made()
+    if "num_blocks" not in inspect.signature(made).parameters:
+        raise ValueError(f"the space {config['space']} has no blocks; leave --blocks out.")
+    return made(num_blocks=config["blocks"])
+
+
+def _size(data, num_cells, filters):
+    """What a network for `data` costs by."""
+    return dict(num_cells=num_cells, filters=filters, stem=None, classes=data.classes, input_shape=data.input_shape)
+
+
+def _search(run, space, data, config, began, progress):
     """Runs the search and the random baseline side by side; returns the best genotype."""
     limit = None if config["minutes"] is None else began + 60 * config["minutes"] * _SEARCH_SHARE
-    child = _child(data, config)
+    child = _child(space, data, config)
     labels = [config["strategy"], BASELINE] if config["baseline"] and config["strategy"] != "random" else [config["strategy"]]
     made = {label: _tuner(label, child, run, config, limit, threads=1 if len(labels) > 1 else None) for label in labels}
-    follow = _Follow(run, made, child, config, limit, progress)
+    follow = _Follow(run, made, child, _size(data, child.num_cells, child.filters), config, limit, progress)
     x, y, x_validation, y_validation = _images(data, config)
     job = dict(
         validation_data=(x_validation, y_validation), epochs=config["child_epochs"], batch_size=config["child_batch_size"], verbose=0
@@ -129,15 +148,14 @@ def _until_stopped(function, *args, **kwargs):
         function(*args, **kwargs)
 
 
-def _child(data, config):
-    """The hypermodel of a search on `data`."""
-    from nasnet_tf.spaces import NASNetSpace
+def _child(space, data, config):
+    """The hypermodel of a search in `space` on `data`."""
     from nasnet_tf.tuners import CellHyperModel
 
     return CellHyperModel(
         data.input_shape, data.classes,
-        space=NASNetSpace(config["blocks"]), num_cells=config["child_cells"], filters=config["child_filters"],
-        stem=default_stem(data.input_shape), mean=data.mean, std=data.std, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5,
+        space=space, num_cells=config["child_cells"], filters=config["child_filters"], stem=None,
+        mean=data.mean, std=data.std, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5,
     )  # fmt: skip
 
 
@@ -176,16 +194,9 @@ def _images(data, config):
 class _Follow:
     """Says a line for each trial, moves the bar, keeps trials.csv."""
 
-    def __init__(self, run, made, child, config, limit, progress):
-        self.run, self.child, self.config, self.limit, self.progress = run, child, config, limit, progress
+    def __init__(self, run, made, child, size, config, limit, progress):
+        self.run, self.child, self.size, self.config, self.limit, self.progress = run, child, size, config, limit, progress
         self.lock = threading.Lock()
-        self.shape = dict(
-            num_cells=child.num_cells,
-            filters=child.filters,
-            stem=child.network["stem"],
-            classes=child.classes,
-            input_shape=child.input_shape,
-        )
         self.began, self.made = time.monotonic(), made
         self.task = progress.add_task("searching", total=1.0)
         for label, tuner in made.items():
@@ -212,7 +223,7 @@ class _Follow:
 
         epochs = trial.hyperparameters.values.get(EPOCHS)
         note = reason(trial) or (f"epochs: {epochs}" if epochs else "")
-        self.run.record(label, trial, self.child.genotype(trial.hyperparameters), note, self.shape)
+        self.run.record(label, trial, self.child.genotype(trial.hyperparameters), note, self.size)
         return self.run.rows[label, trial.trial_id]
 
     def _share(self):
@@ -236,7 +247,13 @@ class _Follow:
 
 
 def _facts(data, config):
-    return {"data": data.describe(), "strategy": config["strategy"], "seed": str(config["seed"]), "children": _children(config)}
+    return {
+        "data": data.describe(),
+        "space": config["space"],
+        "strategy": config["strategy"],
+        "seed": str(config["seed"]),
+        "children": _children(config),
+    }
 
 
 def _children(config):

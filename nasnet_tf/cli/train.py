@@ -10,7 +10,7 @@ import pathlib
 import click
 
 from nasnet_tf.cli import options
-from nasnet_tf.plan import default_stem, plan
+from nasnet_tf.cost import cost_of
 
 _WITH_WEIGHTS = ("nasnet_a_mobile", "nasnet_a_large")  # of ImageNet
 # Options that replace a field of the recipe.
@@ -115,8 +115,7 @@ class _Scratch:
 
     def check(self, data):
         """Raises before anything is begun."""
-        stem = self.size.get("stem") or default_stem(data.input_shape)
-        plan(self.genotype, self.size["num_cells"], self.size["filters"], stem, stem_cell_filters=self.size.get("stem_cell_filters"))
+        cost_of(self.genotype, **{"stem": None, **self.size, "input_shape": data.input_shape, "classes": data.classes})
 
     def network(self, data, recipe):
         from nasnet_tf.training import network_for

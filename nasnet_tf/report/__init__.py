@@ -1,8 +1,8 @@
 """Cells as pictures, searches as pictures and pages. matplotlib is imported when something is drawn, pyplot never."""
 
-from nasnet_tf.report.cells import draw_genotype
 from nasnet_tf.report.comparison import write_comparison
 from nasnet_tf.report.curves import draw_search
+from nasnet_tf.report.genotypes import draw_genotype
 from nasnet_tf.report.page import write_page
 
 __all__ = ["draw_genotype", "draw_search", "write_comparison", "write_page"]

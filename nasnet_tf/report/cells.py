@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import itertools
-import os
 
-from nasnet_tf.files import write_whole
 from nasnet_tf.genotype import Genotype, check
 from nasnet_tf.report.layout import FAMILIES, Box, Layout, Wire, layout
-from nasnet_tf.report.picture import one_line, picture_format, render
+from nasnet_tf.report.picture import one_line
 
-__all__ = ["COLOURS", "INK", "PALE", "draw_genotype", "genotype_figure"]
+__all__ = ["COLOURS", "DEAD", "INK", "PALE", "genotype_figure"]
 
 INCHES = 0.44  # a unit of the drawing
 MARGIN = 0.4
@@ -34,17 +32,6 @@ COLOURS = {  # by family
 INK, MUTED, PALE, SHADE = "#22262e", "#8a909c", "#c3c7ce", "#f4f5f7"
 WIRE_COLOURS = {0: "#2b62b8", 1: "#b0413e"}  # lines from h and from p; those from blocks are INK
 DEAD = "#fafafa"
-
-
-def draw_genotype(genotype: Genotype, path: str | os.PathLike, title: str = "") -> None:
-    """Writes a picture of both cells, side by side.
-
-    Args:
-        path: ends in .png or .svg; the file is there whole or not at all.
-        title: a line above the cells, taken as it is (no mathematics).
-    """
-    suffix = picture_format(path)
-    write_whole(path, render(lambda: genotype_figure(genotype, title), suffix))
 
 
 def genotype_figure(genotype: Genotype, title: str = ""):

@@ -306,7 +306,9 @@ def family_of(operation: str) -> str:
 
 
 def short_name(operation: str) -> str:
-    """`sep_conv_5x5` as `sep 5x5`, `max_pool_3x3` as `max 3x3`, `conv_1x7_7x1` as `1x7 7x1`."""
+    """`sep_conv_5x5` as `sep 5x5`, `max_pool_3x3` as `max 3x3`, `conv_1x7_7x1` as `1x7 7x1`, `dil_sep_conv_3x3` as `dil sep 3`."""
+    if operation.startswith("dil_sep_conv_"):
+        return f"dil sep {operation[-1]}"
     kind, *rest = [word for word in operation.split("_") if word != "pool"]
     sizes = [word for word in rest if word != "conv"]
     return " ".join(sizes if len(sizes) > 1 else [kind, *sizes])

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from nasnet_tf.files import write_whole
-from nasnet_tf.genotype import Genotype
-from nasnet_tf.report.cells import genotype_figure
 from nasnet_tf.report.curves import rewards_of, search_figure
+from nasnet_tf.report.genotypes import figure_of
 from nasnet_tf.report.picture import render
 
 __all__ = ["write_page"]
@@ -48,7 +47,7 @@ def write_page(
     *,
     title: str,
     facts: Mapping[str, object],
-    genotype: Genotype | None,
+    genotype,
     trials: Sequence[Mapping],
     baseline: Sequence = (),
     notes: Sequence[str] = (),
@@ -57,7 +56,7 @@ def write_page(
 
     Args:
         facts: label -> text, shown as a table.
-        genotype: the cell to show; None while there is none.
+        genotype: what to show, of any kind; None while there is none.
         trials: in the order they ended; each has `trial`, `reward` (None if it failed), `status`, `seconds` and what else to show.
         baseline: the rewards of a random search, or its trials in the same form.
         notes: paragraphs below the title.
@@ -67,7 +66,7 @@ def write_page(
     parts = [heading(title), *(f"<p>{_escape(note)}</p>" for note in notes)]
     parts += [facts_table(facts)] if facts else []
     parts.append("<h2>Cells</h2>")
-    parts.append(embedded(partial(genotype_figure, genotype), "The normal and the reduction cell") if genotype else _muted("No cell yet."))
+    parts.append(embedded(partial(figure_of, genotype), "; ".join(genotype.lines())) if genotype else _muted("No cell yet."))
     parts += ["<h2>Rewards</h2>", embedded(partial(search_figure, rewards, reference), "Reward of each trial and the best so far")]
     parts += ["<h2>Best trials</h2>", _trials_table(trials, rewards)]
     write_whole(path, document(title, "\n".join(parts)).encode("utf-8", "replace"))

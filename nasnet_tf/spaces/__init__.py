@@ -1,16 +1,42 @@
 """What can be searched: one space a file, each a list of discrete decisions (choices.py). No Keras here."""
 
+from collections.abc import Callable
+from functools import partial
+
+from .amoeba import AmoebaNetSpace
 from .choices import Choices, Decision
+from .darts import DARTSSpace
 from .fidelity import EPOCHS, WithEpochs
+from .nas_bench_201 import NASBench201Space
 from .nasnet import NASNetSpace
+from .pnas import PNASSpace
 
-__all__ = ["EPOCHS", "SPACES", "Choices", "Decision", "NASNetSpace", "WithEpochs", "get"]
+__all__ = [
+    "EPOCHS",
+    "SPACES",
+    "AmoebaNetSpace",
+    "Choices",
+    "DARTSSpace",
+    "Decision",
+    "NASBench201Space",
+    "NASNetSpace",
+    "PNASSpace",
+    "WithEpochs",
+    "get",
+]
 
-SPACES = {"nasnet": NASNetSpace}
+SPACES: dict[str, Callable[..., Choices]] = {
+    "nasnet": NASNetSpace,
+    "pnas": PNASSpace,
+    "pnas-growing": partial(PNASSpace, growing=True),
+    "amoeba": AmoebaNetSpace,
+    "darts": DARTSSpace,
+    "nas-bench-201": NASBench201Space,
+}
 
 
-def get(name: str) -> type[Choices]:
-    """The space of that name. Raises ValueError with the names there are."""
+def get(name: str) -> Callable[..., Choices]:
+    """What makes the space of that name: call it. Raises ValueError with the names there are."""
     try:
         return SPACES[name]
     except KeyError:

@@ -1,4 +1,4 @@
-"""A cell space as a Keras Tuner hypermodel: any oracle can choose a genotype, which is built as a small network and trained."""
+"""A space as a Keras Tuner hypermodel: any oracle can choose a genotype, which is built as a small network and trained."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import math
 import keras
 import keras_tuner
 
-from nasnet_tf.genotype import Genotype
-from nasnet_tf.network import Network
+from nasnet_tf import networks
 from nasnet_tf.spaces import NASNetSpace
 
 
 class CellHyperModel(keras_tuner.HyperModel):
-    """Child networks of a cell space: one `hp.Choice` a decision, a `Network` of few and narrow cells.
+    """Child networks of a space: one `hp.Choice` a decision, a network of few and narrow cells.
 
     Args:
         input_shape, classes: of the data.
-        space: what may be chosen; the NASNet space of five blocks a cell by default.
+        space: what may be chosen, a `nasnet_tf.spaces.Choices` of genotypes; the NASNet space of five blocks a cell by default.
         num_cells, filters: N and F of a child. The paper's children have N = 2.
         learning_rate: at the start; it falls to 0 along a cosine over the epochs of `fit`. SGD with momentum 0.9.
         loss: as in `model.compile`; labels are whole numbers by default.
-        **network: further arguments of `nasnet_tf.network.Network`, such as stem, mean, std, drop_path_rate.
+        **network: further arguments of the genotype's network (`nasnet_tf.networks.build`), such as stem, mean, std, drop_path_rate.
     Source: Zoph et al. 2017, arXiv 1707.07012, appendix A.1 and A.6 (children); their width and rate are not stated there.
     """
 
@@ -51,12 +50,12 @@ class CellHyperModel(keras_tuner.HyperModel):
         """The value `hp` gives each decision of the space."""
         return {decision.name: hp.Choice(decision.name, list(decision.options)) for decision in self.space.decisions}
 
-    def genotype(self, hp) -> Genotype:
+    def genotype(self, hp):
         """The genotype `hp` stands for."""
         return self.space.decode(self.space.choices(self.choices(hp)))
 
     def build(self, hp):
-        model = Network(
+        model = networks.build(
             self.genotype(hp),
             num_cells=self.num_cells,
             filters=self.filters,

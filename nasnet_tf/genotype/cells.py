@@ -1,4 +1,4 @@
-"""What a cell is made of, as frozen data: blocks, cells, genotypes. No Keras here.
+"""Cells as frozen data: blocks, cells, genotypes. No Keras here.
 
 States of a cell: 0 is `h`, the output of the previous cell; 1 is `p`, the output of the cell before that; 2, 3, ... are
 the blocks in order. This is the numbering of the original code; DARTS swaps 0 and 1 (`from_darts` converts).
@@ -16,14 +16,16 @@ import hashlib
 import itertools
 import json
 import os
-import pathlib
 from typing import NamedTuple
 
 from nasnet_tf.files import write_whole
 
+from .kinds import KINDS, parsed, read_file
+
 __all__ = [
     "COMBINATIONS",
     "GENOTYPES",
+    "NASNET_OPERATIONS",
     "OPERATION_NAMES",
     "Block",
     "Cell",
@@ -36,7 +38,7 @@ __all__ = [
 ]
 
 # The 13 operations of the paper's search space, under the names the field uses for them.
-OPERATION_NAMES = (
+NASNET_OPERATIONS = (
     "identity",
     "conv_1x3_3x1",
     "conv_1x7_7x1",
@@ -51,11 +53,11 @@ OPERATION_NAMES = (
     "sep_conv_5x5",
     "sep_conv_7x7",
 )
+# All that a block can apply: DARTS' dilated convolutions are separable ones, unlike those above; NAS-Bench-201's 3x3 has no bottleneck.
+OPERATION_NAMES = (*NASNET_OPERATIONS, "dil_sep_conv_3x3", "dil_sep_conv_5x5", "nor_conv_3x3")
 COMBINATIONS = ("add", "concatenate", "add_layer_norm", "add_instance_norm")  # the last two in NASNet-B and C only (appendix B)
 
-_SCHEMA = "nasnet_tf.genotype"
 _VERSION = 1
-_MAX_BYTES = 1_000_000  # a genotype of five blocks takes about 1 kB
 _MAX_BLOCKS = 100
 _MAX_ORDERS = 5040  # looked at for a canonical name: enough for seven blocks that nothing tells apart
 
@@ -97,27 +99,17 @@ class Genotype(NamedTuple):
     normal: Cell
     reduction: Cell
 
+    schema = "nasnet_tf.genotype"
+
     def to_json(self) -> str:
         """The genotype as JSON text, with the version of its schema."""
         cells = {name: cell.to_data() for name, cell in self._asdict().items()}
-        return json.dumps({"schema": _SCHEMA, "version": _VERSION, **cells})
+        return json.dumps({"schema": self.schema, "version": _VERSION, **cells})
 
     @classmethod
     def from_json(cls, text: str) -> Genotype:
         """The genotype in `text`, checked. Raises ValueError that says what is wrong and how to mend it."""
-        try:
-            data = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise ValueError(f"not a whole genotype JSON ({error}); write it with Genotype.save().") from None
-        if not isinstance(data, dict) or data.get("schema") != _SCHEMA:
-            raise ValueError(f'not a genotype: expected a JSON object with "schema": "{_SCHEMA}", as Genotype.save() writes.')
-        if type(data.get("version")) is not int or data["version"] != _VERSION:
-            raise ValueError(
-                f"genotype of version {data.get('version')!r}; this release reads version {_VERSION}: install the release that wrote it."
-            )
-        unknown = sorted(set(data) - {"schema", "version", *cls._fields})
-        if unknown:
-            raise ValueError(f"unknown keys in genotype: {', '.join(map(repr, unknown))}; remove them.")
+        data = parsed(text, cls.schema, _VERSION, cls._fields)
         cells = []
         for name in cls._fields:
             try:
@@ -133,15 +125,7 @@ class Genotype(NamedTuple):
     @classmethod
     def load(cls, path: str | os.PathLike) -> Genotype:
         """The genotype in the file `path`. Raises ValueError that names the file if it holds none."""
-        path = pathlib.Path(path)
-        if not path.is_file():
-            raise ValueError(f"{path}: no such file; give a genotype JSON, or one of {', '.join(GENOTYPES)}.")
-        if path.stat().st_size > _MAX_BYTES:
-            raise ValueError(f"{path}: {path.stat().st_size} bytes is too large for a genotype (at most {_MAX_BYTES}).")
-        try:
-            return cls.from_json(path.read_text(encoding="utf-8"))
-        except (ValueError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: {error}") from None
+        return read_file(path, cls.from_json, GENOTYPES)
 
     def canonical_key(self) -> str:
         """32 hex digits, equal for two genotypes exactly if they are the same two cells up to naming.
@@ -149,6 +133,22 @@ class Genotype(NamedTuple):
         Order of a block's inputs, order of the blocks, order of the concatenation and blocks that nothing reads are naming.
         """
         return hashlib.sha256(Genotype(*map(canonical, self)).to_json().encode()).hexdigest()[:32]
+
+    def lines(self) -> list[str]:
+        """The cells for a person to read, a block a line."""
+        return [line for name, cell in self._asdict().items() for line in (f"{name} cell {_header(cell)}", *_block_lines(cell))]
+
+
+KINDS[Genotype.schema] = Genotype
+
+
+def _header(cell: Cell) -> str:
+    return f"(0 is h, 1 is p; concatenates {', '.join(map(str, cell.concat))})"
+
+
+def _block_lines(cell: Cell):
+    for number, (one, first, two, second, combine) in enumerate(cell.blocks, start=2):
+        yield f"  {number} = {combine}({first} of {one}, {second} of {two})"
 
 
 def check(value):
@@ -250,7 +250,12 @@ def _is_state(value) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-_DARTS_NAMES = {"skip_connect": "identity", "conv_7x1_1x7": "conv_1x7_7x1"}
+_DARTS_NAMES = {
+    "skip_connect": "identity",
+    "conv_7x1_1x7": "conv_1x7_7x1",
+    "dil_conv_3x3": "dil_sep_conv_3x3",
+    "dil_conv_5x5": "dil_sep_conv_5x5",
+}
 
 
 def from_darts(normal, normal_concat, reduce, reduce_concat) -> Genotype:

@@ -1,0 +1,49 @@
+"""What a network is made of, as frozen data: one file a kind of genotype, and one reader for the files of all. No Keras here."""
+
+from .cells import (
+    AMOEBANET_A,
+    COMBINATIONS,
+    GENOTYPES,
+    NASNET_A,
+    NASNET_OPERATIONS,
+    OPERATION_NAMES,
+    PNASNET_5,
+    Block,
+    Cell,
+    Genotype,
+    canonical,
+    check,
+    from_darts,
+    get,
+    unused,
+)
+from .kinds import KINDS, BaseGenotype, from_json, read_file
+from .nas_bench_201 import NASBench201
+
+__all__ = [
+    "AMOEBANET_A",
+    "COMBINATIONS",
+    "GENOTYPES",
+    "KINDS",
+    "NASNET_A",
+    "NASNET_OPERATIONS",
+    "OPERATION_NAMES",
+    "PNASNET_5",
+    "BaseGenotype",
+    "Block",
+    "Cell",
+    "Genotype",
+    "NASBench201",
+    "canonical",
+    "check",
+    "from_darts",
+    "from_json",
+    "get",
+    "load",
+    "unused",
+]
+
+
+def load(path):
+    """The genotype in the file `path`, of whatever kind. Raises ValueError that names the file if it holds none."""
+    return read_file(path, from_json, GENOTYPES)

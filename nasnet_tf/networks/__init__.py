@@ -1,0 +1,33 @@
+"""Genotypes of every kind as Keras models. Who builds through `build` never asks which kind it carries.
+
+A kind's network is entered in `NETWORKS` under the genotype's schema: a class or a function of the genotype and keyword arguments, or
+"module:name" of one, which is imported when it is needed. All take `num_cells`, `filters`, `input_shape` and `classes`.
+"""
+
+from __future__ import annotations
+
+from nasnet_tf.genotype.kinds import call, entry, imported
+
+__all__ = ["NETWORKS", "build", "import_all"]
+
+NETWORKS = {
+    "nasnet_tf.genotype": "nasnet_tf.network:Network",
+    "nasnet_tf.nas_bench_201": "nasnet_tf.networks.nas_bench_201:NASBench201Network",
+}
+
+
+def build(genotype, **arguments):
+    """The network of `genotype`, a `keras.Model`.
+
+    Args:
+        **arguments: of its network: num_cells, filters, input_shape, classes, mean, std, ... One that this kind does not have (a
+            stem, say) is left out if it asks for nothing: None, False or 0.
+    Raises: ValueError for other arguments that it does not have, and for a kind without a network.
+    """
+    return call(entry(NETWORKS, genotype, "network"), genotype, arguments)
+
+
+def import_all() -> None:
+    """Imports every network, which registers its layers with Keras: do this before a saved network of any kind is loaded."""
+    for network in NETWORKS.values():
+        imported(network)

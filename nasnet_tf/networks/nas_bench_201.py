@@ -1,0 +1,149 @@
+"""The network of NAS-Bench-201: a stem, three stages of one cell at F, 2F and 4F, a residual block of stride 2 between stages.
+
+Source: Dong & Yang 2020, arXiv 2001.00326, section 2, and its code. Channels last.
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import layers, ops
+
+from nasnet_tf import parts
+from nasnet_tf.genotype import NASBench201
+from nasnet_tf.networks.model import GenotypeModel, images, policy
+from nasnet_tf.operations import PACKAGE, CellLayer, ConvNorm, short_names
+from nasnet_tf.parts import dense, halved
+from nasnet_tf.plan import NAS_BENCH_201_PARTS, Convolution, Pooling, stage_cells
+
+__all__ = ["NASBench201Network"]
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class EdgesCell(CellLayer):
+    """A `NASBench201` cell: every node is the sum of its edges.
+
+    Inputs and result: (batch, height, width, channels).
+    An edge of "none" brings its source times zero, as in the authors' code: so what leads nowhere has a gradient, which is zero.
+    """
+
+    def __init__(self, cell, **kwargs):
+        super().__init__(**kwargs)
+        self.cell = cell
+
+    def build(self, input_shape):
+        width = input_shape[-1]
+        with short_names():
+            self.edges = {
+                (source, node): parts.Operation(self, f"edge_{source}_{node}", NAS_BENCH_201_PARTS[name], width, width)
+                for (source, node), name in self.cell.edges.items()
+                if name != "none"
+            }
+
+    def call(self, x, training=None):
+        nodes = [x]
+        for node in (1, 2, 3):
+            edges = [(self.edges.get((source, node)), nodes[source]) for source in range(node)]
+            nodes.append(sum(y * 0 if edge is None else edge(y, training) for edge, y in edges))
+        return nodes[3]
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "cell": self.cell.to_arch()}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{**config, "cell": NASBench201.from_arch(config["cell"])})
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class ResidualReduction(CellLayer):
+    """Two 3x3 convolutions, the first of stride 2, beside a 2x2 average and a 1x1 convolution without batch norm.
+
+    Returns: (batch, height / 2, width / 2, filters), rounded up.
+    """
+
+    def __init__(self, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+
+    def build(self, input_shape):
+        first = Convolution(self.filters, (3, 3), (2, 2), padding="valid")  # call() pads by one pixel on every side
+        self.first = parts.ConvNorm(self, "first", first, input_shape[-1])
+        self.second = parts.ConvNorm(self, "second", Convolution(self.filters, (3, 3)), self.filters)
+        self.pool = parts.Pool(Pooling("avg", 2, 2))
+        self.shortcut = parts.kernel(self, "shortcut", 1, 1, input_shape[-1], self.filters)
+
+    def call(self, x, training=None):
+        y = self.first(ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), training)
+        shortcut = ops.conv(self.pool(x), ops.cast(self.shortcut, x.dtype), data_format="channels_last")
+        return self.second(y, training) + shortcut
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, _ = input_shape
+        return (batch, halved(height, 2), halved(width, 2), self.filters)
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class NASBench201Network(GenotypeModel):
+    """A network of a NAS-Bench-201 cell.
+
+    Inputs: images (batch, height, width, channels); in pixels if `mean` and `std` are given, else as preprocessed by you.
+    Returns: (batch, classes) float32.
+
+    Args:
+        genotype: a `NASBench201`.
+        num_cells: cells a stage; three numbers give each stage its own. The benchmark has 5.
+        filters: F, the width of the first stage. The benchmark has 16.
+        others: as `nasnet_tf.network.Network`.
+    """
+
+    def __init__(
+        self,
+        genotype,
+        *,
+        num_cells=5,
+        filters=16,
+        classes=10,
+        input_shape=(32, 32, 3),
+        classifier_activation="softmax",
+        batch_norm_momentum=0.9,
+        batch_norm_epsilon=1e-5,
+        weight_decay=0.0,
+        mean=None,
+        std=None,
+        class_names=None,
+        dtype=None,
+        name="network",
+    ):
+        config = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
+        if not isinstance(genotype, NASBench201):
+            raise ValueError(f"genotype is a {type(genotype).__name__}; give a NASBench201.")
+        for what, number in (("filters", filters), ("classes", classes)):
+            if not isinstance(number, int) or number < 1:
+                raise ValueError(f"{what} is {number!r}; give a whole number of at least 1.")
+        norm = dict(
+            batch_norm_momentum=0.9 if batch_norm_momentum is None else batch_norm_momentum,
+            batch_norm_epsilon=1e-5 if batch_norm_epsilon is None else batch_norm_epsilon,
+            dtype=policy(dtype),
+        )
+        shared = dict(weight_decay=weight_decay, **norm)
+        inputs, x = images(input_shape, mean, std)
+        x = ConvNorm(filters, (3, 3), relu=False, name="stem", **shared)(x)
+        number = 0
+        for stage, count in enumerate(stage_cells(num_cells)):
+            if stage:
+                x = ResidualReduction(filters * 2**stage, name=f"reduction_cell_{stage - 1}", **shared)(x)
+            for _ in range(count):
+                x = EdgesCell(genotype, name=f"cell_{number}", **shared)(x)
+                number += 1
+        x = layers.BatchNormalization(
+            momentum=norm["batch_norm_momentum"], epsilon=norm["batch_norm_epsilon"], dtype=norm["dtype"], name="last_norm"
+        )(x)
+        x = layers.ReLU(name="last_relu", dtype=norm["dtype"])(x)
+        x = layers.GlobalAveragePooling2D(name="global_pool", dtype=norm["dtype"])(x)
+        super().__init__(inputs, dense(classes, classifier_activation, weight_decay, "predictions")(x), config)
