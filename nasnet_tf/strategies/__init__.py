@@ -1,10 +1,11 @@
 """How to search: one algorithm a file, each a `Strategy` (protocol.py). NumPy only."""
 
 from .policy_gradient import PPO, Reinforce
+from .prejudged import Prejudged, Refused
 from .protocol import Strategy
 from .random import RandomSearch
 
-__all__ = ["PPO", "STRATEGIES", "RandomSearch", "Reinforce", "Strategy", "get"]
+__all__ = ["PPO", "STRATEGIES", "Prejudged", "RandomSearch", "Refused", "Reinforce", "Strategy", "get"]
 
 STRATEGIES = {strategy.name: strategy for strategy in (PPO, Reinforce, RandomSearch)}
 
