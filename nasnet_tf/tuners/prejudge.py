@@ -12,7 +12,7 @@ from nasnet_tf.evaluation.zero_cost import SCORES, score
 from nasnet_tf.spaces import Choices
 from nasnet_tf.strategies.prejudged import Prejudged, Refused
 
-_ATTEMPTS, _MEASURED = 100, 10  # of the strategy, to find an allowed point: counting takes milliseconds, measuring seconds
+_ATTEMPTS, _MEASURED = 100, 5  # of the strategy, to find an allowed point: counting takes milliseconds, measuring seconds
 
 
 class Prejudge:
