@@ -164,7 +164,7 @@ def assemble(
         x = layers.GlobalMaxPooling2D(name="global_pool", dtype=dtype)(x)
     if include_top:
         x = layers.Dropout(dropout_rate, name="dropout", dtype=dtype)(x) if dropout_rate else x
-        x = endpoints["Predictions"] = dense(classes, classifier_activation, weight_decay, "predictions")(x)
+        x = endpoints["Predictions"] = dense(classes, classifier_activation, weight_decay, "predictions", dtype.compute_dtype)(x)
     if not auxiliary_head:
         return x, endpoints
     before = [position for position, step in enumerate(steps) if step.kind == "reduction"][-1]

@@ -19,6 +19,11 @@ def halved(size, strides):
     return None if size is None else -(-size // strides)
 
 
+def wide(dtype) -> str:
+    """What norms and the classifier compute in where the rest computes in `dtype`: float32, or float64 in a float64 network."""
+    return "float64" if keras.backend.standardize_dtype(dtype) == "float64" else "float32"
+
+
 def l2(weight_decay):
     """The paper's L2 loss, weight_decay * sum(W^2) / 2: half of what `keras.regularizers.L2` means by the number."""
     return keras.regularizers.L2(weight_decay / 2) if weight_decay else None
@@ -30,7 +35,7 @@ def kernel(owner, name, *shape):
 
 
 class Norm:
-    """Batch norm over all but the last axis, in float32 whatever the layer computes in.
+    """Batch norm over all but the last axis, in float32 (or `wide`) whatever the layer computes in.
 
     It uses and moves the averages as `keras.layers.BatchNormalization` does: while the layer is trained and not told to freeze.
 
@@ -49,7 +54,7 @@ class Norm:
         self.moving_mean, self.moving_variance = weight("moving_mean", zeros, **moving), weight("moving_variance", ones, **moving)
 
     def __call__(self, x, training=None):
-        y = ops.cast(x, "float32")
+        y = ops.cast(x, wide(x.dtype))
         mean, variance = self.moving_mean, self.moving_variance
         if training and self.owner.trainable and not self.owner.freeze_batch_norms:
             mean, variance = ops.moments(y, (0, 1, 2))
@@ -106,7 +111,7 @@ class Normalization:
         self.beta = owner.add_weight(shape=(part.filters,), name=f"{name}.beta", initializer=zeros, autocast=False)
 
     def __call__(self, x, training=None):
-        y = ops.cast(x, "float32")
+        y = ops.cast(x, wide(x.dtype))
         mean, variance = ops.moments(y, (1, 2, 3) if self.part.kind == "layer" else (1, 2), keepdims=True)
         y = (y - mean) * ops.rsqrt(variance + 1e-6) * self.gamma + self.beta
         return ops.cast(y, self.owner.compute_dtype)
@@ -177,13 +182,13 @@ class FactorizedReduction:
         return self.norm(ops.concatenate(halves, axis=-1), training)
 
 
-def dense(classes, activation, weight_decay, name):
-    """The classifier: a Dense layer in float32 with the paper's L2 loss."""
+def dense(classes, activation, weight_decay, name, dtype="float32"):
+    """The classifier: a Dense layer with the paper's L2 loss, in float32, or in float64 after layers of that `dtype`."""
     return keras.layers.Dense(
         classes,
         activation,
         kernel_initializer=VarianceScaling(1.0, "fan_avg", "uniform"),
         kernel_regularizer=l2(weight_decay),
-        dtype="float32",
+        dtype=wide(dtype),
         name=name,
     )

@@ -156,6 +156,40 @@ def test_help_and_mistakes_do_not_wait_for_tensorflow():
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--max-parameters", 100), "--max-parameters is 100, but the least of 300 random cells"),
+        (("--max-multiply-adds", 7), "--max-multiply-adds is 7, but the least"),
+        (("--soft-weight", -0.1), "give --target-multiply-adds too"),
+        (("--stop-early", "--child-epochs", 2), "give --child-epochs 3 or more"),
+        (("--target-multiply-adds", 5, "--soft-weight", 0.1), "not in the range x<0"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_limits_that_cannot_be_kept_are_refused_before_anything_is_written(capsys, tmp_path, options, says):
+    assert says in mistake(capsys, "search", "digits", "--runs-dir", tmp_path, *options)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_search_under_limits_trains_nothing_else_and_says_what_accuracy_costs(tmp_path, capsys):
+    options = ("--target-multiply-adds", "20000", "--prejudge", "synflow", "--stop-early", "--child-epochs", "3")
+    limit = ("--max-parameters", "4000", "--max-latency-ms", "60000")
+    arguments = ("search", "digits", "--max-trials", "3", "--runs-dir", str(tmp_path), "--child-images", "60", "--json", *TINY)
+    assert main([*arguments, *options, *limit]) == 0
+    result = json.loads(capsys.readouterr().out)
+    rows = table(tmp_path / "digits")
+    assert len(rows) == 6 and all(int(row["parameters"]) <= 4000 for row in rows)
+    for row in rows:
+        weight = (int(row["multiply_adds"]) / 20_000) ** -0.07
+        assert float(row["reward"]) == pytest.approx(float(row["val_accuracy"]) * weight)
+    best = max(rows, key=lambda row: float(row["reward"]))
+    assert result["val_accuracy"] == float(best["val_accuracy"])
+    assert result["parameters"] in {int(row["parameters"]) for row in rows if row["reward"] == best["reward"]}
+    assert "Accuracy and cost" in (tmp_path / "digits" / "report.html").read_text()
+
+
 TINY = ("--blocks", "1", "--child-epochs", "1", "--child-filters", "2", "--num-cells", "1", "--filters", "2", "--epochs", "1")
 
 
@@ -275,7 +309,8 @@ def test_the_main_job_from_data_to_a_trained_network(tmp_path, capsys):
     folder = tmp_path / "runs" / "mine"
     assert result["trials"] == 4 and result["images"] == 12
     assert {path.name for path in folder.iterdir() if path.is_file()} == {
-        "best.json", "cells.png", "config.json", "model.keras", "report.html", "result.json", "search.png", "trials.csv",
+        "best.json", "cells.png", "config.json", "model.keras", "pareto.csv", "pareto.png", "report.html", "result.json", "search.png",
+        "trials.csv",
     }  # fmt: skip
     best = max(table(folder), key=lambda row: float(row["val_accuracy"]))
     assert Genotype.load(folder / "best.json") in [

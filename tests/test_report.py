@@ -14,9 +14,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nasnet_tf.genotype import COMBINATIONS, GENOTYPES, OPERATION_NAMES, Block, Cell, Genotype, check, unused
-from nasnet_tf.report import cells, draw_genotype, draw_search, write_page
+from nasnet_tf.report import cells, draw_genotype, draw_pareto, draw_search, write_page
 from nasnet_tf.report.curves import best_so_far, running_mean
 from nasnet_tf.report.layout import FAMILIES, Rows, crossings_between, family_of, layout, packed_width, short_name, spread
+from nasnet_tf.report.pareto import pareto_figure, short
 
 NASNET_A = GENOTYPES["nasnet_a"]
 IN_TWO_PARTS = Cell((Block(1, "conv_1x1", 1, "avg_pool_3x3"), Block(2, "avg_pool_3x3", 1, "sep_conv_7x7")), (0, 3))  # joined by concat only
@@ -421,3 +422,43 @@ def test_the_callers_matplotlib_settings_neither_show_nor_change(tmp_path):
         draw_search([0.5, 0.6], tmp_path / "two.svg")
         assert matplotlib.rcParams["font.size"] == 30
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+
+
+# Accuracy and cost
+
+
+def priced(number, accuracy, multiply_adds):
+    return trial(number, accuracy, val_accuracy=accuracy, multiply_adds=multiply_adds)
+
+
+PRICED = [priced(0, 0.5, 1000), priced(1, 0.6, 2000), priced(2, 0.55, 30_000), priced(3, None, 500), priced(4, 0.9, 90_000)]
+
+
+def test_the_front_is_drawn_through_the_trials_that_nothing_beats():
+    axes = pareto_figure(PRICED, [priced(7, 0.7, 1500)]).axes[0]
+    (line,) = axes.lines
+    assert list(zip(*line.get_data(), strict=True)) == [(1000, 0.5), (1500, 0.7), (90_000, 0.9)]
+    assert [text.get_text() for text in axes.texts] == ["0", "7", "4"]
+    assert sum(len(c.get_offsets()) for c in axes.collections) == 5 + 3  # every trial that succeeded, and the front's marks
+
+
+@pytest.mark.parametrize("trials", [[], [priced(0, None, 10)], [priced(0, 0.5, 10)], [priced(0, 0.5, 10), priced(1, 0.5, 10)]], ids=len)
+def test_there_is_a_picture_however_few_trials_there_are(tmp_path, trials):
+    draw_pareto(trials, tmp_path / "pareto.svg", target=100.0)
+    ElementTree.parse(tmp_path / "pareto.svg")
+
+
+def test_a_trial_that_costs_nothing_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="trial 0 has 0 multiply-adds; give a number above 0"):
+        draw_pareto([priced(0, 0.5, 0)], tmp_path / "pareto.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_page_shows_cost_where_it_is_told(tmp_path):
+    assert "Accuracy and cost" not in page(tmp_path)
+    assert "Accuracy and cost" in page(tmp_path, trials=PRICED, baseline=[0.5], target=5000)
+
+
+@pytest.mark.parametrize(("value", "says"), [(950, "950"), (12_345, "12.3k"), (999_900, "1M"), (1.5e6, "1.5M"), (2.4e10, "24G")], ids=str)
+def test_costs_are_written_short(value, says):
+    assert short(value) == says

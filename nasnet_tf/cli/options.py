@@ -24,6 +24,11 @@ def genotype(text):
     return genotypes.get(text) if text in genotypes.GENOTYPES else genotypes.load(text)
 
 
+def size(data, num_cells, filters) -> dict:
+    """Arguments of `nasnet_tf.cost.cost_of` for a network for `data`."""
+    return dict(num_cells=num_cells, filters=filters, stem=None, classes=data.classes, input_shape=data.input_shape)
+
+
 def new_folder(path: pathlib.Path, overwrite: bool, hint: str) -> pathlib.Path:
     """Makes the folder `path`. Raises ValueError if there is something already, unless `overwrite`."""
     if path.exists() and not overwrite:

@@ -11,13 +11,15 @@ from nasnet_tf import genotype as genotypes
 from nasnet_tf.cost import cost_of
 from nasnet_tf.files import write_whole
 
-COLUMNS = ("trial", "strategy", "status", "val_accuracy", "seconds", "parameters", "multiply_adds", "note", "genotype")
+COLUMNS = ("trial", "strategy", "status", "val_accuracy", "reward", "seconds", "parameters", "multiply_adds", "note", "genotype")
+_SHOWN = tuple(name for name in COLUMNS if name != "genotype")  # on the page
 BASELINE = "random baseline"  # how its trials are labelled beside the search's
 _BUDGET = ("minutes", "max_trials", "epochs")  # may change when a search goes on
 
 
 class Run:
-    """`runs/NAME/`: config.json, trials.csv, best.json, cells.png, search.png, report.html, model.keras.
+    """`runs/NAME/`: config.json, trials.csv, pareto.csv, best.json, cells.png, search.png, pareto.png, report.html,
+    model.keras.
 
     Args:
         path: the folder.
@@ -56,14 +58,20 @@ class Run:
                 )
 
     def record(self, strategy, trial, genotype, note, size):
-        """Adds a Keras Tuner trial that ended."""
+        """Adds a Keras Tuner trial that ended.
+
+        Args:
+            size: arguments of `cost_of`, of the network whose costs are written.
+        """
         side = cost_of(genotype, **size)
         seconds = trial.metrics.get_best_value("seconds") if trial.metrics.exists("seconds") else None
         score = trial.score if trial.status == "COMPLETED" else None
+        accuracy = trial.metrics.get_last_value("val_accuracy") if score is not None else None
         row = (
             trial.trial_id,
             strategy,
             trial.status.lower(),
+            accuracy,
             score,
             seconds,
             side and side.parameters,
@@ -75,43 +83,47 @@ class Run:
 
     def save_table(self):
         """Writes trials.csv."""
+        self._write_table("trials.csv", self.rows.values())
+
+    def _write_table(self, name, rows):
         text = io.StringIO()
         table = csv.DictWriter(text, COLUMNS)
         table.writeheader()
-        table.writerows(self.rows.values())
-        self.write("trials.csv", text.getvalue())
+        table.writerows(rows)
+        self.write(name, text.getvalue())
 
     def best(self):
         """The row of the best trial, the search's where it ties with the baseline; None before there is one."""
-        done = [row for row in self.rows.values() if row["val_accuracy"] is not None]
-        return max(done, key=lambda row: (row["val_accuracy"], row["strategy"] != BASELINE), default=None)
+        done = [row for row in self.rows.values() if row["reward"] is not None]
+        return max(done, key=lambda row: (row["reward"], row["strategy"] != BASELINE), default=None)
 
-    def rewards(self, of_baseline):
-        """Rewards in the order the trials ended, None for a failed one."""
-        return [row["val_accuracy"] for row in self.rows.values() if (row["strategy"] == BASELINE) == of_baseline]
+    def split(self):
+        """The rows of the search and those of the baseline, each in the order the trials ended."""
+        return [[row for row in self.rows.values() if (row["strategy"] == BASELINE) == of_baseline] for of_baseline in (False, True)]
 
     def picture(self, facts):
         """Writes best.json, the pictures and the page of what there is so far. Returns the best genotype, or None."""
-        from nasnet_tf.report import draw_genotype, draw_search, write_page
+        from nasnet_tf.evaluation import pareto_front
+        from nasnet_tf.report import draw_genotype, draw_pareto, draw_search, write_page
 
         best = self.best()
         found = None if best is None else genotypes.from_json(best["genotype"])
         title = self.path.name
-        search, baseline = self.rewards(False), self.rewards(True)
-        draw_search(search, self.path / "search.png", baseline=baseline, title=title)
+        target = self.config.get("target_multiply_adds")
+        ylabel = "validation accuracy" if target is None else "reward"
+        search, baseline = ([{name: row[name] for name in _SHOWN} for row in rows] for rows in self.split())
+        rewards = ([row["reward"] for row in rows] for rows in (search, baseline))
+        draw_search(next(rewards), self.path / "search.png", baseline=next(rewards), title=title, ylabel=ylabel)
+        draw_pareto(search, self.path / "pareto.png", baseline=baseline, title=title, target=target)
+        self._write_table("pareto.csv", pareto_front(list(self.rows.values())))
         if found is not None:
             found.save(self.path / "best.json")
             draw_genotype(found, self.path / "cells.png", title=title)
             facts = {"best cell": f"trial {best['trial']} ({best['strategy']}), validation accuracy {best['val_accuracy']:.4f}", **facts}
-        trials = [
-            {
-                "trial": row["trial"],
-                "reward": row["val_accuracy"],
-                **{k: row[k] for k in ("status", "seconds", "strategy", "parameters", "note")},
-            }
-            for row in self.rows.values()
-        ]
-        write_page(self.path / "report.html", title=f"Search on {title}", facts=facts, genotype=found, trials=trials, baseline=baseline)
+        write_page(
+            self.path / "report.html", title=f"Search on {title}", facts=facts, genotype=found, trials=search, baseline=baseline,
+            target=target,
+        )  # fmt: skip
         return found
 
     def write(self, name, text):

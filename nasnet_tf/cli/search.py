@@ -13,7 +13,7 @@ import time
 
 import click
 
-from nasnet_tf.cli import options
+from nasnet_tf.cli import options, prejudge
 from nasnet_tf.cli.run import BASELINE, Run
 from nasnet_tf.cost import cost_of
 from nasnet_tf.spaces import EPOCHS, SPACES
@@ -43,6 +43,7 @@ _SEARCH_SHARE = 0.45  # of the time: the rest trains the network
 @click.option("--filters", type=options.POSITIVE, default=16, show_default=True, help="F of that network.")
 @click.option("--epochs", type=options.POSITIVE, help="How long that network is trained.  [default: what is left of --minutes, else 30]")
 @click.option("--child-batch-size", type=options.POSITIVE, default=64, show_default=True)
+@prejudge.limits
 @options.image_size
 @options.data_dir
 @options.seed
@@ -63,7 +64,8 @@ def search(source, name, runs_dir, resume, overwrite, as_json, data_dir, **confi
     data = datasets.load(source, validation=_VALIDATION, **given)
     for sizes in (("num_cells", "filters"), ("child_cells", "child_filters")):
         one = space.decode((0,) * len(space.decisions))
-        cost_of(one, **_size(data, *(config[name] for name in sizes)))  # raises before anything is begun
+        cost_of(one, **options.size(data, *(config[name] for name in sizes)))  # raises before anything is begun
+    prejudge.check(config, data, space)
     run = Run(runs_dir / (name or data.name), {"data": source, **config}, resume, overwrite)
     if overwrite:
         _clear(run.path)
@@ -100,31 +102,30 @@ def _space(config):
     return made(num_blocks=config["blocks"])
 
 
-def _size(data, num_cells, filters):
-    """What a network for `data` costs by."""
-    return dict(num_cells=num_cells, filters=filters, stem=None, classes=data.classes, input_shape=data.input_shape)
-
-
 def _search(run, space, data, config, began, progress):
     """Runs the search and the random baseline side by side; returns the best genotype."""
     limit = None if config["minutes"] is None else began + 60 * config["minutes"] * _SEARCH_SHARE
     child = _child(space, data, config)
     labels = [config["strategy"], BASELINE] if config["baseline"] and config["strategy"] != "random" else [config["strategy"]]
-    made = {label: _tuner(label, child, run, config, limit, threads=1 if len(labels) > 1 else None) for label in labels}
-    follow = _Follow(run, made, child, _size(data, child.num_cells, child.filters), config, limit, progress)
     x, y, x_validation, y_validation = _images(data, config)
+    judges = {label: prejudge.judges(data, config, x, scored=label != BASELINE) for label in labels}
+    made = {label: _tuner(label, child, run, config, limit, 1 if len(labels) > 1 else None, judges[label]) for label in labels}
+    follow = _Follow(run, made, child, prejudge.final_size(data, config), config, limit, progress)
     job = dict(
         validation_data=(x_validation, y_validation), epochs=config["child_epochs"], batch_size=config["child_batch_size"], verbose=0
     )
 
     searching, *others = made.values()
-    threads = [threading.Thread(target=_until_stopped, args=(other.search, x, y), kwargs=job, daemon=True) for other in others]
+    failures = []
+    threads = [threading.Thread(target=_beside, args=(failures, other.search, x, y), kwargs=job, daemon=True) for other in others]
     try:
         for thread in threads:
             thread.start()
         _until_stopped(searching.search, x, y, **job)
         for thread in threads:
             thread.join()
+        if failures:
+            raise failures[0]
     except BaseException:
         for other in others:
             other.worker.stop()
@@ -148,6 +149,14 @@ def _until_stopped(function, *args, **kwargs):
         function(*args, **kwargs)
 
 
+def _beside(failures, function, *args, **kwargs):
+    """`_until_stopped` in a thread: what it raises is left in `failures` for the main one."""
+    try:
+        _until_stopped(function, *args, **kwargs)
+    except Exception as error:
+        failures.append(error)
+
+
 def _child(space, data, config):
     """The hypermodel of a search in `space` on `data`."""
     from nasnet_tf.tuners import CellHyperModel
@@ -155,19 +164,19 @@ def _child(space, data, config):
     return CellHyperModel(
         data.input_shape, data.classes,
         space=space, num_cells=config["child_cells"], filters=config["child_filters"], stem=None,
-        mean=data.mean, std=data.std, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5,
+        mean=data.mean, std=data.std, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5, soft=prejudge.soft_limit(data, config),
     )  # fmt: skip
 
 
-def _tuner(label, child, run, config, limit, threads):
+def _tuner(label, child, run, config, limit, threads, judges):
     from nasnet_tf.tuners import StrategySearch
 
     random = label == BASELINE
     with contextlib.redirect_stdout(io.StringIO()):  # Keras Tuner prints what it reloads
         tuner = StrategySearch(
-            child, "val_accuracy", config["max_trials"], strategy="random" if random else label, seed=config["seed"] + 10_000 * random,
-            settings=_settings(label, config),
-            directory=str(run.path), project_name="baseline" if random else "search", isolation="process", threads=threads,
+            child, prejudge.objective(config), config["max_trials"], strategy="random" if random else label,
+            seed=config["seed"] + 10_000 * random, settings=_settings(label, config), directory=str(run.path),
+            project_name="baseline" if random else "search", isolation="process", threads=threads, **judges,
         )  # fmt: skip
     if limit is not None:
         tuner.oracle.should_stop = lambda: time.monotonic() > limit
@@ -215,7 +224,7 @@ class _Follow:
             best = self.run.best()
             outcome = f"{trial.score:.4f}" if trial.status == "COMPLETED" else f"failed: {reason(trial)}"
             seconds = f"  {row['seconds']:.0f} s" if row["seconds"] else ""
-            record = "-" if best is None else f"{best['val_accuracy']:.4f}"
+            record = "-" if best is None else f"{best['reward']:.4f}"
             self.progress.console.print(f"{label} {trial.trial_id}  {outcome}{seconds}  best {record}")
 
     def _record(self, label, trial):
@@ -253,6 +262,7 @@ def _facts(data, config):
         "strategy": config["strategy"],
         "seed": str(config["seed"]),
         "children": _children(config),
+        **prejudge.facts(config),
     }
 
 

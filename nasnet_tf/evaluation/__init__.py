@@ -1,7 +1,8 @@
-"""How good is a genotype: a child network trained in a process of its own, or a table of trainings done before."""
+"""How good is a genotype: a child trained in a process of its own, a table of trainings, a score of it untrained, what it costs."""
 
+from nasnet_tf.evaluation.limits import Limits, SoftLimit, pareto_front
 from nasnet_tf.evaluation.table import Figures, Table
 from nasnet_tf.evaluation.tabular import History, simulate
 from nasnet_tf.evaluation.worker import ChildFailed, Stopped, Worker
 
-__all__ = ["ChildFailed", "Figures", "History", "Stopped", "Table", "Worker", "simulate"]
+__all__ = ["ChildFailed", "Figures", "History", "Limits", "SoftLimit", "Stopped", "Table", "Worker", "pareto_front", "simulate"]

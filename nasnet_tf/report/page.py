@@ -12,6 +12,7 @@ from functools import partial
 from nasnet_tf.files import write_whole
 from nasnet_tf.report.curves import rewards_of, search_figure
 from nasnet_tf.report.genotypes import figure_of
+from nasnet_tf.report.pareto import pareto_figure
 from nasnet_tf.report.picture import render
 
 __all__ = ["write_page"]
@@ -51,6 +52,7 @@ def write_page(
     trials: Sequence[Mapping],
     baseline: Sequence = (),
     notes: Sequence[str] = (),
+    target: float | None = None,
 ) -> None:
     """Writes a page about a search; the file is there whole or not at all.
 
@@ -58,8 +60,10 @@ def write_page(
         facts: label -> text, shown as a table.
         genotype: what to show, of any kind; None while there is none.
         trials: in the order they ended; each has `trial`, `reward` (None if it failed), `status`, `seconds` and what else to show.
+            With `val_accuracy` and `multiply_adds` in each of them the page shows what accuracy costs.
         baseline: the rewards of a random search, or its trials in the same form.
         notes: paragraphs below the title.
+        target: multiply-adds to mark, if there is a soft limit.
     """
     rewards = _rewards(trials, "trials")
     reference = _rewards([t if isinstance(t, Mapping) else {**dict.fromkeys(COLUMNS), "reward": t} for t in baseline], "baseline")
@@ -68,6 +72,9 @@ def write_page(
     parts.append("<h2>Cells</h2>")
     parts.append(embedded(partial(figure_of, genotype), "; ".join(genotype.lines())) if genotype else _muted("No cell yet."))
     parts += ["<h2>Rewards</h2>", embedded(partial(search_figure, rewards, reference), "Reward of each trial and the best so far")]
+    if priced := _priced(trials):
+        drawn = partial(pareto_figure, priced, _priced(baseline), target=target)
+        parts += ["<h2>Accuracy and cost</h2>", embedded(drawn, "Validation accuracy of each trial against its multiply-adds")]
     parts += ["<h2>Best trials</h2>", _trials_table(trials, rewards)]
     write_whole(path, document(title, "\n".join(parts)).encode("utf-8", "replace"))
 
@@ -77,6 +84,10 @@ def _rewards(trials: Sequence[Mapping], name: str) -> list[float | None]:
         if missing := [key for key in COLUMNS if key not in trial]:
             raise ValueError(f"{name}[{number}] lacks {', '.join(map(repr, missing))}; each trial needs {', '.join(COLUMNS)}.")
     return rewards_of(trial["reward"] for trial in trials)
+
+
+def _priced(trials: Sequence) -> list[Mapping]:
+    return [trial for trial in trials if isinstance(trial, Mapping) and {"val_accuracy", "multiply_adds"} <= set(trial)]
 
 
 def heading(title: str) -> str:

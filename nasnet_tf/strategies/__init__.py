@@ -3,6 +3,8 @@
 from .aging_evolution import AgingEvolution
 from .local_search import LocalSearch
 from .policy_gradient import PPO, Reinforce
+from .predictor import Predictor
+from .prejudged import Prejudged, Refused
 from .progressive import Progressive
 from .protocol import Strategy
 from .random import RandomSearch
@@ -13,8 +15,11 @@ __all__ = [
     "STRATEGIES",
     "AgingEvolution",
     "LocalSearch",
+    "Predictor",
+    "Prejudged",
     "Progressive",
     "RandomSearch",
+    "Refused",
     "Reinforce",
     "Strategy",
     "SuccessiveHalving",
@@ -23,7 +28,8 @@ __all__ = [
 ]
 
 STRATEGIES = {
-    strategy.name: strategy for strategy in (PPO, Reinforce, RandomSearch, AgingEvolution, LocalSearch, Progressive, SuccessiveHalving)
+    strategy.name: strategy
+    for strategy in (PPO, Reinforce, RandomSearch, AgingEvolution, LocalSearch, Predictor, Progressive, SuccessiveHalving)
 }
 
 

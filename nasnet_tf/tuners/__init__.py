@@ -2,6 +2,7 @@
 
 from nasnet_tf.tuners.hypermodel import CellHyperModel
 from nasnet_tf.tuners.oracle import PPOOracle, StrategyOracle
+from nasnet_tf.tuners.prejudge import Prejudge
 from nasnet_tf.tuners.search import CellTuner, PPOSearch, StrategySearch
 
-__all__ = ["CellHyperModel", "CellTuner", "PPOOracle", "PPOSearch", "StrategyOracle", "StrategySearch"]
+__all__ = ["CellHyperModel", "CellTuner", "PPOOracle", "PPOSearch", "Prejudge", "StrategyOracle", "StrategySearch"]

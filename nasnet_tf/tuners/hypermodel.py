@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 
 import keras
 import keras_tuner
 
 from nasnet_tf import networks
+from nasnet_tf.cost import cost
+from nasnet_tf.evaluation.limits import SoftLimit
 from nasnet_tf.spaces import NASNetSpace
 
 
@@ -20,6 +23,8 @@ class CellHyperModel(keras_tuner.HyperModel):
         num_cells, filters: N and F of a child. The paper's children have N = 2.
         learning_rate: at the start; it falls to 0 along a cosine over the epochs of `fit`. SGD with momentum 0.9.
         loss: as in `model.compile`; labels are whole numbers by default.
+        soft: a `SoftLimit`: after every epoch training tells a "reward" too, the validation accuracy weighed against the cost. To
+            search by it, the objective is `keras_tuner.Objective("reward", "max")`.
         **network: further arguments of the genotype's network (`nasnet_tf.networks.build`), such as stem, mean, std, drop_path_rate.
     Source: Zoph et al. 2017, arXiv 1707.07012, appendix A.1 and A.6 (children); their width and rate are not stated there.
     """
@@ -34,6 +39,7 @@ class CellHyperModel(keras_tuner.HyperModel):
         filters=8,
         learning_rate=0.05,
         loss="sparse_categorical_crossentropy",
+        soft: SoftLimit | None = None,
         name=None,
         **network,
     ):
@@ -41,7 +47,14 @@ class CellHyperModel(keras_tuner.HyperModel):
         self.space = space or NASNetSpace()
         self.input_shape, self.classes = tuple(input_shape), classes
         self.num_cells, self.filters, self.learning_rate, self.loss = num_cells, filters, learning_rate, loss
+        self.soft = soft
         self.network = network
+
+    @property
+    def size(self) -> dict:
+        """The arguments that `nasnet_tf.cost.cost_of` takes of those the children are built with."""
+        everything = dict(self.network, num_cells=self.num_cells, filters=self.filters, classes=self.classes, input_shape=self.input_shape)
+        return {name: value for name, value in everything.items() if name in inspect.signature(cost).parameters}
 
     def declare_hyperparameters(self, hp):
         self.choices(hp)
@@ -71,10 +84,24 @@ class CellHyperModel(keras_tuner.HyperModel):
         steps = _steps(args, kwargs)
         if steps:
             self._compile(model, keras.optimizers.schedules.CosineDecay(self.learning_rate, steps * kwargs.get("epochs", 1)))
+        if self.soft is not None:  # first of all callbacks, so that the others are told the reward
+            kwargs["callbacks"] = [_Reward(self.soft.reward(1.0, self.genotype(hp))), *(kwargs.get("callbacks") or ())]
         return model.fit(*args, **kwargs)
 
     def _compile(self, model, learning_rate):
         model.compile(keras.optimizers.SGD(learning_rate, momentum=0.9), loss=self.loss, metrics=["accuracy"])
+
+
+class _Reward(keras.callbacks.Callback):
+    """Adds the reward, the validation accuracy times `factor`, to the figures of each epoch."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def on_epoch_end(self, epoch, logs=None):
+        if "val_accuracy" in logs:
+            logs["reward"] = logs["val_accuracy"] * self.factor
 
 
 def _steps(args, kwargs) -> int | None:

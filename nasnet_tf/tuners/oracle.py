@@ -25,6 +25,7 @@ from nasnet_tf import strategies
 from nasnet_tf.files import write_json
 from nasnet_tf.spaces import EPOCHS, Choices, Decision, WithEpochs
 
+EPOCH = "epoch_"  # with a number from 1: the metric that holds what a trial had reached after that epoch
 _ENDED = ("COMPLETED", "FAILED")
 _MOST_OPTIONS = 1000
 _EPOCHS = (1, 3, 9)
@@ -188,7 +189,8 @@ class StrategyOracle(keras_tuner.Oracle):
     def _take_over(self, trial, twin):
         step = twin.best_step or 0
         name = self.objective.name
-        self.update_trial(trial.trial_id, {name: twin.score}, step)
+        others = {other: twin.metrics.get_last_value(other) for other in twin.metrics.metrics if not other.startswith((EPOCH, "seconds"))}
+        self.update_trial(trial.trial_id, {**others, name: twin.score}, step)
         trial.status, trial.message = "COMPLETED", f"the same network as trial {twin.trial_id}; its result was reused"
         self.end_trial(trial)
 

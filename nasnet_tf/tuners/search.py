@@ -12,12 +12,15 @@ import keras
 import keras_tuner
 import numpy as np
 from keras_tuner import errors
+from keras_tuner.src.engine import tuner_utils
 
 from nasnet_tf.evaluation import ChildFailed, Worker
+from nasnet_tf.evaluation.early import MedianStopping, StopHopeless
 from nasnet_tf.evaluation.graphs import rewrite_graphs
 from nasnet_tf.evaluation.streams import is_dataset
 from nasnet_tf.spaces import EPOCHS
-from nasnet_tf.tuners.oracle import StrategyOracle
+from nasnet_tf.tuners.oracle import EPOCH, StrategyOracle
+from nasnet_tf.tuners.prejudge import Prejudge
 
 _TOO_BIG_TO_KEEP = ("checkpoint.weights.h5", "build_config.json")
 
@@ -32,14 +35,26 @@ class CellTuner(keras_tuner.Tuner):
             where another process cannot find it.
         keep_best: how many children's weights stay on disk.
         threads: see `nasnet_tf.evaluation.Worker`.
+        stop_early: a `MedianStopping`: children that fall behind are stopped, and their reward is what they had reached.
     """
 
-    def __init__(self, oracle, hypermodel=None, *, isolation="auto", keep_best=3, threads=None, overwrite=False, **kwargs):
+    def __init__(
+        self,
+        oracle,
+        hypermodel=None,
+        *,
+        isolation="auto",
+        keep_best=3,
+        threads=None,
+        stop_early: MedianStopping | None = None,
+        overwrite=False,
+        **kwargs,
+    ):
         if isolation not in ("auto", "process", "none"):
             raise ValueError(f'isolation is {isolation!r}; give "auto", "process" or "none".')
         if overwrite and "KERASTUNER_ORACLE_IP" in os.environ and "chief" not in os.environ.get("KERASTUNER_TUNER_ID", ""):
             raise ValueError("overwrite=True on a worker would delete the trials of the whole search; set it on the chief alone.")
-        self.isolation, self.keep_best = isolation, keep_best
+        self.isolation, self.keep_best, self.stop_early = isolation, keep_best, stop_early
         self.worker = Worker(threads=threads)
         self._policy = keras.config.dtype_policy()
         super().__init__(oracle, hypermodel, overwrite=overwrite, **kwargs)
@@ -64,14 +79,36 @@ class CellTuner(keras_tuner.Tuner):
         """Trains and scores; where the oracle has decided for how many epochs, for so many."""
         if EPOCHS in trial.hyperparameters.values:
             kwargs["epochs"] = trial.hyperparameters.values[EPOCHS]
+        if self.stop_early is None:
+            return self._train(trial, *args, **kwargs)[0]
+        objective = self.oracle.objective
+        stop = StopHopeless(self.stop_early.thresholds(self._curves()), objective.name, objective.direction)
+        results, history = self._train(trial, *args, **{**kwargs, "callbacks": [*(kwargs.get("callbacks") or ()), stop]})
+        curve = history.get(objective.name, [])
+        if 0 < len(curve) < kwargs.get("epochs", 1):
+            trial.message = f"stopped early, after epoch {len(curve)}"
+        reached = {f"{EPOCH}{number}": value for number, value in enumerate(curve, start=1)}
+        return {**tuner_utils.convert_to_metrics_dict(results, objective), **reached}
+
+    def _train(self, trial, *args, **kwargs):
+        """What Keras Tuner expects of `run_trial`, and {figure: value after each epoch} if the training tells."""
         if not self._isolated(args, kwargs):
-            return super().run_trial(trial, *args, **kwargs)
+            results = super().run_trial(trial, *args, **kwargs)
+            return results, getattr(results[0], "history", {})
         job = (self.hypermodel, trial.hyperparameters, self._seed(trial), self._policy.name, self.get_trial_dir(trial.trial_id))
         began = time.monotonic()
         try:
-            return {**self.worker.run(train_child, *job, *args, **kwargs), "seconds": round(time.monotonic() - began, 2)}
+            metrics, history = self.worker.run(train_child, *job, *args, **kwargs)
         except ChildFailed as error:
             raise errors.FailedTrialError(str(error)) from None
+        return {**metrics, "seconds": round(time.monotonic() - began, 2)}, history
+
+    def _curves(self):
+        """What each trial so far had reached after each of its epochs; more is better."""
+        sign = -1 if self.oracle.objective.direction == "min" else 1
+        for trial in self.oracle.get_best_trials(10**6):
+            count = sum(name.startswith(EPOCH) for name in trial.metrics.metrics)
+            yield [sign * trial.metrics.get_last_value(f"{EPOCH}{number}") for number in range(1, count + 1)]
 
     def _isolated(self, args, kwargs):
         if self.isolation == "none":
@@ -120,8 +157,8 @@ class CellTuner(keras_tuner.Tuner):
 def train_child(hypermodel, hp, seed, policy, folder, /, *args, **kwargs):
     """Builds, trains and scores one child on what `fit` is given. Runs in the worker.
 
-    Returns: {metric: value}, of the last epoch where the hypermodel returns a history; its weights are in `folder`, under the
-        name Keras Tuner expects.
+    Returns: {metric: value}, of the last epoch where the hypermodel returns a history; and that history, {metric: values}. The weights
+        are in `folder`, under the name Keras Tuner expects.
     Raises: ArithmeticError if a metric is no finite number.
     """
     keras.backend.clear_session()
@@ -129,15 +166,19 @@ def train_child(hypermodel, hp, seed, policy, folder, /, *args, **kwargs):
     rewrite_graphs(False)
     keras.utils.set_random_seed(seed)
     model = hypermodel.build(hp)
-    history = hypermodel.fit(hp, model, *args, **{"verbose": 0, **kwargs})
-    figures = history if isinstance(history, dict) else {name: values[-1] for name, values in history.history.items()}
-    metrics = {name: float(value) for name, value in figures.items()}
+    fitted = hypermodel.fit(hp, model, *args, **{"verbose": 0, **kwargs})
+    history = {} if isinstance(fitted, dict) else {name: [float(v) for v in values] for name, values in fitted.history.items()}
+    metrics = {name: float(value) for name, value in (fitted if isinstance(fitted, dict) else _last(history)).items()}
     wrong = [f"{name} is {value}" for name, value in metrics.items() if not math.isfinite(value)]
     if wrong:
         raise ArithmeticError(f"training diverged: {', '.join(wrong)}")
     os.makedirs(folder, exist_ok=True)
     model.save_weights(os.path.join(folder, "checkpoint.weights.h5"))
-    return metrics
+    return metrics, history
+
+
+def _last(history):
+    return {name: values[-1] for name, values in history.items()}
 
 
 class StrategySearch(CellTuner):
@@ -146,14 +187,25 @@ class StrategySearch(CellTuner):
     Args:
         hypermodel: a `CellHyperModel`, or any hypermodel of discrete choices.
         strategy, objective, max_trials, seed, settings, hyperparameters, ...: of `StrategyOracle`.
-        directory, project_name, overwrite, isolation, keep_best, threads: of `CellTuner`.
+        prejudge: a `Prejudge`: what breaks its limits is not trained, and of several cells the best by an untrained score is.
+        directory, project_name, overwrite, isolation, keep_best, threads, stop_early: of `CellTuner`.
     """
 
-    def __init__(self, hypermodel=None, objective=None, max_trials=10, *, strategy="ppo", **kwargs):
-        own = ("directory", "project_name", "overwrite", "isolation", "keep_best", "threads", "executions_per_trial", "tuner_id", "logger")
+    def __init__(
+        self, hypermodel=None, objective=None, max_trials=10, *, strategy="ppo", prejudge: Prejudge | None = None, **kwargs
+    ):  # fmt: skip
+        own = (
+            "directory", "project_name", "overwrite", "isolation", "keep_best", "threads", "stop_early", "executions_per_trial",
+            "tuner_id", "logger",
+        )  # fmt: skip
         of_tuner = {name: kwargs.pop(name) for name in own if name in kwargs}
+        if prejudge is not None:
+            strategy = prejudge.in_front_of(strategy, hypermodel, self._measure)
         oracle = StrategyOracle(strategy, objective, max_trials, space=getattr(hypermodel, "space", None), **kwargs)
         super().__init__(oracle, hypermodel, **of_tuner)
+
+    def _measure(self, function, *args, **kwargs):
+        return function(*args, **kwargs) if self.isolation == "none" else self.worker.run(function, *args, **kwargs)
 
 
 class PPOSearch(StrategySearch):
