@@ -175,12 +175,12 @@ def test_limits_that_cannot_be_kept_are_refused_before_anything_is_written(capsy
 @pytest.mark.slow
 def test_a_search_under_limits_trains_nothing_else_and_says_what_accuracy_costs(tmp_path, capsys):
     options = ("--target-multiply-adds", "20000", "--prejudge", "synflow", "--stop-early", "--child-epochs", "3")
-    limit = ("--max-parameters", "4000", "--max-latency-ms", "60000")
+    limit = ("--max-parameters", "2000", "--max-latency-ms", "60000")
     arguments = ("search", "digits", "--max-trials", "3", "--runs-dir", str(tmp_path), "--child-images", "60", "--json", *TINY)
     assert main([*arguments, *options, *limit]) == 0
     result = json.loads(capsys.readouterr().out)
     rows = table(tmp_path / "digits")
-    assert len(rows) == 6 and all(int(row["parameters"]) <= 4000 for row in rows)
+    assert len(rows) == 6 and all(int(row["parameters"]) <= 2000 for row in rows)
     for row in rows:
         weight = (int(row["multiply_adds"]) / 20_000) ** -0.07
         assert float(row["reward"]) == pytest.approx(float(row["val_accuracy"]) * weight)

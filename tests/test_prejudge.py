@@ -95,7 +95,7 @@ def test_synflow_leaves_the_model_as_it_is_and_knows_no_signs():
 
 def test_synflow_of_a_network_needs_double_precision_and_gets_it():
     size = {**SMALL, "num_cells": 3, "filters": 16}
-    assert score("synflow", NASNET_A, **size) > np.finfo("float32").max
+    assert score("synflow", NASNET_A, **size) > float(np.finfo("float32").max)
     with pytest.raises(ArithmeticError, match="synflow overflows"):
         synflow(Network(NASNET_A, classifier_activation=None, **size))
 

@@ -82,6 +82,7 @@ def test_of_each_pool_the_cell_with_most_parameters_is_trained(tmp_path):
         assert parameters(genotype, **size) == max(parameters(g, **size) for g in pool)
 
 
+@pytest.mark.slow
 def test_networks_are_scored_and_timed_in_the_worker(tmp_path):
     images = np.random.default_rng(0).normal(size=(4, 8, 8, 1))
     judge = Prejudge(Limits(latency=60_000.0), score="naswot", images=images, pool=2)
