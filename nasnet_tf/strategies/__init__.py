@@ -1,6 +1,7 @@
 """How to search: one algorithm a file, each a `Strategy` (protocol.py). NumPy only."""
 
 from .aging_evolution import AgingEvolution
+from .auto import Auto
 from .local_search import LocalSearch
 from .policy_gradient import PPO, Reinforce
 from .predictor import Predictor
@@ -14,6 +15,7 @@ __all__ = [
     "PPO",
     "STRATEGIES",
     "AgingEvolution",
+    "Auto",
     "LocalSearch",
     "Predictor",
     "Prejudged",
@@ -29,7 +31,7 @@ __all__ = [
 
 STRATEGIES = {
     strategy.name: strategy
-    for strategy in (PPO, Reinforce, RandomSearch, AgingEvolution, LocalSearch, Predictor, Progressive, SuccessiveHalving)
+    for strategy in (Auto, PPO, Reinforce, RandomSearch, AgingEvolution, LocalSearch, Predictor, Progressive, SuccessiveHalving)
 }
 
 

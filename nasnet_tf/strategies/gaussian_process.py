@@ -66,7 +66,7 @@ class GaussianProcess:
     def _slopes(self, hot, values):
         """Of the negative logarithm of the posterior of the parameters, with the variance of the points at its best."""
         places, n = hot @ self._places(), len(values)
-        alike = _alike(places, places)
+        alike = np.exp(-_apart(places, places))
         inverse = np.linalg.inv(alike + self.noise * np.eye(n))
         known = inverse @ values
         outer = inverse - np.outer(known, known) * n / max(values @ known, 1e-12)
@@ -79,28 +79,31 @@ class GaussianProcess:
 
     def condition(self, points, values) -> None:
         """Learns the values, to answer `predict`."""
-        self._known_places = self._one_hot(points) @ self._places()
-        covariance = _alike(self._known_places, self._known_places) + self.noise * np.eye(len(values))
-        self._whiten = np.linalg.inv(np.linalg.cholesky(covariance))
-        whitened = self._whiten @ values
-        self._variance, self._known = whitened @ whitened / len(values), whitened @ self._whiten
+        places, hot = self._places(), self._one_hot(points)
+        apart = _apart(places, places) * self._free
+        self._apart = (apart @ hot.T).astype(np.float32)  # (S, n): squared distances of each option from those of the points
+        covariance = np.exp(-hot @ self._apart) + self.noise * np.eye(len(values))
+        whiten = np.linalg.inv(np.linalg.cholesky(covariance))
+        whitened = whiten @ values
+        self._variance = whitened @ whitened / len(values)
+        self._known, self._whiten = (whitened @ whiten).astype(np.float32), whiten.T.astype(np.float32)
 
     def predict(self, points) -> tuple[np.ndarray, np.ndarray]:
         """(means, standard deviations) of what points are worth, without the noise."""
-        alike = _alike(self._one_hot(points) @ self._places(), self._known_places)
-        explained = np.square(alike @ self._whiten.T).sum(1)
-        return alike @ self._known, np.sqrt(np.maximum(1 - explained, 1e-9) * self._variance)
+        alike = np.exp(-self._one_hot(points, np.float32) @ self._apart)
+        explained = np.square(alike @ self._whiten).sum(1)
+        return alike @ self._known, np.sqrt(np.maximum(1 - explained, 1e-6) * self._variance)
 
     def _places(self):
         """(S, S): a row an option."""
         return self.parameters[:-1].reshape(self.options, self.options) * self._unit
 
-    def _one_hot(self, points):
-        hot = np.zeros((len(points), self.options))
+    def _one_hot(self, points, dtype=np.float64):
+        hot = np.zeros((len(points), self.options), dtype)
         hot[np.arange(len(points))[:, None], self._starts + points] = 1.0
         return hot
 
 
-def _alike(left, right):
-    squares = np.square(left).sum(1)[:, None] + np.square(right).sum(1) - 2 * left @ right.T
-    return np.exp(-np.maximum(squares, 0.0))
+def _apart(left, right):
+    """(n, m): squared distances of two sets of places."""
+    return np.maximum(np.square(left).sum(1)[:, None] + np.square(right).sum(1) - 2 * left @ right.T, 0.0)

@@ -1,6 +1,6 @@
 """Search led by a predictor: a Gaussian process learns what points are worth, and the one with most expected improvement is tried.
 
-Candidates are mutants of the best points and random ones; the most promising are improved decision by decision.
+Candidates are mutants of the best points and random ones; the most promising is improved decision by decision.
 
 Source: expected improvement: Jones et al. 1998, J. of Global Optimization 13; candidates mutated from the best: White et al. 2019,
 BANANAS, arXiv 1910.11858.
@@ -19,7 +19,7 @@ from .protocol import Strategy
 __all__ = ["Predictor"]
 
 _FIRST_STEPS, _STEPS = 30, 8  # of fitting the process, the first time and later
-_CLIMBED = 3  # candidates that are improved decision by decision
+_CLIMBS = 4  # decisions in which the most promising candidate is improved, one after the other
 _NOISY = 0.1  # noise, as a share of the variance, from which rewards are not taken at their word
 
 
@@ -30,13 +30,13 @@ class Predictor(Strategy):
         first: random points before the first prediction.
         candidates: points that are judged for each proposal.
         parents: of how many of the best points candidates are mutants.
-        every: rewards after which the process is fitted again.
+        every: rewards after which the process is fitted again; up to five times as many as rewards add up.
         most: rewards that the process looks at, half of them the best, half the latest; a bound on time.
     """
 
     name = "predictor"
 
-    def __init__(self, space, seed=0, *, first=6, candidates=1000, parents=20, every=2, most=200):
+    def __init__(self, space, seed=0, *, first=6, candidates=1000, parents=20, every=2, most=128):
         super().__init__(space, seed)
         if min(first, candidates, parents, every) < 1 or most < 2:
             raise ValueError(
@@ -47,7 +47,6 @@ class Predictor(Strategy):
         self.archive = Archive(len(self.sizes))
         self.process = GaussianProcess(self.sizes)
         self._known = set()
-        self._conditioned = 0  # how many rewards the process knows
 
     def propose(self, number, pending=(), attempt=0):
         rng, taken = self._rng(number, attempt), {self.space.key(point) for point in pending}
@@ -55,11 +54,15 @@ class Predictor(Strategy):
             drawn = (self.space.random(rng) for _ in range(20))
             return next((point for point in drawn if self._is_new(point, taken)), self.space.random(rng))
         points = self._candidates(rng)
-        improvement = self._improvement(points)
-        best = [self._climbed(points[number], improvement[number]) for number in np.argsort(-improvement, kind="stable")[:_CLIMBED]]
-        found, gains = np.concatenate([*(path for path, _ in best), points]), np.concatenate([*(gain for _, gain in best), improvement])
+        gains = self._improvement(points)
+        for _ in range(_CLIMBS):
+            best = gains.argmax()
+            near = _neighbours(points[best], self.sizes)
+            points, gains = np.concatenate([points, near]), np.concatenate([gains, self._improvement(near)])
+            if gains.argmax() == best:
+                break
         for number in np.argsort(-gains, kind="stable"):
-            point = tuple(map(int, found[number]))
+            point = tuple(map(int, points[number]))
             if self._is_new(point, taken):
                 return point
         return self.space.random(rng)
@@ -79,21 +82,6 @@ class Predictor(Strategy):
             mutants[changed, decisions[changed]] = rng.integers(sizes[decisions[changed]])
         return np.concatenate([mutants, rng.integers(sizes, size=(self.candidates - half, len(sizes)), dtype=np.int32)])
 
-    def _climbed(self, point, improvement):
-        """Points on the way from `point` up the expected improvement, one decision a step; and what each promises."""
-        path, gains = [point], [improvement]
-        for _ in range(2 * len(self.sizes)):
-            near = _neighbours(path[-1], self.sizes)
-            promised = self._improvement(near)
-            best = int(promised.argmax())
-            path, gains = [*path, *near], [*gains, *promised]
-            if promised[best] <= improvement:
-                break
-            improvement = promised[best]
-            path.append(near[best])
-            gains.append(improvement)
-        return np.array(path), np.array(gains)
-
     def _improvement(self, points):
         """Expected improvement of points over the best there is, in normal scores."""
         means, deviations = self.process.predict(points)
@@ -104,7 +92,10 @@ class Predictor(Strategy):
         self.archive.append(choices, reward)
         self._known.add(self.space.key(choices))
         if len(self.archive) >= self.first:
-            self._model(fit=(len(self.archive) - self.first) % self.every == 0)
+            self._model(fit=self._due())
+
+    def _due(self):
+        return (len(self.archive) - self.first) % (self.every * min(max(1, len(self.archive) // 30), 5)) == 0
 
     def _model(self, fit):
         """Conditions the process on what was observed."""
