@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import io
 import json
 import pathlib
@@ -19,13 +20,14 @@ from nasnet_tf.strategies import STRATEGIES
 
 _VALIDATION = 0.2  # of the training images, to judge children by; the network at the end trains on more of them
 _SEARCH_SHARE = 0.45  # of the time: the rest trains the network
+_SHARING_SHARE = 0.5  # of the search's time, with one-shot: the rest trains the best children by themselves
 
 
 @click.command()
 @click.argument("source", metavar="DATA")
 @click.option("--minutes", type=options.MINUTES, help="How long in all.  [default: 10, if no --max-trials is given]")
 @click.option("--max-trials", type=options.POSITIVE, help="How many cells to try; as many again at random, for comparison.")
-@click.option("--strategy", type=click.Choice(list(STRATEGIES)), default="ppo", show_default=True, help="How to search.")
+@click.option("--strategy", type=click.Choice([*STRATEGIES, "one-shot"]), default="ppo", show_default=True, help="How to search.")
 @click.option("--name", help="Of the folder the results go to.  [default: that of the data]")
 @click.option("--runs-dir", type=click.Path(file_okay=False, path_type=pathlib.Path), default="runs", show_default=True)
 @click.option("--resume", is_flag=True, help="Go on with a search that was interrupted, or give it a larger budget.")
@@ -39,6 +41,13 @@ _SEARCH_SHARE = 0.45  # of the time: the rest trains the network
 @click.option("--num-cells", type=options.POSITIVE, default=2, show_default=True, help="N of the network that is trained at the end.")
 @click.option("--filters", type=options.POSITIVE, default=16, show_default=True, help="F of that network.")
 @click.option("--epochs", type=options.POSITIVE, help="How long that network is trained.  [default: what is left of --minutes, else 30]")
+@click.option(
+    "--share-epochs",
+    type=options.POSITIVE,
+    default=30,
+    show_default=True,
+    help="one-shot: passes over the images with shared weights, or half of the search's time.",
+)
 @click.option("--child-batch-size", type=options.POSITIVE, default=64, show_default=True)
 @options.image_size
 @options.data_dir
@@ -87,10 +96,14 @@ def _clear(folder):
 
 def _search(run, data, config, began, progress):
     """Runs the search and the random baseline side by side; returns the best genotype."""
+    from nasnet_tf.cli.progress import share_told
+
     limit = None if config["minutes"] is None else began + 60 * config["minutes"] * _SEARCH_SHARE
     child = _child(data, config)
     labels = [config["strategy"], BASELINE] if config["baseline"] and config["strategy"] != "random" else [config["strategy"]]
     made = {label: _tuner(label, child, run, config, limit, threads=1 if len(labels) > 1 else None) for label in labels}
+    if config["strategy"] == "one-shot":
+        made["one-shot"].on_share = share_told(progress, "sharing weights")
     follow = _Follow(run, made, child, config, limit, progress)
     x, y, x_validation, y_validation = _images(data, config)
     job = dict(
@@ -141,12 +154,16 @@ def _child(data, config):
 
 
 def _tuner(label, child, run, config, limit, threads):
-    from nasnet_tf.tuners import StrategySearch
+    from nasnet_tf.tuners import OneShotSearch, StrategySearch
 
     random = label == BASELINE
+    make = functools.partial(StrategySearch, strategy="random" if random else label)
+    if label == "one-shot":
+        minutes = None if limit is None else _SHARING_SHARE * (limit - time.monotonic()) / 60
+        make = functools.partial(OneShotSearch, share_epochs=config["share_epochs"], share_minutes=minutes)
     with contextlib.redirect_stdout(io.StringIO()):  # Keras Tuner prints what it reloads
-        tuner = StrategySearch(
-            child, "val_accuracy", config["max_trials"], strategy="random" if random else label, seed=config["seed"] + 10_000 * random,
+        tuner = make(
+            child, "val_accuracy", config["max_trials"], seed=config["seed"] + 10_000 * random,
             directory=str(run.path), project_name="baseline" if random else "search", isolation="process", threads=threads,
         )  # fmt: skip
     if limit is not None:

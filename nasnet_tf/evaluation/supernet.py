@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import functools
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -50,6 +51,10 @@ class Supernet:
         self, space: NASNetSpace, input_shape, classes: int, *, num_cells=1, filters=8, stem="cifar", skip_reduction=False,
         stem_filters=None, stem_cell_filters=None, batch_norm_epsilon=None, mean=None, std=None, seed=0, momentum=0.9, clip_norm=5.0,
     ):  # fmt: skip
+        if keras.backend.backend() != "tensorflow":
+            raise ValueError(
+                f"weights are shared with TensorFlow only, and Keras runs on {keras.backend.backend()}; set KERAS_BACKEND=tensorflow."
+            )
         if not isinstance(space, NASNetSpace):
             raise ValueError(f"the space is a {type(space).__name__}; weights can be shared among the children of a NASNetSpace.")
         self.space, self.input_shape, self.classes = space, tuple(input_shape), classes
@@ -96,7 +101,10 @@ class Supernet:
         return self._logits(tf.constant(images, tf.float32), self._code(point), self.fixed, self._rows(self._code(point))).numpy()
 
     def named(self, point) -> dict[str, np.ndarray]:
-        """The weights the child uses, under the names they have in a `Network`. Kernels that read a cell read all its states."""
+        """Weights by the names they have in a `Network` of the child; what is not of this child's alone is there whole.
+
+        Kernels that read a cell read all its states; combinations have their weights under `combine_2/concatenate`, ..., chosen or not.
+        """
         code = self._code(point)
         found = {s.name: w.numpy() for s, w in zip(self.slots, cut(self.fixed.read_value(), self.slots), strict=True)}
         for cell, rows in zip(self._cells, self._rows(code), strict=True):
@@ -189,9 +197,7 @@ class _SharedCell:
         self.filters, self.strides, self.adapt, self._edge = step.filters, step.strides, step.adapt, edge
         self.states = space.num_blocks + 2
         self.channels = self.states * self.filters
-        self.h_channels, self.p_channels = (
-            stem_channels if width is None else self.states * width for width in (h_width, p_width)
-        )
+        self.h_channels, self.p_channels = (stem_channels if width is None else self.states * width for width in (h_width, p_width))
         widths = [self.filters, self.p_channels if step.adapt == "share" else self.filters] + [self.filters] * space.num_blocks
         self.sorts = [(width, self.strides if state < 2 else 1) for state, width in enumerate(widths)]
         self.kinds = list(dict.fromkeys(self.sorts[:-1]))  # of inputs of blocks; nothing reads the last block
@@ -232,7 +238,7 @@ class _SharedCell:
             "base": parts.ConvNorm(owner, f"{name}/base", Convolution(f), self.h_channels),
             "previous": _part(owner, f"{name}/previous", adapted, self.p_channels),
             "combines": [
-                [_part(owner, f"{name}/combine_{b + 2}", COMBINE_PARTS[c](f), 2 * f) for c in self.space.combinations]
+                [_part(owner, f"{name}/combine_{b + 2}/{c}", COMBINE_PARTS[c](f), 2 * f) for c in self.space.combinations]
                 for b in range(self.space.num_blocks)
             ],
             "outputs": [_part(owner, f"{name}/output_{s}", self._output(s), self.sorts[s][0]) for s in range(self.states)],
@@ -311,9 +317,7 @@ def _switch(operations, kind, filters, epsilon):
             y = branch(x, row)
         return tape.gradient(y, [x, row], slope, tf.UnconnectedGradients.ZERO)
 
-    branches = [
-        functools.partial(operate, *pair) for pair in zip(operations, row_slots(operations, kind, filters), strict=True)
-    ]
+    branches = [functools.partial(operate, *pair) for pair in zip(operations, row_slots(operations, kind, filters), strict=True)]
 
     @functools.partial(tf.function, autograph=False, experimental_attributes=_APART)
     def forward(x, row, operation):

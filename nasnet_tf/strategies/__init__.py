@@ -1,10 +1,11 @@
 """How to search: one algorithm a file, each a `Strategy` (protocol.py). NumPy only."""
 
+from .one_shot import OneShot
 from .policy_gradient import PPO, Reinforce
 from .protocol import Strategy
 from .random import RandomSearch
 
-__all__ = ["PPO", "STRATEGIES", "RandomSearch", "Reinforce", "Strategy", "get"]
+__all__ = ["PPO", "STRATEGIES", "OneShot", "RandomSearch", "Reinforce", "Strategy", "get"]
 
 STRATEGIES = {strategy.name: strategy for strategy in (PPO, Reinforce, RandomSearch)}
 

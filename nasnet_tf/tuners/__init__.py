@@ -1,7 +1,8 @@
 """Keras Tuner: the only room that knows it and its faults."""
 
 from nasnet_tf.tuners.hypermodel import CellHyperModel
+from nasnet_tf.tuners.one_shot import OneShotSearch
 from nasnet_tf.tuners.oracle import PPOOracle, StrategyOracle
 from nasnet_tf.tuners.search import CellTuner, PPOSearch, StrategySearch
 
-__all__ = ["CellHyperModel", "CellTuner", "PPOOracle", "PPOSearch", "StrategyOracle", "StrategySearch"]
+__all__ = ["CellHyperModel", "CellTuner", "OneShotSearch", "PPOOracle", "PPOSearch", "StrategyOracle", "StrategySearch"]
