@@ -5,13 +5,14 @@ import pytest
 
 from nasnet_tf.genotype import COMBINATIONS
 from nasnet_tf.spaces import Choices, NASNetSpace
-from nasnet_tf.strategies import PPO
+from nasnet_tf.strategies import PPO, OneShot
 
 tf = pytest.importorskip("tensorflow")
 
 from nasnet_tf.evaluation.supernet import Supernet  # noqa: E402
 from nasnet_tf.evaluation.weight_sharing import WeightSharing, shuffled  # noqa: E402
 from nasnet_tf.network import Network, plan  # noqa: E402
+from nasnet_tf.tuners import CellHyperModel, OneShotSearch  # noqa: E402
 
 SMALL = NASNetSpace(2, ("identity", "sep_conv_3x3", "max_pool_3x3"))
 RNG = np.random.default_rng(0)
@@ -132,6 +133,13 @@ def test_every_child_and_every_number_of_images_runs_by_the_same_traced_step(tra
     assert trained_once._traced_score.experimental_get_tracing_count() == 1
 
 
+def test_a_renewed_supernet_is_a_new_one(trained_once):
+    trained_once.train(X, Y, SMALL.random(np.random.default_rng(7)), 0.1)
+    trained_once.renew(5)
+    renewed, new = trained_once.state(), small(seed=5).state()
+    assert all(np.array_equal(renewed[key], new[key]) for key in new)
+
+
 def test_the_seed_says_the_initial_weights():
     states = [small(seed).state() for seed in (0, 0, 1)]
     same, other = (all(np.array_equal(states[0][k], state[k]) for k in state) for state in states[1:])
@@ -201,3 +209,89 @@ def test_time_that_is_up_ends_the_search_at_the_next_batch(trained_once):
     search = sharing(trained_once)
     search.run(1000, minutes=1e-6)
     assert search.epoch == 1 and search.proposed == 1
+
+
+# Its strategy and its tuner.
+
+
+def test_a_ranking_is_handed_out_best_first_past_what_is_out_or_turned_down_and_then_at_random():
+    ranking = [(0, 1), (1, 2), (1, 0)]
+    strategy = OneShot([2, 3], seed=1, ranking=ranking)
+    assert strategy.propose(0) == (0, 1)
+    assert strategy.propose(1, pending=[(0, 1)]) == (1, 2)
+    assert strategy.propose(1, pending=[(0, 1)], attempt=1) == (1, 0)
+    strategy.observe((1, 2), 0.5)
+    assert strategy.propose(2) == (0, 1) and strategy.propose(2, attempt=1) == (1, 0)
+    again = OneShot([2, 3], seed=1, ranking=ranking)
+    again.restore(strategy.state())
+    assert again.propose(2, attempt=1) == (1, 0)
+    for point in ranking:
+        strategy.observe(point, None)
+    assert len({strategy.propose(number) for number in range(3, 60)}) == 6
+    with pytest.raises(ValueError, match="another ranking"):
+        OneShot([2, 3], seed=1, ranking=ranking[::-1]).restore(strategy.state())
+
+
+class Ranked(OneShotSearch):
+    """Shares and trains nothing: the ranking is given, a child is as good as its first choice says."""
+
+    shared = 0
+
+    def _share(self, *args, **kwargs):
+        self.shared += 1
+        return [{"choices": list(point), "shared_accuracy": 0.5} for point in self.given]
+
+    def run_trial(self, trial, *args, **kwargs):
+        return {"val_accuracy": 0.5}
+
+
+def test_the_tuner_shares_once_and_then_tries_the_ranking_in_order(tmp_path):
+    space = NASNetSpace(1, ("identity", "sep_conv_3x3"))
+    points = [(0, 0, 1, 1, 0) * 2, (0, 0, 0, 1, 0) * 2, (1, 1, 1, 1, 1) * 2]
+
+    def tuner(max_trials):
+        made = Ranked(CellHyperModel((8, 8, 1), 3, space=space), "val_accuracy", max_trials, seed=0, directory=str(tmp_path))
+        made.given = points
+        made.search(X, Y, validation_data=(X, Y), verbose=0)
+        return made
+
+    first, second = tuner(2), tuner(3)
+    assert (first.shared, second.shared) == (1, 0)
+    values = [second.oracle.trials[i].hyperparameters.values for i in ("0", "1", "2")]
+    assert [space.choices(v) for v in values] == points
+
+
+def test_one_shot_search_refuses_a_network_it_cannot_share_weights_of(tmp_path):
+    with pytest.raises(ValueError, match="knows no residual"):
+        OneShotSearch(CellHyperModel((8, 8, 1), 3, residual=True), "val_accuracy", directory=str(tmp_path))
+
+
+def test_one_shot_search_needs_validation_data(tmp_path):
+    tuner = OneShotSearch(CellHyperModel((8, 8, 1), 3, space=SMALL), "val_accuracy", directory=str(tmp_path))
+    with pytest.raises(ValueError, match="needs training images and validation_data"):
+        tuner.search(X, Y)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["arrays", "datasets"])
+def test_a_whole_one_shot_search(tmp_path, kind):
+    child = CellHyperModel((8, 8, 1), 3, space=SMALL, filters=2, num_cells=(1, 0, 0))
+    shares = []
+    tuner = OneShotSearch(
+        child, "val_accuracy", 2, seed=0, share_epochs=2, candidates=4, settings={"minibatch": 4}, on_share=shares.append,
+        directory=str(tmp_path), isolation="none",
+    )  # fmt: skip
+    given = dict(x=X, y=Y, validation_data=(X, Y), batch_size=8)
+    if kind == "datasets":
+        given = dict(
+            x=tf.data.Dataset.from_tensor_slices((X, Y)).batch(8), validation_data=tf.data.Dataset.from_tensor_slices((X, Y)).batch(10)
+        )
+    tuner.search(**given, epochs=1, verbose=0)
+    assert shares == sorted(shares) and shares[-1] == 1.0
+    tried = [space_point(tuner.oracle.trials[i]) for i in ("0", "1")]
+    assert tried == [tuple(row["choices"]) for row in tuner.ranking()[:2]]
+    assert tuner.get_best_genotypes()
+
+
+def space_point(trial):
+    return SMALL.choices(trial.hyperparameters.values)

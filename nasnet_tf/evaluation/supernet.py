@@ -68,12 +68,10 @@ class Supernet:
             self._cells.append(_SharedCell(space, step, widths[step.h], widths[step.p], self._stem.filters, self._edge))
             widths.append(step.filters)
         self._edges = {}
-        rng = np.random.default_rng(seed)
         slots = Slots()
         self._fixed(slots)
         self.slots = slots.found
-        self.fixed = tf.Variable(initial(self.slots, rng), name="fixed")
-        self.tables = [tf.Variable(table, name=name) for cell in self._cells for name, table in cell.initial_tables(rng).items()]
+        self.fixed, *self.tables = (tf.Variable(value) for value in self._initial(seed))
         self.momenta = [tf.Variable(tf.zeros_like(v), trainable=False) for v in (self.fixed, *self.tables)]
         images = tf.TensorSpec((None, *self.input_shape), tf.float32)
         labels, codes = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((2, space.num_blocks, _PARTS), tf.int32)
@@ -111,6 +109,13 @@ class Supernet:
             found |= {name: value.numpy() for name, value in cell.named(cell.code(code).numpy(), rows)}
         return found
 
+    def renew(self, seed) -> None:
+        """Fresh initial weights, no momenta: what a supernet of that seed begins with. Nothing is traced again."""
+        for variable, value in zip((self.fixed, *self.tables), self._initial(seed), strict=True):
+            variable.assign(value)
+        for momenta in self.momenta:
+            momenta.assign(tf.zeros_like(momenta))
+
     def state(self) -> dict[str, np.ndarray]:
         """All weights and momenta, as plain arrays. A copy."""
         return {f"{kind}_{n}": v.numpy() for kind, vs in self._variables().items() for n, v in enumerate(vs)}
@@ -122,6 +127,10 @@ class Supernet:
             raise ValueError("the state is of a supernet of another space or size; restore what state() of such a one gave.")
         for key, variable in mine.items():
             variable.assign(state[key])
+
+    def _initial(self, seed):
+        rng = np.random.default_rng(seed)
+        return [initial(self.slots, rng), *(table for cell in self._cells for table in cell.initial_tables(rng))]
 
     def _variables(self):
         return {"weights": (self.fixed, *self.tables), "momenta": self.momenta}
@@ -215,8 +224,8 @@ class _SharedCell:
         return tf.range(2 * self.space.num_blocks) * len(self.space.operations) + operations
 
     def initial_tables(self, rng):
-        """{name: (2 * blocks * operations, length)} for each sort of input."""
-        return {f"{self.name}/{channels}_{strides}": self._initial_table((channels, strides), rng) for channels, strides in self.kinds}
+        """(2 * blocks * operations, length) for each sort of input."""
+        return [self._initial_table(kind, rng) for kind in self.kinds]
 
     def _initial_table(self, kind, rng):
         slots = row_slots(self.space.operations, kind, self.filters)

@@ -132,7 +132,7 @@ class WeightSharing:
         """Trains weights and controller; breaks off once `go_on(share of the epoch)` says no. Returns figures."""
         figures = {"loss": [], "accuracy": [], "reward": []}
         for _ in self._phases(rate, figures):
-            if not go_on(len(figures["reward"]) / (self.updates * self.children)):
+            if not go_on(len(figures["reward"]) / max(self.updates * self.children, 1)):
                 break
         return {name: float(np.mean(values)) for name, values in figures.items() if values}
 

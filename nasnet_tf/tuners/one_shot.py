@@ -57,7 +57,9 @@ class OneShotSearch(StrategySearch):
     def search(self, *args, **kwargs):
         """As `keras_tuner.Tuner.search`, after the sharing of weights."""
         if not self._ranking_file().is_file():
-            write_json(self._ranking_file(), self._share(*args, **kwargs))
+            found = self._share(*args, **kwargs)
+            self._folder().mkdir(parents=True, exist_ok=True)
+            write_json(self._ranking_file(), found)
         return super().search(*args, **kwargs)
 
     def ranking(self) -> list[dict]:
