@@ -26,3 +26,15 @@ def epochs_on(progress: Progress, description="training"):
         progress.console.print(f"{training}  validation accuracy {figures['val_accuracy']:.4f}")
 
     return on_epoch, on_share
+
+
+def share_told(progress: Progress, description):
+    """A function that moves a bar to the share it is told, 0 to 1. The bar is there from the first call until the whole is done."""
+    tasks = []
+
+    def tell(share):
+        if not tasks:
+            tasks.append(progress.add_task(description, total=1.0))
+        progress.update(tasks[0], completed=share, visible=share < 1)
+
+    return tell

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import inspect
 import io
 import json
@@ -21,13 +22,14 @@ from nasnet_tf.strategies import STRATEGIES, rungs
 
 _VALIDATION = 0.2  # of the training images, to judge children by; the network at the end trains on more of them
 _SEARCH_SHARE = 0.45  # of the time: the rest trains the network
+_SHARING_SHARE = 0.5  # of the search's time, with one-shot: the rest trains the best children by themselves
 
 
 @click.command()
 @click.argument("source", metavar="DATA")
 @click.option("--minutes", type=options.MINUTES, help="How long in all.  [default: 10, if no --max-trials is given]")
 @click.option("--max-trials", type=options.POSITIVE, help="How many cells to try; as many again at random, for comparison.")
-@click.option("--strategy", type=click.Choice(list(STRATEGIES)), default="ppo", show_default=True, help="How to search.")
+@click.option("--strategy", type=click.Choice([*STRATEGIES, "one-shot"]), default="auto", show_default=True, help="How to search.")
 @click.option("--space", type=click.Choice(list(SPACES)), default="nasnet", show_default=True, help="What may be found.")
 @click.option("--name", help="Of the folder the results go to.  [default: that of the data]")
 @click.option("--runs-dir", type=click.Path(file_okay=False, path_type=pathlib.Path), default="runs", show_default=True)
@@ -42,6 +44,13 @@ _SEARCH_SHARE = 0.45  # of the time: the rest trains the network
 @click.option("--num-cells", type=options.POSITIVE, default=2, show_default=True, help="N of the network that is trained at the end.")
 @click.option("--filters", type=options.POSITIVE, default=16, show_default=True, help="F of that network.")
 @click.option("--epochs", type=options.POSITIVE, help="How long that network is trained.  [default: what is left of --minutes, else 30]")
+@click.option(
+    "--share-epochs",
+    type=options.POSITIVE,
+    default=30,
+    show_default=True,
+    help="one-shot: passes over the images with shared weights, or half of the search's time.",
+)
 @click.option("--child-batch-size", type=options.POSITIVE, default=64, show_default=True)
 @prejudge.limits
 @options.image_size
@@ -104,12 +113,16 @@ def _space(config):
 
 def _search(run, space, data, config, began, progress):
     """Runs the search and the random baseline side by side; returns the best genotype."""
+    from nasnet_tf.cli.progress import share_told
+
     limit = None if config["minutes"] is None else began + 60 * config["minutes"] * _SEARCH_SHARE
     child = _child(space, data, config)
     labels = [config["strategy"], BASELINE] if config["baseline"] and config["strategy"] != "random" else [config["strategy"]]
     x, y, x_validation, y_validation = _images(data, config)
     judges = {label: prejudge.judges(data, config, x, scored=label != BASELINE) for label in labels}
     made = {label: _tuner(label, child, run, config, limit, 1 if len(labels) > 1 else None, judges[label]) for label in labels}
+    if config["strategy"] == "one-shot":
+        made["one-shot"].on_share = share_told(progress, "sharing weights")
     follow = _Follow(run, made, child, prejudge.final_size(data, config), config, limit, progress)
     job = dict(
         validation_data=(x_validation, y_validation), epochs=config["child_epochs"], batch_size=config["child_batch_size"], verbose=0
@@ -169,13 +182,16 @@ def _child(space, data, config):
 
 
 def _tuner(label, child, run, config, limit, threads, judges):
-    from nasnet_tf.tuners import StrategySearch
+    from nasnet_tf.tuners import OneShotSearch, StrategySearch
 
     random = label == BASELINE
+    make = functools.partial(StrategySearch, strategy="random" if random else label, settings=_settings(label, config))
+    if label == "one-shot":
+        minutes = None if limit is None else _SHARING_SHARE * (limit - time.monotonic()) / 60
+        make = functools.partial(OneShotSearch, share_epochs=config["share_epochs"], share_minutes=minutes)
     with contextlib.redirect_stdout(io.StringIO()):  # Keras Tuner prints what it reloads
-        tuner = StrategySearch(
-            child, prejudge.objective(config), config["max_trials"], strategy="random" if random else label,
-            seed=config["seed"] + 10_000 * random, settings=_settings(label, config), directory=str(run.path),
+        tuner = make(
+            child, prejudge.objective(config), config["max_trials"], seed=config["seed"] + 10_000 * random, directory=str(run.path),
             project_name="baseline" if random else "search", isolation="process", threads=threads, **judges,
         )  # fmt: skip
     if limit is not None:

@@ -3,6 +3,7 @@
 from .aging_evolution import AgingEvolution
 from .auto import Auto
 from .local_search import LocalSearch
+from .one_shot import OneShot
 from .policy_gradient import PPO, Reinforce
 from .predictor import Predictor
 from .prejudged import Prejudged, Refused
@@ -17,6 +18,7 @@ __all__ = [
     "AgingEvolution",
     "Auto",
     "LocalSearch",
+    "OneShot",
     "Predictor",
     "Prejudged",
     "Progressive",
