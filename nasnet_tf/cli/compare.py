@@ -188,11 +188,11 @@ def _runs(table, given, seed, through_oracle, contestant, numbers):
 def _facts(table, given, runs, seed, through_oracle):
     known = {
         "table": f"{table.name}: {len(table):,} networks, {len(table.space.decisions)} decisions, best test {table.best:g}",
-        "searches": f"{runs} a strategy, seed {seed}; curves are means, bands two standard errors each way"
-        + (", carried by Keras Tuner" if through_oracle else ""),
+        "searches": f"{runs} a strategy, seed {seed}{', carried by Keras Tuner' if through_oracle else ''}",
         "trainings a search": given["budget"],
         "seconds a search": given["seconds"] and f"{given['seconds']:g}; the training that runs past them counts",
         "noise": given["noise"] and f"Gaussian, standard deviation {given['noise']:g}, drawn anew for each training",
+        "curves": "means, within two standard errors each way",
     }
     return {label: text for label, text in known.items() if text}
 
