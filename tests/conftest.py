@@ -4,9 +4,12 @@ import os
 import random
 import sys
 
+import hypothesis
 import pytest
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # before anything imports TensorFlow
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])  # on busy machines
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ from nasnet_tf.evaluation.flat import Slots, Stretches, cut, initial
 from nasnet_tf.evaluation.graphs import rewrite_graphs
 from nasnet_tf.initializers import VarianceScaling, zeros
 from nasnet_tf.network import BATCH_NORM
-from nasnet_tf.plan import COMBINE_PARTS, Convolution, Normalization, Reduction, plan, stem_convolution
+from nasnet_tf.plan import COMBINE_PARTS, Convolution, Normalization, Reduction, default_stem, plan, stem_convolution
 from nasnet_tf.spaces import NASNetSpace
 
 _APART = {"_noinline": True}  # a call, not a copy for each edge in one large graph, which takes three times as long
@@ -59,6 +59,7 @@ class Supernet:
             raise ValueError(f"the space is a {type(space).__name__}; weights can be shared among the children of a NASNetSpace.")
         self.space, self.input_shape, self.classes = space, tuple(input_shape), classes
         self.momentum, self.clip_norm = momentum, clip_norm
+        stem = stem or default_stem(input_shape)
         self._epsilon = BATCH_NORM[stem]["epsilon"] if batch_norm_epsilon is None else batch_norm_epsilon
         self._mean, self._std = (np.asarray(v, "float32") for v in (0.0 if mean is None else mean, 1.0 if std is None else std))
         self._stem = stem_convolution(stem, filters, stem_filters)
@@ -136,7 +137,8 @@ class Supernet:
         return {"weights": (self.fixed, *self.tables), "momenta": self.momenta}
 
     def _code(self, point):
-        return tf.constant(np.reshape(self.space.checked(point), (2, self.space.num_blocks, _PARTS)), tf.int32)
+        decided = np.reshape(self.space.checked(point), (2, self.space.num_blocks, -1))  # nothing is decided of a single combination
+        return tf.constant(np.pad(decided, ((0, 0), (0, 0), (0, _PARTS - decided.shape[2]))), tf.int32)
 
     # What is traced.
 
