@@ -73,18 +73,17 @@ def main():
     result = {"cells": len(points), "spearman_200": {"mean": np.mean(rhos), "sem": np.std(rhos) / len(rhos) ** 0.5}}
     for kind in (Auto, RandomSearch):
         curves = np.array([found(kind, points, accuracies, 100, seed) for seed in range(given.runs)])
-        result[kind.name] = {str(n): curves[:, n - 1].mean() for n in (20, 30, 50, 100)} | {
-            "sem_100": curves[:, -1].std() / len(rhos) ** 0.5
-        }
+        result[kind.name] = {str(n): curves[:, n - 1].mean() for n in _AFTER}
+        result[kind.name]["sem_100"] = curves[:, -1].std() / len(rhos) ** 0.5
     if given.json:
         print(json.dumps(result))
         return
-    print(f"{len(points)} cells; Spearman on held-out cells after 200: {np.mean(rhos):.3f} +- {result['spearman_200']['sem']:.3f}")
+    rho = result["spearman_200"]
+    print(f"{len(points)} cells; Spearman on held-out cells after 200: {rho['mean']:.3f} +- {rho['sem']:.3f}")
     for name in (Auto.name, RandomSearch.name):
         row = result[name]
-        print(
-            f"{name}: best accuracy after 20, 30, 50, 100: {', '.join(f'{row[str(n)]:.2f}' for n in (20, 30, 50, 100))} +- {row['sem_100']:.2f}"
-        )
+        best = ", ".join(f"{row[str(n)]:.2f}" for n in _AFTER)
+        print(f"{name}: best accuracy after {_AFTER} cells: {best} +- {row['sem_100']:.2f}")
 
 
 if __name__ == "__main__":

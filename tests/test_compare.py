@@ -102,7 +102,7 @@ def test_settings_are_read_as_what_they_look_like():
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--strategies", "magic"], "no strategy 'magic'; there are ppo"),
+        (["--strategies", "magic"], "no strategy 'magic'; there are auto, ppo"),
         (["--strategies", ""], "no strategy ''"),
         (["--strategies", "random,random"], "random is given twice"),
         (["--strategies", "random:population=3"], "random:population=3: random does not take these settings"),

@@ -37,7 +37,7 @@ def test_a_space_with_epochs_is_the_space_and_how_long_its_points_are_trained():
 
 
 def test_two_networks_that_are_the_same_are_so_with_epochs_too():
-    space = NASNetSpace(1, combinations=("add",))
+    space = NASNetSpace(1, combinations=("add", "concatenate"))
     one, two = (space.encode(swapped) for swapped in _swapped(space))
     timed = WithEpochs(space, (1, 9))
     assert one != two and timed.key((*one, 1)) == timed.key((*two, 1)) != timed.key((*two, 0))

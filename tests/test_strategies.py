@@ -353,5 +353,5 @@ def test_settings_that_make_no_sense_are_refused(arguments):
 def test_strategies_are_got_by_name():
     assert [strategies.get(name) for name in ("random", "reinforce", "ppo")] == [RandomSearch, Reinforce, PPO]
     assert all(strategy.name == name for name, strategy in STRATEGIES.items())
-    with pytest.raises(ValueError, match="no strategy 'evolution'; there are ppo, reinforce, random, "):
+    with pytest.raises(ValueError, match="no strategy 'evolution'; there are auto, ppo, reinforce, random, "):
         strategies.get("evolution")
