@@ -356,7 +356,7 @@ def test_an_interrupted_search_goes_on_without_losing_or_repeating_a_trial(tmp_p
     assert again.returncode == 0, said
     after = table(folder)
     assert after[: len(before)] == before and [row["trial"] for row in after] == ["0", "1", "2", "3"]
-    assert sum(line.startswith("ppo ") for line in said.splitlines()) == 4 - len(before), "only the missing trials are trained"
+    assert sum(line.startswith("auto ") for line in said.splitlines()) == 4 - len(before), "only the missing trials are trained"
 
 
 @pytest.mark.slow
