@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from math import prod
@@ -38,7 +39,7 @@ class Choices:
         """A space of nameless decisions that have so many options."""
         return Choices(Decision(str(number), range(index(size))) for number, size in enumerate(sizes))
 
-    @property
+    @functools.cached_property
     def sizes(self) -> tuple[int, ...]:
         """Number of options of each decision."""
         return tuple(len(options) for _, options in self.decisions)
