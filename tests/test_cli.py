@@ -13,6 +13,7 @@ import pytest
 
 from nasnet_tf.cli import main
 from nasnet_tf.genotype import GENOTYPES, Genotype
+from nasnet_tf.spaces import NASNetSpace
 
 
 def mistake(capsys, *arguments):
@@ -273,6 +274,29 @@ def test_the_main_job_from_data_to_a_trained_network(tmp_path, capsys):
     assert main(["predict", "--model", str(folder / "model.keras"), str(tmp_path / "a.jpg"), "--json"]) == 0
     classes = json.loads(capsys.readouterr().out)["classes"]
     assert [c["name"] for c in classes] and sum(c["probability"] for c in classes) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_one_shot_search_interrupted_while_it_shares_goes_on_and_trains_the_best_of_its_ranking(tmp_path):
+    arguments = (
+        "search", "digits", "--strategy", "one-shot", "--share-epochs", "40", "--max-trials", "1", "--no-baseline", "--runs-dir", tmp_path,
+        "--child-images", "60", *TINY,
+    )  # fmt: skip
+    first = nasnet_tf(*arguments)
+    shared = tmp_path / "digits" / "search" / "one_shot" / "shared.npz"
+    while not shared.exists():
+        assert first.poll() is None, first.stderr.read()
+        time.sleep(0.1)
+    first.send_signal(signal.SIGINT)
+    _, said = first.communicate(timeout=60)
+    assert first.returncode == 130 and not shared.with_name("ranking.json").exists()
+    again = nasnet_tf(*arguments, "--resume")
+    _, said = again.communicate(timeout=500)
+    assert again.returncode == 0, said
+    ranking = json.loads(shared.with_name("ranking.json").read_text())
+    tried = json.loads((tmp_path / "digits" / "search" / "trial_0" / "trial.json").read_text())["hyperparameters"]["values"]
+    space = NASNetSpace(1)
+    assert Genotype.load(tmp_path / "digits" / "best.json") == space.decode(ranking[0]["choices"]) == space.decode(space.choices(tried))
 
 
 @pytest.mark.slow

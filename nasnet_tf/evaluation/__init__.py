@@ -1,4 +1,4 @@
-"""How good is a genotype: for now, a child network trained in a process of its own."""
+"""How good is a genotype: a child network trained in a process of its own, or one that runs on weights all children share."""
 
 from nasnet_tf.evaluation.worker import ChildFailed, Stopped, Worker
 
