@@ -14,6 +14,7 @@ import pytest
 from nasnet_tf import genotype as genotypes
 from nasnet_tf.cli import main
 from nasnet_tf.genotype import GENOTYPES, Genotype, NASBench201
+from nasnet_tf.spaces import NASNetSpace
 
 
 def mistake(capsys, *arguments):
@@ -336,6 +337,29 @@ def test_another_space_is_searched_and_its_best_trained_again(tmp_path, capsys, 
     assert main(["train", str(folder / "best.json"), "--data", "digits", *options[4:], "--out", str(tmp_path / "m.keras")]) == 0
     assert main(["evaluate", str(tmp_path / "m.keras"), "digits", "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["accuracy"] >= 0
+
+
+@pytest.mark.slow
+def test_one_shot_search_interrupted_while_it_shares_goes_on_and_trains_the_best_of_its_ranking(tmp_path):
+    arguments = (
+        "search", "digits", "--strategy", "one-shot", "--share-epochs", "40", "--max-trials", "1", "--no-baseline", "--runs-dir", tmp_path,
+        "--child-images", "60", *TINY,
+    )  # fmt: skip
+    first = nasnet_tf(*arguments)
+    shared = tmp_path / "digits" / "search" / "one_shot" / "shared.npz"
+    while not shared.exists():
+        assert first.poll() is None, first.stderr.read()
+        time.sleep(0.1)
+    first.send_signal(signal.SIGINT)
+    _, said = first.communicate(timeout=60)
+    assert first.returncode == 130 and not shared.with_name("ranking.json").exists()
+    again = nasnet_tf(*arguments, "--resume")
+    _, said = again.communicate(timeout=500)
+    assert again.returncode == 0, said
+    ranking = json.loads(shared.with_name("ranking.json").read_text())
+    tried = json.loads((tmp_path / "digits" / "search" / "trial_0" / "trial.json").read_text())["hyperparameters"]["values"]
+    space = NASNetSpace(1)
+    assert Genotype.load(tmp_path / "digits" / "best.json") == space.decode(ranking[0]["choices"]) == space.decode(space.choices(tried))
 
 
 @pytest.mark.slow

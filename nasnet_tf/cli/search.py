@@ -195,7 +195,7 @@ def _tuner(label, child, run, config, limit, threads, judges):
             project_name="baseline" if random else "search", isolation="process", threads=threads, **judges,
         )  # fmt: skip
     if limit is not None:
-        tuner.oracle.should_stop = lambda: time.monotonic() > limit
+        tuner.oracle.should_stop = lambda: time.monotonic() > limit and (label != "one-shot" or tuner.oracle.end_order)
     return tuner
 
 

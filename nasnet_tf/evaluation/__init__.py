@@ -1,4 +1,4 @@
-"""How good is a genotype: a child trained in a process of its own, a table of trainings, a score of it untrained, what it costs."""
+"""How good is a genotype: a child trained in a process of its own, shared weights, a table of trainings, an untrained score, its cost."""
 
 from nasnet_tf.evaluation.limits import Limits, SoftLimit, pareto_front
 from nasnet_tf.evaluation.table import Figures, Table

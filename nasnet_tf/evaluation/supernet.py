@@ -4,8 +4,8 @@ The genotype is data: integers choose which states a block reads, which operatio
 step. So a step is traced once, and changing the child costs nothing. A child computes exactly what `nasnet_tf.network.Network`
 computes of its genotype while it is trained, batch norms by the statistics of the batch, with a part of the shared weights:
 
-- every operation of every side of every block of every cell has its own weights, one row of a table; where inputs of a cell differ
-  in width or stride, there is a row for each sort of input. (ENAS' code goes one further: a row for each input.)
+- every operation on every input of every side of every block of every cell has its own weights, one row of a table, as in ENAS' code.
+  A cell has a table for each sort of input, since those that differ in width or stride take other weights.
 - a cell's output is as wide as all its states; those that a child does not concatenate are zero. So each state has its own part of
   the kernels that read the cell, as in ENAS.
 
@@ -149,7 +149,7 @@ class Supernet:
             logits = self._logits(images, code, fixed, rows)
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
         gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, [fixed, *tf.nest.flatten(rows)]), self.clip_norm)
-        indices = [cell.rows(cell.code(code)) for cell in self._cells for _ in cell.kinds]
+        indices = [rows for cell in self._cells for rows in cell.rows(cell.code(code))]
         momentum = tf.constant(self.momentum)
         for variable, momenta, gradient, index in zip((self.fixed, *self.tables), self.momenta, gradients, [None, *indices], strict=True):
             where = (variable.handle, momenta.handle, learning_rate)
@@ -167,7 +167,7 @@ class Supernet:
     def _rows(self, code):
         """A list a cell: for each sort of input, (2 * blocks, length), the rows of the operations that `code` names."""
         tables = iter(self.tables)
-        return [[tf.gather(next(tables), cell.rows(cell.code(code))) for _ in cell.kinds] for cell in self._cells]
+        return [[tf.gather(next(tables), rows) for rows in cell.rows(cell.code(code))] for cell in self._cells]
 
     def _logits(self, images, code, fixed, rows):
         stem, cells, kernel, bias = self._fixed(Stretches(cut(tf.convert_to_tensor(fixed), self.slots), self._epsilon))
@@ -212,6 +212,8 @@ class _SharedCell:
         widths = [self.filters, self.p_channels if step.adapt == "share" else self.filters] + [self.filters] * space.num_blocks
         self.sorts = [(width, self.strides if state < 2 else 1) for state, width in enumerate(widths)]
         self.kinds = list(dict.fromkeys(self.sorts[:-1]))  # of inputs of blocks; nothing reads the last block
+        self.first_rows = [self._first_rows(kind) for kind in self.kinds]
+        self.row_counts = [int((first >= 0).sum()) * len(space.operations) for first in self.first_rows]
         # A p of this many states is as wide as this cell already, and `Network` takes it as it is.
         fits = p_width is not None and step.adapt in ("keep", "project") and self.filters % p_width == 0
         self.kept = self.filters // p_width if fits and self.filters // p_width <= self.states else None
@@ -221,18 +223,31 @@ class _SharedCell:
         return code[self.number]
 
     def rows(self, code):
-        """(2 * blocks,): the numbers of the rows of the operations chosen, left and right side by side."""
-        operations = tf.reshape(code[:, 2:4], (-1,))
-        return tf.range(2 * self.space.num_blocks) * len(self.space.operations) + operations
+        """(2 * blocks,) for each sort of input: the rows of the edges, left and right of a block side by side.
+
+        An edge that reads another sort of input gets the last row, which is nobody's.
+        """
+        sources, operations = (tf.reshape(code[:, part : part + 2], (-1,)) for part in (0, 2))
+        edges = tf.range(2 * self.space.num_blocks)
+        firsts = [tf.gather_nd(tf.constant(first), tf.stack([edges, sources], 1)) for first in self.first_rows]
+        return [tf.where(first < 0, count, first + operations) for first, count in zip(firsts, self.row_counts, strict=True)]
 
     def initial_tables(self, rng):
-        """(2 * blocks * operations, length) for each sort of input."""
-        return [self._initial_table(kind, rng) for kind in self.kinds]
+        """(rows, length) for each sort of input."""
+        return [self._initial_table(kind, count, rng) for kind, count in zip(self.kinds, self.row_counts, strict=True)]
 
-    def _initial_table(self, kind, rng):
+    def _initial_table(self, kind, count, rng):
         slots = row_slots(self.space.operations, kind, self.filters)
         length = max(sum(slot.size for slot in own) for own in slots) or 1
-        return np.stack([initial(own, rng, length) for _ in range(2 * self.space.num_blocks) for own in slots])
+        return np.stack([*(initial(own, rng, length) for _ in range(count // len(slots)) for own in slots), np.zeros(length, "float32")])
+
+    def _first_rows(self, kind):
+        """(2 * blocks, states): the row of the first operation of an edge on a state; -1 where it reads none of `kind`."""
+        first = np.full((2 * self.space.num_blocks, self.states), -1, "int32")
+        read = [(edge, s) for edge in range(len(first)) for s in range(edge // 2 + 2) if self.sorts[s] == kind]
+        for number, place in enumerate(read):
+            first[place] = number * len(self.space.operations)
+        return first
 
     def named(self, code, rows):
         for edge, (side, block) in enumerate((side, block) for block in range(self.space.num_blocks) for side in (0, 1)):

@@ -65,7 +65,7 @@ class WeightSharing:
         file = None if folder is None else pathlib.Path(folder) / "shared.npz"
         if file is not None and file.is_file():
             self.load(file)
-        limit, saved, clock = 60 * minutes if minutes else math.inf, time.monotonic(), _Clock(self.seconds)
+        limit, saved, clock = 60 * minutes if minutes else math.inf, -math.inf, _Clock(self.seconds)
 
         def share(within=0.0):
             return min(max((self.epoch + within) / epochs, clock.seconds() / limit), 1.0)
