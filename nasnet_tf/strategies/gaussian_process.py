@@ -19,7 +19,7 @@ from .adam import Adam
 
 __all__ = ["GaussianProcess", "normal_scores"]
 
-_REACH = 1.2  # prior: two random points are about exp(-1.2) alike, however many decisions there are
+_REACH = 2.0  # prior: two random points are about exp(-2) alike, however many decisions there are
 _MOVE = 0.3  # prior: how far a place moves, in units of its first distance from the origin
 _NOISE, _NOISE_SPREAD = math.log(0.02), 1.5  # prior of the logarithm of the noise, as a share of the variance
 _NOISE_RANGE = math.log(1e-4), math.log(2.0)

@@ -36,7 +36,7 @@ class Predictor(Strategy):
 
     name = "predictor"
 
-    def __init__(self, space, seed=0, *, first=4, candidates=1000, parents=20, every=1, most=128):
+    def __init__(self, space, seed=0, *, first=6, candidates=1000, parents=20, every=2, most=128):
         super().__init__(space, seed)
         if min(first, candidates, parents, every) < 1 or most < 2:
             raise ValueError(
