@@ -6,7 +6,7 @@ on average up to the same epoch. So half of them must have done better on averag
 The reward of a stopped child is what it had reached, which is less than it would have reached: rewards of stopped children order
 them below the others, and tell little more.
 
-Source: Golovin et al. 2017 (Vizier), KDD, section 3.2.2.
+Source: Golovin et al. 2017 (Vizier), KDD, on automated early stopping (the median stopping rule).
 """
 
 from __future__ import annotations
