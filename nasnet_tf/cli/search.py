@@ -201,7 +201,8 @@ def _tuner(label, child, run, config, limit, threads, judges):
 
 def _settings(label, config):
     """Of the strategy: how long it may train its children, if that is for it to decide."""
-    return {"epochs": rungs(config["child_epochs"])} if label != BASELINE and STRATEGIES[label].fidelity else {}
+    decides = label in STRATEGIES and STRATEGIES[label].fidelity
+    return {"epochs": rungs(config["child_epochs"])} if decides else {}
 
 
 def _images(data, config):
