@@ -17,10 +17,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from scipy.stats import spearmanr
 
+from nasnet_tf.spaces import Choices, Decision
 from nasnet_tf.strategies import Auto, RandomSearch
 from nasnet_tf.strategies.gaussian_process import GaussianProcess, normal_scores
 
-SIZES = (4,) * 14 + tuple(b + 2 for b in range(7) for _ in range(2))
+OPERATIONS = [f"operation {number}" for number in range(4)]
+SPACE = Choices(
+    [Decision(f"operation_{number}", OPERATIONS) for number in range(14)]
+    + [Decision(f"input_{number}", range(number // 2 + 2)) for number in range(14)]
+)
 _AFTER = (20, 30, 50, 100)
 
 
@@ -41,7 +46,7 @@ def correlation(points, accuracies, training, seed):
     """Spearman of predicted and true accuracy on the cells that the process has not seen."""
     order = np.random.default_rng(seed).permutation(len(points))
     seen, held_out = order[:training], order[training:]
-    process, values = GaussianProcess(SIZES), normal_scores(accuracies[seen])
+    process, values = GaussianProcess(SPACE.sizes, SPACE.meanings), normal_scores(accuracies[seen])
     process.fit(points[seen], values, 30)
     process.condition(points[seen], values)
     return spearmanr(process.predict(points[held_out])[0], accuracies[held_out])[0]
@@ -49,7 +54,7 @@ def correlation(points, accuracies, training, seed):
 
 def found(kind, points, accuracies, budget, seed):
     """Best accuracy after each of `budget` cells of the table: of those left, the one that the strategy's predictor promises most of."""
-    strategy, rng = kind(SIZES, seed), np.random.default_rng(seed)
+    strategy, rng = kind(SPACE, seed), np.random.default_rng(seed)
     left, best = list(rng.permutation(len(points))), []
     for _ in range(budget):
         predictor = getattr(strategy, "predictor", None)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from nasnet_tf.spaces import NASBench201Space
+from nasnet_tf.spaces import Choices, Decision, NASBench201Space
 from nasnet_tf.strategies import Auto, Predictor, RandomSearch
 from nasnet_tf.strategies.gaussian_process import GaussianProcess, normal_scores
 
@@ -36,47 +36,81 @@ def test_scores_go_by_rank_and_equal_values_share_one():
     assert tied[0] == tied[2] == pytest.approx(norm.ppf(1.5 / 4 + 0.5 / 4)) and tied[1] < tied[0] < tied[3]
 
 
-def test_the_process_predicts_as_the_textbook_does():
+MEANINGS = pytest.mark.parametrize("meanings", [range(10), (0, 1, 2, 0, 1, 3, 0, 1, 2, 3)], ids=["own", "shared"])
+
+
+def trend(points, others, meanings):
+    """Three times how alike the counts of meanings are, over what they have in common on average."""
+    starts, mean = np.cumsum([0, *SIZES[:-1]]), np.zeros(10)
+    np.add.at(mean, list(meanings), np.repeat(1 / np.array(SIZES), SIZES))
+    rows = [
+        [np.bincount([meanings[s + i] for s, i in zip(starts, p, strict=True)], minlength=10) - mean for p in side]
+        for side in (points, others)
+    ]
+    return 3.0 * np.array(rows[0]) @ np.array(rows[1]).T / sum(1 - 1 / size for size in SIZES)
+
+
+def test_the_trend_is_as_large_on_average_as_it_should_be():
+    assert np.trace(trend(EVERY, EVERY, range(10))) / len(EVERY) == pytest.approx(3.0)
+
+
+@MEANINGS
+def test_the_process_predicts_as_the_textbook_does(meanings):
     rng = np.random.default_rng(0)
-    points, values, process = EVERY[rng.permutation(len(EVERY))[:9]], rng.normal(size=9), GaussianProcess(SIZES)
+    points, values, process = EVERY[rng.permutation(len(EVERY))[:9]], rng.normal(size=9), GaussianProcess(SIZES, meanings)
     process.parameters[:-1] += 0.2 * rng.normal(size=sum(SIZES) ** 2) * process._free.ravel()
     places = process._places()
     starts = np.cumsum([0, *SIZES[:-1]])
 
-    def alike(a, b):
-        return np.exp(-sum(np.sum((places[s + i] - places[s + j]) ** 2) for s, i, j in zip(starts, a, b, strict=True)))
+    def covariance(left, right):
+        def apart(a, b):
+            return sum(np.sum((places[s + i] - places[s + j]) ** 2) for s, i, j in zip(starts, a, b, strict=True))
 
-    covariance = np.array([[alike(a, b) for b in points] for a in points]) + process.noise * np.eye(9)
-    crossed = np.array([[alike(a, b) for b in points] for a in EVERY])
-    variance = values @ np.linalg.solve(covariance, values) / 9
+        return np.exp(-np.array([[apart(a, b) for b in right] for a in left])) + trend(left, right, meanings)
+
+    known, crossed = covariance(points, points) + process.noise * np.eye(9), covariance(EVERY, points)
+    variance = values @ np.linalg.solve(known, values) / 9
     process.condition(points, values)
     means, deviations = process.predict(EVERY)
-    assert means == pytest.approx(crossed @ np.linalg.solve(covariance, values), abs=1e-4)
-    explained = np.einsum("ij,ji->i", crossed, np.linalg.solve(covariance, crossed.T))
-    assert deviations**2 == pytest.approx(variance * (1 - explained), abs=1e-4)
+    assert means == pytest.approx(crossed @ np.linalg.solve(known, values), abs=1e-4)
+    explained = np.einsum("ij,ji->i", crossed, np.linalg.solve(known, crossed.T))
+    assert deviations**2 == pytest.approx(variance * (np.diag(covariance(EVERY, EVERY)) - explained), abs=1e-4)
 
 
-def test_slopes_of_the_likelihood_are_those_of_finite_differences():
+@MEANINGS
+def test_slopes_of_the_likelihood_are_those_of_finite_differences(meanings):
     rng = np.random.default_rng(1)
-    points, values, process = EVERY[rng.permutation(len(EVERY))[:8]], rng.normal(size=8), GaussianProcess(SIZES)
+    points, values, process = EVERY[rng.permutation(len(EVERY))[:8]], rng.normal(size=8), GaussianProcess(SIZES, meanings)
     start = process.parameters + np.append(0.1 * rng.normal(size=(10, 10)) * process._free, 0.3)
-    hot = process._one_hot(points)
+    hot, along = process._one_hot(points), trend(points, points, meanings)
 
     def loss(parameters):
         process.parameters = parameters
         places = hot @ process._places()
         apart = np.square(places[:, None] - places).sum(-1)
-        covariance = np.exp(-apart) + process.noise * np.eye(8)
+        covariance = np.exp(-apart) + along + process.noise * np.eye(8)
         fit = 4 * np.log(values @ np.linalg.solve(covariance, values)) + 0.5 * np.linalg.slogdet(covariance)[1]
         spread = np.append(np.full(100, 0.3), 1.5)
         return fit + 0.5 * np.sum(((parameters - process._prior) / spread) ** 2)
 
     process.parameters = start.copy()
-    slopes = process._slopes(hot, values)
+    slopes = process._slopes(hot, along, values)
     for number in [*np.flatnonzero(process._free.ravel())[:12], 100]:
         step = np.zeros(101)
         step[number] = 1e-5
         assert slopes[number] == pytest.approx((loss(start + step) - loss(start - step)) / 2e-5, rel=1e-4, abs=1e-6)
+
+
+def test_an_operation_is_believed_to_be_worth_the_same_wherever_it_stands():
+    operations = ("good", "bad", "worse")
+    space = Choices(Decision(str(place), operations) for place in range(4))
+    points = np.array([(0, 1, 1, 1), (1, 1, 1, 2), (2, 2, 1, 1), (0, 2, 2, 1), (0, 1, 2, 1)])  # the last three never hold "good"
+    values = normal_scores([-(row == 1).sum() - 2 * (row == 2).sum() for row in points])
+    for meanings, known in ((space.meanings, True), (None, False)):
+        process = GaussianProcess(space.sizes, meanings)
+        process.condition(points, values)
+        elsewhere, _ = process.predict(np.array([(0, 0, 0, 0), (0, 1, 1, 1)]))
+        assert (elsewhere[0] > elsewhere[1] + 0.5) == known
 
 
 def test_options_that_do_alike_come_to_lie_together():

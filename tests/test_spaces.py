@@ -431,3 +431,9 @@ def test_two_cells_share_a_canonical_form_exactly_if_they_are_isomorphic(one, ot
     space = NASNetSpace(4, ("identity", "conv_1x1"))
     for left, right in itertools.product(space.decode(one), space.decode(other)):
         assert (canonical(left) == canonical(right)) == same_network(left, right)
+
+
+def test_words_mean_the_same_in_every_decision_and_numbers_only_in_their_own():
+    space = Choices([("a", ("relu", "tanh")), ("b", (0, 1)), ("c", ("tanh", 1))])
+    assert space.meanings == (0, 1, 2, 3, 1, 4)
+    assert len(set(NASNetSpace(2).meanings)) == 13 + 2 + 2 * 2 * (2 + 3)

@@ -44,6 +44,16 @@ class Choices:
         """Number of options of each decision."""
         return tuple(len(options) for _, options in self.decisions)
 
+    @functools.cached_property
+    def meanings(self) -> tuple[int, ...]:
+        """What the options stand for, those of all decisions in a row: 0, 1, ..., equal where they stand for the same.
+
+        Words, such as operations, mean the same in every decision; all other options mean something in their own only.
+        """
+        found = {}
+        options = [option for _, options in self.decisions for option in options]
+        return tuple(found.setdefault(option if isinstance(option, str) else place, len(found)) for place, option in enumerate(options))
+
     @property
     def size(self) -> int:
         """Exact number of points."""

@@ -45,7 +45,7 @@ class Predictor(Strategy):
             )
         self.first, self.candidates, self.parents, self.every, self.most = first, candidates, parents, every, most
         self.archive = Archive(len(self.sizes))
-        self.process = GaussianProcess(self.sizes)
+        self.process = GaussianProcess(self.sizes, self.space.meanings)
         self._known = set()
 
     def propose(self, number, pending=(), attempt=0):
@@ -123,7 +123,7 @@ class Predictor(Strategy):
         if len(state["process"]) != len(self.process.parameters):
             raise ValueError(f"the state's 'process' has {len(state['process'])} numbers, this search's {len(self.process.parameters)}.")
         self.archive.restore(state)
-        self.process = GaussianProcess(self.sizes, state["process"])
+        self.process = GaussianProcess(self.sizes, self.space.meanings, state["process"])
         self._known = {self.space.key(map(int, point)) for point in self.archive.points}
         if len(self.archive) >= self.first:
             self._model(fit=False)
