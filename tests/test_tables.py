@@ -13,7 +13,7 @@ import pytest
 from nasnet_tf.evaluation.comparison import curve, seed_of, summary
 from nasnet_tf.evaluation.table import DIGITS, Figures, Table
 from nasnet_tf.evaluation.tabular import History, Trainings, simulate
-from nasnet_tf.genotype import Block, Cell, Genotype, unused
+from nasnet_tf.genotype import Block, Cell, Genotype, NASBench201, unused
 from nasnet_tf.spaces import Choices, NASNetSpace
 from nasnet_tf.strategies import PPO, RandomSearch, Strategy
 
@@ -215,9 +215,17 @@ def nb201():
 def test_nas_bench_201_is_its_six_edges_and_every_cell_is_there(nb201):
     assert (len(nb201), nb201.space.size, nb201.space.sizes) == (15625, 15625, (5,) * 6)
     assert nb201.best == pytest.approx(94.3733) and nb201.mean_cost == pytest.approx(109.7, abs=0.05)
-    values = {"1<-0": "avg_pool_3x3", "2<-0": "nor_conv_1x1", "2<-1": "skip_connect"}
-    values |= {"3<-0": "nor_conv_1x1", "3<-1": "skip_connect", "3<-2": "skip_connect"}
-    assert nb201.get(nb201.space.choices(values)) == (63.364, 85.8633, 86.653)  # line 2 of the file
+    arch = "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
+    assert nb201.get(nb201.space.encode(NASBench201.from_arch(arch))) == (63.364, 85.8633, 86.653)  # line 2 of the file
+
+
+@needs_nb201
+def test_twins_in_nas_bench_201_were_trained_each_by_itself(nb201):
+    space, rest = nb201.space, dict.fromkeys(("edge_1_2", "edge_0_3"), "none")
+    by_1 = dict(edge_0_1="nor_conv_3x3", edge_1_3="skip_connect", edge_0_2="none", edge_2_3="none")
+    by_2 = dict(edge_0_2="nor_conv_3x3", edge_2_3="skip_connect", edge_0_1="none", edge_1_3="none")
+    one, other = (space.encode(NASBench201(**rest, **edges)) for edges in (by_1, by_2))
+    assert space.key(one) == space.key(other) and nb201.get(one) != nb201.get(other)
 
 
 @needs_nb201
@@ -231,7 +239,8 @@ def test_a_string_that_is_not_of_nas_bench_201_is_named_by_line(read):
     arch = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
     head = "arch,c10valid_12,c10_test_200\n"
     assert len(read(f"{head}{arch},1,2\n")) == 1
-    assert "line 3: arch is" in refused(read, f"{head}{arch},1,2\n{arch.replace('none', 'conv')},1,2\n")
+    assert "line 3: edge_0_1 is 'conv'" in refused(read, f"{head}{arch},1,2\n{arch.replace('none', 'conv')},1,2\n")
+    assert "line 3: '|none~0|' is no cell" in refused(read, f"{head}{arch},1,2\n|none~0|,1,2\n")
     assert "line 3: the same network as line 2" in refused(read, f"{head}{arch},1,2\n{arch},1,3\n")
 
 
@@ -328,13 +337,18 @@ def test_seconds_need_a_table_that_knows_them(read):
         Trainings(read(GOOD), seconds=5)
 
 
-def test_a_table_needs_rows_and_each_network_once():
+def test_a_table_needs_rows():
     with pytest.raises(ValueError, match="at least one row"):
         Table(SMALL.space, {})
+
+
+def test_a_point_without_figures_has_those_of_its_twin():
     space = NASNetSpace(1, ("identity", "max_pool_3x3"), ("add",))
-    twins = {space.encode(Genotype(cell, NORMAL)): Figures(1.0, 1.0, 1.0) for cell in (NORMAL, SWAPPED)}
-    with pytest.raises(ValueError, match="given twice"):
-        Table(space, twins)
+    one, other = (space.encode(Genotype(cell, NORMAL)) for cell in (NORMAL, SWAPPED))
+    assert Table(space, {one: Figures(1.0, 2.0, 3.0)}).get(other) == (1.0, 2.0, 3.0)
+    both = Table(space, {one: Figures(1.0, 2.0, 3.0), other: Figures(4.0, 5.0, 6.0)})
+    assert (both.get(one).signal, both.get(other).signal) == (1.0, 4.0)
+    assert both.get(space.encode(Genotype(NORMAL, SWAPPED))) == both.get(one)
 
 
 @pytest.mark.parametrize("kind", [RandomSearch, PPO], ids=lambda kind: kind.name)

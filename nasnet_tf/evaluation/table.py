@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import os
 import pathlib
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from nasnet_tf.evaluation.rows import read_rows
-from nasnet_tf.genotype import COMBINATIONS, OPERATION_NAMES, Genotype
-from nasnet_tf.spaces import Choices, Decision, NASNetSpace
+from nasnet_tf.genotype import COMBINATIONS, OPERATION_NAMES, Genotype, NASBench201
+from nasnet_tf.spaces import Choices, Decision, NASBench201Space, NASNetSpace
 
 __all__ = ["DIGITS", "Figures", "Table"]
 
@@ -31,22 +30,19 @@ class Table:
     """A space and the figures of its points; a point without figures is a failed training.
 
     Args:
-        space: a `nasnet_tf.spaces` space. Points with equal `space.key` are one network, and have the figures of one.
-        figures: point -> `Figures`.
+        space: a `nasnet_tf.spaces` space.
+        figures: point -> `Figures`. A point that is not in it has those of the first with its `space.key`, if any.
         name: short, for people.
         timed: whether the costs are known; else they are 0.
-    Raises: ValueError if there are no figures, or two of one network.
+    Raises: ValueError if there are no figures.
     """
 
     def __init__(self, space: Choices, figures: Mapping[tuple[int, ...], Figures], name: str = "table", timed: bool = True):
         if not figures:
             raise ValueError(f"{name}: a table needs at least one row; got none.")
         self.space, self.name, self.timed = space, name, timed
-        self._plain = type(space).key is Choices.key  # then a point is its own key, and need not be looked up
-        self._keys = {}
-        self._figures = {self._key(space.checked(point)): Figures(*values) for point, values in figures.items()}
-        if len(self._figures) < len(figures):
-            raise ValueError(f"{name}: the figures of one network are given twice; give each once.")
+        self._figures = {space.checked(point): Figures(*values) for point, values in figures.items()}
+        self._twins = None  # key -> a point with figures
         self.best = max(values.test for values in self._figures.values())
         self.mean_cost = sum(values.cost for values in self._figures.values()) / len(self._figures)
 
@@ -56,14 +52,11 @@ class Table:
 
     def get(self, point: tuple[int, ...]) -> Figures | None:
         """What training `point` tells; None if it fails."""
-        return self._figures.get(self._key(point))
-
-    def _key(self, point):
-        if self._plain:
-            return point
-        if point not in self._keys:
-            self._keys[point] = self.space.key(point)
-        return self._keys[point]
+        if point not in self._figures and type(self.space).key is not Choices.key:
+            if self._twins is None:
+                self._twins = {self.space.key(known): known for known in reversed(self._figures)}  # the first of twins
+            point = self._twins.get(self.space.key(point))
+        return self._figures.get(point)
 
     @classmethod
     def read(cls, path: str | os.PathLike, signal: str | None = None, test: str | None = None, cost: str | None = None) -> Table:
@@ -72,7 +65,8 @@ class Table:
         What the other columns are decides how the points are read:
         - `genotype` alone: each row a genotype as JSON, whose cells concatenate their unused states. The space is the NASNet space
           of that many blocks, of the operations and combinations that occur.
-        - `arch` among them, with strings of NAS-Bench-201: its six edges; all other columns are left aside.
+        - `arch` among them, with strings of NAS-Bench-201: its space; all other columns are left aside. Networks that are the same
+          by their form were trained each by itself there, and have figures of their own.
         - else each is a decision; its distinct values are the options, in order of appearance.
 
         Args:
@@ -84,7 +78,7 @@ class Table:
         path = pathlib.Path(path)
         names, rows = read_rows(path)
         rows = list(rows)
-        nas_bench_201 = "arch" in names and all(_ARCH.fullmatch(fields[names.index("arch")]) for _, fields in rows[:1])
+        nas_bench_201 = "arch" in names and all(fields[names.index("arch")].startswith("|") for _, fields in rows[:1])
         default = _NAS_BENCH_201 if nas_bench_201 else dict(signal="signal", test="test", cost="cost")
         given = {"signal": signal, "test": test, "cost": cost}
         columns = {figure: given[figure] or name for figure, name in default.items()}
@@ -101,7 +95,7 @@ class Table:
             read = _read_genotypes if others == ["genotype"] else _read_decisions
         space, points = read(path, names, others, rows)
         figures, first = {}, {}
-        key = (lambda point: point) if type(space).key is Choices.key else space.key
+        key = (lambda point: point) if nas_bench_201 or type(space).key is Choices.key else space.key
         for (line, fields), point in zip(rows, points, strict=True):
             if (same := first.setdefault(key(point), line)) != line:
                 raise ValueError(f"{path}, line {line}: the same network as line {same}; give each once, such as the mean of both.")
@@ -172,18 +166,14 @@ def _read_genotypes(path, names, others, rows):
     return space, points
 
 
-# Dong & Yang 2020, arXiv 2001.00326: an edge from each of four nodes to each later one, with one of five operations.
-_OPERATIONS_201 = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-_ARCH = re.compile(r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|")
-_EDGES_201 = ("1<-0", "2<-0", "2<-1", "3<-0", "3<-1", "3<-2")
 _NAS_BENCH_201 = dict(signal="c10valid_12", test="c10_test_200", cost="c10_cost_12_s")
 
 
 def _read_nas_bench_201(path, names, others, rows):
-    place, points = names.index("arch"), []
+    space, place, points = NASBench201Space(), names.index("arch"), []
     for line, fields in rows:
-        match = _ARCH.fullmatch(fields[place])
-        if not match or not set(match.groups()) <= set(_OPERATIONS_201):
-            raise ValueError(f"{path}, line {line}: arch is {fields[place]!r:.120}; expected a string of NAS-Bench-201.")
-        points.append(tuple(_OPERATIONS_201.index(operation) for operation in match.groups()))
-    return Choices(Decision(edge, _OPERATIONS_201) for edge in _EDGES_201), points
+        try:
+            points.append(space.encode(NASBench201.from_arch(fields[place])))
+        except ValueError as error:
+            raise ValueError(f"{path}, line {line}: {error}") from None
+    return space, points
