@@ -104,7 +104,7 @@ def main():
 
     share(supernet, RandomSearch(space, given.seed), data, given, updates=0)
     uniform = scores()
-    searched = share(supernet, PPO(space, given.seed, elites=0), data, given, updates=3)
+    searched = share(supernet, PPO(space, given.seed, elites=0, draws=1), data, given, updates=3)
     controlled, ranking = scores(), searched.rank(100)[: given.best]
 
     children = [(f"random {n}", point, uniform[n], controlled[n]) for n, point in enumerate(points)]

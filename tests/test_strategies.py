@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasnet_tf import strategies
-from nasnet_tf.spaces import NASNetSpace
+from nasnet_tf.spaces import NASBench201Space, NASNetSpace
 from nasnet_tf.strategies import PPO, STRATEGIES, RandomSearch, Reinforce
 from nasnet_tf.strategies.controller import Controller
 from nasnet_tf.strategies.logits import Logits
@@ -137,6 +137,7 @@ def test_of_two_arms_the_better_ends_above_90_percent(kind, rewards):
 def test_the_paper_s_own_settings_learn_too_only_slowly():
     strategy = PPO.paper((2,))
     assert (strategy.learning_rate, strategy.minibatch, strategy.entropy_weight, strategy.elites) == (0.00035, 20, 1e-5, 0)
+    assert strategy.draws == 1
     search(strategy, lambda choices: float(choices[0]), 2000)
     assert np.exp(strategy.controller.log_probs(strategy.weights, [[1]])[0][0, 0]) > 0.6
 
@@ -355,3 +356,20 @@ def test_strategies_are_got_by_name():
     assert all(strategy.name == name for name, strategy in STRATEGIES.items())
     with pytest.raises(ValueError, match="no strategy 'evolution'; there are auto, ppo, reinforce, random, "):
         strategies.get("evolution")
+
+
+def test_a_controller_tries_no_network_again_while_it_has_others_to_offer():
+    def repeated(**settings):
+        strategy, points = PPO(NASBench201Space(), **settings), []
+        for number in range(60):
+            points.append(strategy.propose(number))
+            strategy.observe(points[-1], float(points[-1] == points[0]))  # wants the first again and again
+        return len(points) - len(set(map(strategy.space.key, points)))
+
+    assert repeated() == 0 < repeated(draws=1, learning_rate=0.03)
+
+
+def test_a_controller_offers_what_it_knows_when_it_knows_everything():
+    strategy = PPO((2,))
+    for number in range(4):
+        strategy.observe(strategy.propose(number), 1.0)

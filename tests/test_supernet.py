@@ -162,7 +162,9 @@ def test_the_state_of_another_supernet_is_refused(trained_once):
 
 
 def sharing(supernet, **kwargs):
-    return WeightSharing(supernet, PPO(SMALL, 3, minibatch=4, elites=0), shuffled(X, Y, 8, 0), (X, Y), updates=2, children=4, **kwargs)
+    return WeightSharing(
+        supernet, PPO(SMALL, 3, minibatch=4, elites=0, draws=1), shuffled(X, Y, 8, 0), (X, Y), updates=2, children=4, **kwargs
+    )
 
 
 def test_a_search_goes_on_as_if_it_had_not_been_interrupted(trained_once, tmp_path):

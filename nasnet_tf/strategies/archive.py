@@ -1,10 +1,12 @@
-"""Points and their rewards, in the order they came: two arrays that grow. An append costs the same at trial 20,000 as at trial 1."""
+"""What a search remembers: points and their rewards, in the order they came; which networks were tried. Adding costs the same always."""
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
-__all__ = ["Archive"]
+__all__ = ["Archive", "Networks"]
 
 
 class Archive:
@@ -49,3 +51,29 @@ class Archive:
                 f"{self._points.shape[1]} decisions: restore what state() gave, whole."
             )
         self._points, self._rewards, self._count = points, rewards, len(rewards)
+
+
+class Networks:
+    """A set of networks: points with equal `space.key` are one. Eight bytes of it are kept for each."""
+
+    def __init__(self, space):
+        self.space, self.digests = space, set()
+
+    def __contains__(self, point):
+        return self.digest(point) in self.digests
+
+    def add(self, point) -> None:
+        """Adds the network of a point."""
+        self.digests.add(self.digest(point))
+
+    def digest(self, point) -> int:
+        """A number from -2**63 on that stands for the network."""
+        return int.from_bytes(hashlib.blake2b(self.space.key(point).encode(), digest_size=8).digest(), "big", signed=True)
+
+    def state(self) -> np.ndarray:
+        """The digests, sorted."""
+        return np.array(sorted(self.digests), dtype=np.int64)
+
+    def restore(self, state) -> None:
+        """Takes up what `state` gave."""
+        self.digests = set(state.tolist())

@@ -9,6 +9,7 @@ search, made for 20,000 children. The defaults are ours, for hundreds; they diff
 - `normalise`: advantages are divided by a moving mean deviation and cut at 2, so that accuracies of 0.80 to 0.93, of 10 to 94 and
   a loss call for the same settings, and one broken child does not outweigh all others.
 - `elites`: the best few trials so far, beside each minibatch, are learned again as if they were new (self-imitation).
+- `draws`: a network that was tried is not tried again while the controller has others to offer.
 - `entropy_weight`: times normalised advantages the paper's 1e-5 is nothing, and small spaces collapse.
 Not stated in the paper, so ours there too: Adam, the clip (per decision, not per architecture), the number of epochs.
 """
@@ -18,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from .adam import Adam
+from .archive import Networks
 from .controller import Controller
 from .logits import Logits
 from .protocol import Strategy
@@ -25,8 +27,8 @@ from .protocol import Strategy
 __all__ = ["PAPER", "TABLE", "PPO", "PolicyGradient", "Reinforce", "clipped_slopes"]
 
 PAPER = {"learning_rate": 0.00035, "minibatch": 20, "entropy_weight": 1e-5, "decay": 0.95, "normalise": False, "elites": 0}
-PAPER |= {"controller": "lstm"}
-TABLE = {"learning_rate": 0.03, "minibatch": 1, "entropy_weight": 0.0, "decay": 0.9, "normalise": False, "elites": 0}
+PAPER |= {"draws": 1, "controller": "lstm"}
+TABLE = {"learning_rate": 0.03, "minibatch": 1, "entropy_weight": 0.0, "decay": 0.9, "normalise": False, "elites": 0, "draws": 1}
 
 _LARGEST_ADVANTAGE = 2.0
 _MEAN_DEVIATION = 0.8  # of a normal distribution, in standard deviations
@@ -43,29 +45,37 @@ class PolicyGradient(Strategy):
         decay: of the moving averages, a reward.
         normalise: divide advantages by their mean deviation and cut them at 2.
         elites: how many of the best earlier trials are learned again with each minibatch.
+        draws: samples of the controller for a proposal, at most, until one is a network that was not tried.
         controller: "lstm", the paper's, or "table", a row of logits a decision (logits.py).
         units, embedding: widths of the LSTM.
     """
 
     def __init__(
         self, space, seed=0, *, learning_rate=0.003, minibatch=10, epochs=1, entropy_weight=0.1, decay=0.95, normalise=True, elites=5,
-        controller="lstm", units=100, embedding=32,
+        draws=10, controller="lstm", units=100, embedding=32,
     ):  # fmt: skip
         super().__init__(space, seed)
-        if min(minibatch, epochs, units, embedding) < 1 or elites < 0 or not 0 <= decay < 1 or learning_rate <= 0 or entropy_weight < 0:
+        if (
+            min(minibatch, epochs, draws, units, embedding) < 1
+            or elites < 0
+            or not 0 <= decay < 1
+            or learning_rate <= 0
+            or entropy_weight < 0
+        ):
             raise ValueError(
-                "minibatch, epochs, units and embedding must be 1 or more, elites and entropy_weight 0 or more, "
-                f"learning_rate above 0 and decay from 0 to below 1; got {minibatch=}, {epochs=}, {units=}, {embedding=}, {elites=}, "
-                f"{entropy_weight=}, {learning_rate=}, {decay=}."
+                "minibatch, epochs, draws, units and embedding must be 1 or more, elites and entropy_weight 0 or more, "
+                f"learning_rate above 0 and decay from 0 to below 1; got {minibatch=}, {epochs=}, {draws=}, {units=}, {embedding=}, "
+                f"{elites=}, {entropy_weight=}, {learning_rate=}, {decay=}."
             )
         if controller not in ("lstm", "table"):
             raise ValueError(f'controller is {controller!r}; give "lstm" or "table".')
         self.learning_rate, self.minibatch, self.epochs, self.entropy_weight = learning_rate, minibatch, epochs, entropy_weight
-        self.decay, self.normalise, self.elites = decay, normalise, elites
+        self.decay, self.normalise, self.elites, self.draws = decay, normalise, elites, draws
         self.controller = Controller(self.sizes, units, embedding) if controller == "lstm" else Logits(self.sizes)
         self.weights = self.controller.initial(np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(0,))))
         self.adam = Adam(self.controller.count)
         self.pending, self.best = [], []  # (choices, reward): of this minibatch, and of the elites, best first
+        self.tried = Networks(self.space)
         self.averages = np.zeros(3)  # of reward, of deviation, and the sum of their weights, which starts at 0
 
     @classmethod
@@ -79,7 +89,12 @@ class PolicyGradient(Strategy):
         return self.averages[0] / self.averages[2] if self.averages[2] else None
 
     def propose(self, number, pending=(), attempt=0):
-        return self.controller.sample(self.weights, self._rng(number, attempt))
+        rng, running = self._rng(number, attempt), {tuple(point) for point in pending}
+        for _ in range(self.draws):
+            point = self.controller.sample(self.weights, rng)
+            if self.draws == 1 or (point not in running and point not in self.tried):
+                break
+        return point
 
     def entropy(self) -> float:
         """Mean entropy a decision, as a share of its largest (1 is uniform), over 32 samples: watch it for early collapse."""
@@ -93,6 +108,8 @@ class PolicyGradient(Strategy):
 
     def _learn(self, choices, reward):
         self.pending.append((choices, reward))
+        if self.draws > 1:
+            self.tried.add(choices)
         if len(self.pending) < self.minibatch:
             return
         batch, self.pending = self.pending, []
@@ -121,7 +138,12 @@ class PolicyGradient(Strategy):
 
     def _memory(self):
         head = {"weights": self.weights, "adam_mean": self.adam.mean, "adam_square": self.adam.square, "adam_steps": self.adam.steps}
-        return head | {"averages": self.averages} | self._trials("pending", self.pending) | self._trials("best", self.best)
+        return (
+            head
+            | {"averages": self.averages, "tried": self.tried.state()}
+            | self._trials("pending", self.pending)
+            | self._trials("best", self.best)
+        )
 
     def _trials(self, name, trials):
         choices = np.array([choices for choices, _ in trials], dtype=np.int64).reshape(-1, len(self.sizes))
@@ -140,6 +162,7 @@ class PolicyGradient(Strategy):
             for name in ("pending", "best")
         )
         self.weights, self.averages, self.pending, self.best = state["weights"], state["averages"], pending, best
+        self.tried.restore(state["tried"])
         self.adam.mean, self.adam.square, self.adam.steps = state["adam_mean"], state["adam_square"], int(state["adam_steps"])
 
 

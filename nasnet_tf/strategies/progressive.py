@@ -11,12 +11,11 @@ levels wait for their last trial; ours go on when nine in ten have ended, so tha
 
 from __future__ import annotations
 
-import hashlib
 import math
 
 import numpy as np
 
-from .archive import Archive
+from .archive import Archive, Networks
 from .protocol import Strategy
 from .surrogate import Surrogate, fits
 
@@ -49,7 +48,7 @@ class Progressive(Strategy):
         counts = [math.prod(size for size, option in zip(self.sizes, level, strict=True) if option is None) for level in self.levels]
         self._first = next((depth for depth, count in enumerate(counts) if count >= _FEWEST), len(counts) - 1)
         self._surrogate = Surrogate(self.space, self.levels)
-        self.archive, self._digests = Archive(len(self.sizes)), []  # the second, of each point's key
+        self.archive, self._networks = Archive(len(self.sizes)), Networks(self.space)
         self._known = set()
         self._begin(self._first, 0, [])
 
@@ -73,7 +72,7 @@ class Progressive(Strategy):
 
     def _learn(self, choices, reward):
         self.archive.append(choices, reward)
-        self._digests.append(self._digest(choices))
+        self._networks.add(choices)
         self._known.add(choices)
         self._waiting.discard(choices)
         while self.size and self.size - len(self._waiting) >= self.barrier * self.size:
@@ -132,30 +131,28 @@ class Progressive(Strategy):
 
     def _distinct(self, points, most, others):
         """The first `most` of the points that are networks different from each other, from `others` and from all that ended."""
-        seen, found = {*self._digests, *map(self._digest, others)}, []
+        seen, found = {*self._networks.digests, *map(self._networks.digest, others)}, []
         for point in points:
             if len(found) == most:
                 break
             point = tuple(point.tolist())
             if point in self._known:
                 continue
-            digest = self._digest(point)
+            digest = self._networks.digest(point)
             if digest not in seen:
                 seen.add(digest)
                 found.append(point)
         return found
 
-    def _digest(self, point):
-        return int.from_bytes(hashlib.blake2b(self.space.key(point).encode(), digest_size=8).digest(), "big", signed=True)
-
     def _memory(self):
         queue = np.array(self.queue, dtype=np.int64).reshape(-1, len(self.sizes))
         head = {"depth": self.depth, "round": self.round, "left": self.left, "size": self.size, "queue": queue}
-        return head | {"digests": np.array(self._digests, dtype=np.int64)} | self.archive.state()
+        return head | {"networks": self._networks.state()} | self.archive.state()
 
     def _recall(self, state):
         queue, known = ([self._checked(point) for point in state[name].tolist()] for name in ("queue", "points"))
         self.archive.restore(state)
-        self._known, self._digests, self.queue = set(known), state["digests"].tolist(), queue
+        self._networks.restore(state["networks"])
+        self._known, self.queue = set(known), queue
         self.depth, self.round, self.left, self.size = (int(state[name]) for name in ("depth", "round", "left", "size"))
         self._waiting = {point for point in queue[self.left : self.left + self.size] if point not in self._known}

@@ -19,8 +19,8 @@ from nasnet_tf.tuners.search import StrategySearch
 _OF_TRAINING = {
     "batch_norm_momentum", "weight_decay", "drop_path_rate", "drop_path_steps", "dropout_rate", "gradient_checkpointing", "class_names",
 }  # fmt: skip
-# The controller's rewards are noisy and grow as the shared weights learn: a reward of long ago is no example to follow.
-_CONTROLLER = dict(elites=0)
+# The controller's rewards are noisy and grow as the shared weights learn: one of long ago is no example to follow, and no verdict.
+_CONTROLLER = dict(elites=0, draws=1)
 
 
 class OneShotSearch(StrategySearch):
