@@ -66,7 +66,9 @@ def _setting(text):
 
 @click.command()
 @click.option(
-    "--table", type=click.Path(path_type=pathlib.Path), help="CSV of trainings, or .csv.gz.  [default: cells trained on the digits]"
+    "--table",
+    type=click.Path(path_type=pathlib.Path),
+    help="CSV of trainings, .csv.gz, or a benchmark's own file.  [default: cells trained on the digits]",
 )
 @click.option("--strategies", default=",".join(STRATEGIES), show_default=True, help="Such as ppo:minibatch=5,clip=0.1,random.")
 @click.option("--budget", type=options.POSITIVE, help=f"Trainings a search.  [default: {_BUDGET}, if no --seconds are given]")
@@ -86,15 +88,16 @@ def compare(table, strategies, budget, seconds, runs, noise, through_oracle, wor
     """Run strategies on a table of trainings, many times over, and say what they find.
 
     The table has a column a decision, or one named genotype; and signal, test and cost. Higher is better. NAS-Bench-201's arch
-    strings are known too.
+    strings are known too, and the files of NAS-Bench-101 (nasbench_only108.tfrecord) and of NATS-Bench (the folder NATS-tss-...-simple).
     """
-    from nasnet_tf.cli.progress import bar
+    from nasnet_tf.cli.progress import bar, share_told
     from nasnet_tf.evaluation.comparison import curve, summary
     from nasnet_tf.evaluation.table import DIGITS, Table
     from nasnet_tf.evaluation.tabular import Trainings
 
     chosen = contestants(strategies)
-    trainings = Table.read(DIGITS if table is None else table, signal, test, cost)
+    with bar() as progress:
+        trainings = Table.read(DIGITS if table is None else table, signal, test, cost, share_told(progress, "reading"))
     budget = _BUDGET if budget is None and seconds is None else budget
     given = dict(budget=budget, seconds=seconds, noise=noise)
     Trainings(trainings, **given)  # raises before anything is begun

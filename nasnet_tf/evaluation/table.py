@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from nasnet_tf.evaluation.official import official_reader
 from nasnet_tf.evaluation.rows import read_rows
 from nasnet_tf.genotype import COMBINATIONS, OPERATION_NAMES, Genotype, NASBench201
 from nasnet_tf.spaces import Choices, Decision, NASBench201Space, NASNetSpace
@@ -31,17 +32,20 @@ class Table:
 
     Args:
         space: a `nasnet_tf.spaces` space.
-        figures: point -> `Figures`. A point that is not in it has those of the first with its `space.key`, if any.
+        figures: point -> `Figures`. A point that is not in it has those of the first with its `space.key`, if any. Or
+            key -> `Figures`.
         name: short, for people.
         timed: whether the costs are known; else they are 0.
     Raises: ValueError if there are no figures.
     """
 
-    def __init__(self, space: Choices, figures: Mapping[tuple[int, ...], Figures], name: str = "table", timed: bool = True):
+    def __init__(self, space: Choices, figures: Mapping[tuple[int, ...] | str, Figures], name: str = "table", timed: bool = True):
         if not figures:
             raise ValueError(f"{name}: a table needs at least one row; got none.")
         self.space, self.name, self.timed = space, name, timed
-        self._figures = {space.checked(point): Figures(*values) for point, values in figures.items()}
+        self._by_key = isinstance(next(iter(figures)), str)
+        checked = (lambda key: key) if self._by_key else space.checked
+        self._figures = {checked(point): Figures(*values) for point, values in figures.items()}
         self._twins = None  # key -> a point with figures
         self.best = max(values.test for values in self._figures.values())
         self.mean_cost = sum(values.cost for values in self._figures.values()) / len(self._figures)
@@ -52,6 +56,8 @@ class Table:
 
     def get(self, point: tuple[int, ...]) -> Figures | None:
         """What training `point` tells; None if it fails."""
+        if self._by_key:
+            return self._figures.get(self.space.key(point))
         if point not in self._figures and type(self.space).key is not Choices.key:
             if self._twins is None:
                 self._twins = {self.space.key(known): known for known in reversed(self._figures)}  # the first of twins
@@ -59,10 +65,17 @@ class Table:
         return self._figures.get(point)
 
     @classmethod
-    def read(cls, path: str | os.PathLike, signal: str | None = None, test: str | None = None, cost: str | None = None) -> Table:
-        """The table in a CSV file, plain or gzipped, whose first line names the columns.
+    def read(
+        cls,
+        path: str | os.PathLike,
+        signal: str | None = None,
+        test: str | None = None,
+        cost: str | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> Table:
+        """The table in a CSV file, plain or gzipped, whose first line names the columns; or in a benchmark's own file (official.py).
 
-        What the other columns are decides how the points are read:
+        What the other columns of a CSV are decides how the points are read:
         - `genotype` alone: each row a genotype as JSON, whose cells concatenate their unused states. The space is the NASNet space
           of that many blocks, of the operations and combinations that occur.
         - `arch` among them, with strings of NAS-Bench-201: its space; all other columns are left aside. Networks that are the same
@@ -73,9 +86,14 @@ class Table:
             signal, test, cost: the columns with these figures, by default "signal", "test" ("signal" if there is none) and "cost" (0);
                 of NAS-Bench-201 the columns for CIFAR-10: validation accuracy after 12 epochs, test accuracy after 200, seconds
                 of the 12.
+            progress: told which share of a benchmark's own file is read; it can take minutes.
         Raises: ValueError that says what is wrong, and names the line.
         """
         path = pathlib.Path(path)
+        if official := official_reader(path):
+            if signal or test or cost:
+                raise ValueError(f"{path}: signal, test and cost are columns of a CSV; leave them out for a benchmark's own file.")
+            return cls(*official(path, progress), path.resolve().name.removesuffix(".tfrecord"))
         names, rows = read_rows(path)
         rows = list(rows)
         nas_bench_201 = "arch" in names and all(fields[names.index("arch")].startswith("|") for _, fields in rows[:1])
