@@ -75,7 +75,7 @@ def test_samples_come_as_often_as_their_probability_says(controller):
     points = list(itertools.product(*map(range, controller.sizes)))
     counts = dict.fromkeys(points, 0)
     for _ in range(8000):
-        counts[controller.sample(weights, rng)] += 1
+        counts[controller.sample(weights, rng)[0]] += 1
     expected = 8000 * np.exp(controller.log_probs(weights, points)[0].sum(1))
     assert (((np.array(list(counts.values())) - expected) ** 2) / expected).sum() < 49.7  # chi-squared, 23 degrees of freedom, p = 0.001
 

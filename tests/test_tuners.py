@@ -116,7 +116,7 @@ def test_the_same_cell_is_trained_once_and_its_reward_reused(tmp_path):
             seen.append(space.key(space.choices(trial.hyperparameters.values)))
             return super().run_trial(trial)
 
-    search = PPOOracle(keras_tuner.Objective("score", "max"), 60, seed=1, space=space)
+    search = PPOOracle(keras_tuner.Objective("score", "max"), 60, seed=1, space=space, settings=dict(draws=1))
     tuner = Counting.__new__(Counting)
     tuner.breaks, tuner.trained = lambda trial_id: None, []
     keras_tuner.engine.base_tuner.BaseTuner.__init__(tuner, search, Small(), directory=str(tmp_path), project_name="toy")

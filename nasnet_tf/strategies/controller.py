@@ -67,20 +67,20 @@ class Controller:
             start += prod(shape)
         return views
 
-    def sample(self, weights: np.ndarray, rng) -> tuple[int, ...]:
-        """One architecture drawn from the controller's distribution."""
+    def sample(self, weights: np.ndarray, rng, count: int = 1) -> list[tuple[int, ...]]:
+        """`count` architectures drawn from the controller's distribution; ten take little longer than one."""
         w = self.named(weights)
-        cell = hidden = np.zeros(self.units)
-        inputs, choices, draws = w["start"], [], rng.random(len(self.sizes))
+        cell = hidden = np.zeros((count, self.units))
+        inputs, choices = w["start"], np.empty((count, len(self.sizes)), dtype=int)
+        draws = rng.random((count, len(self.sizes), 1))
         for step, size in enumerate(self.sizes):
             _, cell, _, hidden = self._step(inputs @ w["input_kernel"] + w["gate_bias"] + hidden @ w["hidden_kernel"], cell)
-            logits = (hidden @ w["softmax_kernel"][step] + w["softmax_bias"][step])[:size]
-            cumulative = np.exp(logits - logits.max()).cumsum()
-            choice = min(int(cumulative.searchsorted(draws[step] * cumulative[-1], side="right")), size - 1)
-            choices.append(choice)
+            logits = (hidden @ w["softmax_kernel"][step] + w["softmax_bias"][step])[:, :size]
+            cumulative = np.exp(logits - logits.max(1, keepdims=True)).cumsum(1)
+            choices[:, step] = np.minimum((cumulative <= draws[:, step] * cumulative[:, -1:]).sum(1), size - 1)
             if step + 1 < len(self.sizes):
-                inputs = w["embeddings"][step, choice]
-        return tuple(choices)
+                inputs = w["embeddings"][step, choices[:, step]]
+        return list(map(tuple, choices.tolist()))
 
     def log_probs(self, weights: np.ndarray, choices) -> tuple[np.ndarray, np.ndarray]:
         """Log-probability of each choice given those before it, and entropy of each softmax passed: twice (batch, decisions)."""

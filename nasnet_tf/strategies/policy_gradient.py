@@ -90,16 +90,15 @@ class PolicyGradient(Strategy):
 
     def propose(self, number, pending=(), attempt=0):
         rng, running = self._rng(number, attempt), {tuple(point) for point in pending}
-        for _ in range(self.draws):
-            point = self.controller.sample(self.weights, rng)
-            if self.draws == 1 or (point not in running and point not in self.tried):
-                break
-        return point
+        [first] = points = self.controller.sample(self.weights, rng)
+        if self.draws > 1 and (first in running or first in self.tried):
+            points = self.controller.sample(self.weights, rng, self.draws - 1)
+        return next((point for point in points if point not in running and point not in self.tried), first)
 
     def entropy(self) -> float:
         """Mean entropy a decision, as a share of its largest (1 is uniform), over 32 samples: watch it for early collapse."""
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(2,)))
-        _, entropies = self.controller.log_probs(self.weights, [self.controller.sample(self.weights, rng) for _ in range(32)])
+        _, entropies = self.controller.log_probs(self.weights, self.controller.sample(self.weights, rng, 32))
         return float(entropies.mean(0).sum() / max(np.log(self.sizes).sum(), 1e-12))
 
     def objective_slopes(self, log_probs, old, advantages) -> np.ndarray:
