@@ -151,7 +151,7 @@ def test_help_and_mistakes_do_not_wait_for_tensorflow():
     code = """if True:
         import sys
         from nasnet_tf.cli import main
-        main(['search', '--help']), main(['search', 'nowhere'])
+        assert main(['search', '--help']) == 0 and main(['search', 'nowhere']) == 2
         assert 'tensorflow' not in sys.modules
     """
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -123,6 +123,8 @@ def test_mistakes_are_one_line(capsys, table, arguments, says):
 
 
 def test_it_starts_without_tensorflow(table):
-    code = "import sys; from nasnet_tf.cli import main; main(sys.argv[1:]); assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    code = (
+        "import sys; from nasnet_tf.cli import main; assert main(sys.argv[1:]) == 0; assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
     arguments = ["compare", "--table", str(table), "--runs", "1", "--budget", "2", "--workers", "1"]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)

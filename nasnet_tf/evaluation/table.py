@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import pathlib
@@ -43,10 +44,7 @@ class Table:
         if not figures:
             raise ValueError(f"{name}: a table needs at least one row; got none.")
         self.space, self.name, self.timed = space, name, timed
-        self._by_key = isinstance(next(iter(figures)), str)
-        checked = (lambda key: key) if self._by_key else space.checked
-        self._figures = {checked(point): Figures(*values) for point, values in figures.items()}
-        self._twins = None  # key -> a point with figures
+        self._figures = {at if isinstance(at, str) else space.checked(at): Figures(*values) for at, values in figures.items()}
         self.best = max(values.test for values in self._figures.values())
         self.mean_cost = sum(values.cost for values in self._figures.values()) / len(self._figures)
 
@@ -56,13 +54,14 @@ class Table:
 
     def get(self, point: tuple[int, ...]) -> Figures | None:
         """What training `point` tells; None if it fails."""
-        if self._by_key:
-            return self._figures.get(self.space.key(point))
-        if point not in self._figures and type(self.space).key is not Choices.key:
-            if self._twins is None:
-                self._twins = {self.space.key(known): known for known in reversed(self._figures)}  # the first of twins
-            point = self._twins.get(self.space.key(point))
-        return self._figures.get(point)
+        if point in self._figures or type(self.space).key is Choices.key:
+            return self._figures.get(point)
+        return self._by_key.get(self.space.key(point))
+
+    @functools.cached_property
+    def _by_key(self):
+        """key -> figures, those of the first of twins."""
+        return {at if isinstance(at, str) else self.space.key(at): self._figures[at] for at in reversed(self._figures)}
 
     @classmethod
     def read(

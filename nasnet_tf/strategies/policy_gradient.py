@@ -90,10 +90,14 @@ class PolicyGradient(Strategy):
 
     def propose(self, number, pending=(), attempt=0):
         rng, running = self._rng(number, attempt), {tuple(point) for point in pending}
-        [first] = points = self.controller.sample(self.weights, rng)
-        if self.draws > 1 and (first in running or first in self.tried):
-            points = self.controller.sample(self.weights, rng, self.draws - 1)
-        return next((point for point in points if point not in running and point not in self.tried), first)
+
+        def is_new(point):
+            return point not in running and point not in self.tried
+
+        [first] = self.controller.sample(self.weights, rng)
+        if self.draws == 1 or is_new(first):
+            return first
+        return next(filter(is_new, self.controller.sample(self.weights, rng, self.draws - 1)), first)
 
     def entropy(self) -> float:
         """Mean entropy a decision, as a share of its largest (1 is uniform), over 32 samples: watch it for early collapse."""
