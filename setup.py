@@ -25,6 +25,7 @@ setup(
         "keras-tuner>=1.4.7",
         "matplotlib>=3.7",
         "ml_dtypes>=0.3",
+        "numba>=0.60",
         "numpy>=1.26",
         "rich>=13",
         "scikit-learn>=1.3",

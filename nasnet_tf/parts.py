@@ -55,14 +55,31 @@ class Norm:
 
     def __call__(self, x, training=None):
         y = ops.cast(x, wide(x.dtype))
-        mean, variance = self.moving_mean, self.moving_variance
         if training and self.owner.trainable and not self.owner.freeze_batch_norms:
-            mean, variance = ops.moments(y, (0, 1, 2))
+            y, mean, variance = _by_batch(y, self.gamma, self.beta, self.owner.batch_norm_epsilon)
             keep = self.owner.batch_norm_momentum
             self.owner.move(self.moving_mean, self.moving_mean * keep + mean * (1.0 - keep))
             self.owner.move(self.moving_variance, self.moving_variance * keep + variance * (1.0 - keep))
-        y = ops.batch_normalization(y, mean, variance, -1, self.beta, self.gamma, self.owner.batch_norm_epsilon)
+        else:
+            y = ops.batch_normalization(y, self.moving_mean, self.moving_variance, -1, self.beta, self.gamma, self.owner.batch_norm_epsilon)
         return ops.cast(y, self.owner.compute_dtype)
+
+
+def _by_batch(x, gamma, beta, epsilon):
+    """(normalized, mean, variance): batch norm of (batch, height, width, channels) by the statistics of the batch itself."""
+    if keras.backend.backend() == "tensorflow" and keras.backend.standardize_dtype(x.dtype) == "float32":
+        return _fused(x, gamma, beta, epsilon)
+    mean, variance = ops.moments(x, (0, 1, 2))
+    return ops.batch_normalization(x, mean, variance, -1, beta, gamma, epsilon), mean, variance
+
+
+def _fused(x, gamma, beta, epsilon):
+    """TensorFlow's own operation for it: several times as fast as the dozen it takes otherwise, and their gradients."""
+    import tensorflow as tf
+
+    y, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon, is_training=True)
+    count = ops.cast(ops.prod(ops.shape(x)[:3]), x.dtype)
+    return y, mean, variance * (ops.maximum(count - 1.0, 1.0) / count)  # it tells the unbiased variance
 
 
 class ConvNorm:

@@ -141,7 +141,7 @@ def _search(run, space, data, config, began, progress):
             raise failures[0]
     except BaseException:
         for other in others:
-            other.worker.stop()
+            other.stop()
         for thread in threads:
             thread.join(timeout=10)
         raise
@@ -265,7 +265,7 @@ class _Follow:
             self.progress.update(self.task, completed=self._share())
             if self.limit is not None and time.monotonic() > self.limit and self.run.best() is not None:
                 for tuner in self.made.values():
-                    tuner.worker.stop()
+                    tuner.stop()
 
     def done(self):
         self.ticking.set()

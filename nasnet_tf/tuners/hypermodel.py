@@ -7,10 +7,12 @@ import math
 
 import keras
 import keras_tuner
+import numpy as np
 
 from nasnet_tf import networks
 from nasnet_tf.cost import cost
 from nasnet_tf.evaluation.limits import SoftLimit
+from nasnet_tf.genotype import Genotype
 from nasnet_tf.spaces import NASNetSpace
 
 
@@ -25,6 +27,8 @@ class CellHyperModel(keras_tuner.HyperModel):
         loss: as in `model.compile`; labels are whole numbers by default.
         soft: a `SoftLimit`: after every epoch training tells a "reward" too, the validation accuracy weighed against the cost. To
             search by it, the objective is `keras_tuner.Objective("reward", "max")`.
+        native: train children in a tuner's worker by `nasnet_tf.native`, where that can do all that is asked for: without a GPU, in
+            float32, on arrays, for cells. They begin at once, where Keras traces each for longer than a short training takes.
         **network: further arguments of the genotype's network (`nasnet_tf.networks.build`), such as stem, mean, std, drop_path_rate.
     Source: Zoph et al. 2017, arXiv 1707.07012, appendix A.1 and A.6 (children); their width and rate are not stated there.
     """
@@ -40,6 +44,7 @@ class CellHyperModel(keras_tuner.HyperModel):
         learning_rate=0.05,
         loss="sparse_categorical_crossentropy",
         soft: SoftLimit | None = None,
+        native: bool = True,
         name=None,
         **network,
     ):
@@ -47,7 +52,7 @@ class CellHyperModel(keras_tuner.HyperModel):
         self.space = space or NASNetSpace()
         self.input_shape, self.classes = tuple(input_shape), classes
         self.num_cells, self.filters, self.learning_rate, self.loss = num_cells, filters, learning_rate, loss
-        self.soft = soft
+        self.soft, self.native = soft, native
         self.network = network
 
     @property
@@ -79,14 +84,23 @@ class CellHyperModel(keras_tuner.HyperModel):
         self._compile(model, self.learning_rate)
         return model
 
+    def build_native(self, hp, args, kwargs):
+        """The child as a `nasnet_tf.native.NativeNetwork`; None where `fit` with these arguments asks for more than it can."""
+        own = type(self).build is CellHyperModel.build and type(self).fit is CellHyperModel.fit
+        if not (self.native and own and self.loss == "sparse_categorical_crossentropy" and _plain(args, kwargs)):
+            return None
+        size = dict(num_cells=self.num_cells, filters=self.filters, input_shape=self.input_shape, classes=self.classes)
+        return native_network(self.genotype(hp), **size, **self.network)
+
     def fit(self, hp, model, *args, **kwargs):
         """`model.fit(*args, **kwargs)`, with the rate falling to 0 over all its steps where their number is known."""
         steps = _steps(args, kwargs)
-        if steps:
+        traced = isinstance(model, keras.Model)
+        if steps and traced:
             self._compile(model, keras.optimizers.schedules.CosineDecay(self.learning_rate, steps * kwargs.get("epochs", 1)))
         if self.soft is not None:  # first of all callbacks, so that the others are told the reward
             kwargs["callbacks"] = [_Reward(self.soft.reward(1.0, self.genotype(hp))), *(kwargs.get("callbacks") or ())]
-        return model.fit(*args, **kwargs)
+        return model.fit(*args, **kwargs) if traced else model.fit(*args, learning_rate=self.learning_rate, **kwargs)
 
     def _compile(self, model, learning_rate):
         model.compile(keras.optimizers.SGD(learning_rate, momentum=0.9), loss=self.loss, metrics=["accuracy"])
@@ -102,6 +116,41 @@ class _Reward(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if "val_accuracy" in logs:
             logs["reward"] = logs["val_accuracy"] * self.factor
+
+
+def native_network(genotype, **network):
+    """A `NativeNetwork`; None where there is a GPU, another dtype than float32, or something asked for that it has not."""
+    asked = {name: value for name, value in network.items() if value not in (None, False, 0) or name == "stem"}
+    if not isinstance(genotype, Genotype) or keras.config.dtype_policy().name != "float32" or _accelerated():
+        return None
+    try:
+        from nasnet_tf.native import NativeNetwork
+
+        return NativeNetwork(genotype, **asked) if set(asked) <= set(inspect.signature(NativeNetwork).parameters) else None
+    except (ImportError, NotImplementedError):  # numba is not to be had for every Python
+        return None
+
+
+def _accelerated() -> bool:
+    """Whether the backend computes on something else than the processor."""
+    return not all(device.lower().startswith("cpu") for device in keras.distribution.list_devices())
+
+
+_FIT = ("x", "y", "batch_size", "epochs", "verbose", "callbacks")  # of `keras.Model.fit`, in its order
+
+
+def _plain(args, kwargs) -> bool:
+    """Whether `fit` is given arrays, and only what `NativeNetwork.fit` knows; of callbacks ours, as others want a Keras model."""
+    given = dict(zip(_FIT, args, strict=False)) | kwargs
+    validation = given.get("validation_data")
+    arrays = [given.get("x"), given.get("y"), *(() if validation is None else validation)]
+    return (
+        len(args) <= len(_FIT)
+        and set(given) <= {*_FIT, "validation_data"}
+        and (validation is None or (isinstance(validation, tuple) and len(validation) == 2))
+        and all(isinstance(array, np.ndarray) for array in arrays)
+        and all(type(callback).__module__.startswith("nasnet_tf.") for callback in given.get("callbacks") or ())
+    )
 
 
 def _steps(args, kwargs) -> int | None:

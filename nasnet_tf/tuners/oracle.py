@@ -103,13 +103,13 @@ class StrategyOracle(keras_tuner.Oracle):
         with self._unlocked_on_error():
             return super().update_trial(trial_id, metrics, step)
 
-    def end_trial(self, *args, **kwargs):
+    def end_trial(self, trial, *args, **kwargs):
         with self._unlocked_on_error():
-            super().end_trial(*args, **kwargs)
-        trial = self.trials[self.end_order[-1]] if self.end_order else None
-        if trial is not None and trial.trial_id not in self._told:
-            self._told.add(trial.trial_id)
-            self.on_end(trial)
+            super().end_trial(trial, *args, **kwargs)
+        trial_id = getattr(trial, "trial_id", trial)  # Keras Tuner takes the number too
+        if trial_id in self.end_order and trial_id not in self._told:
+            self._told.add(trial_id)
+            self.on_end(self.trials[trial_id])
         super()._check_consecutive_failures()  # raises, so not before everything is saved and the lock is free
 
     def _check_consecutive_failures(self):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import pathlib
 import pickle
+import threading
 import time
 
 import keras
@@ -14,7 +16,7 @@ import numpy as np
 from keras_tuner import errors
 from keras_tuner.src.engine import tuner_utils
 
-from nasnet_tf.evaluation import ChildFailed, Worker
+from nasnet_tf.evaluation import ChildFailed, Stopped, Worker
 from nasnet_tf.evaluation.early import MedianStopping, StopHopeless
 from nasnet_tf.evaluation.graphs import rewrite_graphs
 from nasnet_tf.evaluation.streams import is_dataset
@@ -22,7 +24,8 @@ from nasnet_tf.spaces import EPOCHS
 from nasnet_tf.tuners.oracle import EPOCH, StrategyOracle
 from nasnet_tf.tuners.prejudge import Prejudge
 
-_TOO_BIG_TO_KEEP = ("checkpoint.weights.h5", "build_config.json")
+_TRACED, _NATIVE = "checkpoint.weights.h5", "checkpoint.npz"  # weights of a child; the first is Keras Tuner's name
+_TOO_BIG_TO_KEEP = (_TRACED, _NATIVE, "build_config.json")
 
 
 class CellTuner(keras_tuner.Tuner):
@@ -35,6 +38,8 @@ class CellTuner(keras_tuner.Tuner):
             where another process cannot find it.
         keep_best: how many children's weights stay on disk.
         threads: see `nasnet_tf.evaluation.Worker`.
+        workers: how many children are trained side by side, each in a process of its own. With more than one, what is proposed
+            depends on which child happens to end first.
         stop_early: a `MedianStopping`: children that fall behind are stopped, and their reward is what they had reached.
     """
 
@@ -46,16 +51,21 @@ class CellTuner(keras_tuner.Tuner):
         isolation="auto",
         keep_best=3,
         threads=None,
+        workers=1,
         stop_early: MedianStopping | None = None,
         overwrite=False,
         **kwargs,
     ):
         if isolation not in ("auto", "process", "none"):
             raise ValueError(f'isolation is {isolation!r}; give "auto", "process" or "none".')
+        if not isinstance(workers, int) or workers < 1:
+            raise ValueError(f"workers is {workers!r}; give how many children are trained side by side, at least 1.")
+        if workers > 1 and isolation == "none":
+            raise ValueError(f"workers is {workers}, which needs a process each; leave isolation out, or make workers 1.")
         if overwrite and "KERASTUNER_ORACLE_IP" in os.environ and "chief" not in os.environ.get("KERASTUNER_TUNER_ID", ""):
             raise ValueError("overwrite=True on a worker would delete the trials of the whole search; set it on the chief alone.")
         self.isolation, self.keep_best, self.stop_early = isolation, keep_best, stop_early
-        self.worker = Worker(threads=threads)
+        self.worker, self.workers, self._others = Worker(threads=threads), workers, ()
         self._policy = keras.config.dtype_policy()
         super().__init__(oracle, hypermodel, overwrite=overwrite, **kwargs)
 
@@ -69,11 +79,49 @@ class CellTuner(keras_tuner.Tuner):
         self.oracle.update_space(hp)
 
     def search(self, *args, **kwargs):
-        """As `keras_tuner.Tuner.search`. The worker process ends with it."""
+        """As `keras_tuner.Tuner.search`, by `workers` side by side. The worker processes end with it."""
+        if self.workers > 1 and not self._isolated(args, kwargs):
+            raise ValueError(f"workers is {self.workers}, which needs a process each: define the hypermodel and callbacks in a module.")
+        self._others, failures = [self._beside(number) for number in range(1, self.workers)], []
+        threads = [threading.Thread(target=other._search, args=(failures, args, kwargs), daemon=True) for other in self._others]
         try:
-            return super().search(*args, **kwargs)
+            for thread in threads:
+                thread.start()
+            super().search(*args, **kwargs)
+            for thread in threads:
+                thread.join()
+        except BaseException:
+            self._stop_others()
+            raise
         finally:
             self.worker.close()
+        if failures:
+            raise failures[0]
+
+    def stop(self):
+        """Breaks off the children that are being trained, from another thread: they stay unfinished, and `search` raises `Stopped`."""
+        self._stop_others()
+        self.worker.stop()
+
+    def _stop_others(self):
+        for other in self._others:
+            other.worker.stop()
+
+    def _beside(self, number):
+        """A tuner that shares all with this one but the worker."""
+        other = copy.copy(self)
+        other.tuner_id, other.workers, other._others = f"{self.tuner_id}-{number}", 1, ()
+        other.worker = Worker(self.worker.threads, self.worker.memory_limit_mb)
+        return other
+
+    def _search(self, failures, args, kwargs):
+        """`search` in a thread: what it raises is left in `failures` for the main one, which hears of a failure when it has ended too."""
+        try:
+            self.search(*args, **kwargs)
+        except Exception as error:
+            failures.append(error)
+        except Stopped:
+            pass
 
     def run_trial(self, trial, *args, **kwargs):
         """Trains and scores; where the oracle has decided for how many epochs, for so many."""
@@ -128,6 +176,18 @@ class CellTuner(keras_tuner.Tuner):
     def _seed(self, trial):
         return (self.oracle.seed * 1_000_003 + int(trial.trial_id)) % 2**31 if trial.trial_id.isdigit() else self.oracle.seed
 
+    def load_model(self, trial):
+        """The child of a trial as a Keras model, with the weights it was left with."""
+        file = pathlib.Path(self.get_trial_dir(trial.trial_id)) / _NATIVE
+        if not file.is_file():
+            return super().load_model(trial)
+        model = self._try_build(trial.hyperparameters)
+        with np.load(file, allow_pickle=False) as weights:
+            for variable in model.variables:
+                if variable.path in weights:
+                    variable.assign(weights[variable.path])
+        return model
+
     def _build_hypermodel(self, hp):
         keras.config.set_dtype_policy(self._policy)  # Keras Tuner has just called clear_session(), which resets it
         return super()._build_hypermodel(hp)
@@ -158,14 +218,18 @@ def train_child(hypermodel, hp, seed, policy, folder, /, *args, **kwargs):
     """Builds, trains and scores one child on what `fit` is given. Runs in the worker.
 
     Returns: {metric: value}, of the last epoch where the hypermodel returns a history; and that history, {metric: values}. The weights
-        are in `folder`, under the name Keras Tuner expects.
+        are in `folder`, where `CellTuner.load_model` finds them.
     Raises: ArithmeticError if a metric is no finite number.
     """
     keras.backend.clear_session()
     keras.config.set_dtype_policy(policy)
     rewrite_graphs(False)
     keras.utils.set_random_seed(seed)
-    model = hypermodel.build(hp)
+    make_native = getattr(hypermodel, "build_native", None)
+    model = make_native and make_native(hp, args, kwargs)
+    native = model is not None
+    if not native:
+        model = hypermodel.build(hp)
     fitted = hypermodel.fit(hp, model, *args, **{"verbose": 0, **kwargs})
     history = {} if isinstance(fitted, dict) else {name: [float(v) for v in values] for name, values in fitted.history.items()}
     metrics = {name: float(value) for name, value in (fitted if isinstance(fitted, dict) else _last(history)).items()}
@@ -173,7 +237,7 @@ def train_child(hypermodel, hp, seed, policy, folder, /, *args, **kwargs):
     if wrong:
         raise ArithmeticError(f"training diverged: {', '.join(wrong)}")
     os.makedirs(folder, exist_ok=True)
-    model.save_weights(os.path.join(folder, "checkpoint.weights.h5"))
+    model.save_weights(os.path.join(folder, _NATIVE if native else _TRACED))
     return metrics, history
 
 
@@ -188,15 +252,15 @@ class StrategySearch(CellTuner):
         hypermodel: a `CellHyperModel`, or any hypermodel of discrete choices.
         strategy, objective, max_trials, seed, settings, hyperparameters, ...: of `StrategyOracle`.
         prejudge: a `Prejudge`: what breaks its limits is not trained, and of several cells the best by an untrained score is.
-        directory, project_name, overwrite, isolation, keep_best, threads, stop_early: of `CellTuner`.
+        directory, project_name, overwrite, isolation, keep_best, threads, workers, stop_early: of `CellTuner`.
     """
 
     def __init__(
         self, hypermodel=None, objective=None, max_trials=10, *, strategy="ppo", prejudge: Prejudge | None = None, **kwargs
     ):  # fmt: skip
         own = (
-            "directory", "project_name", "overwrite", "isolation", "keep_best", "threads", "stop_early", "executions_per_trial",
-            "tuner_id", "logger",
+            "directory", "project_name", "overwrite", "isolation", "keep_best", "threads", "workers", "stop_early",
+            "executions_per_trial", "tuner_id", "logger",
         )  # fmt: skip
         of_tuner = {name: kwargs.pop(name) for name in own if name in kwargs}
         if prejudge is not None:

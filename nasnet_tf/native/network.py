@@ -1,0 +1,179 @@
+"""A network trained by compiled kernels: nothing is built or traced, so a new network's first step is done as soon as any other.
+
+Tracing a small network takes TensorFlow longer than training it for an epoch. Here a genotype's plan becomes a list of calls of kernels
+that were compiled once for all networks. What is computed is what `nasnet_tf.network.Network` computes with `model.fit` (SGD with
+momentum, the rate falling along a cosine): the same weights to begin with, from the same seed; the same averages of the batch norms in
+evaluation. In float32, on one core of the processor; several networks train side by side in threads or processes.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+
+import numpy as np
+
+from nasnet_tf.files import replacing
+from nasnet_tf.native import kernels
+from nasnet_tf.native.graph import graph_of
+from nasnet_tf.native.program import Program, Vectors
+from nasnet_tf.network import BATCH_NORM
+from nasnet_tf.plan import default_stem
+
+
+class NativeNetwork:
+    """A `Network` of `genotype` that is trained and evaluated by compiled kernels.
+
+    Args:
+        as `Network`; of the random numbers that Python's generator gives, its initial weights are those `Network` would have.
+    Raises: NotImplementedError for a cell with layer or instance normalisation.
+    """
+
+    def __init__(
+        self, genotype, *, num_cells=6, filters=32, classes=10, stem="cifar", input_shape=(32, 32, 3), skip_reduction=False,
+        residual=False, stem_filters=None, stem_cell_filters=None, batch_norm_momentum=None, batch_norm_epsilon=None,
+        weight_decay=0.0, mean=None, std=None,
+    ):  # fmt: skip
+        stem = stem or default_stem(input_shape)
+        norm = BATCH_NORM[stem]
+        self.keep = np.float32(norm["momentum"] if batch_norm_momentum is None else batch_norm_momentum)
+        self.epsilon = norm["epsilon"] if batch_norm_epsilon is None else batch_norm_epsilon
+        self.mean, self.std = (np.asarray(v, "float32") for v in (0.0 if mean is None else mean, 1.0 if std is None else std))
+        self.graph = graph_of(
+            genotype, num_cells=num_cells, filters=filters, classes=classes, stem=stem, input_shape=input_shape,
+            skip_reduction=skip_reduction, residual=residual, stem_filters=stem_filters, stem_cell_filters=stem_cell_filters,
+        )  # fmt: skip
+        weights, moving = self.graph.initial(True), self.graph.initial(False)
+        self._vectors = Vectors(weights, np.zeros_like(weights), moving, np.zeros_like(moving))
+        self._velocity = np.zeros_like(weights)
+        kernels_of = np.repeat([len(slot.shape) > 1 for slot in self.graph.trained], [slot.end - slot.start for slot in self.graph.trained])
+        self._decay = (weight_decay * kernels_of).astype("float32")
+        self._decayed = bool(weight_decay)
+        self._programs, self._memory = {}, np.empty(0, "float32")
+
+    def named(self) -> dict[str, np.ndarray]:
+        """All weights by the paths they have in a `Network`."""
+        slots = ((self.graph.trained, self._vectors.weights), (self.graph.moving, self._vectors.moving))
+        return {slot.name: vector[slot.start : slot.end].reshape(slot.shape) for of, vector in slots for slot in of}
+
+    def save_weights(self, path):
+        """Writes `named()`, whole, as an .npz."""
+        with replacing(path) as temporary:
+            np.savez(temporary, **self.named())
+
+    def fit(self, x, y, batch_size=32, epochs=1, validation_data=None, *, learning_rate=0.05, seed=None, callbacks=(), verbose=0):
+        """Trains as `keras.Model.fit` does with SGD, momentum 0.9 and a rate that falls from `learning_rate` to 0 along a cosine.
+
+        Args:
+            x, y: images in pixels and whole numbers; all of them are kept in memory as floats.
+            validation_data: (images, labels).
+            seed: of the order of the images, another one each epoch; None draws one from Python's generator.
+            verbose: is not looked at.
+            callbacks: of Keras; `model` is this object, which has `stop_training` and its weights.
+        Returns: a `keras.callbacks.History` of loss, accuracy, val_loss and val_accuracy.
+        """
+        import keras
+
+        x, y = self.prepared(x), labels_of(y)
+        held_out = None if validation_data is None else (self.prepared(validation_data[0]), labels_of(validation_data[1]))
+        callbacks = keras.callbacks.CallbackList(list(callbacks or ()), add_history=True, model=self, epochs=epochs)
+        rng = np.random.default_rng(random.getrandbits(31) if seed is None else seed)
+        batch_size, self.stop_training = batch_size or 32, False
+        steps = math.ceil(len(x) / batch_size)
+        callbacks.on_train_begin()
+        for epoch in range(epochs):
+            callbacks.on_epoch_begin(epoch)
+            order, loss, right = rng.permutation(len(x)), 0.0, 0
+            for number in range(steps):
+                batch = order[number * batch_size : (number + 1) * batch_size]
+                rate = 0.5 * learning_rate * (1 + math.cos(math.pi * (epoch * steps + number) / (epochs * steps)))
+                one, count = self.step(x[batch], y[batch], rate)
+                loss, right = loss + one * len(batch), right + count
+            logs = {"accuracy": right / len(x), "loss": loss / len(x)}
+            if held_out is not None:
+                logs["val_loss"], logs["val_accuracy"] = self.evaluate(*held_out, batch_size)
+            callbacks.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        callbacks.on_train_end()
+        return next(callback for callback in callbacks.callbacks if isinstance(callback, keras.callbacks.History))
+
+    def prepared(self, images) -> np.ndarray:
+        """(images, numbers): images in pixels as the network computes with them."""
+        normalized = (np.asarray(images, "float32") - self.mean) / self.std
+        return np.ascontiguousarray(normalized.transpose(0, 3, 1, 2)).reshape(len(normalized), -1)
+
+    def step(self, images, labels, learning_rate: float) -> tuple[float, int]:
+        """One step of SGD. Returns the loss before it, that of the weights included, and how many images were right.
+
+        Args:
+            images: as `prepared` gives them.
+            labels: as `labels_of` gives them.
+        """
+        vectors, program = self._vectors, self._program(len(images), True)
+        losses, right, to_logits = _judged(self._logits(program, images), labels)
+        loss = float(losses.mean()) + self._penalty()
+        self._classifier_back(program, to_logits / np.float32(len(images)))
+        program.back()
+        kernels.descend(vectors.weights, self._velocity, vectors.slopes, self._decay, np.float32(learning_rate), np.float32(0.9))
+        vectors.moving[:] = self.keep * vectors.moving + (1 - self.keep) * vectors.seen
+        return loss, right
+
+    def evaluate(self, images, labels, batch_size=64) -> tuple[float, float]:
+        """(loss, accuracy) by the averages of the batch norms. Arguments as `step`."""
+        loss, right = len(images) * self._penalty(), 0
+        for start in range(0, len(images), batch_size):
+            some, true = images[start : start + batch_size], labels[start : start + batch_size]
+            losses, count, _ = _judged(self._logits(self._program(len(some), False), some), true)
+            loss, right = loss + float(losses.sum()), right + count
+        return loss / len(images), right / len(images)
+
+    def _penalty(self):
+        """The L2 loss of the weights."""
+        return float(self._decay @ np.square(self._vectors.weights)) / 2 if self._decayed else 0.0
+
+    def _program(self, images, training):
+        if (images, training) not in self._programs:
+            self._programs[images, training] = Program(self.graph, images, self._vectors, self.epsilon, training, self._space)
+        return self._programs[images, training]
+
+    def _space(self, size):
+        """Memory for a program. They run one at a time and leave nothing there, so they share it."""
+        if len(self._memory) < size:
+            self._memory = np.empty(size, "float32")
+        return self._memory
+
+    def _classifier(self, of):
+        kernel, bias = self.graph.trained[-2:]
+        return of[kernel.start : kernel.end].reshape(kernel.shape), of[bias.start : bias.end]
+
+    def _logits(self, program, images):
+        """(images, classes). A linear function of the mean over the pixels."""
+        program.image.reshape(-1, len(images))[:] = images.T
+        program.forward()
+        kernel, bias = self._classifier(self._vectors.weights)
+        self._means = program.features.mean((1, 2))
+        return self._means.T @ kernel + bias
+
+    def _classifier_back(self, program, slope):
+        to_kernel, to_bias = self._classifier(self._vectors.slopes)
+        to_kernel[:], to_bias[:] = self._means @ slope, slope.sum(0)
+        kernel, _ = self._classifier(self._vectors.weights)
+        program.slope[:] = (kernel @ slope.T / np.float32(math.prod(program.slope.shape[1:3])))[:, None, None]
+
+
+def _judged(logits, labels):
+    """(loss of each image, how many are right, slopes of the losses): cross-entropy of softmax."""
+    shifted = logits - logits.max(1, keepdims=True)
+    shares = np.exp(shifted)
+    sums = shares.sum(1, keepdims=True)
+    rows = np.arange(len(labels))
+    losses = np.log(sums[:, 0]) - shifted[rows, labels]
+    slope = shares / sums
+    slope[rows, labels] -= 1
+    return losses, int((logits.argmax(1) == labels).sum()), slope
+
+
+def labels_of(labels) -> np.ndarray:
+    """(images,): whole numbers, given as (images,) or (images, 1)."""
+    return np.asarray(labels).reshape(-1).astype("int64")

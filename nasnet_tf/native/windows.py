@@ -1,0 +1,76 @@
+"""Which pixels the windows of a convolution or a pooling touch, as data: all that is known about kernel size, stride, dilation, border."""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Windows(NamedTuple):
+    """Windows over an image of `size` pixels each way.
+
+    Output pixel i of an axis sees the pixels i * stride + tap * dilation - before, for each tap, as far as there are such.
+    """
+
+    size: tuple[int, int]
+    out: tuple[int, int]
+    kernel: tuple[int, int] = (1, 1)
+    strides: tuple[int, int] = (1, 1)
+    before: tuple[int, int] = (0, 0)
+    dilation: int = 1
+
+
+def convolution(size, kernel, strides=(1, 1), padding="same", dilation=1) -> Windows:
+    """Those of a convolution or a pooling as TensorFlow means "same" and "valid"; a dilated one is strided after "same" at stride 1."""
+    if padding == "valid":
+        out = tuple((s - (k - 1) * dilation - 1) // stride + 1 for s, k, stride in zip(size, kernel, strides, strict=True))
+        return Windows(tuple(size), out, tuple(kernel), tuple(strides), (0, 0), dilation)
+    out = tuple(-(-s // stride) for s, stride in zip(size, strides, strict=True))
+    if dilation > 1:
+        before = tuple(dilation * (k - 1) // 2 for k in kernel)
+    else:
+        before = tuple(max((o - 1) * stride + k - s, 0) // 2 for s, o, k, stride in zip(size, out, kernel, strides, strict=True))
+    return Windows(tuple(size), out, tuple(kernel), tuple(strides), before, dilation)
+
+
+def every_second(size, first) -> Windows:
+    """The pixels `first`, `first` + 2, ... each way, one beyond the border among them where the number is odd."""
+    return Windows(tuple(size), tuple(-(-s // 2) for s in size), (1, 1), (2, 2), (-first, -first))
+
+
+@functools.lru_cache(maxsize=256)
+def spans(windows: Windows, images: int) -> np.ndarray:
+    """(spans, 4): tap, first number in the output, first number in the input, how many. Taps in order for each row of the output.
+
+    Numbers count the pixels of all images, the images last.
+    """
+    (height, width), (rows, columns) = windows.size, windows.out
+    if windows == Windows(windows.size, windows.size):
+        return np.array([[0, 0, 0, height * width * images]])
+    row = np.arange(rows)[:, None, None]
+    i, j = (tap[None, :, None] for tap in np.divmod(np.arange(windows.kernel[0] * windows.kernel[1]), windows.kernel[1]))
+    y, shift = row * windows.strides[0] + i * windows.dilation - windows.before[0], j * windows.dilation - windows.before[1]
+    if windows.strides[1] == 1:  # a stretch of a row at once
+        column = np.maximum(0, -shift)
+        count = np.minimum(columns, width - shift) - column
+        x = column + shift
+    else:
+        column = np.arange(columns)[None, None]
+        x = column * windows.strides[1] + shift
+        count = (x >= 0) & (x < width)
+    found = (i * windows.kernel[1] + j, (row * columns + column) * images, (y * width + x) * images, count * images)
+    table = np.stack([part.ravel() for part in np.broadcast_arrays(*found)], axis=1).astype(np.int64)
+    return np.ascontiguousarray(
+        table[np.broadcast_to((y >= 0) & (y < height) & (count > 0), np.broadcast_shapes(y.shape, x.shape)).ravel()]
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def shares(windows: Windows, images: int) -> np.ndarray:
+    """(pixels,): 1 / how many pixels each window has within the border."""
+    counts = np.zeros(windows.out[0] * windows.out[1] * images, "float32")
+    for _, to, _, size in spans(windows, images):
+        counts[to : to + size] += 1
+    return 1 / np.maximum(counts, 1)
