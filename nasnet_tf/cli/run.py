@@ -14,7 +14,7 @@ from nasnet_tf.files import write_whole
 COLUMNS = ("trial", "strategy", "status", "val_accuracy", "reward", "seconds", "parameters", "multiply_adds", "note", "genotype")
 _SHOWN = tuple(name for name in COLUMNS if name != "genotype")  # on the page
 BASELINE = "random baseline"  # how its trials are labelled beside the search's
-_BUDGET = ("minutes", "max_trials", "epochs")  # may change when a search goes on
+_BUDGET = ("minutes", "max_trials", "epochs", "workers")  # may change when a search goes on
 
 
 class Run:

@@ -8,6 +8,7 @@ import functools
 import inspect
 import io
 import json
+import os
 import pathlib
 import threading
 import time
@@ -52,6 +53,9 @@ _SHARING_SHARE = 0.5  # of the search's time, with one-shot: the rest trains the
     help="one-shot: passes over the images with shared weights, or half of the search's time.",
 )
 @click.option("--child-batch-size", type=options.POSITIVE, default=64, show_default=True)
+@click.option(
+    "--workers", type=options.POSITIVE, help="How many of them train side by side.  [default: one a core, the baseline's among them]"
+)
 @prejudge.limits
 @options.image_size
 @options.data_dir
@@ -120,7 +124,8 @@ def _search(run, space, data, config, began, progress):
     labels = [config["strategy"], BASELINE] if config["baseline"] and config["strategy"] != "random" else [config["strategy"]]
     x, y, x_validation, y_validation = _images(data, config)
     judges = {label: prejudge.judges(data, config, x, scored=label != BASELINE) for label in labels}
-    made = {label: _tuner(label, child, run, config, limit, 1 if len(labels) > 1 else None, judges[label]) for label in labels}
+    workers = _workers(config, len(labels))
+    made = {label: _tuner(label, child, run, config, limit, workers, judges[label]) for label in labels}
     if config["strategy"] == "one-shot":
         made["one-shot"].on_share = share_told(progress, "sharing weights")
     follow = _Follow(run, made, child, prejudge.final_size(data, config), config, limit, progress)
@@ -181,7 +186,19 @@ def _child(space, data, config):
     )  # fmt: skip
 
 
-def _tuner(label, child, run, config, limit, threads, judges):
+def _workers(config, searches):
+    """(processes of each of so many searches side by side, threads of each process)."""
+    from nasnet_tf.tuners.hypermodel import accelerated
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if config["workers"] is not None:
+        workers = max(config["workers"] // searches, 1)
+    else:
+        workers = 1 if accelerated() else max(cores // searches, 1)
+    return workers, max(cores // (workers * searches), 1)
+
+
+def _tuner(label, child, run, config, limit, workers, judges):
     from nasnet_tf.tuners import OneShotSearch, StrategySearch
 
     random = label == BASELINE
@@ -192,7 +209,8 @@ def _tuner(label, child, run, config, limit, threads, judges):
     with contextlib.redirect_stdout(io.StringIO()):  # Keras Tuner prints what it reloads
         tuner = make(
             child, prejudge.objective(config), config["max_trials"], seed=config["seed"] + 10_000 * random, directory=str(run.path),
-            project_name="baseline" if random else "search", isolation="process", threads=threads, **judges,
+            project_name="baseline" if random else "search", isolation="process", workers=workers[0], threads=workers[1],
+            **judges,
         )  # fmt: skip
     if limit is not None:
         tuner.oracle.should_stop = lambda: time.monotonic() > limit and (label != "one-shot" or tuner.oracle.end_order)

@@ -61,36 +61,45 @@ class NativeNetwork:
         with replacing(path) as temporary:
             np.savez(temporary, **self.named())
 
-    def fit(self, x, y, batch_size=32, epochs=1, validation_data=None, *, learning_rate=0.05, seed=None, callbacks=(), verbose=0):
-        """Trains as `keras.Model.fit` does with SGD, momentum 0.9 and a rate that falls from `learning_rate` to 0 along a cosine.
+    def fit(
+        self, x, y=None, batch_size=None, epochs=1, verbose=0, callbacks=(), validation_data=None, shuffle=True, *, learning_rate=0.05,
+        steps=None,
+    ):  # fmt: skip
+        """Trains as `keras.Model.fit` does with SGD and momentum 0.9.
 
         Args:
-            x, y: images in pixels and whole numbers; all of them are kept in memory as floats.
-            validation_data: (images, labels).
-            seed: of the order of the images, another one each epoch; None draws one from Python's generator.
+            x, y: images in pixels and whole numbers, which are kept in memory as floats; or batches of both as `x`, such as a
+                `tf.data.Dataset`, gone through once an epoch.
+            batch_size: of arrays; None is 32.
             verbose: is not looked at.
             callbacks: of Keras; `model` is this object, which has `stop_training` and its weights.
+            validation_data: (images, labels), or batches.
+            shuffle: arrays, before each epoch, by Python's random numbers.
+            learning_rate: falls to 0 along a cosine over all steps.
+            steps: of an epoch, where x does not tell; if nothing does, the rate stays as it is.
         Returns: a `keras.callbacks.History` of loss, accuracy, val_loss and val_accuracy.
         """
         import keras
 
-        x, y = self.prepared(x), labels_of(y)
-        held_out = None if validation_data is None else (self.prepared(validation_data[0]), labels_of(validation_data[1]))
-        callbacks = keras.callbacks.CallbackList(list(callbacks or ()), add_history=True, model=self, epochs=epochs)
-        rng = np.random.default_rng(random.getrandbits(31) if seed is None else seed)
         batch_size, self.stop_training = batch_size or 32, False
-        steps = math.ceil(len(x) / batch_size)
+        if y is not None:
+            x, y, steps = self.prepared(x), labels_of(y), math.ceil(len(x) / batch_size)
+        if isinstance(validation_data, tuple):
+            validation_data = self.prepared(validation_data[0]), labels_of(validation_data[1])
+        rng = np.random.default_rng(random.getrandbits(31)) if shuffle else None
+        callbacks = keras.callbacks.CallbackList(list(callbacks or ()), add_history=True, model=self, epochs=epochs)
         callbacks.on_train_begin()
+        done = 0
         for epoch in range(epochs):
             callbacks.on_epoch_begin(epoch)
-            order, loss, right = rng.permutation(len(x)), 0.0, 0
-            for number in range(steps):
-                batch = order[number * batch_size : (number + 1) * batch_size]
-                rate = 0.5 * learning_rate * (1 + math.cos(math.pi * (epoch * steps + number) / (epochs * steps)))
-                one, count = self.step(x[batch], y[batch], rate)
-                loss, right = loss + one * len(batch), right + count
-            logs = {"accuracy": right / len(x), "loss": loss / len(x)}
-            if held_out is not None:
+            total = _Total()
+            for images, labels in self._batches(x, y, batch_size, rng):
+                rate = 0.5 * learning_rate * (1 + math.cos(math.pi * done / (epochs * steps))) if steps else learning_rate
+                total.add(len(images), *self.step(images, labels, rate))
+                done += 1
+            logs = {"accuracy": total.accuracy, "loss": total.loss}
+            if validation_data is not None:
+                held_out = validation_data if isinstance(validation_data, tuple) else (validation_data, None)
                 logs["val_loss"], logs["val_accuracy"] = self.evaluate(*held_out, batch_size)
             callbacks.on_epoch_end(epoch, logs)
             if self.stop_training:
@@ -98,8 +107,21 @@ class NativeNetwork:
         callbacks.on_train_end()
         return next(callback for callback in callbacks.callbacks if isinstance(callback, keras.callbacks.History))
 
+    def _batches(self, x, y, batch_size, rng=None):
+        if y is None:
+            for images, labels in x:
+                yield self.prepared(images), labels_of(labels)
+            return
+        order = np.arange(len(x)) if rng is None else rng.permutation(len(x))
+        for start in range(0, len(x), batch_size):
+            batch = order[start : start + batch_size]
+            yield x[batch], y[batch]
+
     def prepared(self, images) -> np.ndarray:
         """(images, numbers): images in pixels as the network computes with them."""
+        shape = (*self.graph.image.size, self.graph.image.channels)
+        if np.shape(images)[1:] != shape:
+            raise ValueError(f"the images are {np.shape(images)}; this network takes (images, {', '.join(map(str, shape))}).")
         normalized = (np.asarray(images, "float32") - self.mean) / self.std
         return np.ascontiguousarray(normalized.transpose(0, 3, 1, 2)).reshape(len(normalized), -1)
 
@@ -119,14 +141,13 @@ class NativeNetwork:
         vectors.moving[:] = self.keep * vectors.moving + (1 - self.keep) * vectors.seen
         return loss, right
 
-    def evaluate(self, images, labels, batch_size=64) -> tuple[float, float]:
-        """(loss, accuracy) by the averages of the batch norms. Arguments as `step`."""
-        loss, right = len(images) * self._penalty(), 0
-        for start in range(0, len(images), batch_size):
-            some, true = images[start : start + batch_size], labels[start : start + batch_size]
-            losses, count, _ = _judged(self._logits(self._program(len(some), False), some), true)
-            loss, right = loss + float(losses.sum()), right + count
-        return loss / len(images), right / len(images)
+    def evaluate(self, images, labels=None, batch_size=64) -> tuple[float, float]:
+        """(loss, accuracy) by the averages of the batch norms. Arguments as `step`; or batches of images in pixels and labels."""
+        total, penalty = _Total(), self._penalty()
+        for some, true in self._batches(images, labels, batch_size):
+            losses, right, _ = _judged(self._logits(self._program(len(some), False), some), true)
+            total.add(len(some), float(losses.mean()) + penalty, right)
+        return total.loss, total.accuracy
 
     def _penalty(self):
         """The L2 loss of the weights."""
@@ -160,6 +181,24 @@ class NativeNetwork:
         to_kernel[:], to_bias[:] = self._means @ slope, slope.sum(0)
         kernel, _ = self._classifier(self._vectors.weights)
         program.slope[:] = (kernel @ slope.T / np.float32(math.prod(program.slope.shape[1:3])))[:, None, None]
+
+
+class _Total:
+    """Means over images that come in batches."""
+
+    def __init__(self):
+        self._images, self._losses, self._right = 0, 0.0, 0
+
+    def add(self, images, loss, right):
+        self._images, self._losses, self._right = self._images + images, self._losses + loss * images, self._right + right
+
+    @property
+    def loss(self):
+        return self._losses / max(self._images, 1)
+
+    @property
+    def accuracy(self):
+        return self._right / max(self._images, 1)
 
 
 def _judged(logits, labels):

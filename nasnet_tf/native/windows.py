@@ -61,10 +61,8 @@ def spans(windows: Windows, images: int) -> np.ndarray:
         x = column * windows.strides[1] + shift
         count = (x >= 0) & (x < width)
     found = (i * windows.kernel[1] + j, (row * columns + column) * images, (y * width + x) * images, count * images)
-    table = np.stack([part.ravel() for part in np.broadcast_arrays(*found)], axis=1).astype(np.int64)
-    return np.ascontiguousarray(
-        table[np.broadcast_to((y >= 0) & (y < height) & (count > 0), np.broadcast_shapes(y.shape, x.shape)).ravel()]
-    )
+    *parts, inside = np.broadcast_arrays(*found, (y >= 0) & (y < height) & (count > 0))
+    return np.stack([part[inside] for part in parts], axis=1).astype(np.int64)
 
 
 @functools.lru_cache(maxsize=256)

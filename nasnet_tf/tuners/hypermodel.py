@@ -12,6 +12,7 @@ import numpy as np
 from nasnet_tf import networks
 from nasnet_tf.cost import cost
 from nasnet_tf.evaluation.limits import SoftLimit
+from nasnet_tf.evaluation.streams import is_dataset
 from nasnet_tf.genotype import Genotype
 from nasnet_tf.spaces import NASNetSpace
 
@@ -28,7 +29,7 @@ class CellHyperModel(keras_tuner.HyperModel):
         soft: a `SoftLimit`: after every epoch training tells a "reward" too, the validation accuracy weighed against the cost. To
             search by it, the objective is `keras_tuner.Objective("reward", "max")`.
         native: train children in a tuner's worker by `nasnet_tf.native`, where that can do all that is asked for: without a GPU, in
-            float32, on arrays, for cells. They begin at once, where Keras traces each for longer than a short training takes.
+            float32, for cells. They begin at once, where Keras traces each for longer than a short training takes.
         **network: further arguments of the genotype's network (`nasnet_tf.networks.build`), such as stem, mean, std, drop_path_rate.
     Source: Zoph et al. 2017, arXiv 1707.07012, appendix A.1 and A.6 (children); their width and rate are not stated there.
     """
@@ -100,7 +101,7 @@ class CellHyperModel(keras_tuner.HyperModel):
             self._compile(model, keras.optimizers.schedules.CosineDecay(self.learning_rate, steps * kwargs.get("epochs", 1)))
         if self.soft is not None:  # first of all callbacks, so that the others are told the reward
             kwargs["callbacks"] = [_Reward(self.soft.reward(1.0, self.genotype(hp))), *(kwargs.get("callbacks") or ())]
-        return model.fit(*args, **kwargs) if traced else model.fit(*args, learning_rate=self.learning_rate, **kwargs)
+        return model.fit(*args, **kwargs) if traced else model.fit(*args, learning_rate=self.learning_rate, steps=steps, **kwargs)
 
     def _compile(self, model, learning_rate):
         model.compile(keras.optimizers.SGD(learning_rate, momentum=0.9), loss=self.loss, metrics=["accuracy"])
@@ -121,7 +122,7 @@ class _Reward(keras.callbacks.Callback):
 def native_network(genotype, **network):
     """A `NativeNetwork`; None where there is a GPU, another dtype than float32, or something asked for that it has not."""
     asked = {name: value for name, value in network.items() if value not in (None, False, 0) or name == "stem"}
-    if not isinstance(genotype, Genotype) or keras.config.dtype_policy().name != "float32" or _accelerated():
+    if not isinstance(genotype, Genotype) or keras.config.dtype_policy().name != "float32" or accelerated():
         return None
     try:
         from nasnet_tf.native import NativeNetwork
@@ -131,26 +132,41 @@ def native_network(genotype, **network):
         return None
 
 
-def _accelerated() -> bool:
+def accelerated() -> bool:
     """Whether the backend computes on something else than the processor."""
-    return not all(device.lower().startswith("cpu") for device in keras.distribution.list_devices())
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return any(device.device_type != "CPU" for device in tf.config.list_physical_devices())
+    return not all(device.startswith("cpu") for device in keras.distribution.list_devices())
 
 
 _FIT = ("x", "y", "batch_size", "epochs", "verbose", "callbacks")  # of `keras.Model.fit`, in its order
 
 
 def _plain(args, kwargs) -> bool:
-    """Whether `fit` is given arrays, and only what `NativeNetwork.fit` knows; of callbacks ours, as others want a Keras model."""
+    """Whether `fit` is given only what `NativeNetwork.fit` knows; of callbacks ours, as others want a Keras model."""
     given = dict(zip(_FIT, args, strict=False)) | kwargs
-    validation = given.get("validation_data")
-    arrays = [given.get("x"), given.get("y"), *(() if validation is None else validation)]
+    x, y, validation = (given.get(name) for name in ("x", "y", "validation_data"))
     return (
         len(args) <= len(_FIT)
-        and set(given) <= {*_FIT, "validation_data"}
-        and (validation is None or (isinstance(validation, tuple) and len(validation) == 2))
-        and all(isinstance(array, np.ndarray) for array in arrays)
+        and set(given) <= {*_FIT, "validation_data", "shuffle"}
+        and _images_and_labels(x if y is None else (x, y))
+        and (validation is None or _images_and_labels(validation))
         and all(type(callback).__module__.startswith("nasnet_tf.") for callback in given.get("callbacks") or ())
     )
+
+
+def _images_and_labels(data) -> bool:
+    """Whether these are arrays of images and labels, or a `tf.data.Dataset` of batches of them, without weights."""
+    if is_dataset(data):
+        data = data.element_spec
+    elif not (isinstance(data, tuple) and all(isinstance(part, np.ndarray) for part in data)):
+        return False
+    if not (isinstance(data, tuple) and len(data) == 2):
+        return False
+    images, labels = (part.shape for part in data)
+    return len(images) == 4 and (len(labels) == 1 or (len(labels) == 2 and labels[1] == 1))
 
 
 def _steps(args, kwargs) -> int | None:

@@ -1,0 +1,152 @@
+"""The kernels beside Keras' operations; that each way back is the transpose of its way there; that memory is never given out twice."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nasnet_tf.native import kernels, program, windows
+
+IMAGES = 3
+sides, strides = st.integers(1, 9), st.integers(1, 3)
+shapes = st.fixed_dictionaries(
+    dict(
+        size=st.tuples(sides, sides), kernel=st.tuples(st.integers(1, 5), st.integers(1, 5)), strides=strides, dilation=st.just(1),
+        padding=st.sampled_from(["same", "valid"]), channels=st.integers(1, 9), filters=st.integers(1, 9),
+    )
+)  # fmt: skip
+
+
+def maps(channels, size, seed=0):
+    return np.random.default_rng(seed).normal(size=(IMAGES, *size, channels)).astype("float32")
+
+
+def last(x):
+    """(images, height, width, channels) as kernels take it."""
+    return np.ascontiguousarray(x.transpose(3, 1, 2, 0)).reshape(x.shape[-1], -1)
+
+
+def blank(channels, size):
+    return np.full((channels, size[0] * size[1] * IMAGES), np.nan, "float32")
+
+
+def assert_transposed(there, back, x, y_size):
+    """<there(x), y> is <x, back(y)>, whether the slope is written or added."""
+    y = np.random.default_rng(1).normal(size=y_size).astype("float32")
+    expected = np.vdot(there(x), y)
+    written, added = np.full_like(x, np.nan), np.ones_like(x)
+    back(y.copy(), written, False)
+    back(y.copy(), added, True)
+    assert np.vdot(x, written) == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    np.testing.assert_allclose(added, written + 1, rtol=1e-4, atol=1e-4)
+
+
+@settings(deadline=None, max_examples=30)
+@given(shapes)
+def test_a_convolution_is_keras_and_its_ways_back_are_transposed(shape):
+    size, kernel, channels, filters = shape["size"], shape["kernel"], shape["channels"], shape["filters"]
+    seen = windows.convolution(size, kernel, (shape["strides"],) * 2, shape["padding"])
+    if min(seen.out) < 1:
+        return
+    x, w = maps(channels, size), np.random.default_rng(2).normal(size=(*kernel, channels, filters)).astype("float32")
+    expected = np.asarray(keras.ops.conv(x, w, shape["strides"], shape["padding"]))
+    assert seen.out == expected.shape[1:3]
+    spans, flat, slopes = windows.spans(seen, IMAGES), w.reshape(-1, channels, filters), np.empty_like(w).reshape(-1, channels, filters)
+
+    def there(x):
+        y = blank(filters, seen.out)
+        kernels.convolve(x, flat, spans, y)
+        return y
+
+    np.testing.assert_allclose(there(last(x)), last(expected), rtol=1e-3, atol=1e-3)
+    assert_transposed(
+        there, lambda y, to_x, add: kernels.convolve_back(last(x), flat, spans, y, to_x, slopes, add), last(x), last(expected).shape
+    )
+    y, alone = last(expected), np.empty_like(slopes)
+    kernels.convolve_back(last(x), flat, spans, y, np.empty_like(last(x)), slopes, False)
+    kernels.convolve_weights_back(last(x), spans, y, alone)
+    np.testing.assert_array_equal(alone, slopes)
+    assert np.vdot(slopes, flat) == pytest.approx(np.vdot(expected, expected), rel=1e-3)  # linear in the weights too
+
+
+@settings(deadline=None, max_examples=30)
+@given(shapes, st.integers(1, 2))
+def test_a_depthwise_convolution_is_keras_and_its_ways_back_are_transposed(shape, dilation):
+    size, kernel, channels = shape["size"], shape["kernel"], shape["channels"]
+    stride = 1 if dilation > 1 else shape["strides"]
+    seen = windows.convolution(size, kernel, (stride,) * 2, "same", dilation)
+    x, w = maps(channels, size), np.random.default_rng(2).normal(size=(*kernel, channels, 1)).astype("float32")
+    expected = np.asarray(keras.ops.depthwise_conv(x, w, stride, "same", dilation_rate=dilation))
+    spans, flat = windows.spans(seen, IMAGES), w.reshape(-1, channels)
+    slopes = np.empty_like(flat)
+
+    def there(x):
+        y = blank(channels, seen.out)
+        kernels.depthwise(x, flat, spans, y)
+        return y
+
+    np.testing.assert_allclose(there(last(x)), last(expected), rtol=1e-3, atol=1e-3)
+    assert_transposed(
+        there, lambda y, to_x, add: kernels.depthwise_back(last(x), flat, spans, y, to_x, slopes, add), last(x), last(expected).shape
+    )
+    kernels.depthwise_back(last(x), flat, spans, last(expected), np.empty_like(last(x)), slopes, False)
+    assert np.vdot(slopes, flat) == pytest.approx(np.vdot(expected, expected), rel=1e-3)
+
+
+def test_a_dilated_convolution_is_strided_after_dilation():
+    x = maps(2, (7, 6))
+    w = np.random.default_rng(2).normal(size=(3, 3, 2, 1)).astype("float32")
+    expected = np.asarray(keras.ops.depthwise_conv(x, w, 1, "same", dilation_rate=2))[:, ::2, ::2]
+    y = blank(2, (4, 3))
+    kernels.depthwise(last(x), w.reshape(-1, 2), windows.spans(windows.convolution((7, 6), (3, 3), (2, 2), "same", 2), IMAGES), y)
+    np.testing.assert_allclose(y, last(expected), rtol=1e-4, atol=1e-4)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.tuples(sides, sides), st.sampled_from([2, 3, 5, 7]), st.integers(1, 2), st.integers(1, 3))
+def test_pools_are_keras_and_their_ways_back_are_transposed(size, side, stride, channels):
+    seen = windows.convolution(size, (side, side), (stride, stride))
+    x, spans = maps(channels, size), windows.spans(windows.convolution(size, (side, side), (stride, stride)), IMAGES)
+    shares = windows.shares(seen, IMAGES)
+
+    def average(x):
+        y = blank(channels, seen.out)
+        kernels.average_pool(x, spans, shares, y)
+        return y
+
+    expected = last(np.asarray(keras.ops.average_pool(x, side, stride, "same")))
+    np.testing.assert_allclose(average(last(x)), expected, rtol=1e-4, atol=1e-5)
+    assert_transposed(average, lambda y, to_x, add: kernels.average_pool_back(spans, shares, y, to_x, add), last(x), expected.shape)
+    taken, highest = np.empty(expected.shape, "uint8"), blank(channels, seen.out)
+    kernels.max_pool(last(x), spans, highest, taken)
+    np.testing.assert_array_equal(highest, last(np.asarray(keras.ops.max_pool(x, side, stride, "same"))))
+    to_x = np.empty_like(last(x))
+    kernels.max_pool_back(taken, spans, np.ones_like(highest), to_x, False)
+    assert to_x.sum() == highest.size and set(last(x)[to_x > 0]) == set(highest.ravel())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4, 4), (5, 4), (3, 3)])
+@pytest.mark.parametrize("first", [0, 1])
+def test_every_second_pixel(size, first):
+    x = maps(2, size)
+    padded = np.pad(x, ((0, 0), (0, 2), (0, 2), (0, 0)))[:, first::2, first::2][:, : -(-size[0] // 2), : -(-size[1] // 2)]
+    y = blank(2, padded.shape[1:3])
+    kernels.convolve(last(x), np.eye(2, dtype="float32")[None], windows.spans(windows.every_second(size, first), IMAGES), y)
+    np.testing.assert_array_equal(y, last(padded))
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.integers(1, 200), st.booleans()), max_size=60), st.randoms())
+def test_places_do_not_overlap(wishes, random):
+    layout, held = program._Layout(), []
+    for size, gives in wishes:
+        if gives and held:
+            layout.give(held.pop(random.randrange(len(held))))
+        held.append(layout.take(size))
+        ordered = sorted(held)
+        assert all(one.end <= other.start for one, other in zip(ordered, ordered[1:], strict=False))
+        assert ordered[-1].end <= layout.size
+    for place in held:
+        layout.give(place)
+    assert layout.take(layout.size or 1).start == 0

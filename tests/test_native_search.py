@@ -1,0 +1,187 @@
+"""Children by compiled kernels in a search: which may be, that nothing is lost by it, several side by side."""
+
+import os
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+
+from nasnet_tf.evaluation.limits import SoftLimit
+from nasnet_tf.native import NativeNetwork
+from nasnet_tf.network import Network
+from nasnet_tf.spaces import SPACES, NASNetSpace
+from nasnet_tf.tuners import CellHyperModel, StrategySearch
+from nasnet_tf.tuners.search import train_child
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.integers(0, 256, (24, 8, 8, 1)).astype("uint8"), RNG.integers(0, 2, 24)
+FIT = dict(y=Y, validation_data=(X[:8], Y[:8]), epochs=2, batch_size=8)
+
+
+def child(**arguments):
+    return CellHyperModel((8, 8, 1), 2, space=NASNetSpace(1), filters=2, mean=(128.0,), std=(70.0,), **arguments)
+
+
+def some(hypermodel):
+    """Hyperparameters of a cell of the space."""
+    import keras_tuner
+
+    hp = keras_tuner.HyperParameters()
+    hypermodel.declare_hyperparameters(hp)
+    return hp
+
+
+def search(folder, hypermodel=None, trials=4, **arguments):
+    tuner = StrategySearch(
+        hypermodel or child(), "val_accuracy", trials, strategy="random", seed=0, directory=str(folder), project_name="s", **arguments
+    )
+    tuner.search(X, **FIT, verbose=0)
+    return tuner
+
+
+def is_native(hypermodel, *args, **kwargs):
+    return hypermodel.build_native(some(hypermodel), args, kwargs) is not None
+
+
+def test_arrays_and_data_sets_of_images_and_labels_are_trained_natively():
+    import tensorflow as tf
+
+    batches = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8)
+    assert is_native(child(), X, **FIT)
+    assert is_native(child(), X, Y[:, None], shuffle=False)
+    assert is_native(child(), batches, validation_data=batches, epochs=1)
+
+
+def test_all_else_is_left_to_keras():
+    import tensorflow as tf
+
+    weighted = tf.data.Dataset.from_tensor_slices((X, Y, np.ones(24))).batch(8)
+    assert not is_native(child(native=False), X, Y)
+    assert not is_native(child(loss="categorical_crossentropy"), X, Y)
+    assert not is_native(child(drop_path_rate=0.1), X, Y)
+    assert not is_native(child(), X, Y, class_weight={0: 1.0, 1: 2.0})
+    assert not is_native(child(), X, Y, validation_split=0.5)
+    assert not is_native(child(), X, Y, callbacks=[keras.callbacks.TerminateOnNaN()])
+    assert not is_native(child(), X, keras.utils.to_categorical(Y))
+    assert not is_native(child(), weighted)
+    assert not is_native(CellHyperModel((8, 8, 1), 2, space=SPACES["nas-bench-201"]()), X, Y)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    assert not is_native(child(), X, Y)
+
+
+def test_a_hypermodel_with_a_build_or_a_fit_of_its_own_is_asked_for_them():
+    class Own(CellHyperModel):
+        def build(self, hp):
+            return super().build(hp)
+
+    assert not is_native(Own((8, 8, 1), 2, space=NASNetSpace(1)), X, Y)
+
+
+def test_without_numba_keras_trains(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "nasnet_tf.native", None)
+    assert not is_native(child(), X, Y)
+
+
+def test_the_figures_are_those_of_keras(tmp_path):
+    hypermodel = child()
+    hp = some(hypermodel)
+    ours, history = train_child(hypermodel, hp, 3, "float32", tmp_path / "a", X, **FIT, shuffle=False)
+    assert (tmp_path / "a" / "checkpoint.npz").is_file()
+    theirs, other = train_child(child(native=False), hp, 3, "float32", tmp_path / "b", X, **FIT, shuffle=False)
+    assert (tmp_path / "b" / "checkpoint.weights.h5").is_file()
+    assert ours.keys() == theirs.keys()
+    for name, values in history.items():
+        np.testing.assert_allclose(values, other[name], rtol=1e-3, err_msg=name)
+
+
+def test_a_data_set_is_gone_through_as_arrays_are():
+    import tensorflow as tf
+
+    def trained(*args, **kwargs):
+        keras.utils.set_random_seed(0)
+        hypermodel = child()
+        network = hypermodel.build_native(some(hypermodel), args, kwargs)
+        return hypermodel.fit(some(hypermodel), network, *args, **kwargs).history
+
+    batches = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8)
+    ours, arrays = trained(batches, epochs=2, validation_data=batches), trained(X, Y, epochs=2, batch_size=8, shuffle=False, validation_data=(X, Y))
+    assert ours.keys() == arrays.keys()
+    for name, values in ours.items():
+        np.testing.assert_allclose(values, arrays[name], rtol=1e-6)
+
+
+def test_a_reward_weighed_against_the_cost_is_told():
+    hypermodel = child(soft=SoftLimit(1000, "parameters"))
+    hp = some(hypermodel)
+    network = hypermodel.build_native(hp, (X,), FIT)
+    history = hypermodel.fit(hp, network, X, **FIT).history
+    factor = hypermodel.soft.reward(1.0, hypermodel.genotype(hp))
+    assert history["reward"] == pytest.approx([factor * accuracy for accuracy in history["val_accuracy"]])
+
+
+def test_a_training_that_diverges_is_a_failed_trial(tmp_path):
+    with np.errstate(all="ignore"), pytest.raises(ArithmeticError, match="diverged"):
+        train_child(child(learning_rate=1e30), some(child()), 0, "float32", tmp_path, X, **FIT)
+
+
+def test_images_of_another_size_are_refused():
+    network = NativeNetwork(child().genotype(some(child())), num_cells=1, filters=2, input_shape=(8, 8, 1), classes=2)
+    with pytest.raises(ValueError, match=r"images are \(24, 4, 8, 1\).*\(images, 8, 8, 1\)"):
+        network.fit(X[:, :4], Y)
+
+
+def test_the_best_models_come_back_with_their_weights(tmp_path):
+    tuner = search(tmp_path, trials=2, keep_best=1)
+    assert len(list(pathlib.Path(tuner.project_dir).rglob("checkpoint.npz"))) == 1
+    model, best = tuner.get_best_models()[0], tuner.oracle.get_best_trials()[0]
+    assert isinstance(model, Network)
+    _, accuracy = model.evaluate(*FIT["validation_data"], verbose=0)
+    assert accuracy == pytest.approx(best.score)
+
+
+def test_several_workers_train_each_trial_once(tmp_path):
+    tuner = search(tmp_path, trials=6, workers=3)
+    assert sorted(tuner.oracle.trials) == list("012345") == sorted(tuner.oracle.end_order)
+    assert {trial.status for trial in tuner.oracle.trials.values()} == {"COMPLETED"}
+    alone = search(tmp_path / "alone", trials=6)
+    for number, trial in alone.oracle.trials.items():  # a child's seed is its trial's, whoever trains it
+        assert trial.score == tuner.oracle.trials[number].score
+
+
+class Dies(CellHyperModel):
+    """Takes its process with it."""
+
+    def fit(self, hp, model, *args, **kwargs):
+        os._exit(3)
+
+
+def test_what_goes_wrong_beside_is_heard_of(tmp_path):
+    with pytest.raises(RuntimeError, match="consecutive failures"):
+        search(tmp_path, Dies((8, 8, 1), 2, space=NASNetSpace(1), filters=2), trials=20, workers=2, max_consecutive_failed_trials=2)
+
+
+@pytest.mark.parametrize("workers", [0, 1.5, "all"])
+def test_a_number_of_workers_that_is_none_is_refused(tmp_path, workers):
+    with pytest.raises(ValueError, match="workers is"):
+        search(tmp_path, workers=workers)
+
+
+def test_workers_need_processes(tmp_path):
+    with pytest.raises(ValueError, match="a process each"):
+        search(tmp_path, workers=2, isolation="none")
+
+    class Local(CellHyperModel):
+        pass
+
+    Local.__module__ = "__main__"
+    with pytest.raises(ValueError, match="a process each"):
+        search(tmp_path, Local((8, 8, 1), 2, space=NASNetSpace(1)), workers=2)
+
+
+@pytest.mark.slow
+def test_memory_stays_as_it_is_from_child_to_child(tmp_path):
+    tuner, sizes = StrategySearch(child(), "val_accuracy", 60, strategy="random", seed=0, directory=str(tmp_path), project_name="m"), []
+    tuner.oracle.on_end = lambda trial: sizes.append(tuner.worker.memory_mb)
+    tuner.search(X, **FIT, verbose=0)
+    assert max(sizes[10:]) < 1.1 * sizes[9]
