@@ -4,9 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from nasnet_tf import native, plan
-from nasnet_tf.genotype import Block, Cell, Genotype, unused
-from nasnet_tf.network import Network
+from nasnet_tf import native, networks, plan
+from nasnet_tf.genotype import Block, Cell, Genotype, NASBench201, unused
 
 SIZE = dict(
     num_cells=1, filters=8, classes=3, input_shape=(8, 8, 3), mean=(120.0, 125.0, 130.0), std=(60.0, 65.0, 70.0), batch_norm_epsilon=1e-2
@@ -16,7 +15,7 @@ SIZE = dict(
 def twins(genotype, seed=0, **arguments):
     arguments = {**SIZE, **arguments}
     keras.utils.set_random_seed(seed)
-    network = Network(genotype, **arguments)
+    network = networks.build(genotype, **arguments)
     keras.utils.set_random_seed(seed)
     return network, native.NativeNetwork(genotype, **arguments)
 
@@ -68,6 +67,19 @@ def test_every_operation_in_both_cells(name):
 def test_concatenations_and_a_kept_previous_cell():
     assert_equal_trainings(Genotype(cell("identity", combine="concatenate"), cell("max_pool_3x3", "conv_1x1", combine="concatenate")))
     assert_equal_trainings(Genotype(Cell((Block(0, "identity", 1, "conv_1x1"),), (2,)), cell("avg_pool_3x3")), num_cells=2)
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        ("nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3", "skip_connect", "none", "nor_conv_3x3"),
+        ("none", "skip_connect", "nor_conv_3x3", "nor_conv_1x1", "skip_connect", "avg_pool_3x3"),  # node 1 is zero
+        ("none", "none", "none", "none", "nor_conv_1x1", "none"),  # the cell is a constant
+    ],
+)
+@pytest.mark.parametrize("shape", [(8, 8, 3), (7, 5, 3)])
+def test_nas_bench_201(operations, shape):
+    assert_equal_trainings(NASBench201(*operations), steps=2, input_shape=shape)
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,11 @@ def test_arrays_and_data_sets_of_images_and_labels_are_trained_natively():
     assert is_native(child(), batches, validation_data=batches, epochs=1)
 
 
+@pytest.mark.parametrize("name", list(SPACES))
+def test_children_of_every_space_are_trained_natively(name):
+    assert is_native(CellHyperModel((8, 8, 1), 2, space=SPACES[name](), filters=4, stem=None), X, Y)
+
+
 def test_all_else_is_left_to_keras():
     import tensorflow as tf
 
@@ -65,7 +70,6 @@ def test_all_else_is_left_to_keras():
     assert not is_native(child(), X, Y, callbacks=[keras.callbacks.TerminateOnNaN()])
     assert not is_native(child(), X, keras.utils.to_categorical(Y))
     assert not is_native(child(), weighted)
-    assert not is_native(CellHyperModel((8, 8, 1), 2, space=SPACES["nas-bench-201"]()), X, Y)
     keras.config.set_dtype_policy("mixed_bfloat16")
     assert not is_native(child(), X, Y)
 
@@ -105,14 +109,17 @@ def test_a_data_set_is_gone_through_as_arrays_are():
         return hypermodel.fit(some(hypermodel), network, *args, **kwargs).history
 
     batches = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8)
-    ours, arrays = trained(batches, epochs=2, validation_data=batches), trained(X, Y, epochs=2, batch_size=8, shuffle=False, validation_data=(X, Y))
+    ours, arrays = (
+        trained(batches, epochs=2, validation_data=batches),
+        trained(X, Y, epochs=2, batch_size=8, shuffle=False, validation_data=(X, Y)),
+    )
     assert ours.keys() == arrays.keys()
     for name, values in ours.items():
         np.testing.assert_allclose(values, arrays[name], rtol=1e-6)
 
 
 def test_a_reward_weighed_against_the_cost_is_told():
-    hypermodel = child(soft=SoftLimit(1000, "parameters"))
+    hypermodel = child(soft=SoftLimit(1000, cost="parameters", size=child().size))
     hp = some(hypermodel)
     network = hypermodel.build_native(hp, (X,), FIT)
     history = hypermodel.fit(hp, network, X, **FIT).history

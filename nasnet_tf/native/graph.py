@@ -1,22 +1,20 @@
 """A network as a list of nodes, each an operation on feature maps, in order of computation. No arithmetic here.
 
-`graph_of` walks the same plan as `nasnet_tf.network.Network` and asks for weights in the same order under the same names, so the same
-seed gives the same initial weights.
+Whoever makes a graph asks for weights in the order in which the Keras network of the same genotype makes them, under the same names: so the
+same seed gives the same initial weights.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
 
-from nasnet_tf.genotype import Genotype
 from nasnet_tf.initializers import VarianceScaling, ones, zeros
 from nasnet_tf.native import windows
-from nasnet_tf.plan import Convolution, Pooling, Reduction, plan, plan_cell, stem_convolution
+from nasnet_tf.plan import Convolution, Pooling, Reduction
 
 
 class Value:
@@ -81,6 +79,12 @@ class Concatenate(NamedTuple):
     y: Value
 
 
+class Zero(NamedTuple):
+    """A feature map of zeros."""
+
+    y: Value
+
+
 def read_by(node) -> tuple[Value, ...]:
     """What a node reads."""
     match node:
@@ -88,6 +92,8 @@ def read_by(node) -> tuple[Value, ...]:
             return node.x, node.other
         case Concatenate():
             return node.values
+        case Zero():
+            return ()
     return (node.x,)
 
 
@@ -106,10 +112,14 @@ class Slot(NamedTuple):
 class Graph:
     """Nodes, weights and their initial values.
 
-    Attributes: image, features (Values); nodes; trained, moving (lists of `Slot`); initial, initial_moving (vectors).
+    Args:
+        input_shape: (height, width, channels).
+        momentum, epsilon: of the batch norms.
+    Attributes: image, features (Values); nodes; trained, moving (lists of `Slot`).
     """
 
-    def __init__(self):
+    def __init__(self, input_shape, momentum: float, epsilon: float):
+        self.image, self.momentum, self.epsilon = Value(input_shape[-1], tuple(input_shape[:2])), momentum, epsilon
         self.nodes, self.trained, self.moving, self._drawn = [], [], [], {True: [], False: []}
         self._rectified = {}  # Value -> its ReLU, computed once however many operations want it
 
@@ -141,6 +151,10 @@ class Graph:
         self.nodes.append(Add(x, other, y))
         return y
 
+    def zero(self, channels, size):
+        self.nodes.append(Zero(Value(channels, size)))
+        return self.nodes[-1].y
+
     def concatenate(self, values):
         if len(values) == 1:
             return values[0]
@@ -162,12 +176,13 @@ class Graph:
         seen = windows.convolution(x.size, (part.size, part.size), (part.strides, part.strides))
         return self._node(Pool, x, x.channels, seen.out, part.kind, seen)
 
-    def norm_weights(self, name, filters):
+    def norm_weights(self, name, filters, between="."):
+        """(gamma, beta, mean, variance)."""
         return (
-            self.weight(f"{name}.gamma", (filters,), ones),
-            self.weight(f"{name}.beta", (filters,), zeros),
-            self.weight(f"{name}.moving_mean", (filters,), zeros, False),
-            self.weight(f"{name}.moving_variance", (filters,), ones, False),
+            self.weight(f"{name}{between}gamma", (filters,), ones),
+            self.weight(f"{name}{between}beta", (filters,), zeros),
+            self.weight(f"{name}{between}moving_mean", (filters,), zeros, False),
+            self.weight(f"{name}{between}moving_variance", (filters,), ones, False),
         )
 
 
@@ -218,56 +233,10 @@ def _factorized_reduction(graph, name, part, channels):
     return apply
 
 
-def _cell(graph, step, cell, h, p, residual):
-    """The output of one cell."""
-    made = plan_cell(cell, step.filters, step.strides, step.adapt, h.channels, p.channels, residual)
-    base = part_of(graph, f"{step.name}/base", made.base, h.channels)
-    previous = part_of(graph, f"{step.name}/previous", made.previous, p.channels)
-    channels = [step.filters, p.channels if made.previous is None else step.filters] + [step.filters] * len(cell.blocks)
-    read = itertools.chain.from_iterable((block.input_1, block.input_2) for block in cell.blocks)
-    edges = []
-    for edge, (state, parts) in enumerate(zip(read, made.operations, strict=True)):
-        site, width, row = f"{step.name}/{('left', 'right')[edge % 2]}_{edge // 2 + 2}", channels[state], []
-        for number, part in enumerate(parts, start=1):
-            row.append(part_of(graph, f"{site}.{number}", part, width))
-            width = getattr(part, "filters", width)
-        edges.append((state, row))
-    combines = [part_of(graph, f"{step.name}/combine_{n}", part, 2 * step.filters) for n, part in enumerate(made.combines, start=2)]
-    outputs = [
-        (state, part_of(graph, f"{step.name}/output_{state}", part, channels[state]))
-        for state, part in zip(cell.concat, made.outputs, strict=True)
-    ]
-    shortcut = part_of(graph, f"{step.name}/shortcut", made.residual, h.channels)
-
-    def operate(edge):
-        state, row = edges[edge]
-        x = states[state]
-        for part in row:
-            x = part(x)
-        return x
-
-    states = [base(h), previous(p)]
-    for number, block in enumerate(cell.blocks):
-        one, two = operate(2 * number), operate(2 * number + 1)
-        states.append(combines[number](graph.concatenate([one, two]) if block.combine == "concatenate" else graph.add(one, two)))
-    out = graph.concatenate([part(states[state]) for state, part in outputs])
-    return graph.add(out, shortcut(h)) if residual else out
-
-
-def graph_of(
-    genotype: Genotype, *, num_cells, filters, classes, stem, input_shape, skip_reduction, residual, stem_filters, stem_cell_filters
-) -> Graph:
-    """The graph of `Network(genotype, ...)`, up to the last ReLU; and its classifier's weights, the last two that are trained.
-
-    Raises: NotImplementedError for a part that has no native operation.
-    """
-    graph, part = Graph(), stem_convolution(stem, filters, stem_filters)
-    graph.image = Value(input_shape[-1], tuple(input_shape[:2]))
-    outputs = [part_of(graph, "stem/convolution", part, input_shape[-1])(graph.image)]
-    for step in plan(genotype, num_cells, filters, stem, skip_reduction, stem_cell_filters):
-        outputs.append(_cell(graph, step, getattr(genotype, step.kind), outputs[step.h], outputs[step.p], residual))
-    graph.features = graph.relu(outputs[-1])
-    graph.weight("predictions/kernel", (outputs[-1].channels, classes), VarianceScaling(1.0, "fan_avg", "uniform"))
+def classified(graph: Graph, x: Value, classes: int) -> Graph:
+    """The graph, whole: ReLU of `x` and the weights of a classifier of its means, the last two that are trained."""
+    graph.features = graph.relu(x)
+    graph.weight("predictions/kernel", (x.channels, classes), VarianceScaling(1.0, "fan_avg", "uniform"))
     graph.weight("predictions/bias", (classes,), zeros)
     graph.nodes = _rectified_norms(graph.nodes)
     return graph

@@ -16,6 +16,11 @@ _BLOCK = 512  # pixels at a time in products of matrices: a row of them stays in
 
 
 @_compiled
+def clear(y):
+    y[:] = 0
+
+
+@_compiled
 def relu(x, y):
     for c in range(len(x)):
         a, b = x[c], y[c]

@@ -1,48 +1,52 @@
 """A network trained by compiled kernels: nothing is built or traced, so a new network's first step is done as soon as any other.
 
-Tracing a small network takes TensorFlow longer than training it for an epoch. Here a genotype's plan becomes a list of calls of kernels
-that were compiled once for all networks. What is computed is what `nasnet_tf.network.Network` computes with `model.fit` (SGD with
+Tracing a small network takes TensorFlow longer than training it for an epoch. Here a genotype becomes a list of calls of kernels that
+were compiled once for all networks. What is computed is what the genotype's Keras network computes with `model.fit` (SGD with
 momentum, the rate falling along a cosine): the same weights to begin with, from the same seed; the same averages of the batch norms in
 evaluation. In float32, on one core of the processor; several networks train side by side in threads or processes.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 import random
 
 import numpy as np
 
 from nasnet_tf.files import replacing
+from nasnet_tf.genotype.kinds import entry
 from nasnet_tf.native import kernels
-from nasnet_tf.native.graph import graph_of
 from nasnet_tf.native.program import Program, Vectors
-from nasnet_tf.network import BATCH_NORM
-from nasnet_tf.plan import default_stem
+
+GRAPHS = {
+    "nasnet_tf.genotype": "nasnet_tf.native.cells:graph_of",
+    "nasnet_tf.nas_bench_201": "nasnet_tf.native.nas_bench_201:graph_of",
+}
 
 
 class NativeNetwork:
-    """A `Network` of `genotype` that is trained and evaluated by compiled kernels.
+    """The network of a genotype, trained and evaluated by compiled kernels.
 
     Args:
-        as `Network`; of the random numbers that Python's generator gives, its initial weights are those `Network` would have.
-    Raises: NotImplementedError for a cell with layer or instance normalisation.
+        genotype: of a kind that `GRAPHS` has.
+        weight_decay, mean, std, **arguments: of its Keras network (`nasnet_tf.networks.build`), as far as they are of the graph. Of the
+            random numbers that Python's generator gives, the initial weights are those the Keras network would have.
+    Raises: NotImplementedError for a genotype, a part or an argument that there is no native operation for.
     """
 
-    def __init__(
-        self, genotype, *, num_cells=6, filters=32, classes=10, stem="cifar", input_shape=(32, 32, 3), skip_reduction=False,
-        residual=False, stem_filters=None, stem_cell_filters=None, batch_norm_momentum=None, batch_norm_epsilon=None,
-        weight_decay=0.0, mean=None, std=None,
-    ):  # fmt: skip
-        stem = stem or default_stem(input_shape)
-        norm = BATCH_NORM[stem]
-        self.keep = np.float32(norm["momentum"] if batch_norm_momentum is None else batch_norm_momentum)
-        self.epsilon = norm["epsilon"] if batch_norm_epsilon is None else batch_norm_epsilon
+    def __init__(self, genotype, *, weight_decay=0.0, mean=None, std=None, **arguments):
+        if getattr(genotype, "schema", None) not in GRAPHS:
+            raise NotImplementedError(
+                f"a network of {type(genotype).__name__} has no native graph; there are those of {', '.join(GRAPHS)}."
+            )
+        graph_of = entry(GRAPHS, genotype, "native graph")
+        taken = inspect.signature(graph_of).parameters
+        for name in [name for name in arguments if name not in taken]:
+            if arguments.pop(name):
+                raise NotImplementedError(f"a native network of {genotype.schema} has no {name}.")
+        self.graph = graph_of(genotype, **arguments)
         self.mean, self.std = (np.asarray(v, "float32") for v in (0.0 if mean is None else mean, 1.0 if std is None else std))
-        self.graph = graph_of(
-            genotype, num_cells=num_cells, filters=filters, classes=classes, stem=stem, input_shape=input_shape,
-            skip_reduction=skip_reduction, residual=residual, stem_filters=stem_filters, stem_cell_filters=stem_cell_filters,
-        )  # fmt: skip
         weights, moving = self.graph.initial(True), self.graph.initial(False)
         self._vectors = Vectors(weights, np.zeros_like(weights), moving, np.zeros_like(moving))
         self._velocity = np.zeros_like(weights)
@@ -138,7 +142,8 @@ class NativeNetwork:
         self._classifier_back(program, to_logits / np.float32(len(images)))
         program.back()
         kernels.descend(vectors.weights, self._velocity, vectors.slopes, self._decay, np.float32(learning_rate), np.float32(0.9))
-        vectors.moving[:] = self.keep * vectors.moving + (1 - self.keep) * vectors.seen
+        keep = np.float32(self.graph.momentum)
+        vectors.moving[:] = keep * vectors.moving + (1 - keep) * vectors.seen
         return loss, right
 
     def evaluate(self, images, labels=None, batch_size=64) -> tuple[float, float]:
@@ -155,7 +160,7 @@ class NativeNetwork:
 
     def _program(self, images, training):
         if (images, training) not in self._programs:
-            self._programs[images, training] = Program(self.graph, images, self._vectors, self.epsilon, training, self._space)
+            self._programs[images, training] = Program(self.graph, images, self._vectors, training, self._space)
         return self._programs[images, training]
 
     def _space(self, size):

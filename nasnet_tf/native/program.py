@@ -78,8 +78,8 @@ class Program:
             (channels, height, width, images), `slope` only in training.
     """
 
-    def __init__(self, graph: nodes.Graph, images: int, vectors: Vectors, epsilon: float, training: bool, memory):
-        self._graph, self._images, self._vectors, self._epsilon = graph, images, vectors, np.float32(epsilon)
+    def __init__(self, graph: nodes.Graph, images: int, vectors: Vectors, training: bool, memory):
+        self._graph, self._images, self._vectors, self._epsilon = graph, images, vectors, np.float32(graph.epsilon)
         self._layout, self._data, self._slopes, self._taken = _Layout(), {}, {}, {}
         self._data[graph.image] = self._place(graph.image)
         forward, back = self._training() if training else (self._evaluation(), [])
@@ -145,6 +145,8 @@ class Program:
     def _forward_calls(self, node, training):
         x, y = (self._data.get(value) for value in (getattr(node, "x", None), node.y))
         match node:
+            case nodes.Zero():
+                return [(kernels.clear, y)]
             case nodes.Relu():
                 return [(kernels.relu, x, y)]
             case nodes.Add():
@@ -178,6 +180,8 @@ class Program:
                 (gamma, to_gamma), (_, to_beta) = self._trained(node.gamma), self._trained(node.beta)
                 x, y, seen = self._data[node.x], self._data[node.y], self._statistics(node, self._vectors.seen)
                 return [(kernels.norm_back, x, gamma, self._epsilon, node.rectify, y, *seen, slope, to_gamma, to_beta)]
+            case nodes.Zero():
+                calls = []
             case nodes.Relu():
                 calls = [(kernels.relu_back, self._data[node.y], slope, *self._into(node.x))]
             case nodes.Add():

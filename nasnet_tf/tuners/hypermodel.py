@@ -13,7 +13,6 @@ from nasnet_tf import networks
 from nasnet_tf.cost import cost
 from nasnet_tf.evaluation.limits import SoftLimit
 from nasnet_tf.evaluation.streams import is_dataset
-from nasnet_tf.genotype import Genotype
 from nasnet_tf.spaces import NASNetSpace
 
 
@@ -29,7 +28,7 @@ class CellHyperModel(keras_tuner.HyperModel):
         soft: a `SoftLimit`: after every epoch training tells a "reward" too, the validation accuracy weighed against the cost. To
             search by it, the objective is `keras_tuner.Objective("reward", "max")`.
         native: train children in a tuner's worker by `nasnet_tf.native`, where that can do all that is asked for: without a GPU, in
-            float32, for cells. They begin at once, where Keras traces each for longer than a short training takes.
+            float32. They begin at once, where Keras traces each for longer than a short training takes.
         **network: further arguments of the genotype's network (`nasnet_tf.networks.build`), such as stem, mean, std, drop_path_rate.
     Source: Zoph et al. 2017, arXiv 1707.07012, appendix A.1 and A.6 (children); their width and rate are not stated there.
     """
@@ -121,13 +120,12 @@ class _Reward(keras.callbacks.Callback):
 
 def native_network(genotype, **network):
     """A `NativeNetwork`; None where there is a GPU, another dtype than float32, or something asked for that it has not."""
-    asked = {name: value for name, value in network.items() if value not in (None, False, 0) or name == "stem"}
-    if not isinstance(genotype, Genotype) or keras.config.dtype_policy().name != "float32" or accelerated():
+    if keras.config.dtype_policy().name != "float32" or accelerated():
         return None
     try:
         from nasnet_tf.native import NativeNetwork
 
-        return NativeNetwork(genotype, **asked) if set(asked) <= set(inspect.signature(NativeNetwork).parameters) else None
+        return NativeNetwork(genotype, **network)
     except (ImportError, NotImplementedError):  # numba is not to be had for every Python
         return None
 
