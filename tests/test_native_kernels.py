@@ -78,19 +78,17 @@ def test_a_depthwise_convolution_is_keras_and_its_ways_back_are_transposed(shape
     seen = windows.convolution(size, kernel, (stride,) * 2, "same", dilation)
     x, w = maps(channels, size), np.random.default_rng(2).normal(size=(*kernel, channels, 1)).astype("float32")
     expected = np.asarray(keras.ops.depthwise_conv(x, w, stride, "same", dilation_rate=dilation))
-    spans, flat = windows.spans(seen, IMAGES), w.reshape(-1, channels)
+    threes, back, flat = windows.threes(seen, IMAGES), windows.threes(seen, IMAGES, back=True), w.reshape(-1, channels)
     slopes = np.empty_like(flat)
 
     def there(x):
         y = blank(channels, seen.out)
-        kernels.depthwise(x, flat, spans, y)
+        kernels.depthwise(x, flat, threes, y, False)
         return y
 
     np.testing.assert_allclose(there(last(x)), last(expected), rtol=1e-3, atol=1e-3)
-    assert_transposed(
-        there, lambda y, to_x, add: kernels.depthwise_back(last(x), flat, spans, y, to_x, slopes, add), last(x), last(expected).shape
-    )
-    kernels.depthwise_back(last(x), flat, spans, last(expected), np.empty_like(last(x)), slopes, False)
+    assert_transposed(there, lambda y, to_x, add: kernels.depthwise(y, flat, back, to_x, add), last(x), last(expected).shape)
+    kernels.depthwise_weights_back(last(x), threes, last(expected), slopes)
     assert np.vdot(slopes, flat) == pytest.approx(np.vdot(expected, expected), rel=1e-3)
 
 
@@ -99,7 +97,7 @@ def test_a_dilated_convolution_is_strided_after_dilation():
     w = np.random.default_rng(2).normal(size=(3, 3, 2, 1)).astype("float32")
     expected = np.asarray(keras.ops.depthwise_conv(x, w, 1, "same", dilation_rate=2))[:, ::2, ::2]
     y = blank(2, (4, 3))
-    kernels.depthwise(last(x), w.reshape(-1, 2), windows.spans(windows.convolution((7, 6), (3, 3), (2, 2), "same", 2), IMAGES), y)
+    kernels.depthwise(last(x), w.reshape(-1, 2), windows.threes(windows.convolution((7, 6), (3, 3), (2, 2), "same", 2), IMAGES), y, False)
     np.testing.assert_allclose(y, last(expected), rtol=1e-4, atol=1e-4)
 
 

@@ -147,6 +147,17 @@ def test_the_best_models_come_back_with_their_weights(tmp_path):
     assert accuracy == pytest.approx(best.score)
 
 
+def test_weights_of_another_network_are_refused(tmp_path):
+    tuner = search(tmp_path, trials=1)
+    trial = tuner.oracle.get_best_trials()[0]
+    tuner.hypermodel.filters = 4
+    with pytest.raises(ValueError):
+        tuner.load_model(trial)
+    np.savez(pathlib.Path(tuner.get_trial_dir(trial.trial_id)) / "checkpoint.npz", other=np.zeros(3))
+    with pytest.raises(ValueError, match="checkpoint.npz is of another network: it has no"):
+        tuner.load_model(trial)
+
+
 def test_several_workers_train_each_trial_once(tmp_path):
     tuner = search(tmp_path, trials=6, workers=3)
     assert sorted(tuner.oracle.trials) == list("012345") == sorted(tuner.oracle.end_order)
@@ -166,6 +177,13 @@ class Dies(CellHyperModel):
 def test_what_goes_wrong_beside_is_heard_of(tmp_path):
     with pytest.raises(RuntimeError, match="consecutive failures"):
         search(tmp_path, Dies((8, 8, 1), 2, space=NASNetSpace(1), filters=2), trials=20, workers=2, max_consecutive_failed_trials=2)
+
+
+def test_a_trial_without_its_score_yet_is_none_of_the_best(tmp_path):
+    tuner = search(tmp_path, trials=3)
+    trials = list(tuner.oracle.trials.values())
+    trials[1].score = None  # another thread is about to say it
+    assert tuner.oracle.get_best_trials(2) == sorted((trials[0], trials[2]), key=lambda trial: -trial.score)
 
 
 @pytest.mark.parametrize("workers", [0, 1.5, "all"])

@@ -391,7 +391,7 @@ def test_the_best_models_come_back_with_their_weights(searched):
 def test_only_the_best_childrens_weights_are_kept(searched):
     from pathlib import Path
 
-    assert len(list(Path(searched.project_dir).rglob("checkpoint.weights.h5"))) == 1
+    assert len(list(Path(searched.project_dir).rglob("checkpoint.*"))) == 1
 
 
 def test_a_dtype_policy_reaches_the_children(tmp_path):

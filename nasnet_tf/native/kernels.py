@@ -1,8 +1,8 @@
 """The arithmetic of small networks, forward and back, compiled once for this machine and shared by all networks (and kept on disk).
 
 A feature map is (channels, pixels): float32, the pixels of all images with the images last, so that each inner loop runs over
-neighbours in memory, whatever the operation. What a window touches is a list of `spans` (see `windows.py`): no kernel knows about
-sizes, strides, dilation or borders. `add`: what is written to an input's slope is added to what stands there already.
+neighbours in memory, whatever the operation. What a window touches is a list of `spans`, or of `threes` of them (see `windows.py`): no
+kernel knows about sizes, strides, dilation or borders. `add`: what is written to an input's slope is added to what stands there already.
 """
 
 from __future__ import annotations
@@ -76,76 +76,121 @@ def _dot(x, y):
 
 
 @_compiled
-def depthwise(x, weights, spans, y):
-    """weights: (taps, channels)."""
+def depthwise(x, weights, threes, y, add):
+    """weights: (taps, channels). Of `threes` made the other way round it is the way back to the input."""
     for c in range(len(x)):
-        y[c, :] = 0
-        for s in range(len(spans)):
-            tap, to, start, size = spans[s]
-            _grow(y[c, to : to + size], x[c, start : start + size], weights[tap, c])
+        if not add:
+            y[c, :] = 0
+        for s in range(len(threes)):
+            to, size, count, tap, start, tap1, start1, tap2, start2 = threes[s]
+            out, x0, a0 = y[c, to : to + size], x[c, start : start + size], weights[tap, c]
+            if count == 3:
+                x1, x2, a1, a2 = x[c, start1 : start1 + size], x[c, start2 : start2 + size], weights[tap1, c], weights[tap2, c]
+                for n in range(size):
+                    out[n] += a0 * x0[n] + a1 * x1[n] + a2 * x2[n]
+            elif count == 2:
+                x1, a1 = x[c, start1 : start1 + size], weights[tap1, c]
+                for n in range(size):
+                    out[n] += a0 * x0[n] + a1 * x1[n]
+            else:
+                _grow(out, x0, a0)
 
 
 @_compiled
-def depthwise_back(x, weights, spans, to_y, to_x, to_weights, add):
+def depthwise_weights_back(x, threes, to_y, to_weights):
     to_weights[:] = 0
     for c in range(len(x)):
-        if not add:
-            to_x[c, :] = 0
-        for s in range(len(spans)):
-            tap, to, start, size = spans[s]
-            slope = to_y[c, to : to + size]
-            _grow(to_x[c, start : start + size], slope, weights[tap, c])
-            to_weights[tap, c] += _dot(slope, x[c, start : start + size])
+        for s in range(len(threes)):
+            to, size, count, tap, start, tap1, start1, tap2, start2 = threes[s]
+            slope, x0 = to_y[c, to : to + size], x[c, start : start + size]
+            if count == 3:
+                x1, x2 = x[c, start1 : start1 + size], x[c, start2 : start2 + size]
+                a = b = e = np.float32(0)
+                for n in range(size):
+                    a += slope[n] * x0[n]
+                    b += slope[n] * x1[n]
+                    e += slope[n] * x2[n]
+                to_weights[tap, c] += a
+                to_weights[tap1, c] += b
+                to_weights[tap2, c] += e
+            else:
+                to_weights[tap, c] += _dot(slope, x0)
+                if count == 2:
+                    to_weights[tap1, c] += _dot(slope, x[c, start1 : start1 + size])
 
 
 @_compiled
 def _multiply(rows, x, start, y, to, size):
-    """y, from `to` on, grows by rows (outputs, inputs) times x, from `start` on."""
+    """y, from `to` on, grows by rows (outputs, inputs) times x, from `start` on. Four by four, so that little is read twice."""
     inputs, outputs = len(x), len(y)
-    fours, twos = inputs - inputs % 4, outputs - outputs % 2
-    for d in range(0, twos, 2):
-        y0, y1 = y[d, to : to + size], y[d + 1, to : to + size]
-        for c in range(0, fours, 4):
+    whole_inputs, whole_outputs = inputs - inputs % 4, outputs - outputs % 4
+    for d in range(0, whole_outputs, 4):
+        y0, y1, y2, y3 = y[d, to : to + size], y[d + 1, to : to + size], y[d + 2, to : to + size], y[d + 3, to : to + size]
+        for c in range(0, whole_inputs, 4):
             x0, x1, x2, x3 = (
                 x[c, start : start + size], x[c + 1, start : start + size], x[c + 2, start : start + size], x[c + 3, start : start + size],
             )  # fmt: skip
             a0, a1, a2, a3 = rows[d, c], rows[d, c + 1], rows[d, c + 2], rows[d, c + 3]
             b0, b1, b2, b3 = rows[d + 1, c], rows[d + 1, c + 1], rows[d + 1, c + 2], rows[d + 1, c + 3]
+            e0, e1, e2, e3 = rows[d + 2, c], rows[d + 2, c + 1], rows[d + 2, c + 2], rows[d + 2, c + 3]
+            f0, f1, f2, f3 = rows[d + 3, c], rows[d + 3, c + 1], rows[d + 3, c + 2], rows[d + 3, c + 3]
+            for n in range(size):
+                p, q, r, s = x0[n], x1[n], x2[n], x3[n]
+                y0[n] += a0 * p + a1 * q + a2 * r + a3 * s
+                y1[n] += b0 * p + b1 * q + b2 * r + b3 * s
+                y2[n] += e0 * p + e1 * q + e2 * r + e3 * s
+                y3[n] += f0 * p + f1 * q + f2 * r + f3 * s
+        for c in range(whole_inputs, inputs):
+            x0, a0, b0, e0, f0 = x[c, start : start + size], rows[d, c], rows[d + 1, c], rows[d + 2, c], rows[d + 3, c]
+            for n in range(size):
+                y0[n] += a0 * x0[n]
+                y1[n] += b0 * x0[n]
+                y2[n] += e0 * x0[n]
+                y3[n] += f0 * x0[n]
+    for d in range(whole_outputs, outputs):
+        y0 = y[d, to : to + size]
+        for c in range(0, whole_inputs, 4):
+            x0, x1, x2, x3 = (
+                x[c, start : start + size], x[c + 1, start : start + size], x[c + 2, start : start + size], x[c + 3, start : start + size],
+            )  # fmt: skip
+            a0, a1, a2, a3 = rows[d, c], rows[d, c + 1], rows[d, c + 2], rows[d, c + 3]
             for n in range(size):
                 y0[n] += a0 * x0[n] + a1 * x1[n] + a2 * x2[n] + a3 * x3[n]
-                y1[n] += b0 * x0[n] + b1 * x1[n] + b2 * x2[n] + b3 * x3[n]
-        for c in range(fours, inputs):
+        for c in range(whole_inputs, inputs):
             _grow(y0, x[c, start : start + size], rows[d, c])
-            _grow(y1, x[c, start : start + size], rows[d + 1, c])
-    for d in range(twos, outputs):
-        for c in range(inputs):
-            _grow(y[d, to : to + size], x[c, start : start + size], rows[d, c])
 
 
 @_compiled
 def _correlate(x, start, to_y, to, size, to_weights):
-    """to_weights (inputs, outputs) grows by the products of x and to_y, summed over the pixels."""
+    """to_weights (inputs, outputs) grows by the products of x and to_y, summed over the pixels. Two by four."""
     inputs, outputs = len(x), len(to_y)
-    for c in range(0, inputs - 1, 2):
+    whole_inputs, whole_outputs = inputs - inputs % 2, outputs - outputs % 4
+    for c in range(0, whole_inputs, 2):
         x0, x1 = x[c, start : start + size], x[c + 1, start : start + size]
-        for d in range(0, outputs - 1, 2):
-            y0, y1 = to_y[d, to : to + size], to_y[d + 1, to : to + size]
-            a = b = e = f = np.float32(0)
+        for d in range(0, whole_outputs, 4):
+            y0, y1, y2, y3 = (
+                to_y[d, to : to + size], to_y[d + 1, to : to + size], to_y[d + 2, to : to + size], to_y[d + 3, to : to + size],
+            )  # fmt: skip
+            a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = np.float32(0)
             for n in range(size):
-                a += x0[n] * y0[n]
-                b += x0[n] * y1[n]
-                e += x1[n] * y0[n]
-                f += x1[n] * y1[n]
-            to_weights[c, d] += a
-            to_weights[c, d + 1] += b
-            to_weights[c + 1, d] += e
-            to_weights[c + 1, d + 1] += f
-        if outputs % 2:
-            to_weights[c, outputs - 1] += _dot(x0, to_y[outputs - 1, to : to + size])
-            to_weights[c + 1, outputs - 1] += _dot(x1, to_y[outputs - 1, to : to + size])
-    if inputs % 2:
+                p, q = x0[n], x1[n]
+                a0 += p * y0[n]
+                a1 += p * y1[n]
+                a2 += p * y2[n]
+                a3 += p * y3[n]
+                b0 += q * y0[n]
+                b1 += q * y1[n]
+                b2 += q * y2[n]
+                b3 += q * y3[n]
+            for at, (one, other) in enumerate(((a0, b0), (a1, b1), (a2, b2), (a3, b3))):
+                to_weights[c, d + at] += one
+                to_weights[c + 1, d + at] += other
+        for d in range(whole_outputs, outputs):
+            to_weights[c, d] += _dot(x0, to_y[d, to : to + size])
+            to_weights[c + 1, d] += _dot(x1, to_y[d, to : to + size])
+    for c in range(whole_inputs, inputs):
         for d in range(outputs):
-            to_weights[inputs - 1, d] += _dot(x[inputs - 1, start : start + size], to_y[d, to : to + size])
+            to_weights[c, d] += _dot(x[c, start : start + size], to_y[d, to : to + size])
 
 
 @_compiled

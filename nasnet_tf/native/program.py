@@ -15,7 +15,7 @@ import numpy as np
 
 from nasnet_tf.native import graph as nodes
 from nasnet_tf.native import kernels
-from nasnet_tf.native.windows import shares, spans
+from nasnet_tf.native.windows import shares, spans, threes
 
 
 class Place(NamedTuple):
@@ -159,7 +159,7 @@ class Program:
                 return [(kernel, x, gamma, beta, self._epsilon, node.rectify, y, *self._statistics(node, of))]
             case nodes.Depthwise():
                 weights, _ = self._trained(node.weight, node.x.channels)
-                return [(kernels.depthwise, x, weights, self._windows(node.windows), y)]
+                return [(kernels.depthwise, x, weights, threes(node.windows, self._images), y, False)]
             case nodes.Convolve():
                 weights, _ = self._trained(node.weight, *node.matrices)
                 return [(kernels.convolve, x, weights, self._windows(node.windows), y)]
@@ -194,8 +194,11 @@ class Program:
                 calls = [(kernels.pass_on, rows, *self._into(value)) for value, rows in _stacked(node.values, slope)]
             case nodes.Depthwise():
                 weights, to_weights = self._trained(node.weight, node.x.channels)
-                seen = self._windows(node.windows)
-                calls = [(kernels.depthwise_back, self._data[node.x], weights, seen, slope, *self._into(node.x, to_weights))]
+                there, back = (threes(node.windows, self._images, way) for way in (False, True))
+                calls = [
+                    (kernels.depthwise_weights_back, self._data[node.x], there, slope, to_weights),
+                    (kernels.depthwise, slope, weights, back, *self._into(node.x)),
+                ]
             case nodes.Convolve():
                 weights, to_weights = self._trained(node.weight, *node.matrices)
                 x, seen = self._data[node.x], self._windows(node.windows)

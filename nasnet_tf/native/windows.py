@@ -66,6 +66,25 @@ def spans(windows: Windows, images: int) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=256)
+def threes(windows: Windows, images: int, back: bool = False) -> np.ndarray:
+    """(rows, 9): to, size, how many (1 to 3), and of so many spans of that size to there the tap and the start, else 0.
+
+    Args:
+        back: the other way round: from the output to the input.
+    """
+    groups = {}
+    for tap, to, start, size in spans(windows, images).tolist():
+        to, start = (start, to) if back else (to, start)
+        groups.setdefault((to, size), []).append((tap, start))
+    rows = []
+    for (to, size), group in groups.items():
+        for first in range(0, len(group), 3):
+            some = group[first : first + 3]
+            rows.append([to, size, len(some), *(number for pair in some for number in pair), *[0] * (6 - 2 * len(some))])
+    return np.array(rows, np.int64).reshape(-1, 9)
+
+
+@functools.lru_cache(maxsize=256)
 def shares(windows: Windows, images: int) -> np.ndarray:
     """(pixels,): 1 / how many pixels each window has within the border."""
     counts = np.zeros(windows.out[0] * windows.out[1] * images, "float32")

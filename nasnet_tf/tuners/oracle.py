@@ -12,6 +12,7 @@ import math
 import os
 import pathlib
 import random
+import threading
 import time
 import zipfile
 
@@ -114,6 +115,14 @@ class StrategyOracle(keras_tuner.Oracle):
 
     def _check_consecutive_failures(self):
         pass
+
+    def get_best_trials(self, num_trials=1):
+        """As Keras Tuner's. Other threads may add trials meanwhile, and a trial is completed before it has its score."""
+        trials = list(self.trials.values())
+        done = [trial for trial in trials if trial.status == "COMPLETED" and trial.score is not None]
+        done.sort(key=lambda trial: trial.score, reverse=self.objective.direction == "max")
+        others = [trial for trial in trials if trial.status != "COMPLETED"] if len(done) < num_trials else []
+        return [*done, *others][:num_trials]
 
     def populate_space(self, trial_id):
         self._learn()
@@ -258,11 +267,12 @@ class StrategyOracle(keras_tuner.Oracle):
     @contextlib.contextmanager
     def _unlocked_on_error(self):
         """Keras Tuner keeps its lock when a locked method raises; nobody else could ever go on."""
-        held = kt_oracle.THREADS[self]
+        mine = threading.current_thread().name
+        held = kt_oracle.THREADS[self] == mine
         try:
             yield
         except BaseException:
-            if held is None and kt_oracle.THREADS[self] is not None:
+            if not held and kt_oracle.THREADS[self] == mine:
                 kt_oracle.THREADS[self] = None
                 kt_oracle.LOCKS[self].release()
             raise

@@ -183,6 +183,9 @@ class CellTuner(keras_tuner.Tuner):
             return super().load_model(trial)
         model = self._try_build(trial.hyperparameters)
         with np.load(file, allow_pickle=False) as weights:
+            missing = [variable.path for variable in model.trainable_variables if variable.path not in weights]
+            if missing:
+                raise ValueError(f"{file} is of another network: it has no {missing[0]}; search again, or give the hypermodel it was of.")
             for variable in model.variables:
                 if variable.path in weights:
                     variable.assign(weights[variable.path])
