@@ -397,3 +397,24 @@ def test_the_same_seed_gives_the_same_search_and_network(tmp_path):
         rows = [(row["val_accuracy"], row["genotype"]) for row in table(tmp_path / name)]
         found.append((rows, json.loads(out)["accuracy"]))
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    "asked, searches, gpu, expected",
+    [
+        (None, 2, False, (4, 1)),  # a core for each child
+        (None, 1, False, (8, 1)),
+        (None, 1, True, (1, 8)),
+        (2, 2, False, (1, 4)),
+        (3, 1, False, (3, 2)),
+        (16, 2, False, (8, 1)),
+        (1, 2, False, (1, 4)),  # a search and its baseline are two at least
+    ],
+)
+def test_the_cores_are_shared_out_among_workers(monkeypatch, asked, searches, gpu, expected):
+    from nasnet_tf.cli.search import _workers
+    from nasnet_tf.tuners import hypermodel
+
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(hypermodel, "accelerated", lambda: gpu)
+    assert _workers({"workers": asked}, searches) == expected
