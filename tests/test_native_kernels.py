@@ -148,3 +148,16 @@ def test_places_do_not_overlap(wishes, random):
     for place in held:
         layout.give(place)
     assert layout.take(layout.size or 1).start == 0
+
+
+def test_kernels_compile_where_nothing_can_be_kept(monkeypatch):
+    def njit(cache=False, **options):
+        def decorate(function):
+            if cache:
+                raise RuntimeError("cannot cache function: no locator available")
+            return ("compiled", function, options)
+
+        return decorate
+
+    monkeypatch.setattr(kernels.numba, "njit", njit)
+    assert kernels._compiled(len) == ("compiled", len, kernels._OPTIONS)

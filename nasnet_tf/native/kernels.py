@@ -11,8 +11,15 @@ import numba
 import numpy as np
 
 _LOWEST = np.float32(np.finfo("float32").min)
-_compiled = numba.njit(nogil=True, fastmath={"reassoc", "contract", "nsz", "arcp"}, cache=True, error_model="numpy")
+_OPTIONS = dict(nogil=True, fastmath={"reassoc", "contract", "nsz", "arcp"}, error_model="numpy")
 _BLOCK = 512  # pixels at a time in products of matrices: a row of them stays in the fastest cache
+
+
+def _compiled(function):
+    try:
+        return numba.njit(cache=True, **_OPTIONS)(function)
+    except RuntimeError:  # there is no folder to keep what is compiled in
+        return numba.njit(**_OPTIONS)(function)
 
 
 @_compiled
