@@ -379,7 +379,7 @@ def test_an_interrupted_search_goes_on_without_losing_or_repeating_a_trial(tmp_p
     _, said = again.communicate(timeout=300)
     assert again.returncode == 0, said
     after = table(folder)
-    assert after[: len(before)] == before and [row["trial"] for row in after] == ["0", "1", "2", "3"]
+    assert all(row in after for row in before) and sorted(row["trial"] for row in after) == ["0", "1", "2", "3"]
     assert sum(line.startswith("auto ") for line in said.splitlines()) == 4 - len(before), "only the missing trials are trained"
 
 
