@@ -52,7 +52,6 @@ class NativeNetwork:
         self._velocity = np.zeros_like(weights)
         kernels_of = np.repeat([len(slot.shape) > 1 for slot in self.graph.trained], [slot.end - slot.start for slot in self.graph.trained])
         self._decay = (weight_decay * kernels_of).astype("float32")
-        self._decayed = bool(weight_decay)
         self._programs, self._memory = {}, np.empty(0, "float32")
 
     def named(self) -> dict[str, np.ndarray]:
@@ -156,7 +155,7 @@ class NativeNetwork:
 
     def _penalty(self):
         """The L2 loss of the weights."""
-        return float(self._decay @ np.square(self._vectors.weights)) / 2 if self._decayed else 0.0
+        return float(self._decay @ np.square(self._vectors.weights)) / 2
 
     def _program(self, images, training):
         if (images, training) not in self._programs:
