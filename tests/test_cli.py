@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from nasnet_tf import genotype as genotypes
+from nasnet_tf import journal
 from nasnet_tf.cli import main
 from nasnet_tf.genotype import GENOTYPES, Genotype, NASBench201
 from nasnet_tf.spaces import NASNetSpace
@@ -300,6 +301,62 @@ def test_a_killed_training_goes_on_and_ends_as_one_that_was_not(tmp_path, photos
     np.testing.assert_allclose(log("killed"), log("whole"), rtol=1e-4)
 
 
+def searched(folder, trials=3):
+    """What a search of so many trials leaves behind in `folder`, one of them failed and one running."""
+    log = journal.Journal(folder / journal.TRIALS, {"objective": {"val_accuracy": "max"}, "strategy": "ppo", "seed": 0})
+    for number in range(trials):
+        log.append({"begin": str(number), "point": [0]})
+        score = None if number == 1 else 0.5 + number / 10
+        status = "FAILED" if number == 1 else "COMPLETED"
+        log.append({"end": str(number), "status": status, "score": score, "metrics": {}, "message": None, "seconds": 1.5})
+    log.append({"begin": str(trials), "point": [0]})
+    return log
+
+
+def test_status_tells_how_far_a_search_is_while_it_runs(capsys, tmp_path):
+    (tmp_path / "search").mkdir()
+    (tmp_path / "config.json").write_text('{"data": "digits", "max_trials": 9, "minutes": null}')
+    running = searched(tmp_path / "search")
+    assert main(["status", str(tmp_path), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["searches"] == {"search": {"ended": 3, "failed": 1, "unfinished": 1, "best": 0.7, "best_trial": "2", "seconds": 4.5}}
+    assert facts["asked"] == {"data": "digits", "max_trials": 9, "minutes": None} and facts["result"] is None
+    (tmp_path / "result.json").write_text('{"accuracy": 0.75, "images": 12}')
+    assert main(["status", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "search: 3 trials ended, 1 of them failed, 1 running or to be run again, best 0.7000 (trial 2), 4 s",
+        "trained: 75.00% of 12 test images right",
+        "asked: data digits, max_trials 9",
+    ]
+    assert not running.closed
+
+
+def test_status_reads_a_project_of_keras_tuner_too(capsys, tmp_path):
+    searched(tmp_path, trials=0)
+    assert main(["status", str(tmp_path), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["asked"][tmp_path.name]["strategy"] == "ppo" and facts["searches"][tmp_path.name]["best"] is None
+    assert main(["status", str(tmp_path)]) == 0
+    assert "0 trials ended" in capsys.readouterr().out
+
+
+def test_status_of_nothing_and_of_a_damaged_search_is_one_line(capsys, tmp_path):
+    assert main(["status", str(tmp_path / "nowhere")]) == 2
+    assert "nowhere holds no search; give the folder that nasnet-tf search writes to" in capsys.readouterr().err
+    searched(tmp_path)
+    path = tmp_path / journal.TRIALS
+    path.write_bytes(path.read_bytes().replace(b"FAILED", b"FOILED"))
+    assert main(["status", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert f"{path}: line 5 is damaged; restore a copy" in said and said.count("\n") == 1
+
+
+def test_status_does_not_wait_for_tensorflow(tmp_path):
+    searched(tmp_path)
+    code = "import sys; from nasnet_tf.cli import main; main(['status', sys.argv[1]]); assert 'tensorflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, stdout=subprocess.DEVNULL)
+
+
 @pytest.mark.slow
 def test_the_main_job_from_data_to_a_trained_network(tmp_path, capsys):
     rng = np.random.default_rng(0)
@@ -357,9 +414,9 @@ def test_one_shot_search_interrupted_while_it_shares_goes_on_and_trains_the_best
     _, said = again.communicate(timeout=500)
     assert again.returncode == 0, said
     ranking = json.loads(shared.with_name("ranking.json").read_text())
-    tried = json.loads((tmp_path / "digits" / "search" / "trial_0" / "trial.json").read_text())["hyperparameters"]["values"]
-    space = NASNetSpace(1)
-    assert Genotype.load(tmp_path / "digits" / "best.json") == space.decode(ranking[0]["choices"]) == space.decode(space.choices(tried))
+    begun = next(record for record in journal.read(tmp_path / "digits" / "search" / journal.TRIALS).records if "begin" in record)
+    assert begun["point"] == ranking[0]["choices"]
+    assert Genotype.load(tmp_path / "digits" / "best.json") == NASNetSpace(1).decode(ranking[0]["choices"])
 
 
 @pytest.mark.slow

@@ -1,13 +1,23 @@
 """The oracle around any strategy and any hypermodel of choices; the faults of Keras Tuner met."""
 
+import errno
 import json
 import math
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import threading
+import time
 
 import keras
 import keras_tuner
 import numpy as np
 import pytest
 
+from nasnet_tf import journal
+from nasnet_tf.evaluation import ChildFailed
 from nasnet_tf.genotype import OPERATION_NAMES
 from nasnet_tf.spaces import NASNetSpace
 from nasnet_tf.strategies import PPO
@@ -41,12 +51,24 @@ class Declared(keras_tuner.HyperModel):
             hp.Choice(name, list(options))
 
 
+def declared():
+    """The choices of SPACE, for an oracle without a tuner."""
+    hp = keras_tuner.HyperParameters()
+    Declared().build(hp)
+    return hp
+
+
 def toy_score(values):
     return sum(str(value).startswith("sep") for value in values.values()) / len(values)
 
 
 def oracle(max_trials=20, seed=0, **kwargs):
     return PPOOracle(keras_tuner.Objective("score", "max"), max_trials, seed=seed, space=SPACE, **kwargs)
+
+
+def log(folder):
+    """The log of a search of a `Toy`."""
+    return journal.read(folder / "toy" / journal.TRIALS)
 
 
 def proposals(oracle):
@@ -215,7 +237,7 @@ def test_a_strategy_hears_of_the_point_it_proposed_though_some_of_it_has_no_say(
     search = StrategyOracle(name, keras_tuner.Objective("score", "max"), 14, seed=0)
     AnyChoices(search, any_choices, directory=str(tmp_path), project_name="any").search(verbose=0)
     search._learn()
-    assert len(set(map(tuple, search._strategy.archive.points.tolist()))) == 14, "no point was proposed twice"
+    assert len(set(map(tuple, search._learner.strategy.archive.points.tolist()))) == 14, "no point was proposed twice"
 
 
 def test_a_continuous_choice_is_refused_with_the_mend(tmp_path):
@@ -268,7 +290,7 @@ def test_a_search_in_which_everything_fails_stops_and_says_why(tmp_path):
     tuner = Toy(oracle(max_consecutive_failed_trials=4), tmp_path, breaks=lambda i: ValueError("no such column"))
     with pytest.raises(RuntimeError, match="no such column"):
         tuner.search(verbose=0)
-    assert json.loads((tmp_path / "toy" / "oracle.json").read_text())["end_order"] == ["00", "01", "02", "03"]
+    assert [record["end"] for record in log(tmp_path).records if "end" in record] == ["00", "01", "02", "03"]
 
 
 def test_an_exception_in_the_strategy_does_not_keep_the_lock(tmp_path):
@@ -313,20 +335,245 @@ def test_a_larger_budget_goes_on_from_where_the_smaller_one_ended(tmp_path):
     assert [int(i) for i in finished(tmp_path, 14).trained] == [10, 11, 12, 13]
 
 
-@pytest.mark.parametrize("broken", ["oracle.json", "strategy.npz", "trial_04/trial.json"])
-@pytest.mark.parametrize("length", [0, 40])
-def test_a_torn_file_costs_at_most_the_trial_it_holds(tmp_path, broken, length):
+@pytest.mark.parametrize("length", [0, 40, -1])
+def test_a_damaged_snapshot_of_the_strategy_costs_nothing(tmp_path, length):
+    whole = proposals(finished(tmp_path / "whole", 65).oracle)
+    finished(tmp_path, 60)
+    path = tmp_path / "toy" / "strategy.npz"
+    content = path.read_bytes()
+    path.write_bytes(content[:length] if length >= 0 else content[:-100] + bytes([content[-100] ^ 1]) + content[-99:])
+    again = finished(tmp_path, 65)
+    assert proposals(again.oracle) == whole and len(again.trained) == 5
+
+
+def test_a_snapshot_of_other_trials_is_not_taken(tmp_path):
+    finished(tmp_path, 60)
+    whole = proposals(finished(tmp_path / "whole", 65).oracle)
+    path = tmp_path / "toy" / "strategy.npz"
+    Toy(oracle(65), tmp_path / "other", breaks=lambda i: ValueError() if i == "03" else None).search(verbose=0)
+    (tmp_path / "other" / "toy" / "strategy.npz").replace(path)
+    assert proposals(finished(tmp_path, 65).oracle) == whole
+
+
+@pytest.mark.parametrize("promised", [True, False])
+def test_a_log_cut_anywhere_costs_no_more_than_was_cut_or_is_refused_in_one_line(tmp_path, promised):
+    finished(tmp_path, 6)
+    path = tmp_path / "toy" / journal.TRIALS
+    content = path.read_bytes()
+    for size in range(0, len(content), 64):
+        path.write_bytes(content[:size])
+        if not promised:
+            path.with_name(f"{journal.TRIALS}.length").unlink(missing_ok=True)
+        ended = sum(line[9:].startswith(b'{"end"') for line in content[:size].split(b"\n")[:-1])
+        try:
+            again = Toy(oracle(6), tmp_path).oracle
+        except ValueError as error:
+            assert promised and "is lost" in str(error) and "\n" not in str(error)
+        else:
+            assert not promised and len(again.end_order) == ended
+
+
+def test_what_is_left_of_a_log_goes_on_as_the_whole_would_have(tmp_path):
+    whole = proposals(finished(tmp_path / "whole", 12).oracle)
     finished(tmp_path, 12)
-    path = tmp_path / "toy" / broken
-    path.write_bytes(path.read_bytes()[:length] if path.exists() else b"x" * length)
-    again = finished(tmp_path, 15)
-    completed = [t for t in again.oracle.trials.values() if t.status == "COMPLETED"]
-    assert len(completed) >= 14 and len(again.trained) <= 4
+    path = tmp_path / "toy" / journal.TRIALS
+    path.write_bytes(path.read_bytes()[:-150])
+    path.with_name(f"{journal.TRIALS}.length").unlink()
+    again = finished(tmp_path, 12)
+    assert proposals(again.oracle) == whole and again.trained == ["11"]
+
+
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        ({"seed": 1}, "begun with seed 0, now it is 1"),
+        ({"settings": {"draws": 1}}, "begun with settings draws null, now it is 1"),
+        ({"objective": keras_tuner.Objective("score", "min")}, 'begun with objective score "max", now it is "min"'),
+        ({"strategy": "random"}, 'begun with strategy "ppo", now it is "random"'),
+    ],
+)
+def test_another_search_is_refused_in_one_line(tmp_path, change, says):
+    finished(tmp_path, 3)
+    given = {"strategy": "ppo", "objective": keras_tuner.Objective("score", "max"), "seed": 0, "space": SPACE, **change}
+    with pytest.raises(ValueError, match=says):
+        Toy(StrategyOracle(max_trials=5, **given), tmp_path)
+
+
+def test_a_search_of_another_space_is_refused(tmp_path):
+    def tuner(space):
+        child = CellHyperModel((8, 8, 1), 2, space=space)
+        return StrategySearch(child, "val_accuracy", 3, seed=0, directory=str(tmp_path), project_name="s")
+
+    tuner(NASNetSpace(2)).save()
+    with pytest.raises(ValueError, match="begun with decisions normal/1/input_1 .* now it is null"):
+        tuner(NASNetSpace(1))
+    tuner(NASNetSpace(2))
+
+
+def test_a_seed_that_is_not_given_is_that_of_the_search(tmp_path):
+    first = finished(tmp_path, 3, seed=None).oracle
+    assert finished(tmp_path, 4, seed=None).oracle.seed == first.seed
+
+
+def test_a_folder_of_another_oracle_is_refused(tmp_path):
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "oracle.json").write_text("{}")
+    with pytest.raises(ValueError, match="oracle.json is of another oracle, or of an older version; begin anew in another folder"):
+        finished(tmp_path, 3)
+
+
+def test_a_disk_that_is_full_stops_the_search_in_one_line_and_it_goes_on_later(tmp_path, monkeypatch):
+    whole = proposals(finished(tmp_path / "whole", 12).oracle)
+    appends, append = [], journal._write
+
+    def full(file, content):
+        appends.append(content)
+        append(file, content[: len(content) // 2] if len(appends) == 20 else content)
+        if len(appends) == 20:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    tuner = Toy(oracle(12), tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "_write", full)
+        with pytest.raises(RuntimeError, match="trials.log cannot be written: No space left on device; .* --resume") as raised:
+            tuner.search(verbose=0)
+    assert "\n" not in str(raised.value)
+    from keras_tuner.src.engine import oracle as engine
+
+    assert not engine.LOCKS[tuner.oracle].locked()
+    ended = list(tuner.oracle.end_order)
+    again = Toy(oracle(12), tmp_path)
+    assert again.oracle.end_order == ended
+    again.search(verbose=0)
+    assert proposals(again.oracle) == whole
+    tuner.search(verbose=0)  # the first one too knows what has happened since
+    assert proposals(tuner.oracle) == whole
+
+
+def test_a_folder_that_is_removed_stops_the_search(tmp_path):
+    def remove(trial_id):
+        if trial_id == "3":
+            shutil.rmtree(tmp_path / "toy")
+
+    with pytest.raises(RuntimeError, match="the file was removed while it was in use"):
+        Toy(oracle(8), tmp_path, breaks=remove).search(verbose=0)
+
+
+def test_retries_are_counted_across_an_interruption(tmp_path):
+    tries = []
+
+    class Shaky(Toy):
+        def run_trial(self, trial, *args, **kwargs):
+            tries.append(trial.trial_id)
+            if len(tries) == 2:
+                raise KeyboardInterrupt
+            return {"score": math.nan if trial.trial_id == "0" else 0.5}
+
+    with pytest.raises(KeyboardInterrupt):
+        Shaky(oracle(2, max_retries_per_trial=2), tmp_path).search(verbose=0)
+    tuner = Shaky(oracle(2, max_retries_per_trial=2), tmp_path)
+    tuner.search(verbose=0)
+    assert tries == ["0", "0", "0", "0", "1"] and tuner.oracle.trials["0"].status == "FAILED"
+
+
+def test_choices_that_appear_late_and_conditional_ones_come_back(tmp_path):
+    class Late(AnyChoices):
+        def run_trial(self, trial, *args, **kwargs):
+            if int(trial.trial_id) >= 12:
+                trial.hyperparameters.Choice("late", [1, 2, 3])
+            return super().run_trial(trial)
+
+    def searched(trials, folder):
+        search = StrategyOracle("aging-evolution", keras_tuner.Objective("score", "max"), trials, seed=0)
+        Late(search, any_choices, directory=str(folder), project_name="any").search(verbose=0)
+        return search
+
+    whole = searched(30, tmp_path / "whole")
+    searched(10, tmp_path), searched(15, tmp_path)
+    again = searched(30, tmp_path)
+    assert proposals(again) == proposals(whole)
+    assert {values.get("late") for values in proposals(whole)} > {1, 2, 3}
+    assert [t.score for t in again.trials.values()] == [t.score for t in whole.trials.values()]
+
+
+def test_a_trial_that_ended_is_what_keras_tuner_knows_it_as(tmp_path, capsys):
+    first = finished(tmp_path, 8)
+    again = Toy(oracle(8), tmp_path)
+    for name, trial in first.oracle.trials.items():
+        assert again.oracle.trials[name].get_state() == trial.get_state()
+    best = again.get_best_hyperparameters(3)
+    assert [hp.values for hp in best] == [hp.values for hp in first.get_best_hyperparameters(3)]
+    scores = sorted((toy_score(values) for values in proposals(first.oracle)), reverse=True)
+    assert [trial.score for trial in again.oracle.get_best_trials(8)] == scores
+    again.results_summary(2)
+    assert f"Score: {scores[0]}" in capsys.readouterr().out
+
+
+def test_a_result_that_comes_twice_is_learned_once(tmp_path):
+    search = oracle(5)
+    tuner = Toy(search, tmp_path)
+    trial = search.create_trial("a")
+    for score in (0.25, 0.75):
+        search.update_trial(trial.trial_id, {"score": score})
+        trial.status = "COMPLETED"
+        search.end_trial(trial)
+    assert search.end_order == ["0"] and search.trials["0"].score == 0.25
+    tuner.search(verbose=0)
+    assert len(search.end_order) == 5
+
+
+def test_workers_that_fail_do_not_keep_the_lock_from_those_that_wait(tmp_path):
+    from keras_tuner.src.engine import oracle as engine
+
+    tuner = Toy(oracle(), tmp_path)
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slow(trial_id):
+        inside.set()
+        go_on.wait(5)
+        raise ZeroDivisionError
+
+    def ask(name):
+        with pytest.raises(ZeroDivisionError):
+            tuner.oracle.create_trial(name)
+
+    tuner.oracle.populate_space = slow
+    threads = [threading.Thread(target=ask, args=(name,)) for name in "ab"]
+    threads[0].start()
+    inside.wait(5)
+    threads[1].start()
+    time.sleep(0.05)
+    go_on.set()
+    for thread in threads:
+        thread.join(5)
+    assert not engine.LOCKS[tuner.oracle].locked()
+
+
+@pytest.mark.slow
+def test_a_search_that_is_killed_again_and_again_is_the_one_that_was_not():
+    root = pathlib.Path(journal.__file__).parents[1]
+    command = [sys.executable, str(root / "benchmarks" / "faults.py"), "--trials", "0", "--kills", "5"]
+    out = subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(root)}).stdout
+    assert json.loads(out) == {"kills": 5, "of_trials": 100, "lost": 0, "ended_twice": 0, "same_proposals": True}
 
 
 def test_files_are_replaced_whole(tmp_path):
-    finished(tmp_path, 3)
-    assert not [path for path in tmp_path.rglob(".*")]
+    finished(tmp_path, 60)
+    assert {path.name for path in (tmp_path / "toy").iterdir()} == {"trials.log", "trials.log.length", "strategy.npz", "tuner0.json"}
+
+
+def test_the_cost_of_a_trial_does_not_grow(tmp_path):
+    """Files and memory do, by a record and a few numbers a trial."""
+    sizes = []
+    search = StrategyOracle("random", keras_tuner.Objective("score", "max"), None, space=SPACE, hyperparameters=declared(), seed=0)
+    search._set_project_dir(str(tmp_path), "toy")
+    search.verbose, search.on_end = 0, lambda trial: sizes.append((tmp_path / "toy" / journal.TRIALS).stat().st_size)
+    for number in range(200):
+        trial = search.create_trial("a")
+        search.update_trial(trial.trial_id, {"score": number % 7})
+        search.end_trial(trial.trial_id, "COMPLETED")
+    steps = np.diff(sizes)
+    assert steps.max() < 500 and np.median(steps[100:]) < 1.1 * np.median(steps[:100])
 
 
 # The tuner around cells.
@@ -412,6 +659,47 @@ class PolicyChild(CellHyperModel):
         model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
         model.compile("sgd", "mse")
         return model
+
+
+def test_a_child_that_finds_the_disk_full_is_no_failed_trial(tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise ChildFailed("OSError: [Errno 28] No space left on device: 'checkpoint.npz'")
+
+    child = CellHyperModel((8, 8, 1), 2, space=SPACE)
+    tuner = StrategySearch(child, "val_accuracy", 3, strategy="random", seed=0, directory=str(tmp_path), project_name="s")
+    monkeypatch.setattr(tuner.worker, "run", full)
+    with pytest.raises(RuntimeError, match="No space left on device; make room, then go on with --resume"):
+        tuner.search(np.zeros((2, 8, 8, 1)), np.zeros(2), verbose=0)
+    assert tuner.oracle.end_order == []
+
+
+class Scored(CellHyperModel):
+    """Trains nothing."""
+
+    def build(self, hp):
+        return keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+
+    def fit(self, hp, model, *args, **kwargs):
+        return {"val_accuracy": toy_score(hp.values)}
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_our_tuner_goes_on_with_any_oracle(tmp_path, own):
+    def searched(trials):
+        make = StrategyOracle if own else keras_tuner.oracles.RandomSearchOracle
+        given = {"strategy": "random"} if own else {}
+        search = make(objective=keras_tuner.Objective("val_accuracy", "max"), max_trials=trials, seed=1, **given)
+        tuner = CellTuner(search, Scored((1,), 2, space=SPACE), isolation="none", directory=str(tmp_path), project_name="s")
+        tuner.search(np.zeros((4, 1)), np.zeros(4), verbose=0)
+        return tuner
+
+    first = searched(2)
+    if own:
+        (tmp_path / "s" / "tuner0.json").write_text("")  # torn: Keras Tuner's sign that there is something to reload, which we do not read
+    again = searched(4)
+    assert len(again.oracle.trials) == 4 and len(again.get_best_genotypes(4)) == 4
+    for number, trial in first.oracle.trials.items():
+        assert again.oracle.trials[number].score == trial.score
 
 
 def test_process_isolation_of_what_cannot_be_sent_is_refused(tmp_path):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from nasnet_tf.evaluation import ChildFailed, Stopped, Worker
+from nasnet_tf.evaluation import ChildFailed, Stopped, Worker, WorkerLost
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +35,28 @@ def test_what_a_call_prints_does_not_get_among_the_answers(worker):
 
 def test_a_death_is_a_failed_child_and_the_next_call_has_a_new_process(worker):
     before = worker.run(os.getpid)
-    with pytest.raises(ChildFailed, match="status 3"):
+    with pytest.raises(WorkerLost, match="status 3"):
         worker.run(os._exit, 3)
     assert worker.run(os.getpid) != before
 
 
 def test_a_kill_for_want_of_memory_is_told_as_such(worker):
     pid = worker.run(os.getpid)
-    with pytest.raises(ChildFailed, match="memory"):
+    with pytest.raises(WorkerLost, match="memory"):
         worker.run(os.kill, pid, signal.SIGKILL)
+
+
+def test_a_process_that_hangs_is_given_up():
+    with Worker(patience=3) as worker:
+        pid = worker.run(os.getpid)
+        with pytest.raises(WorkerLost, match="no sign of life for 3 s"):
+            worker.run(os.kill, pid, signal.SIGSTOP)
+        assert worker.run(os.getpid) != pid
+
+
+def test_a_long_call_is_no_silence():
+    with Worker(patience=3) as worker:
+        assert worker.run(time.sleep, 5) is None
 
 
 def test_what_cannot_be_sent_is_refused_before_it_runs(worker):

@@ -12,6 +12,7 @@ from nasnet_tf import __version__
 
 _COMMANDS = {
     "search": "Search a cell on your data, scale it up, train it.",
+    "status": "How far a search is.",
     "train": "Train a network of a found or published cell.",
     "evaluate": "Accuracy of a trained network on held-out images.",
     "predict": "Name the class of pictures.",

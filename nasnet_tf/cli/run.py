@@ -37,7 +37,7 @@ class Run:
             raise ValueError(
                 f"{path} exists already; add --resume to go on with its search, --overwrite to begin again, or --name for another."
             )
-        self.rows = {}
+        self.rows, self._best = {}, None
 
     def begin(self):
         """Makes the folder and writes what was asked."""
@@ -79,11 +79,18 @@ class Run:
             note,
             genotype.to_json(),
         )
-        self.rows[strategy, trial.trial_id] = dict(zip(COLUMNS, row, strict=True))
+        row = self.rows[strategy, trial.trial_id] = dict(zip(COLUMNS, row, strict=True))
+        if score is not None and (self._best is None or _rank(row) > _rank(self._best)):
+            self._best = row
 
     def save_table(self):
         """Writes trials.csv."""
         self._write_table("trials.csv", self.rows.values())
+
+    def add_to_table(self, row):
+        """Adds a row to trials.csv, which is written anew when a search goes on."""
+        with open(self.path / "trials.csv", "a", newline="") as file:
+            csv.DictWriter(file, COLUMNS).writerow(row)
 
     def _write_table(self, name, rows):
         text = io.StringIO()
@@ -94,8 +101,7 @@ class Run:
 
     def best(self):
         """The row of the best trial, the search's where it ties with the baseline; None before there is one."""
-        done = [row for row in self.rows.values() if row["reward"] is not None]
-        return max(done, key=lambda row: (row["reward"], row["strategy"] != BASELINE), default=None)
+        return self._best
 
     def split(self):
         """The rows of the search and those of the baseline, each in the order the trials ended."""
@@ -129,3 +135,7 @@ class Run:
     def write(self, name, text):
         """Writes a file of the folder, whole or not at all."""
         write_whole(self.path / name, text.encode())
+
+
+def _rank(row):
+    return row["reward"], row["strategy"] != BASELINE

@@ -149,11 +149,10 @@ def _search(run, space, data, config, began, progress):
             other.stop()
         for thread in threads:
             thread.join(timeout=10)
+        with contextlib.suppress(OSError, ValueError):  # where the log cannot be written, pictures cannot be either
+            follow.done(_facts(data, config))
         raise
-    finally:
-        follow.done()
-        found = run.picture(_facts(data, config))
-        progress.console.print(f"{len(run.rows)} trials in {run.path}; an interrupted search goes on with --resume")
+    found = follow.done(_facts(data, config))
     if found is None:
         raise RuntimeError(f"no trial succeeded; the reasons are in {run.path / 'trials.csv'}.")
     return found
@@ -212,6 +211,7 @@ def _tuner(label, child, run, config, limit, workers, judges):
             project_name="baseline" if random else "search", isolation="process", workers=workers[0], threads=workers[1],
             **judges,
         )  # fmt: skip
+    tuner.oracle.open()  # before anything is written: another process may be searching here
     if limit is not None:
         tuner.oracle.should_stop = lambda: time.monotonic() > limit and (label != "one-shot" or tuner.oracle.end_order)
     return tuner
@@ -246,6 +246,7 @@ class _Follow:
         for label, tuner in made.items():
             for trial_id in tuner.oracle.end_order:
                 self._record(label, tuner.oracle.trials[trial_id])
+            run.save_table()
             tuner.oracle.on_end = lambda trial, label=label: self(label, trial)
         self.ticking = threading.Event()
         threading.Thread(target=self._tick, daemon=True).start()
@@ -255,7 +256,7 @@ class _Follow:
 
         with self.lock:
             row = self._record(label, trial)
-            self.run.save_table()
+            self.run.add_to_table(row)
             best = self.run.best()
             outcome = f"{trial.score:.4f}" if trial.status == "COMPLETED" else f"failed: {reason(trial)}"
             seconds = f"  {row['seconds']:.0f} s" if row["seconds"] else ""
@@ -285,9 +286,12 @@ class _Follow:
                 for tuner in self.made.values():
                     tuner.stop()
 
-    def done(self):
+    def done(self, facts):
+        """Ends the bar, writes the page. Returns the best genotype, or None."""
         self.ticking.set()
         self.progress.remove_task(self.task)
+        self.progress.console.print(f"{len(self.run.rows)} trials in {self.run.path}; an interrupted search goes on with --resume")
+        return self.run.picture(facts)
 
 
 def _facts(data, config):

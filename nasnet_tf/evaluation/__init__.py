@@ -3,6 +3,8 @@
 from nasnet_tf.evaluation.limits import Limits, SoftLimit, pareto_front
 from nasnet_tf.evaluation.table import Figures, Table
 from nasnet_tf.evaluation.tabular import History, simulate
-from nasnet_tf.evaluation.worker import ChildFailed, Stopped, Worker
+from nasnet_tf.evaluation.worker import ChildFailed, Stopped, Worker, WorkerLost
 
-__all__ = ["ChildFailed", "Figures", "History", "Limits", "SoftLimit", "Stopped", "Table", "Worker", "pareto_front", "simulate"]
+__all__ = [
+    "ChildFailed", "Figures", "History", "Limits", "SoftLimit", "Stopped", "Table", "Worker", "WorkerLost", "pareto_front", "simulate",
+]  # fmt: skip

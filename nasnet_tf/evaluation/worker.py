@@ -1,8 +1,8 @@
 """A process that runs one call after another, so that what a call leaks, breaks or kills stays there.
 
 TensorFlow keeps 150 to 300 MB of every network ever trained in a process. A worker is reused while it is small, because
-starting one costs seconds, and replaced once it has grown or died. Parent and worker exchange pickles through the worker's own
-pipes and nothing else; the worker never re-imports the caller's script, and ends when its parent does.
+starting one costs seconds, and replaced once it has grown, died or fallen silent. Parent and worker exchange pickles through the
+worker's own pipes and nothing else; the worker never re-imports the caller's script, and ends when its parent does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import time
 
 from nasnet_tf.evaluation.streams import Source, incoming
 
-__all__ = ["ChildFailed", "Stopped", "Worker"]
+__all__ = ["ChildFailed", "Stopped", "Worker", "WorkerLost"]
+
+_BEAT = 2.0  # seconds between two signs of life
 
 
 class Stopped(KeyboardInterrupt):
@@ -28,18 +30,24 @@ class ChildFailed(Exception):
     """A call that ended in an exception, or took its process with it. The message is one line."""
 
 
+class WorkerLost(ChildFailed):
+    """The process died or fell silent: whatever the call was, it may succeed another time."""
+
+
 class Worker:
     """Runs calls in a process of its own, one at a time.
 
     Args:
         threads: threads one TensorFlow operation may use in the worker; None leaves it to TensorFlow.
         memory_limit_mb: resident memory above which the process is replaced after a call.
+        patience: seconds after which a process that gives no sign of life is killed.
     """
 
-    def __init__(self, threads=None, memory_limit_mb=3000):
-        self.threads, self.memory_limit_mb = threads, memory_limit_mb
+    def __init__(self, threads=None, memory_limit_mb=3000, patience=120.0):
+        self.threads, self.memory_limit_mb, self.patience = threads, memory_limit_mb, patience
         self._process = self._log = None
-        self._stopped = False
+        self._stopped = self._silent = False
+        self._listens_since = None  # while something is awaited: when the last sign of life came
         self.memory_mb = 0.0
 
     def run(self, function, *args, **kwargs):
@@ -48,7 +56,8 @@ class Worker:
         An argument may be a `tf.data.Dataset` too: its elements are sent as the worker asks for them.
 
         Raises:
-            ChildFailed: if the call raised, or its process died.
+            ChildFailed: if the call raised.
+            WorkerLost: if its process died or fell silent.
             Stopped: if `stop` was called meanwhile.
             pickle.PicklingError, AttributeError, TypeError: if the call cannot be sent; nothing has run then.
         """
@@ -61,13 +70,13 @@ class Worker:
             self._start()
         try:
             self._send(message)
-            while (answer := pickle.load(self._process.stdout))[0] == "ask":
+            while (answer := self._receive())[0] == "ask":
                 self._send(pickle.dumps(source.answer(*answer[1:]), protocol=pickle.HIGHEST_PROTOCOL))
             outcome, value, self.memory_mb = answer
         except (EOFError, OSError, pickle.UnpicklingError):
             if self._stopped:
                 raise Stopped from None
-            raise ChildFailed(self._obituary()) from None
+            raise WorkerLost(self._obituary()) from None
         except BaseException:  # interrupted: what the worker is doing is of no use any more
             self.close()
             raise
@@ -78,8 +87,32 @@ class Worker:
         return value
 
     def _send(self, message):
-        self._process.stdin.write(message)
-        self._process.stdin.flush()
+        self._listens_since = time.monotonic()  # a process that does not read is silent too
+        try:
+            self._process.stdin.write(message)
+            self._process.stdin.flush()
+        finally:
+            self._listens_since = None
+
+    def _receive(self):
+        """The next message that is more than a sign of life."""
+        try:
+            while True:
+                self._listens_since = time.monotonic()
+                message = pickle.load(self._process.stdout)
+                if message[0] != "beat":
+                    return message
+        finally:
+            self._listens_since = None
+
+    def _watch(self, process):
+        """Kills the process when it has been silent for too long. Runs in a thread beside it."""
+        while process.poll() is None:
+            since = self._listens_since
+            if self._process is process and since is not None and time.monotonic() - since > self.patience:
+                self._silent = True
+                process.kill()
+            time.sleep(min(1.0, self.patience / 4))
 
     def stop(self):
         """Breaks off the call that runs, from another thread. The worker is of no more use."""
@@ -112,7 +145,7 @@ class Worker:
             environment.update(
                 TF_NUM_INTRAOP_THREADS=str(self.threads), TF_NUM_INTEROP_THREADS=str(self.threads), OMP_NUM_THREADS=str(self.threads)
             )
-        self._log = tempfile.TemporaryFile()
+        self._log, self._silent = tempfile.TemporaryFile(), False
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from nasnet_tf.evaluation.worker import serve; serve()"],
             stdin=subprocess.PIPE,
@@ -121,12 +154,15 @@ class Worker:
             env=environment,
             start_new_session=True,  # Ctrl-C is for the parent
         )
+        threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
 
     def _obituary(self):
         code = self._process.wait()
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         self.close()
+        if self._silent:
+            return f"the training process gave no sign of life for {self.patience:g} s and was killed"
         if code == -9:
             return "the training process was killed, as the system does when memory runs out"
         return f"the training process ended with {f'signal {-code}' if code < 0 else f'status {code}'}{': ' + lines[-1] if lines else ''}"
@@ -138,11 +174,11 @@ def serve():
     os.dup2(2, 1)  # what a call prints must not get among the answers
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     while True:
+        line = _Line(calls, answers)
         try:
-            function, args, kwargs = pickle.load(calls)
+            function, args, kwargs = line.call()
         except EOFError:
             return
-        line = _Line(calls, answers)
         try:
             args, kwargs = [incoming(a, line.ask) for a in args], {name: incoming(a, line.ask) for name, a in kwargs.items()}
             answer = ("done", function(*args, **kwargs))
@@ -152,11 +188,26 @@ def serve():
 
 
 class _Line:
-    """The worker's way to ask its parent for data while a call runs, from whatever thread needs it."""
+    """The worker's way to its parent while a call runs: signs of life, and questions for data from whatever thread needs it."""
 
     def __init__(self, calls, answers):
         self._calls, self._answers = calls, answers
         self._lock, self._open = threading.Lock(), True
+
+    def call(self):
+        """Waits for a call; from there on the parent hears that the process lives, also while it imports what the call needs."""
+        if not self._calls.peek(1):
+            raise EOFError
+        threading.Thread(target=self._beat, daemon=True).start()
+        return pickle.load(self._calls)
+
+    def _beat(self):
+        while True:
+            with self._lock:
+                if not self._open:
+                    return
+                self._say(("beat",))
+            time.sleep(_BEAT)
 
     def ask(self, what, number):
         with self._lock:

@@ -59,6 +59,11 @@ class NativeNetwork:
         slots = ((self.graph.trained, self._vectors.weights), (self.graph.moving, self._vectors.moving))
         return {slot.name: vector[slot.start : slot.end].reshape(slot.shape) for of, vector in slots for slot in of}
 
+    @property
+    def changing(self) -> list[np.ndarray]:
+        """All that training changes, in place."""
+        return [self._vectors.weights, self._velocity, self._vectors.moving]
+
     def save_weights(self, path):
         """Writes `named()`, whole, as an .npz."""
         with replacing(path) as temporary:
@@ -91,9 +96,12 @@ class NativeNetwork:
             validation_data = self.prepared(validation_data[0]), labels_of(validation_data[1])
         rng = np.random.default_rng(random.getrandbits(31)) if shuffle else None
         callbacks = keras.callbacks.CallbackList(list(callbacks or ()), add_history=True, model=self, epochs=epochs)
+        self._initial_epoch = 0  # Keras' name: a callback that knows of earlier epochs may say so
         callbacks.on_train_begin()
-        done = 0
-        for epoch in range(epochs):
+        for _ in range(self._initial_epoch if rng is not None and y is not None else 0):
+            rng.permutation(len(x))  # the orders of those epochs
+        done = self._initial_epoch * (steps or 0)
+        for epoch in range(self._initial_epoch, epochs):
             callbacks.on_epoch_begin(epoch)
             total = _Total()
             for images, labels in self._batches(x, y, batch_size, rng):

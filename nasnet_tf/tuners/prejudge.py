@@ -52,6 +52,7 @@ class Prejudge:
                 make(space, seed, **settings), bench.accepts, bench.score if self.score else None, pool=self.pool, attempts=attempts
             )
 
+        prejudged.name = f"{getattr(make, 'name', make.__qualname__)} within {self.limits}, the best of {self.pool} by {self.score}"
         return prejudged
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import errno
 import math
 import os
 import pathlib
@@ -14,17 +16,22 @@ import keras
 import keras_tuner
 import numpy as np
 from keras_tuner import errors
+from keras_tuner.src.distribute import utils as dist_utils
 from keras_tuner.src.engine import tuner_utils
 
-from nasnet_tf.evaluation import ChildFailed, Stopped, Worker
+from nasnet_tf.evaluation import ChildFailed, Stopped, Worker, WorkerLost
 from nasnet_tf.evaluation.early import MedianStopping, StopHopeless
 from nasnet_tf.evaluation.graphs import rewrite_graphs
 from nasnet_tf.evaluation.streams import is_dataset
+from nasnet_tf.files import write_json
 from nasnet_tf.spaces import EPOCHS
-from nasnet_tf.tuners.oracle import EPOCH, StrategyOracle
+from nasnet_tf.tuners.oracle import EPOCH, LEASED, MESSAGE, MOST_LOST, StrategyOracle
 from nasnet_tf.tuners.prejudge import Prejudge
+from nasnet_tf.tuners.progress import Progress
 
 _TRACED, _NATIVE = "checkpoint.weights.h5", "checkpoint.npz"  # weights of a child; the first is Keras Tuner's name
+_BEAT = 5.0  # seconds between two signs of life for a chief
+_PROGRESS = "progress.npz"  # of a child that is being trained
 _TOO_BIG_TO_KEEP = (_TRACED, _NATIVE, "build_config.json")
 
 
@@ -66,22 +73,43 @@ class CellTuner(keras_tuner.Tuner):
             raise ValueError("overwrite=True on a worker would delete the trials of the whole search; set it on the chief alone.")
         self.isolation, self.keep_best, self.stop_early = isolation, keep_best, stop_early
         self.worker, self.workers, self._others = Worker(threads=threads), workers, ()
+        self._leads = True  # not one of those beside another
         self._policy = keras.config.dtype_policy()
+        self._asked = False  # whether the last thing that was done was to ask for a trial
         super().__init__(oracle, hypermodel, overwrite=overwrite, **kwargs)
+        if self._is_worker():
+            self.tuner_id += LEASED
 
     def _populate_initial_space(self):
-        """Where the hypermodel can declare its choices nothing needs to be built for that."""
+        """Where the hypermodel can declare its choices nothing needs to be built for that. Then what was searched before is taken up."""
         hp = self.oracle.get_space()
         if self.hypermodel is not None:
             self.hypermodel.declare_hyperparameters(hp)
-        if not hp.space:
-            return super()._populate_initial_space()
-        self.oracle.update_space(hp)
+        if hp.space:
+            self.oracle.update_space(hp)
+        else:
+            super()._populate_initial_space()
+        if isinstance(self.oracle, StrategyOracle) and not self._is_worker():
+            self.oracle.reload()
+
+    def save(self):
+        """Leaves the file by which Keras Tuner knows that there is something to reload, whole."""
+        if not self._is_worker():
+            self.oracle.save()
+        if not os.path.exists(self._get_tuner_fname()):
+            write_json(self._get_tuner_fname(), self.get_state())
+
+    def reload(self):
+        if not isinstance(self.oracle, StrategyOracle):
+            return super().reload()
+        self._populate_initial_space()  # so that the choices can be held against those of before
 
     def search(self, *args, **kwargs):
         """As `keras_tuner.Tuner.search`, by `workers` side by side. The worker processes end with it."""
         if self.workers > 1 and not self._isolated(args, kwargs):
             raise ValueError(f"workers is {self.workers}, which needs a process each: define the hypermodel and callbacks in a module.")
+        if dist_utils.is_chief_oracle():
+            return self._lead(*args, **kwargs)
         self._others, failures = [self._beside(number) for number in range(1, self.workers)], []
         threads = [threading.Thread(target=other._search, args=(failures, args, kwargs), daemon=True) for other in self._others]
         try:
@@ -95,8 +123,37 @@ class CellTuner(keras_tuner.Tuner):
             raise
         finally:
             self.worker.close()
+            if self._leads and isinstance(self.oracle, StrategyOracle):
+                self.oracle.close()
         if failures:
             raise failures[0]
+
+    def _lead(self, *args, **kwargs):
+        """Serves the workers of a chief until the search is over."""
+        over = threading.Event()
+
+        def look_after_leases():
+            while not over.wait(1.0):
+                self.oracle.expire()
+
+        if isinstance(self.oracle, StrategyOracle):
+            threading.Thread(target=look_after_leases, daemon=True).start()
+        try:
+            super().search(*args, **kwargs)
+        finally:
+            over.set()
+        if getattr(self.oracle, "gave_up", None) is not None:
+            raise RuntimeError(self.oracle.gave_up)
+
+    def pre_create_trial(self):
+        """A worker that was told to wait does so: Keras Tuner would ask again at once."""
+        if self._asked:
+            time.sleep(1.0)
+        self._asked = True
+
+    def on_trial_begin(self, trial):
+        self._asked = False
+        super().on_trial_begin(trial)
 
     def stop(self):
         """Breaks off the children that are being trained, from another thread: they stay unfinished, and `search` raises `Stopped`."""
@@ -110,7 +167,7 @@ class CellTuner(keras_tuner.Tuner):
     def _beside(self, number):
         """A tuner that shares all with this one but the worker."""
         other = copy.copy(self)
-        other.tuner_id, other.workers, other._others = f"{self.tuner_id}-{number}", 1, ()
+        other.tuner_id, other.workers, other._others, other._leads = f"{self.tuner_id}-{number}", 1, (), False
         other.worker = Worker(self.worker.threads, self.worker.memory_limit_mb)
         return other
 
@@ -127,6 +184,10 @@ class CellTuner(keras_tuner.Tuner):
         """Trains and scores; where the oracle has decided for how many epochs, for so many."""
         if EPOCHS in trial.hyperparameters.values:
             kwargs["epochs"] = trial.hyperparameters.values[EPOCHS]
+        with self._signs_of_life(trial):
+            return self._run_trial(trial, *args, **kwargs)
+
+    def _run_trial(self, trial, *args, **kwargs):
         if self.stop_early is None:
             return self._train(trial, *args, **kwargs)[0]
         objective = self.oracle.objective
@@ -146,10 +207,42 @@ class CellTuner(keras_tuner.Tuner):
         job = (self.hypermodel, trial.hyperparameters, self._seed(trial), self._policy.name, self.get_trial_dir(trial.trial_id))
         began = time.monotonic()
         try:
-            metrics, history = self.worker.run(train_child, *job, *args, **kwargs)
+            metrics, history = self._run_child(trial, *job, *args, **kwargs)
         except ChildFailed as error:
+            if os.strerror(errno.ENOSPC) in str(error):  # not the child's fault, and the next one's too
+                full = f"{self.project_dir}: {os.strerror(errno.ENOSPC)}; make room"
+                raise errors.FatalRuntimeError(f"{full}, then go on with --resume (in Python: the same script again).") from None
             raise errors.FailedTrialError(str(error)) from None
         return {**metrics, "seconds": round(time.monotonic() - began, 2)}, history
+
+    @contextlib.contextmanager
+    def _signs_of_life(self, trial):
+        """A worker's chief hears that the trial is being run."""
+        over = threading.Event()
+
+        def tell():
+            while not over.wait(_BEAT):
+                with contextlib.suppress(Exception):  # a chief that is away may come back
+                    self.oracle.get_trial(trial.trial_id)
+
+        if self._is_worker():
+            threading.Thread(target=tell, daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
+
+    def _run_child(self, trial, *args, **kwargs):
+        """`train_child` in the worker, and again where the process was lost; not for ever: it may be the child that kills it."""
+        times = 0
+        while True:
+            try:
+                return self.worker.run(train_child, *args, **kwargs)
+            except WorkerLost as error:
+                note = getattr(self.oracle, "note_lost", None)
+                times = note(trial.trial_id, str(error)) if note else times + 1
+                if times > MOST_LOST:
+                    raise ChildFailed(f"{error}, {times} times") from None
 
     def _curves(self):
         """What each trial so far had reached after each of its epochs; more is better."""
@@ -174,7 +267,8 @@ class CellTuner(keras_tuner.Tuner):
         return True
 
     def _seed(self, trial):
-        return (self.oracle.seed * 1_000_003 + int(trial.trial_id)) % 2**31 if trial.trial_id.isdigit() else self.oracle.seed
+        seed = getattr(self.oracle, "_oracle", self.oracle).seed  # a worker's own, where the oracle is the chief's
+        return (seed * 1_000_003 + int(trial.trial_id)) % 2**31 if trial.trial_id.isdigit() else seed
 
     def load_model(self, trial):
         """The child of a trial as a Keras model, with the weights it was left with."""
@@ -196,7 +290,10 @@ class CellTuner(keras_tuner.Tuner):
         return super()._build_hypermodel(hp)
 
     def on_trial_end(self, trial):
+        if self._is_worker() and trial.message:
+            trial.hyperparameters.values[MESSAGE] = trial.message[-2000:]
         super().on_trial_end(trial)
+        (pathlib.Path(self.get_trial_dir(trial.trial_id)) / _PROGRESS).unlink(missing_ok=True)
         best = {t.trial_id for t in self.oracle.get_best_trials(self.keep_best)}
         if trial.trial_id not in best:
             self._forget_weights(trial.trial_id)
@@ -228,20 +325,34 @@ def train_child(hypermodel, hp, seed, policy, folder, /, *args, **kwargs):
     keras.config.set_dtype_policy(policy)
     rewrite_graphs(False)
     keras.utils.set_random_seed(seed)
+    os.makedirs(folder, exist_ok=True)
+    progress = Progress(os.path.join(folder, _PROGRESS), [hp.values, seed, policy, _described(args), _described(kwargs)])
+    kwargs["callbacks"] = [*(kwargs.get("callbacks") or ()), progress]
     make_native = getattr(hypermodel, "build_native", None)
     model = make_native and make_native(hp, args, kwargs)
     native = model is not None
     if not native:
         model = hypermodel.build(hp)
     fitted = hypermodel.fit(hp, model, *args, **{"verbose": 0, **kwargs})
-    history = {} if isinstance(fitted, dict) else {name: [float(v) for v in values] for name, values in fitted.history.items()}
+    history = {} if isinstance(fitted, dict) else progress.history if progress.resumed else fitted.history
     metrics = {name: float(value) for name, value in (fitted if isinstance(fitted, dict) else _last(history)).items()}
     wrong = [f"{name} is {value}" for name, value in metrics.items() if not math.isfinite(value)]
     if wrong:
         raise ArithmeticError(f"training diverged: {', '.join(wrong)}")
-    os.makedirs(folder, exist_ok=True)
     model.save_weights(os.path.join(folder, _NATIVE if native else _TRACED))
+    progress.remove()
     return metrics, history
+
+
+def _described(value):
+    """Arguments of `fit` in JSON's words: data by its shape, callbacks by their kind."""
+    if isinstance(value, dict):
+        return {name: _described(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_described(part) for part in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return [type(value).__name__, list(getattr(value, "shape", ()))]
 
 
 def _last(history):

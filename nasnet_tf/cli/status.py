@@ -1,0 +1,81 @@
+"""`nasnet-tf status`: how far a search is, also while it runs."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import click
+
+from nasnet_tf.cli import options
+from nasnet_tf.journal import TRIALS, read
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=pathlib.Path))
+@options.as_json
+def status(run, as_json):
+    """How far the search in the folder RUN is: that of nasnet-tf search, or a Keras Tuner project of ours. It may be running."""
+    facts = status_of(run)
+    click.echo(json.dumps(facts) if as_json else "\n".join(_lines(facts)))
+
+
+def status_of(run: pathlib.Path) -> dict:
+    """What `nasnet-tf status --json` prints.
+
+    Returns: {"asked": what was asked, "searches": {folder: {"ended", "failed", "unfinished", "best", "best_trial", "seconds"}},
+        "result": what became of the network that was trained at the end, or None}. Unfinished trials are running or will be run again.
+    Raises: ValueError if there is no search in `run`, or if what is there is damaged.
+    """
+    logs = [path for path in (run / TRIALS, *sorted(run.glob(f"*/{TRIALS}"))) if path.is_file()]
+    asked = _json(run / "config.json")
+    if not logs and asked is None:
+        raise ValueError(f"{run} holds no search; give the folder that nasnet-tf search writes to, such as runs/digits.")
+    heads, searches = {}, {}
+    for path in logs:
+        log = read(path)
+        name = path.parent.name
+        heads[name] = {key: (log.head or {}).get(key) for key in ("strategy", "settings", "objective", "seed")}
+        searches[name] = _so_far(log)
+    return {"asked": asked or heads, "searches": searches, "result": _json(run / "result.json")}
+
+
+def _so_far(log):
+    ends = [record for record in log.records if "end" in record]
+    done = [record for record in ends if record["status"] == "COMPLETED"]
+    lowest = [*log.head["objective"].values()] != ["max"] if log.head else False  # several are added up, to be minimised
+    best = (min if lowest else max)(done, key=lambda record: record["score"], default={})
+    return {
+        "ended": len(ends),
+        "failed": len(ends) - len(done),
+        "unfinished": sum("begin" in record for record in log.records) - len(ends),
+        "best": best.get("score"),
+        "best_trial": best.get("end"),
+        "seconds": round(sum(record["seconds"] or 0 for record in ends), 1),
+    }
+
+
+def _json(path):
+    """What a JSON file says; None if there is none."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        raise ValueError(f"{path} is damaged; restore a copy of it, or delete it to see the rest.") from None
+
+
+def _lines(facts):
+    for name, search in facts["searches"].items():
+        best = "none yet" if search["best"] is None else f"{search['best']:.4f} (trial {search['best_trial']})"
+        yield (
+            f"{name}: {search['ended']} trials ended, {search['failed']} of them failed, {search['unfinished']} running or to be run "
+            f"again, best {best}, {search['seconds']:.0f} s"
+        )
+    if facts["result"] is not None:
+        yield f"trained: {facts['result']['accuracy']:.2%} of {facts['result']['images']} test images right"
+    yield "asked: " + ", ".join(f"{name} {_short(value)}" for name, value in facts["asked"].items() if value is not None)
+
+
+def _short(value):
+    return json.dumps(value) if isinstance(value, dict | list) else value

@@ -1,0 +1,242 @@
+"""A log of records that only grows: what was appended is on the disk, whole, and what is damaged is never read for something else.
+
+A line is a record: the CRC-32 of its JSON in eight hexadecimal digits, a space, the JSON, a newline. The first is the head: whose log this
+is. Beside the log lies FILE.length: how many records and bytes it has, so that records that are missing at its end are missed. A last
+line without its newline is an append that was broken off: it was never promised to be there, and is dropped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import weakref
+import zlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+try:
+    import fcntl
+except ImportError:  # Windows has no advisory locks of this kind
+    fcntl = None
+
+__all__ = ["TRIALS", "Journal", "Log", "check_head", "read"]
+
+TRIALS = "trials.log"  # a search's log in the search's folder
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows
+_OPEN = weakref.WeakValueDictionary()  # (device, inode): the Journal of this process that appends to it
+
+
+class Log(NamedTuple):
+    """What a log says.
+
+    Args:
+        head: the first record; None if there is none yet.
+        records: the others, in order.
+        size: bytes of what is whole.
+    """
+
+    head: dict | None
+    records: list
+    size: int
+
+
+def read(path: str | os.PathLike) -> Log:
+    """The log at `path` as far as it is written; an empty one if there is no such file. Takes no lock.
+
+    Raises: ValueError that names the file and the line, if a record is damaged or lost.
+    """
+    promised = _promised(path)  # before the log, which another process may be appending to
+    try:
+        content = pathlib.Path(path).read_bytes()
+    except FileNotFoundError:
+        content = b""
+    return _parsed(path, content, promised)
+
+
+class Journal:
+    """A log to append to. It is made if there is none; a broken-off last line is cut off.
+
+    Args:
+        path: the file. Its folder must be there.
+        head: a JSON object that says whose log it is, or what makes it from the head that is there (None in a new log). A log with
+            another is refused.
+
+    Attributes:
+        records: what was in it when it was opened, without the head.
+        taken: whether it was closed because it was opened again in this process.
+
+    Only one process can have a log open. In the same process the one that opens it last has it. Raises ValueError if another process has
+    it, if it is damaged, or if its head is another.
+    """
+
+    def __init__(self, path: str | os.PathLike, head: dict | Callable[[dict | None], dict]):
+        self.path = pathlib.Path(path)
+        self._file = self._length = None
+        self.taken = False
+        promised = _promised(path)
+        try:
+            self._open()
+            log = _parsed(path, _content(self._file), promised)
+            head = head(log.head) if callable(head) else head
+            if log.head is not None:
+                check_head(path, log.head, head)
+            os.ftruncate(self._file, log.size)
+            self._bytes, self._count, self.records = log.size, len(log.records) + (log.head is not None), log.records
+            self._length = os.open(_length_of(path), os.O_RDWR | os.O_CREAT | _BINARY, 0o666)
+            os.ftruncate(self._length, self._note())
+        except BaseException:
+            self.close()
+            raise
+        if log.head is None:
+            self.append(head)
+            _sync_folder(self.path.parent)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be appended any more."""
+        return self._file is None
+
+    def append(self, *records) -> None:
+        """Adds records; they are on the disk when this returns.
+
+        Raises: RuntimeError that says why they could not be written. The log is closed then; opening it again cuts off what is half there.
+        """
+        lines = b"".join(map(_line, records))
+        try:
+            if self._file is None:
+                raise OSError("it was opened again, by another search of this process" if self.taken else "it is closed")
+            if os.fstat(self._file).st_nlink == 0:
+                raise OSError("the file was removed while it was in use")
+            _write(self._file, lines)
+            os.fsync(self._file)
+            self._bytes, self._count = self._bytes + len(lines), self._count + len(records)
+            self._note()
+        except OSError as error:
+            self.close()
+            raise RuntimeError(
+                f"{self.path} cannot be written: {error.strerror or error}; once the cause is gone, go on with --resume (in Python: the "
+                "same script again). No trial that ended is lost."
+            ) from None
+
+    def close(self) -> None:
+        """Lets another process have the log."""
+        for file in (self._file, self._length):
+            if file is not None:
+                os.close(file)
+        self._file = self._length = None
+
+    def __del__(self):
+        with contextlib.suppress(AttributeError, OSError):
+            self.close()
+
+    def _open(self):
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _BINARY, 0o666)
+        status = os.fstat(self._file)
+        same = _OPEN.get((status.st_dev, status.st_ino))
+        if same is not None and not same.closed:
+            same.close()
+            same.taken = True
+        _OPEN[status.st_dev, status.st_ino] = self
+        if fcntl is not None:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(f"{self.path}: another process is searching here; wait until it ends, or stop it.") from None
+            except OSError:  # a file system without locks
+                pass
+
+    def _note(self):
+        """Writes FILE.length, in place: it is smaller than what a disk writes at once, and never gets shorter. Returns its bytes."""
+        line = _line({"records": self._count, "bytes": self._bytes})
+        os.lseek(self._length, 0, os.SEEK_SET)
+        _write(self._length, line)
+        return len(line)
+
+
+def check_head(path, there: dict, here: dict) -> None:
+    """Raises ValueError that says in what the head of the log at `path` is another than `here`."""
+    here = json.loads(json.dumps(here))
+    if there != here:
+        what, was, now = _difference(there, here)
+        raise ValueError(
+            f"{path} was begun with {what} {was:.120}, now it is {now:.120}; go on with what it was begun with, or begin anew in another "
+            "folder."
+        )
+
+
+def _difference(there, here, names=()):
+    """(what differs, JSON of it there, JSON of it here)."""
+    if not (isinstance(there, dict) and isinstance(here, dict)):
+        return " ".join(names), json.dumps(there), json.dumps(here)
+    name = next(name for name in {**there, **here} if there.get(name, ...) != here.get(name, ...))
+    return _difference(there.get(name), here.get(name), (*names, name))
+
+
+def _line(record) -> bytes:
+    text = json.dumps(record, separators=(",", ":")).encode()
+    return b"%08x %b\n" % (zlib.crc32(text), text)
+
+
+def _record(line):
+    """The record of a line without its newline. Raises ValueError if it is damaged."""
+    crc, text = line[:9], line[9:]
+    if crc != b"%08x " % zlib.crc32(text):
+        raise ValueError
+    return json.loads(text)
+
+
+def _length_of(path):
+    return f"{os.fspath(path)}.length"
+
+
+def _promised(path):
+    """(records, bytes) that the log had at least; (0, 0) if that cannot be known: FILE.length is missing or damaged itself."""
+    try:
+        length = _record(pathlib.Path(_length_of(path)).read_bytes().removesuffix(b"\n"))
+        return length["records"], length["bytes"]
+    except (OSError, ValueError):
+        return 0, 0
+
+
+def _parsed(path, content, promised):
+    *lines, torn = content.split(b"\n")
+    records, length = [], pathlib.Path(_length_of(path)).name
+    for number, line in enumerate(lines, start=1):
+        try:
+            records.append(_record(line))
+        except ValueError:
+            raise ValueError(
+                f"{path}: line {number} is damaged; restore a copy of the file, or cut it off before that line and delete {length} "
+                "beside it to go on without what came after."
+            ) from None
+    size = len(content) - len(torn)
+    if size < promised[1] or len(records) < promised[0]:
+        raise ValueError(
+            f"{path}: line {len(records) + 1} and what came after is lost, {promised[0]} lines were written; restore a copy of the file, "
+            f"or delete {length} beside it to go on with what is left."
+        )
+    return Log(records[0] if records else None, records[1:], size)
+
+
+def _content(file):
+    parts = []
+    while part := os.read(file, 1 << 24):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _write(file, content):
+    while content:
+        content = content[os.write(file, content) :]
+
+
+def _sync_folder(folder):
+    """A file that was just made stays in its folder."""
+    with contextlib.suppress(OSError):
+        file = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)

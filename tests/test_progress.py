@@ -1,0 +1,95 @@
+"""A child's training that was lost in the middle goes on there, and ends as one that was not."""
+
+import random
+
+import keras
+import numpy as np
+import pytest
+
+from nasnet_tf.genotype import Block, Cell, Genotype
+from nasnet_tf.native import NativeNetwork
+from nasnet_tf.tuners.progress import Progress
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.integers(0, 256, (24, 8, 8, 1)).astype("uint8"), RNG.integers(0, 2, 24)
+CELL = Cell((Block(0, "sep_conv_3x3", 1, "identity"),), (2,))
+FIT = dict(epochs=4, batch_size=8, validation_data=(X[:8], Y[:8]))
+
+
+def native():
+    random.seed(0)
+    genotype = Genotype(CELL, CELL)
+    return NativeNetwork(genotype, num_cells=1, filters=2, input_shape=(8, 8, 1), classes=2, stem=None, std=100.0)
+
+
+def traced():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Rescaling(0.01), keras.layers.Dense(2, "softmax")]
+    )
+    rate = keras.optimizers.schedules.CosineDecay(0.01, 12)
+    model.compile(keras.optimizers.SGD(rate, 0.9), "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=True)
+    return model
+
+
+class Lost(keras.callbacks.Callback):
+    """Breaks off in the epoch of that number."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+def weights(model):
+    return model.get_weights() if isinstance(model, keras.Model) else [*model.named().values()]
+
+
+def fit(make, path, *callbacks, of="toy", **arguments):
+    """The model and its progress after a training."""
+    model, progress = make(), Progress(path, of, seconds=0)
+    model.fit(X, Y, callbacks=[*callbacks, progress], verbose=0, **{**FIT, "shuffle": make is native, **arguments})
+    return model, progress
+
+
+@pytest.mark.parametrize("make", [native, traced])
+@pytest.mark.parametrize("epoch", [0, 1, 3])
+def test_a_training_that_was_lost_ends_as_one_that_was_not(tmp_path, make, epoch):
+    whole, told = fit(make, tmp_path / "whole.npz")
+    with pytest.raises(KeyboardInterrupt):
+        fit(make, tmp_path / "lost.npz", Lost(epoch))
+    again, progress = fit(make, tmp_path / "lost.npz")
+    assert progress.resumed == (epoch > 0) and not told.resumed
+    assert progress.history == told.history and len(told.history["val_loss"]) == 4
+    assert all(np.array_equal(one, other) for one, other in zip(weights(again), weights(whole), strict=True))
+
+
+@pytest.mark.parametrize("make", [native, traced])
+def test_a_damaged_state_and_that_of_another_training_are_passed_over(tmp_path, make):
+    path = tmp_path / "lost.npz"
+    with pytest.raises(KeyboardInterrupt):
+        fit(make, path, Lost(3))
+    whole = path.read_bytes()
+    assert not fit(make, path, of="other")[1].resumed
+    for size in range(0, len(whole), max(len(whole) // 20, 1)):
+        path.write_bytes(whole[:size])
+        assert not fit(make, path, epochs=1)[1].resumed
+    for place in RNG.integers(0, len(whole), 40):  # zip checks what it holds, and a bit may be of no weight where it describes it
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        model, progress = fit(make, path)
+        assert not progress.resumed or all(map(np.array_equal, weights(model), weights(fit(make, tmp_path / "whole.npz")[0])))
+
+
+def test_only_the_first_fit_of_a_child_is_kept(tmp_path):
+    model, progress = fit(traced, tmp_path / "a.npz")
+    model.fit(X, Y, callbacks=[progress], verbose=0, epochs=2)
+    assert not (tmp_path / "a.npz").exists() and len(progress.rows) == 2
+
+
+def test_nothing_is_written_before_its_time(tmp_path):
+    model, progress = native(), Progress(tmp_path / "a.npz", "toy", seconds=60)
+    model.fit(X, Y, callbacks=[progress], **FIT)
+    assert not (tmp_path / "a.npz").exists() and len(progress.rows) == 4
