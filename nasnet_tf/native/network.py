@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import math
 import random
+import threading
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class NativeNetwork:
         self._velocity = np.zeros_like(weights)
         kernels_of = np.repeat([len(slot.shape) > 1 for slot in self.graph.trained], [slot.end - slot.start for slot in self.graph.trained])
         self._decay = (weight_decay * kernels_of).astype("float32")
-        self._programs, self._memory = {}, np.empty(0, "float32")
+        self._programs = {}
 
     def named(self) -> dict[str, np.ndarray]:
         """All weights by the paths they have in a `Network`."""
@@ -167,14 +168,8 @@ class NativeNetwork:
 
     def _program(self, images, training):
         if (images, training) not in self._programs:
-            self._programs[images, training] = Program(self.graph, images, self._vectors, training, self._space)
+            self._programs[images, training] = Program(self.graph, images, self._vectors, training, _space)
         return self._programs[images, training]
-
-    def _space(self, size):
-        """Memory for a program. They run one at a time and leave nothing there, so they share it."""
-        if len(self._memory) < size:
-            self._memory = np.empty(size, "float32")
-        return self._memory
 
     def _classifier(self, of):
         kernel, bias = self.graph.trained[-2:]
@@ -193,6 +188,17 @@ class NativeNetwork:
         to_kernel[:], to_bias[:] = self._means @ slope, slope.sum(0)
         kernel, _ = self._classifier(self._vectors.weights)
         program.slope[:] = (kernel @ slope.T / np.float32(math.prod(program.slope.shape[1:3])))[:, None, None]
+
+
+_OF_THREAD = threading.local()
+
+
+def _space(size):
+    """Memory for a program. Those of a thread run one at a time and leave nothing there, so all share it, also those of other networks:
+    memory that a process has for the first time costs seconds."""
+    if len(getattr(_OF_THREAD, "memory", ())) < size:
+        _OF_THREAD.memory = np.empty(size, "float32")
+    return _OF_THREAD.memory
 
 
 class _Total:

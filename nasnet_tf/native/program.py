@@ -100,16 +100,27 @@ class Program:
             kernel(*given)
 
     def _training(self):
-        """Every feature map is kept until what made it has been undone."""
+        """Every feature map is kept until what made it has been undone. Those that will stand in a row are made there."""
         forward, back = [], []
+        whole = _whole(self._graph.nodes)
         for node in self._graph.nodes:
-            self._data[node.y] = self._place(node.y)
+            if node.y in whole and node.y not in self._data:
+                stack = whole[node.y]
+                self._data[stack.y] = self._data.get(stack.y) or self._place(stack.y)
+                self._data |= {value: rows for value, rows in _stacked(stack.values, self._data[stack.y]) if value in whole}
+            self._data[node.y] = self._data.get(node.y) or self._place(node.y)
             forward += self._forward_calls(node, training=True)
         self._first_slope = self._slopes[self._graph.features] = self._place(self._graph.features)
         for node in reversed(self._graph.nodes):
             if node.y in self._slopes:  # else nothing read it
                 back += self._back_calls(node)
-            self._layout.give(self._data[node.y])
+            if isinstance(node, nodes.Concatenate):  # what was made there is still wanted
+                for value, rows in _stacked(node.values, self._data[node.y]):
+                    if value not in whole:
+                        self._layout.give(rows)
+                self._layout.give(_rest(node, self._data[node.y]))
+            else:
+                self._layout.give(self._data[node.y])
         return forward, back
 
     def _evaluation(self):
@@ -152,7 +163,7 @@ class Program:
             case nodes.Add():
                 return [(kernels.plus, x, self._data[node.other], y)]
             case nodes.Concatenate():
-                return [(kernels.pass_on, self._data[value], rows, False) for value, rows in _stacked(node.values, y)]
+                return [(kernels.pass_on, self._data[v], rows, False) for v, rows in _stacked(node.values, y) if self._data[v] != rows]
             case nodes.Norm():
                 (gamma, _), (beta, _) = self._trained(node.gamma), self._trained(node.beta)
                 kernel, of = (kernels.norm, self._vectors.seen) if training else (kernels.norm_by, self._vectors.moving)
@@ -191,7 +202,14 @@ class Program:
                     return calls
                 calls.append((kernels.pass_on, slope, *self._into(node.x)))
             case nodes.Concatenate():
-                calls = [(kernels.pass_on, rows, *self._into(value)) for value, rows in _stacked(node.values, slope)]
+                calls = []
+                for value, rows in _stacked(node.values, slope):
+                    if value in self._slopes:
+                        calls.append((kernels.pass_on, rows, *self._into(value)))
+                        self._layout.give(rows)
+                    else:
+                        self._slopes[value] = rows
+                slope = _rest(node, slope)
             case nodes.Depthwise():
                 weights, to_weights = self._trained(node.weight, node.x.channels)
                 there, back = (threes(node.windows, self._images, way) for way in (False, True))
@@ -222,6 +240,18 @@ class Program:
         if not add:
             self._slopes[value] = self._place(value)
         return self._slopes[value], *between, add
+
+
+def _whole(graph_nodes):
+    """{value: the `Concatenate` that it may be made in}: it stands in no other, and only once."""
+    stacks = [node for node in graph_nodes if isinstance(node, nodes.Concatenate)]
+    times, made = Counter(value for node in stacks for value in node.values), {node.y for node in graph_nodes}
+    return {value: node for node in stacks for value in node.values if times[value] == 1 and value in made}
+
+
+def _rest(node, place):
+    """What is left of a place behind the rows of a `Concatenate`."""
+    return place._replace(start=place.start + sum(value.channels for value in node.values) * place.shape[1])
 
 
 def _stacked(values, place):
