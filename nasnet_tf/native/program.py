@@ -116,7 +116,7 @@ class Program:
                 back += self._back_calls(node)
             if isinstance(node, nodes.Concatenate):  # what was made there is still wanted
                 for value, rows in _stacked(node.values, self._data[node.y]):
-                    if value not in whole:
+                    if self._data[value] != rows:
                         self._layout.give(rows)
                 self._layout.give(_rest(node, self._data[node.y]))
             else:
