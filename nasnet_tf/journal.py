@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import pathlib
+import threading
 import weakref
 import zlib
 from collections.abc import Callable
@@ -74,6 +75,7 @@ class Journal:
     def __init__(self, path: str | os.PathLike, head: dict | Callable[[dict | None], dict]):
         self.path = pathlib.Path(path)
         self._file = self._length = None
+        self._flushed, self._flushing = 0, threading.Lock()
         self.taken = False
         promised = _promised(path)
         try:
@@ -84,10 +86,11 @@ class Journal:
                 check_head(path, log.head, head)
             os.ftruncate(self._file, log.size)
             self._bytes, self._count, self.records = log.size, len(log.records) + (log.head is not None), log.records
+            self._flushed = self._count
             self._length = os.open(_length_of(path), os.O_RDWR | os.O_CREAT | _BINARY, 0o666)
-            os.ftruncate(self._length, self._note())
+            os.ftruncate(self._length, self._note(self._count, self._bytes))
         except BaseException:
-            self.close()
+            self._shut()
             raise
         if log.head is None:
             self.append(head)
@@ -99,22 +102,45 @@ class Journal:
         return self._file is None
 
     def append(self, *records) -> None:
-        """Adds records; they are on the disk when this returns.
+        """Adds records; they are on the disk when this returns. Raises: as `write`."""
+        self.write(*records)
+        self.flush()
+
+    def write(self, *records) -> None:
+        """Adds records, which are sure to be on the disk after the next `flush`. Not from two threads at once.
 
         Raises: RuntimeError that says why they could not be written. The log is closed then; opening it again cuts off what is half there.
         """
         lines = b"".join(map(_line, records))
-        try:
+        with self._or_closed():
             if self._file is None:
                 raise OSError("it was opened again, by another search of this process" if self.taken else "it is closed")
             if os.fstat(self._file).st_nlink == 0:
                 raise OSError("the file was removed while it was in use")
             _write(self._file, lines)
-            os.fsync(self._file)
             self._bytes, self._count = self._bytes + len(lines), self._count + len(records)
-            self._note()
+
+    def flush(self) -> None:
+        """What was written before is on the disk when this returns. Threads that ask at the same time wait for the disk once."""
+        wanted = self._count
+        with self._flushing, self._or_closed():
+            if self._flushed < wanted:
+                self._flush()
+
+    def _flush(self):
+        if self._file is None:
+            raise OSError("it is closed")
+        count, size = self._count, self._bytes
+        os.fsync(self._file)
+        self._note(count, size)
+        self._flushed = count
+
+    @contextlib.contextmanager
+    def _or_closed(self):
+        try:
+            yield
         except OSError as error:
-            self.close()
+            self._shut()
             raise RuntimeError(
                 f"{self.path} cannot be written: {error.strerror or error}; once the cause is gone, go on with --resume (in Python: the "
                 "same script again). No trial that ended is lost."
@@ -122,6 +148,12 @@ class Journal:
 
     def close(self) -> None:
         """Lets another process have the log."""
+        with self._flushing, contextlib.suppress(OSError):  # whoever waits for what it wrote hears of an error from `flush`
+            if self._file is not None and self._flushed < self._count:
+                self._flush()
+        self._shut()
+
+    def _shut(self):
         for file in (self._file, self._length):
             if file is not None:
                 os.close(file)
@@ -147,9 +179,9 @@ class Journal:
             except OSError:  # a file system without locks
                 pass
 
-    def _note(self):
+    def _note(self, records, size):
         """Writes FILE.length, in place: it is smaller than what a disk writes at once, and never gets shorter. Returns its bytes."""
-        line = _line({"records": self._count, "bytes": self._bytes})
+        line = _line({"records": records, "bytes": size})
         os.lseek(self._length, 0, os.SEEK_SET)
         _write(self._length, line)
         return len(line)

@@ -474,4 +474,4 @@ def test_the_cores_are_shared_out_among_workers(monkeypatch, asked, searches, gp
 
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)), raising=False)
     monkeypatch.setattr(hypermodel, "accelerated", lambda: gpu)
-    assert _workers({"workers": asked}, searches) == expected
+    assert _workers({"workers": asked, "engine": "local"}, searches) == expected

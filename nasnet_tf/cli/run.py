@@ -14,7 +14,7 @@ from nasnet_tf.files import write_whole
 COLUMNS = ("trial", "strategy", "status", "val_accuracy", "reward", "seconds", "parameters", "multiply_adds", "note", "genotype")
 _SHOWN = tuple(name for name in COLUMNS if name != "genotype")  # on the page
 BASELINE = "random baseline"  # how its trials are labelled beside the search's
-_BUDGET = ("minutes", "max_trials", "epochs", "workers")  # may change when a search goes on
+_BUDGET = ("minutes", "max_trials", "epochs", "workers", "engine", "address", "gpus_per_trial")  # may change when a search goes on
 
 
 class Run:
@@ -47,8 +47,12 @@ class Run:
     def _check_resumable(self):
         try:
             before = json.loads((self.path / "config.json").read_text())
-        except (OSError, ValueError):
+        except FileNotFoundError:
             raise ValueError(f"{self.path} holds no search to resume; leave --resume out to begin one.") from None
+        except (OSError, ValueError, RecursionError):
+            before = None
+        if not isinstance(before, dict):
+            raise ValueError(f"{self.path / 'config.json'} is damaged; restore a copy of it, or write into it what was asked for.")
         for name in sorted(set(before) | set(self.config)):
             if name not in _BUDGET and before.get(name) != self.config.get(name):
                 option = name.replace("_", "-")

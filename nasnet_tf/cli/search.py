@@ -56,6 +56,9 @@ _SHARING_SHARE = 0.5  # of the search's time, with one-shot: the rest trains the
 @click.option(
     "--workers", type=options.POSITIVE, help="How many of them train side by side.  [default: one a core, the baseline's among them]"
 )
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Where they are trained.")
+@click.option("--address", help="Of the Ray cluster, such as auto.  [default: one is started here]")
+@click.option("--gpus-per-trial", type=click.FloatRange(min=0), default=0.0, show_default=True, help="With ray; may be less than 1.")
 @prejudge.limits
 @options.image_size
 @options.data_dir
@@ -187,11 +190,14 @@ def _child(space, data, config):
 
 def _workers(config, searches):
     """(processes of each of so many searches side by side, threads of each process)."""
+    from nasnet_tf.evaluation.ray_worker import Cluster
     from nasnet_tf.tuners.hypermodel import accelerated
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if config["workers"] is not None:
         workers = max(config["workers"] // searches, 1)
+    elif config["engine"] == "ray":
+        return max(Cluster(config["address"]).processors // searches, 1), 1
     else:
         workers = 1 if accelerated() else max(cores // searches, 1)
     return workers, max(cores // (workers * searches), 1)
@@ -209,7 +215,7 @@ def _tuner(label, child, run, config, limit, workers, judges):
         tuner = make(
             child, prejudge.objective(config), config["max_trials"], seed=config["seed"] + 10_000 * random, directory=str(run.path),
             project_name="baseline" if random else "search", isolation="process", workers=workers[0], threads=workers[1],
-            **judges,
+            **{name: config[name] for name in ("engine", "address", "gpus_per_trial")}, **judges,
         )  # fmt: skip
     tuner.oracle.open()  # before anything is written: another process may be searching here
     if limit is not None:

@@ -129,6 +129,7 @@ class StrategyOracle(keras_tuner.Oracle):
         with self._told_to_all():
             while True:
                 trial, twin = self._next(tuner_id)
+                self._flush()
                 if twin is None:
                     return trial
                 self._take_over(trial, twin)
@@ -194,6 +195,7 @@ class StrategyOracle(keras_tuner.Oracle):
                 self._make_strategy, self.space, self._epochs, self.seed, self.trials, self.end_order, self.objective.direction,
                 pathlib.Path(self._project_dir) / "strategy.npz",
             )  # fmt: skip
+        self._flush()  # before the strategy learns of it
         self._learner.learn(self.hyperparameters)
 
     def _begin(self, number, values):
@@ -229,6 +231,7 @@ class StrategyOracle(keras_tuner.Oracle):
             trial.status = status
         with self._told_to_all():
             ended = self._end(trial)
+            self._flush()
             if ended is not None:
                 self.on_end(ended)
             if self.gave_up is not None:  # raised when all is on disk and the lock is free
@@ -411,8 +414,17 @@ class StrategyOracle(keras_tuner.Oracle):
 
     def _write(self, record):
         self._recorded, known = -1, self._recorded  # if this fails, the log is read again
-        self._journal.append(record)
+        self._journal.write(record)
         self._recorded = known + 1
+
+    def _flush(self):
+        """What was written is on the disk. Workers that ask at the same time wait for the disk together."""
+        try:
+            if self._journal is not None:
+                self._journal.flush()
+        except RuntimeError:
+            self._recorded = -1
+            raise
 
     def _replay(self, records):
         """Becomes what the log says."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import errno
+import functools
 import math
 import os
 import pathlib
@@ -22,6 +23,7 @@ from keras_tuner.src.engine import tuner_utils
 from nasnet_tf.evaluation import ChildFailed, Stopped, Worker, WorkerLost
 from nasnet_tf.evaluation.early import MedianStopping, StopHopeless
 from nasnet_tf.evaluation.graphs import rewrite_graphs
+from nasnet_tf.evaluation.ray_worker import Cluster, RayWorker
 from nasnet_tf.evaluation.streams import is_dataset
 from nasnet_tf.files import write_json
 from nasnet_tf.spaces import EPOCHS
@@ -48,6 +50,11 @@ class CellTuner(keras_tuner.Tuner):
         workers: how many children are trained side by side, each in a process of its own. With more than one, what is proposed
             depends on which child happens to end first.
         stop_early: a `MedianStopping`: children that fall behind are stopped, and their reward is what they had reached.
+        engine: "local" trains children in processes of this machine, "ray" as tasks of a Ray cluster: each has `threads` processors and
+            `gpus_per_trial` GPUs, `workers` are how many run at once, data is sent to the cluster once. The search's folder must be on a
+            file system that all machines of the cluster see.
+        address: of the Ray cluster; None starts one on this machine.
+        gpus_per_trial: may be less than 1: children share a GPU then.
     """
 
     def __init__(
@@ -60,6 +67,9 @@ class CellTuner(keras_tuner.Tuner):
         threads=None,
         workers=1,
         stop_early: MedianStopping | None = None,
+        engine="local",
+        address=None,
+        gpus_per_trial=0.0,
         overwrite=False,
         **kwargs,
     ):
@@ -69,10 +79,17 @@ class CellTuner(keras_tuner.Tuner):
             raise ValueError(f"workers is {workers!r}; give how many children are trained side by side, at least 1.")
         if workers > 1 and isolation == "none":
             raise ValueError(f"workers is {workers}, which needs a process each; leave isolation out, or make workers 1.")
+        if engine not in ("local", "ray"):
+            raise ValueError(f'engine is {engine!r}; give "local" or "ray".')
+        if engine == "ray" and isolation == "none":
+            raise ValueError('isolation is "none", which trains here; leave it out with engine "ray".')
         if overwrite and "KERASTUNER_ORACLE_IP" in os.environ and "chief" not in os.environ.get("KERASTUNER_TUNER_ID", ""):
             raise ValueError("overwrite=True on a worker would delete the trials of the whole search; set it on the chief alone.")
         self.isolation, self.keep_best, self.stop_early = isolation, keep_best, stop_early
-        self.worker, self.workers, self._others = Worker(threads=threads), workers, ()
+        self._make_worker = functools.partial(Worker, threads)
+        if engine == "ray":
+            self._make_worker = functools.partial(RayWorker, Cluster(address), threads, gpus_per_trial)
+        self.worker, self.workers, self._others = self._make_worker(), workers, ()
         self._leads = True  # not one of those beside another
         self._policy = keras.config.dtype_policy()
         self._asked = False  # whether the last thing that was done was to ask for a trial
@@ -168,7 +185,7 @@ class CellTuner(keras_tuner.Tuner):
         """A tuner that shares all with this one but the worker."""
         other = copy.copy(self)
         other.tuner_id, other.workers, other._others, other._leads = f"{self.tuner_id}-{number}", 1, (), False
-        other.worker = Worker(self.worker.threads, self.worker.memory_limit_mb)
+        other.worker = self._make_worker()
         return other
 
     def _search(self, failures, args, kwargs):
@@ -207,7 +224,7 @@ class CellTuner(keras_tuner.Tuner):
         job = (self.hypermodel, trial.hyperparameters, self._seed(trial), self._policy.name, self.get_trial_dir(trial.trial_id))
         began = time.monotonic()
         try:
-            metrics, history = self._run_child(trial, *job, *args, **kwargs)
+            metrics, history = self._run_child(trial, train_child, *job, *args, **kwargs)
         except ChildFailed as error:
             if os.strerror(errno.ENOSPC) in str(error):  # not the child's fault, and the next one's too
                 full = f"{self.project_dir}: {os.strerror(errno.ENOSPC)}; make room"
@@ -232,12 +249,12 @@ class CellTuner(keras_tuner.Tuner):
         finally:
             over.set()
 
-    def _run_child(self, trial, *args, **kwargs):
-        """`train_child` in the worker, and again where the process was lost; not for ever: it may be the child that kills it."""
+    def _run_child(self, trial, function, *args, **kwargs):
+        """The function in the worker, and again where the process was lost; not for ever: it may be the child that kills it."""
         times = 0
         while True:
             try:
-                return self.worker.run(train_child, *args, **kwargs)
+                return self.worker.run(function, *args, **kwargs)
             except WorkerLost as error:
                 note = getattr(self.oracle, "note_lost", None)
                 times = note(trial.trial_id, str(error)) if note else times + 1
@@ -366,7 +383,8 @@ class StrategySearch(CellTuner):
         hypermodel: a `CellHyperModel`, or any hypermodel of discrete choices.
         strategy, objective, max_trials, seed, settings, hyperparameters, ...: of `StrategyOracle`.
         prejudge: a `Prejudge`: what breaks its limits is not trained, and of several cells the best by an untrained score is.
-        directory, project_name, overwrite, isolation, keep_best, threads, workers, stop_early: of `CellTuner`.
+        directory, project_name, overwrite, isolation, keep_best, threads, workers, stop_early, engine, address, gpus_per_trial: of
+            `CellTuner`.
     """
 
     def __init__(
@@ -374,7 +392,7 @@ class StrategySearch(CellTuner):
     ):  # fmt: skip
         own = (
             "directory", "project_name", "overwrite", "isolation", "keep_best", "threads", "workers", "stop_early",
-            "executions_per_trial", "tuner_id", "logger",
+            "engine", "address", "gpus_per_trial", "executions_per_trial", "tuner_id", "logger",
         )  # fmt: skip
         of_tuner = {name: kwargs.pop(name) for name in own if name in kwargs}
         if prejudge is not None:
