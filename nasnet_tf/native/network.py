@@ -195,9 +195,9 @@ _OF_THREAD = threading.local()
 
 def _space(size):
     """Memory for a program. Those of a thread run one at a time and leave nothing there, so all share it, also those of other networks:
-    memory that a process has for the first time costs seconds."""
+    memory that a process uses for the first time costs seconds. What is asked for and not used costs nothing."""
     if len(getattr(_OF_THREAD, "memory", ())) < size:
-        _OF_THREAD.memory = np.empty(size, "float32")
+        _OF_THREAD.memory = np.empty(1 << (size - 1).bit_length(), "float32")
     return _OF_THREAD.memory
 
 
