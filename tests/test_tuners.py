@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from nasnet_tf import journal
-from nasnet_tf.evaluation import ChildFailed
+from nasnet_tf.evaluation import ChildFailed, WorkerLost
 from nasnet_tf.genotype import OPERATION_NAMES
 from nasnet_tf.spaces import NASNetSpace
 from nasnet_tf.strategies import PPO
@@ -549,12 +549,25 @@ def test_workers_that_fail_do_not_keep_the_lock_from_those_that_wait(tmp_path):
     assert not engine.LOCKS[tuner.oracle].locked()
 
 
-@pytest.mark.slow
-def test_a_search_that_is_killed_again_and_again_is_the_one_that_was_not():
+def faults(*arguments):
+    """What benchmarks/faults.py says."""
     root = pathlib.Path(journal.__file__).parents[1]
-    command = [sys.executable, str(root / "benchmarks" / "faults.py"), "--trials", "0", "--kills", "5"]
-    out = subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(root)}).stdout
-    assert json.loads(out) == {"kills": 5, "of_trials": 100, "lost": 0, "ended_twice": 0, "same_proposals": True}
+    command = [sys.executable, str(root / "benchmarks" / "faults.py"), *map(str, arguments)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(root)}).stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers, kills", [(1, 120), (3, 80)])
+def test_a_search_that_is_killed_again_and_again_and_its_workers_too_is_the_one_that_was_not(workers, kills):
+    found = faults("--kills", kills, "--workers", workers)
+    assert sum(found["killed"].values()) >= kills / 2 and min(found["killed"].values()) > 0, found
+    assert (found["not_ended"], found["ended_twice"], found["failed"]) == (0, 0, 0), found
+    assert found["same_proposals"] is (True if workers == 1 else None), found
+
+
+@pytest.mark.slow
+def test_hundreds_of_workers_ask_at_once_and_no_trial_is_lost():
+    assert faults("--askers", 200)["asked_trials"] == 800
 
 
 def test_files_are_replaced_whole(tmp_path):
@@ -671,6 +684,24 @@ def test_a_child_that_finds_the_disk_full_is_no_failed_trial(tmp_path, monkeypat
     with pytest.raises(RuntimeError, match="No space left on device; make room, then go on with --resume"):
         tuner.search(np.zeros((2, 8, 8, 1)), np.zeros(2), verbose=0)
     assert tuner.oracle.end_order == []
+
+
+@pytest.mark.parametrize("times, status", [(3, "COMPLETED"), (4, "FAILED")])
+def test_a_trial_whose_process_is_lost_is_run_again_but_not_for_ever(tmp_path, monkeypatch, times, status):
+    def lost(function, *args, **kwargs):
+        if len(runs) < times:
+            runs.append(function)
+            raise WorkerLost("the training process was killed, as the system does when memory runs out")
+        return {"val_accuracy": 0.5}, {}
+
+    runs, child = [], CellHyperModel((8, 8, 1), 2, space=SPACE)
+    tuner = StrategySearch(child, "val_accuracy", 1, strategy="random", seed=0, directory=str(tmp_path), project_name="s")
+    monkeypatch.setattr(tuner.worker, "run", lost)
+    tuner.search(np.zeros((2, 8, 8, 1)), np.zeros(2), verbose=0)
+    trial = tuner.oracle.trials["0"]
+    assert trial.status == status and (status == "COMPLETED" or "when memory runs out, 4 times" in trial.message)
+    records = journal.read(tmp_path / "s" / journal.TRIALS).records
+    assert [record["message"].split(",")[0] for record in records if "lost" in record] == ["the training process was killed"] * times
 
 
 class Scored(CellHyperModel):

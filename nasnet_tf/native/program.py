@@ -100,9 +100,10 @@ class Program:
             kernel(*given)
 
     def _training(self):
-        """Every feature map is kept until what made it has been undone. Those that will stand in a row are made there."""
+        """Those feature maps are kept that the way back reads. Those that will stand in a row are made there."""
         forward, back = [], []
-        whole = _whole(self._graph.nodes)
+        whole, kept = _whole(self._graph.nodes), {self._graph.image, self._graph.features} | _read_back(self._graph.nodes)
+        left, gone = Counter(value for node in self._graph.nodes for value in nodes.read_by(node)), set()
         for node in self._graph.nodes:
             if node.y in whole and node.y not in self._data:
                 stack = whole[node.y]
@@ -110,6 +111,12 @@ class Program:
                 self._data |= {value: rows for value, rows in _stacked(stack.values, self._data[stack.y]) if value in whole}
             self._data[node.y] = self._data.get(node.y) or self._place(node.y)
             forward += self._forward_calls(node, training=True)
+            for value in nodes.read_by(node):
+                left[value] -= 1
+                if left[value] == 0 and value not in kept and value not in whole and not isinstance(node, nodes.Concatenate):
+                    kept.add(value)
+                    gone.add(value)
+                    self._layout.give(self._data[value])
         self._first_slope = self._slopes[self._graph.features] = self._place(self._graph.features)
         for node in reversed(self._graph.nodes):
             if node.y in self._slopes:  # else nothing read it
@@ -119,7 +126,7 @@ class Program:
                     if self._data[value] != rows:
                         self._layout.give(rows)
                 self._layout.give(_rest(node, self._data[node.y]))
-            else:
+            elif node.y not in gone:
                 self._layout.give(self._data[node.y])
         return forward, back
 
@@ -240,6 +247,17 @@ class Program:
         if not add:
             self._slopes[value] = self._place(value)
         return self._slopes[value], *between, add
+
+
+def _read_back(graph_nodes):
+    """Feature maps that undoing a node reads."""
+    found = set()
+    for node in graph_nodes:
+        if isinstance(node, nodes.Depthwise | nodes.Convolve | nodes.Norm):
+            found.add(node.x)
+        if isinstance(node, nodes.Relu | nodes.Concatenate) or isinstance(node, nodes.Norm) and node.rectify:
+            found.add(node.y)
+    return found
 
 
 def _whole(graph_nodes):
