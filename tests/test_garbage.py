@@ -94,7 +94,7 @@ def test_a_run_folder_with_a_damaged_file_goes_on_or_says_which_file_it_is(runs,
 def documents():
     """JSON documents of every kind that is read."""
     cells = [json.loads(found.to_json()) for found in GENOTYPES.values()]
-    return [*cells, json.loads(NASBench201(("none",) * 6).to_json()), *(json.loads(recipe.to_json()) for recipe in RECIPES.values())]
+    return [*cells, json.loads(NASBench201(*("none",) * 6).to_json()), *(json.loads(recipe.to_json()) for recipe in RECIPES.values())]
 
 
 VALUES = st.recursive(

@@ -179,13 +179,6 @@ def test_what_goes_wrong_beside_is_heard_of(tmp_path):
         search(tmp_path, Dies((8, 8, 1), 2, space=NASNetSpace(1), filters=2), trials=20, workers=2, max_consecutive_failed_trials=2)
 
 
-def test_a_trial_without_its_score_yet_is_none_of_the_best(tmp_path):
-    tuner = search(tmp_path, trials=3)
-    trials = list(tuner.oracle.trials.values())
-    trials[1].score = None  # another thread is about to say it
-    assert tuner.oracle.get_best_trials(2) == sorted((trials[0], trials[2]), key=lambda trial: -trial.score)
-
-
 @pytest.mark.parametrize("workers", [0, 1.5, "all"])
 def test_a_number_of_workers_that_is_none_is_refused(tmp_path, workers):
     with pytest.raises(ValueError, match="workers is"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import numpy as np
 
 from nasnet_tf.evaluation.streams import is_dataset
@@ -26,9 +28,12 @@ class Cluster:
             import ray
         except ImportError:
             raise ValueError("Ray is not installed; install nasnet_tf[ray], or leave engine out.") from None
+        host, _, port = (address or "").removeprefix("ray://").rpartition(":")
         try:
+            if port.isdigit():  # Ray would try for minutes
+                socket.create_connection((host, int(port)), timeout=10).close()
             ray.init(address=address, ignore_reinit_error=True, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
-        except (ConnectionError, ValueError) as error:
+        except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise ValueError(f"there is no Ray cluster at {address}: {reason:.200}; start one with `ray start --head`.") from None
         self.ray, self._stored = ray, {}

@@ -39,8 +39,8 @@ def _checked(path):
             names = fields
             if len(names) > _MOST_COLUMNS:
                 raise ValueError(f"{path}, line {line}: {len(names)} columns are too many for a table (at most {_MOST_COLUMNS}).")
-            if wrong := sorted({name for name in names if not name or names.count(name) > 1}):
-                raise ValueError(f"{path}, line {line}: columns need a name each, every name once; got {wrong[0]!r:.80} wrong.")
+            if wrong := sorted({name for name in names if not name.isprintable() or not name or names.count(name) > 1}):
+                raise ValueError(f"{path}, line {line}: columns need a name of one line each, every name once; got {wrong[0]!r:.80} wrong.")
         elif len(fields) != len(names):
             raise ValueError(f"{path}, line {line}: {len(fields)} fields, but there are {len(names)} columns; give one field a column.")
         elif (count := count + 1) > _MOST_ROWS:
