@@ -14,7 +14,6 @@ import json
 import math
 import pathlib
 import random
-import threading
 import time
 
 import keras_tuner
@@ -28,6 +27,7 @@ from nasnet_tf import __version__, strategies
 from nasnet_tf.journal import TRIALS, Journal, check_head, read
 from nasnet_tf.tuners.learner import Learner
 from nasnet_tf.tuners.trials import Declared, Trials, decisions_of, end_record, space_of, space_record
+from nasnet_tf.tuners.turns import Turns
 
 EPOCH = "epoch_"  # with a number from 1: the metric that holds what a trial had reached after that epoch
 _FORMAT = 1  # of the records in the log
@@ -38,20 +38,12 @@ MESSAGE = "tuner/message"  # value in which a worker tells its chief why a trial
 
 
 def _synchronized(method):
-    """Keras Tuner's `synchronized`, which keeps its lock when the method raises: nobody else could ever go on."""
-    locked = kt_oracle.synchronized(method)
+    """One thread at a time. Keras Tuner's own lock is kept for ever when a method raises, and tells its owners by their names."""
 
     @functools.wraps(method)
     def call(self, *args, **kwargs):
-        mine = threading.current_thread().name  # what Keras Tuner tells owners by
-        within = kt_oracle.THREADS[self] == mine
-        try:
-            return locked(self, *args, **kwargs)
-        except BaseException:
-            if not within and kt_oracle.THREADS[self] == mine:
-                kt_oracle.THREADS[self] = None
-                kt_oracle.LOCKS[self].release()
-            raise
+        with self._lock:
+            return method(self, *args, **kwargs)
 
     return call
 
@@ -108,6 +100,7 @@ class StrategyOracle(keras_tuner.Oracle):
         self._journal, self._recorded = None, 0  # the log; how many of its records are known here
         self._whole_space = not self.allow_new_entries  # whether all choices have been declared
         self._checked = False  # whether they are those of the log
+        self._lock = Turns()
         self._forget()
         self._display = OneLine(self)
 
@@ -203,7 +196,7 @@ class StrategyOracle(keras_tuner.Oracle):
         self._declare_on_disk()
         self._write(record)
         self.start_order.append(number)
-        self.trials.begin(self._learner.declared, record)
+        self.trials.begin(self._learner.declared, record, values)
         return self.trials[number]
 
     @_synchronized

@@ -83,6 +83,7 @@ class Trials(Mapping):
 
     def __init__(self):
         self._began, self._ended, self._running, self._made = {}, {}, {}, weakref.WeakValueDictionary()
+        self._values = {}  # number of a trial that has not ended: the values it began with
 
     def __len__(self):
         return len(self._began)
@@ -97,9 +98,11 @@ class Trials(Mapping):
             trial = kept[number] = self._trial(number)
         return trial
 
-    def begin(self, declared, record):
-        """Adds the trial of a record."""
+    def begin(self, declared, record, values=None):
+        """Adds the trial of a record; its values, if they are at hand."""
         self._began[record["begin"]] = declared, tuple(record["point"]), record["key"], record.get("values")
+        if values is not None:
+            self._values[record["begin"]] = dict(values)
 
     def end(self, record):
         """Keeps what became of a trial."""
@@ -107,6 +110,7 @@ class Trials(Mapping):
         if number not in self._began or number in self._ended:
             raise KeyError(number)
         self._running.pop(number, None)
+        self._values.pop(number, None)
         self._ended[number] = record
 
     def ended(self, number) -> bool:
@@ -129,7 +133,7 @@ class Trials(Mapping):
     def values_at_begin(self, number) -> dict:
         """The values a trial began with."""
         declared, point, _, values = self._began[number]
-        return values or declared.values(point)
+        return self._values.get(number) or values or declared.values(point)
 
     def _trial(self, number):
         end = self._ended.get(number)

@@ -1,0 +1,52 @@
+"""A lock that serves whoever asked first."""
+
+from __future__ import annotations
+
+import collections
+import threading
+
+__all__ = ["Turns"]
+
+
+class Turns:
+    """As `threading.RLock` in a with statement, but in turn: of hundreds that ask again and again, nobody waits longer than the others."""
+
+    def __init__(self):
+        self._guard, self._waiting = threading.Lock(), collections.deque()
+        self._owner, self._depth = None, 0
+
+    def __enter__(self):
+        me = threading.get_ident()
+        if self._owner != me:
+            gate = threading.Lock()
+            gate.acquire()
+            with self._guard:
+                if self._owner is None:
+                    self._owner = me
+                    gate.release()
+                else:
+                    self._waiting.append((me, gate))
+            try:
+                gate.acquire()
+            except BaseException:  # interrupted while it waited
+                self._give_up(me, gate)
+                raise
+        self._depth += 1
+
+    def __exit__(self, *_):
+        self._depth -= 1
+        if self._depth == 0:
+            with self._guard:
+                self._pass_on()
+
+    def _pass_on(self):
+        self._owner, gate = self._waiting.popleft() if self._waiting else (None, None)
+        if gate is not None:
+            gate.release()
+
+    def _give_up(self, me, gate):
+        with self._guard:
+            if (me, gate) in self._waiting:
+                self._waiting.remove((me, gate))
+            elif self._owner == me:  # its turn had come
+                self._pass_on()
