@@ -47,7 +47,7 @@ class Worker:
         self.threads, self.memory_limit_mb, self.patience = threads, memory_limit_mb, patience
         self._process = self._log = None
         self._stopped = self._silent = False
-        self._listens_since = None  # while something is awaited: when the last sign of life came
+        self._waited = None  # while something is awaited: [seconds since the last sign of life]
         self.memory_mb = 0.0
 
     def run(self, function, *args, **kwargs):
@@ -87,32 +87,36 @@ class Worker:
         return value
 
     def _send(self, message):
-        self._listens_since = time.monotonic()  # a process that does not read is silent too
+        self._waited = [0.0]  # a process that does not read is silent too
         try:
             self._process.stdin.write(message)
             self._process.stdin.flush()
         finally:
-            self._listens_since = None
+            self._waited = None
 
     def _receive(self):
         """The next message that is more than a sign of life."""
         try:
             while True:
-                self._listens_since = time.monotonic()
+                self._waited = [0.0]
                 message = pickle.load(self._process.stdout)
                 if message[0] != "beat":
                     return message
         finally:
-            self._listens_since = None
+            self._waited = None
 
     def _watch(self, process):
         """Kills the process when it has been silent for too long. Runs in a thread beside it."""
+        tick = min(1.0, self.patience / 4)
         while process.poll() is None:
-            since = self._listens_since
-            if self._process is process and since is not None and time.monotonic() - since > self.patience:
+            time.sleep(tick)
+            waited = self._waited
+            if self._process is not process or waited is None:
+                continue
+            waited[0] += tick  # not by a clock, which goes on while all of this machine sleeps
+            if waited[0] > self.patience:
                 self._silent = True
                 process.kill()
-            time.sleep(min(1.0, self.patience / 4))
 
     def stop(self):
         """Breaks off the call that runs, from another thread. The worker is of no more use."""
