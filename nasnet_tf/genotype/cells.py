@@ -169,13 +169,11 @@ def check(value):
     for number, block in enumerate(value.blocks):
         if not isinstance(block, Block):
             raise ValueError(f"block {number} is {block!r:.80}; make it a Block.")
-        for side in (1, 2):
-            state = getattr(block, f"input_{side}")
+        for state, operation in ((block.input_1, block.operation_1), (block.input_2, block.operation_2)):
             if not _is_state(state) or state > number + 1:
                 raise ValueError(
                     f"block {number} reads state {state!r}; it can read 0 to {number + 1} (0 is h, 1 is p, then the blocks before it)."
                 )
-            operation = getattr(block, f"operation_{side}")
             if operation not in OPERATION_NAMES:
                 raise ValueError(f"block {number} has operation {operation!r:.60}; there are {', '.join(OPERATION_NAMES)}.")
         if block.combine not in COMBINATIONS:
@@ -209,19 +207,29 @@ def canonical(cell: Cell) -> Cell:
     while frontier:
         live |= frontier
         frontier = {s for state in frontier for s in _inputs(cell.blocks[state - 2]) if s >= 2} - live
-    return min(itertools.islice(_orders(cell, {0: 0, 1: 1}, frozenset(live), ()), _MAX_ORDERS))
+    return min(itertools.islice(_orders(cell, {0: 0, 1: 1}, live, {}, ()), _MAX_ORDERS))
 
 
-def _orders(cell: Cell, names: dict[int, int], rest: frozenset[int], done: tuple[Block, ...]):
-    """All ways to finish naming the blocks `rest`, least block first; only blocks that tie are branched on."""
+def _orders(cell: Cell, names: dict[int, int], rest: set[int], ready: dict[int, Block], done: tuple[Block, ...]):
+    """All ways to finish naming the blocks `rest`, least block first; only blocks that tie are branched on.
+
+    Args:
+        ready: those of the rest whose inputs have names, as they are called then; others are added.
+    """
     if not rest:
         yield Cell(done, tuple(sorted(names[state] for state in cell.concat)))
         return
-    ready = {state: _renamed(cell.blocks[state - 2], names) for state in rest if all(s in names for s in _inputs(cell.blocks[state - 2]))}
+    for state in rest:
+        block = cell.blocks[state - 2]
+        if state not in ready and block.input_1 in names and block.input_2 in names:
+            ready[state] = _renamed(block, names)
     least = min(ready.values())
-    tied = {_role(cell, state): state for state, block in ready.items() if block == least}
-    for state in tied.values():  # twins that are read by the same blocks in the same way need no second try
-        yield from _orders(cell, {**names, state: len(done) + 2}, rest - {state}, (*done, least))
+    tied = [state for state, block in ready.items() if block == least]
+    if len(tied) > 1:  # twins that are read by the same blocks in the same way need no second try
+        tied = {_role(cell, state): state for state in tied}.values()
+    for state in tied:
+        others = {other: block for other, block in ready.items() if other != state}
+        yield from _orders(cell, {**names, state: len(done) + 2}, rest - {state}, others, (*done, least))
 
 
 def _role(cell: Cell, state: int):
@@ -238,8 +246,9 @@ def _role(cell: Cell, state: int):
 
 
 def _renamed(block: Block, names: dict[int, int]) -> Block:
-    one, two = sorted(((names[block.input_1], block.operation_1), (names[block.input_2], block.operation_2)))
-    return Block(*one, *two, block.combine)
+    input_1, operation_1, input_2, operation_2, combine = block
+    one, two = (names[input_1], operation_1), (names[input_2], operation_2)
+    return Block(*one, *two, combine) if one <= two else Block(*two, *one, combine)
 
 
 def _inputs(block: Block) -> tuple[int, int]:

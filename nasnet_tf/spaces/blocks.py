@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from nasnet_tf.genotype import COMBINATIONS, OPERATION_NAMES, Block, Cell, Genotype, check
 
 from .choices import Choices, Decision
@@ -85,11 +87,15 @@ class BlockSpace(Choices):
     def _count(self, values: dict) -> int:
         return self.num_blocks
 
+    @functools.cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(self._parts(0))
+
     def _block(self, values: dict, prefix: str) -> Block:
-        return Block(**{"combine": self.combinations[0]} | {part: values[prefix + part] for part in self._parts(0)})
+        return Block(**{"combine": self.combinations[0]} | {part: values[prefix + part] for part in self._names})
 
     def _values(self, name: str, blocks) -> dict:
-        values = {f"{name}/{number}/{part}": getattr(block, part) for number, block in enumerate(blocks) for part in self._parts(0)}
+        values = {f"{name}/{number}/{part}": getattr(block, part) for number, block in enumerate(blocks) for part in self._names}
         for number, block in enumerate(blocks):
             if block.combine not in self.combinations:
                 raise ValueError(f"{name}/{number}/combine is {block.combine!r}; this space has {', '.join(self.combinations)}.")

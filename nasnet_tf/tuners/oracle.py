@@ -152,14 +152,14 @@ class StrategyOracle(keras_tuner.Oracle):
         if self._retry_queue:
             trial = _afresh(self.trials[self._retry_queue.pop()])
         elif self._is_spent() and self._heard and LEASED in tuner_id:  # a trial of another worker may come back
-            return kt_trial.Trial(self.get_space(), None, "IDLE"), None
+            return _no_trial("IDLE"), None
         elif self._is_spent():  # as the log says
             return self._stopped(tuner_id), None
         else:
             number = f"{len(self.trials):0{len(str(self.max_trials))}d}"
             answer = self.populate_space(number)
             if answer["status"] != "RUNNING":
-                return kt_trial.Trial(self.get_space(), number, answer["status"]), None
+                return _no_trial(answer["status"]), None
             trial = self._begin(number, answer["values"])
         self._display.on_trial_begin(trial)
         twin = self._learner.twin(trial.trial_id)
@@ -180,7 +180,7 @@ class StrategyOracle(keras_tuner.Oracle):
         self.tuner_ids.discard(tuner_id)
         if not self.ongoing_trials:
             self.close()
-        return kt_trial.Trial(self.get_space(), trial_id=None, status="STOPPED")
+        return _no_trial("STOPPED")
 
     def _learn(self):
         if self._learner is None:
@@ -449,6 +449,11 @@ class StrategyOracle(keras_tuner.Oracle):
         else:
             self._note_end(record)
         return declared
+
+
+def _no_trial(status):
+    """What a worker gets that has nothing to run. To copy the choices into it, as Keras Tuner does, takes long."""
+    return kt_trial.Trial(keras_tuner.HyperParameters(), None, status)
 
 
 def _afresh(trial):
