@@ -6,11 +6,16 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
+import grpc
+import keras_tuner
 import pytest
+from keras_tuner.src.distribute.oracle_client import OracleClient
 
 from nasnet_tf import journal
+from nasnet_tf.tuners import StrategyOracle, chief
 
 ROOT = pathlib.Path(journal.__file__).parents[1]
 SCRIPT = """
@@ -75,6 +80,56 @@ def in_a_trial(worker):
     for line in worker.stdout:
         if line.startswith("begins"):
             return line.split()[1]
+
+
+@pytest.fixture
+def asked(tmp_path, monkeypatch):
+    """A client of a chief with a token, and the thread in which that serves a search of one trial."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    for name, value in (("IP", "127.0.0.1"), ("PORT", port)):
+        monkeypatch.setenv(f"KERASTUNER_ORACLE_{name}", value)
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "worker0")
+    monkeypatch.setenv(chief.TOKEN, "sesame")
+    hp = keras_tuner.HyperParameters()
+    hp.Choice("one", [1, 2])
+    oracle = StrategyOracle("random", keras_tuner.Objective("score", "max"), 1, hyperparameters=hp, seed=0)
+    oracle._set_project_dir(str(tmp_path), "s")
+    thread = threading.Thread(target=chief.serve, args=(oracle, 4), daemon=True)
+    thread.start()
+    return OracleClient(oracle), thread
+
+
+def test_whoever_shows_the_token_is_served_and_the_chief_ends_with_the_search(asked):
+    client, thread = asked
+    chief.introduce(client)
+    trial = client.create_trial("worker0")
+    client.update_trial(trial.trial_id, {"score": 0.5})
+    trial.status = "COMPLETED"
+    client.end_trial(trial)
+    assert client.create_trial("worker0").status == "STOPPED"
+    thread.join(timeout=20)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("shown", ["", "sesam", "sesame "])
+def test_without_the_token_nobody_is_served(asked, monkeypatch, shown):
+    client, _ = asked
+    monkeypatch.setenv(chief.TOKEN, shown)
+    with pytest.raises(grpc.RpcError, match="UNAUTHENTICATED"):
+        client.create_trial("worker0")  # as Keras Tuner's own workers ask
+    chief.introduce(client)
+    with pytest.raises(ValueError, match="the chief at 127.0.0.1 has another NASNET_TF_TOKEN; set the same here"):
+        client.create_trial("worker0")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.1", "[::]", "chief.example"])
+def test_a_chief_that_others_can_reach_needs_a_token(monkeypatch, host):
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", host)
+    monkeypatch.delenv(chief.TOKEN, raising=False)
+    with pytest.raises(ValueError, match="set NASNET_TF_TOKEN to the same secret"):
+        chief.serve(None)
 
 
 @pytest.mark.slow

@@ -32,6 +32,7 @@ from nasnet_tf.tuners.prejudge import Prejudge
 from nasnet_tf.tuners.progress import Progress
 
 _TRACED, _NATIVE = "checkpoint.weights.h5", "checkpoint.npz"  # weights of a child; the first is Keras Tuner's name
+_REQUESTS = 16  # that a chief answers at once
 _BEAT = 5.0  # seconds between two signs of life for a chief
 _PROGRESS = "progress.npz"  # of a child that is being trained
 _TOO_BIG_TO_KEEP = (_TRACED, _NATIVE, "build_config.json")
@@ -96,6 +97,9 @@ class CellTuner(keras_tuner.Tuner):
         super().__init__(oracle, hypermodel, overwrite=overwrite, **kwargs)
         if self._is_worker():
             self.tuner_id += LEASED
+            from nasnet_tf.tuners import chief  # not at the top: Keras Tuner warns of inconsistent versions of protobuf
+
+            chief.introduce(self.oracle)
 
     def _populate_initial_space(self):
         """Where the hypermodel can declare its choices nothing needs to be built for that. Then what was searched before is taken up."""
@@ -126,7 +130,7 @@ class CellTuner(keras_tuner.Tuner):
         if self.workers > 1 and not self._isolated(args, kwargs):
             raise ValueError(f"workers is {self.workers}, which needs a process each: define the hypermodel and callbacks in a module.")
         if dist_utils.is_chief_oracle():
-            return self._lead(*args, **kwargs)
+            return self._lead(kwargs.get("verbose", "auto"))
         self._others, failures = [self._beside(number) for number in range(1, self.workers)], []
         threads = [threading.Thread(target=other._search, args=(failures, args, kwargs), daemon=True) for other in self._others]
         try:
@@ -145,18 +149,22 @@ class CellTuner(keras_tuner.Tuner):
         if failures:
             raise failures[0]
 
-    def _lead(self, *args, **kwargs):
+    def _lead(self, verbose="auto"):
         """Serves the workers of a chief until the search is over."""
-        over = threading.Event()
+        from nasnet_tf.tuners import chief
+
+        over, own = threading.Event(), isinstance(self.oracle, StrategyOracle)
 
         def look_after_leases():
             while not over.wait(1.0):
                 self.oracle.expire()
 
-        if isinstance(self.oracle, StrategyOracle):
+        self.oracle.verbose = verbose
+        self.save()
+        if own:
             threading.Thread(target=look_after_leases, daemon=True).start()
         try:
-            super().search(*args, **kwargs)
+            chief.serve(self.oracle, _REQUESTS if own else 1)
         finally:
             over.set()
         if getattr(self.oracle, "gave_up", None) is not None:
