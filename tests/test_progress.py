@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from nasnet_tf.evaluation.early import StopHopeless
 from nasnet_tf.genotype import Block, Cell, Genotype
 from nasnet_tf.native import NativeNetwork
 from nasnet_tf.tuners.progress import Progress
@@ -50,7 +51,7 @@ def weights(model):
 
 def fit(make, path, *callbacks, of="toy", **arguments):
     """The model and its progress after a training."""
-    model, progress = make(), Progress(path, of, seconds=0)
+    model, progress = make(), Progress(path, of, callbacks, seconds=0)
     model.fit(X, Y, callbacks=[*callbacks, progress], verbose=0, **{**FIT, "shuffle": make is native, **arguments})
     return model, progress
 
@@ -95,3 +96,12 @@ def test_nothing_is_written_before_its_time(tmp_path):
     model, progress = native(), Progress(tmp_path / "a.npz", "toy", seconds=60)
     model.fit(X, Y, callbacks=[progress], **FIT)
     assert not (tmp_path / "a.npz").exists() and len(progress.rows) == 4
+
+
+def test_what_was_reached_before_an_interruption_still_counts_for_early_stopping(tmp_path):
+    path = tmp_path / "a.npz"
+    with pytest.raises(KeyboardInterrupt):
+        fit(native, path, Lost(3))
+    stop = StopHopeless([])
+    _, progress = fit(native, path, stop, epochs=3)  # nothing is left to train
+    assert progress.resumed and stop.best == max(row["val_accuracy"] for row in progress.rows)

@@ -16,6 +16,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
+import nasnet_tf
 from nasnet_tf import journal
 from nasnet_tf.evaluation import ChildFailed, WorkerLost
 from nasnet_tf.genotype import OPERATION_NAMES
@@ -402,6 +403,15 @@ def test_another_search_is_refused_in_one_line(tmp_path, change, says):
     given = {"strategy": "ppo", "objective": keras_tuner.Objective("score", "max"), "seed": 0, "space": SPACE, **change}
     with pytest.raises(ValueError, match=says):
         Toy(StrategyOracle(max_trials=5, **given), tmp_path)
+
+
+def test_a_later_version_goes_on_and_says_so(tmp_path, monkeypatch):
+    finished(tmp_path, 3)
+    monkeypatch.setattr("nasnet_tf.tuners.oracle.__version__", "9.0")
+    with pytest.warns(UserWarning, match=f"was begun with nasnet_tf {nasnet_tf.__version__}; this is 9.0"):
+        tuner = Toy(oracle(5), tmp_path)
+    tuner.search(verbose=0)
+    assert tuner.trained == ["3", "4"]
 
 
 def test_a_search_of_another_space_is_refused(tmp_path):

@@ -65,6 +65,10 @@ class StopHopeless(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if self.monitor not in (logs or {}):
             raise ValueError(f"training tells no {self.monitor!r} after an epoch, but {', '.join(logs or {})}; give validation data.")
-        self.best = max(self.best, self.sign * logs[self.monitor])
+        self.remember(logs)
         if epoch < len(self.thresholds) and self.best < self.thresholds[epoch]:
             self.model.stop_training = True
+
+    def remember(self, logs):
+        """Takes note of what was reached after an epoch, which may have been before an interruption."""
+        self.best = max(self.best, self.sign * logs[self.monitor])

@@ -15,6 +15,7 @@ import math
 import pathlib
 import random
 import time
+import warnings
 
 import keras_tuner
 import numpy as np
@@ -396,7 +397,12 @@ class StrategyOracle(keras_tuner.Oracle):
         elif there is not None and not self._whole_space:
             decisions = {**there["decisions"], **decisions}
         directions = {one.name: one.direction for one in objectives}
-        head = {"format": _FORMAT, "nasnet_tf": __version__, "objective": directions, "seed": int(self.seed)}
+        version = (there or {}).get("nasnet_tf", __version__)
+        if version != __version__:
+            warnings.warn(
+                f"{self._log()} was begun with nasnet_tf {version}; this is {__version__}, which may propose other things.", stacklevel=2
+            )
+        head = {"format": _FORMAT, "nasnet_tf": version, "objective": directions, "seed": int(self.seed)}
         return {**head, **self._asked, "decisions": decisions}
 
     def _declare_on_disk(self):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import pathlib
@@ -23,6 +24,7 @@ class Progress(keras.callbacks.Callback):
     Args:
         path: the .npz file. One that is damaged, or of another training, is passed over.
         of: what is trained, in JSON's words: data, network, epochs and whatever else a training that goes on must have the same.
+        others: the training's callbacks before this one. Those that can `remember` are told the figures of before an interruption.
         seconds: epochs that end sooner than this after the last state was written are not written.
 
     The model is a compiled Keras model or a `nasnet_tf.native.NativeNetwork`. Only the first `fit` is kept: with another one, what is
@@ -33,9 +35,10 @@ class Progress(keras.callbacks.Callback):
         resumed: whether there was one.
     """
 
-    def __init__(self, path: str | os.PathLike, of, seconds: float = 30.0):
+    def __init__(self, path: str | os.PathLike, of, others=(), seconds: float = 30.0):
         super().__init__()
         self.path, self.of, self.seconds = pathlib.Path(path), json.dumps(of), seconds
+        self.others = [callback for callback in others if hasattr(callback, "remember")]
         self.rows, self.resumed, self._fits = [], False, 0
 
     @property
@@ -58,6 +61,8 @@ class Progress(keras.callbacks.Callback):
                     _assign(value, saved)
                 self.rows, self.resumed = rows, True
                 self.model._initial_epoch = len(rows)  # as Keras' BackupAndRestore does
+                for callback, row in itertools.product(self.others, rows):
+                    callback.remember(row)
 
     def on_epoch_end(self, epoch, logs=None):
         self.rows.append({name: float(value) for name, value in (logs or {}).items()})

@@ -351,8 +351,9 @@ def train_child(hypermodel, hp, seed, policy, folder, /, *args, **kwargs):
     rewrite_graphs(False)
     keras.utils.set_random_seed(seed)
     os.makedirs(folder, exist_ok=True)
-    progress = Progress(os.path.join(folder, _PROGRESS), [hp.values, seed, policy, _described(args), _described(kwargs)])
-    kwargs["callbacks"] = [*(kwargs.get("callbacks") or ()), progress]
+    others = kwargs.get("callbacks") or ()
+    progress = Progress(os.path.join(folder, _PROGRESS), [hp.values, seed, policy, _described(args), _described(kwargs)], others)
+    kwargs["callbacks"] = [*others, progress]
     make_native = getattr(hypermodel, "build_native", None)
     model = make_native and make_native(hp, args, kwargs)
     native = model is not None
