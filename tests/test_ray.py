@@ -120,3 +120,18 @@ test_ray.search({str(tmp_path)!r}, 8, engine="ray", address={machines.address!r}
     before = ended()
     subprocess.run([sys.executable, "-c", script], env=env, check=True, timeout=300)
     assert ended()[: len(before)] == before and sorted(ended()) == list("01234567")
+
+
+def test_a_cluster_that_a_search_starts_lets_nobody_else_in():
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {"PYTHONPATH": str(ROOT)}
+    start = (
+        "from nasnet_tf.evaluation.ray_worker import Cluster as C; print(C().ray.get_runtime_context().gcs_address, flush=True); input()"
+    )
+    join = "import sys, ray; ray.init(sys.argv[1], log_to_driver=False)"
+    pipes = dict(text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    with subprocess.Popen([sys.executable, "-c", start], env=plain, **pipes) as owner:
+        address = owner.stdout.readline().strip()
+        assert address.rpartition(":")[2].isdigit()
+        other = subprocess.run([sys.executable, "-c", join, address], env=plain, timeout=120, capture_output=True, text=True)
+        assert other.returncode == 1 and "Failed to connect" in other.stderr, other.stderr
+        owner.communicate("\n")

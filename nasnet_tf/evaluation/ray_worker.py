@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import socket
+import sys
 
 import numpy as np
 
@@ -19,11 +22,14 @@ class Cluster:
     """A Ray cluster that this process is connected to.
 
     Args:
-        address: of the cluster, "auto" for the one that runs on this machine; None starts one here.
+        address: of the cluster, "auto" for the one that runs on this machine; None starts one here, for this process alone.
     Raises: ValueError if Ray is not installed or there is no cluster.
     """
 
     def __init__(self, address: str | None = None):
+        if address is None and "RAY_ADDRESS" not in os.environ and "ray" not in sys.modules:  # it will listen to other machines too
+            os.environ.setdefault("RAY_AUTH_MODE", "token")  # is read when Ray is imported
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         try:
             import ray
         except ImportError:
