@@ -8,7 +8,7 @@ import pathlib
 import click
 
 from nasnet_tf.cli import options
-from nasnet_tf.genotype import GENOTYPES
+from nasnet_tf.genotype import NAMED
 
 
 @click.command()
@@ -67,7 +67,7 @@ def versions():
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             found[name] = None
-    return {"genotypes": list(GENOTYPES), "versions": found}
+    return {"genotypes": list(NAMED), "versions": found}
 
 
 def lines(facts):

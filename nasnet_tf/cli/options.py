@@ -21,7 +21,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 
 def genotype(text):
     """The genotype a user names: a published name or the path of a JSON file of any kind."""
-    return genotypes.get(text) if text in genotypes.GENOTYPES else genotypes.load(text)
+    return genotypes.NAMED[text] if text in genotypes.NAMED else genotypes.load(text)
 
 
 def size(data, num_cells, filters) -> dict:
