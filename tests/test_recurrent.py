@@ -3,13 +3,18 @@
 import itertools
 from collections import defaultdict
 
+import keras
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from keras import layers, ops
 
 from nasnet_tf import genotype as genotypes
+from nasnet_tf import networks
+from nasnet_tf.cost import cost_of
 from nasnet_tf.genotype import NAS_CELL, RecurrentCell
+from nasnet_tf.networks.recurrent import LanguageModel, Perplexity, TreeCell
 from nasnet_tf.spaces import RecurrentSpace
 from nasnet_tf.strategies import STRATEGIES, RandomSearch, Reinforce
 
@@ -201,3 +206,148 @@ def test_a_search_that_was_killed_proposes_what_it_would_have_proposed(kind):
         assert points[0] == points[1]
         for strategy in (whole, after):
             strategy.observe(points[0], reward(points[0]))
+
+
+# ---- the Keras cell ----
+
+
+def numpy_layer(cell, x, kernel, recurrent_kernel, bias=0.0):
+    """(batch, steps, features) -> (batch, steps, units), and c at the end."""
+    units = recurrent_kernel.shape[0]
+    h, c = np.zeros((2, len(x), units))
+    outputs = []
+    for step in range(x.shape[1]):
+        of_x, of_h = x[:, step] @ kernel, h @ recurrent_kernel + bias
+        columns = [slice(leaf * units, (leaf + 1) * units) for leaf in range(cell.base)]
+        h, c = numpy_step(cell, [(of_x[:, some], of_h[:, some]) for some in columns], c)
+        outputs.append(h)
+    return np.stack(outputs, 1), c
+
+
+def assert_computes_what_numpy_computes(cell, seed, use_bias=False):
+    rng = np.random.default_rng(seed)
+    layer = layers.RNN(TreeCell(cell, 3, use_bias=use_bias), return_sequences=True, return_state=True)
+    x = rng.normal(size=(2, 4, 5)).astype("float32")
+    layer(x)
+    for weight in layer.weights:
+        weight.assign(rng.normal(size=weight.shape) / 2)
+    outputs, h, c = (ops.convert_to_numpy(part) for part in layer(x))
+    expected, memory = numpy_layer(cell, x.astype("float64"), *(ops.convert_to_numpy(weight) for weight in layer.weights))
+    np.testing.assert_allclose(outputs, expected, rtol=2e-3, atol=1e-4)
+    np.testing.assert_allclose(c, memory, rtol=2e-3, atol=1e-4)
+    np.testing.assert_array_equal(h, outputs[:, -1])
+
+
+@pytest.mark.parametrize("use_bias", [False, True])
+def test_nascell_computes_what_numpy_computes(use_bias):
+    assert_computes_what_numpy_computes(NAS_CELL, 0, use_bias)
+
+
+@settings(max_examples=15)
+@given(st.sampled_from([2, 4, 8]), st.integers(0, 10**6))
+def test_any_cell_computes_what_numpy_computes(base, seed):
+    space = RecurrentSpace(base)
+    assert_computes_what_numpy_computes(space.decode(space.random(np.random.default_rng(seed))), seed)
+
+
+@pytest.mark.parametrize(("features", "units"), [(7, 5), (200, 200), (1, 9)])
+def test_nascell_has_the_published_number_of_parameters(features, units):
+    for use_bias in (False, True):
+        layer = layers.RNN(TreeCell(NAS_CELL, units, use_bias=use_bias))
+        layer.build((None, 4, features))
+        assert layer.count_params() == 8 * units * (features + units) + (8 * units if use_bias else 0)
+
+
+def test_a_layer_of_it_is_saved_and_loads_as_any_other(tmp_path):
+    inputs = keras.Input((None, 3))
+    model = keras.Model(inputs, layers.RNN(TreeCell(NAS_CELL, 4, use_bias=True, weight_decay=0.1))(inputs))
+    model.save(tmp_path / "m.keras")
+    loaded, x = keras.saving.load_model(tmp_path / "m.keras"), np.ones((2, 6, 3), "float32")
+    np.testing.assert_array_equal(loaded(x), model(x))
+    cell = loaded.layers[1].cell
+    assert (cell.cell, cell.use_bias, cell.weight_decay, len(loaded.losses)) == (NAS_CELL, True, 0.1, 2)
+
+
+# ---- the language model ----
+
+TINY = dict(num_cells=2, filters=4, input_shape=(5,), classes=7)
+WORDS = np.random.default_rng(0).integers(0, 7, (3, 5))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_language_model_computes_what_numpy_computes(tied):
+    model, rng = networks.build(NAS_CELL, **TINY, tied=tied), np.random.default_rng(1)
+    for weight in model.weights:
+        weight.assign(rng.normal(size=weight.shape) / 2)
+    weights = {weight.path: ops.convert_to_numpy(weight) for weight in model.weights}
+    x = weights["vocabulary/vectors"][WORDS].astype("float64")
+    for number in range(2):
+        parts = (value for path, value in weights.items() if path.startswith(f"cell_{number}/"))
+        x, _ = numpy_layer(NAS_CELL, x, *parts)
+    logits = x @ weights["vocabulary/vectors" if tied else "vocabulary/outputs"].T + weights["vocabulary/bias"]
+    expected = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    np.testing.assert_allclose(model(WORDS), expected, rtol=2e-3, atol=1e-5)
+    assert model.count_params() == cost_of(NAS_CELL, **TINY, tied=tied).parameters
+    assert model.count_params() == 7 * 4 * (1 if tied else 2) + 7 + 2 * 8 * 4 * (4 + 4)
+
+
+def test_a_language_model_sees_only_the_words_before():
+    model = networks.build(NAS_CELL, **TINY)
+    other = WORDS.copy()
+    other[:, 3] = (other[:, 3] + 1) % 7
+    one, two = ops.convert_to_numpy(model(WORDS)), ops.convert_to_numpy(model(other))
+    np.testing.assert_array_equal(one[:, :3], two[:, :3])
+    assert (one[:, 3:] != two[:, 3:]).any(-1).all()
+
+
+def test_a_language_model_is_saved_with_its_cell_and_words_and_loads(tmp_path):
+    model = networks.build(NAS_CELL, **TINY, class_names=list("abcdefg"), level="character", dropout_rate=0.5, weight_decay=1e-4)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert (type(loaded), loaded.genotype, loaded.class_names) == (LanguageModel, NAS_CELL, tuple("abcdefg"))
+    assert loaded.get_config()["level"] == "character" and len(loaded.losses) == 5
+    np.testing.assert_array_equal(loaded(WORDS), model(WORDS))
+
+
+def test_a_language_model_takes_any_number_of_steps_and_half_precision():
+    model = networks.build(NAS_CELL, **{**TINY, "input_shape": (None,)}, dtype="mixed_bfloat16")
+    probabilities = model(np.zeros((2, 9), "int32"))
+    assert probabilities.shape == (2, 9, 7) and probabilities.dtype == "float32"
+    assert model.get_layer("cell_0").cell.compute_dtype == "bfloat16"
+    for wrong in (dict(filters=0), dict(num_cells=0), dict(input_shape=(8, 8, 3)), dict(classes=0)):
+        with pytest.raises(ValueError, match="give|reads"):
+            networks.build(NAS_CELL, **{**TINY, **wrong})
+
+
+def test_perplexity_is_exp_of_the_mean_cross_entropy_over_all_words():
+    rng, metric = np.random.default_rng(0), Perplexity()
+    probabilities, words = rng.dirichlet(np.ones(7), size=(2, 3, 5)), rng.integers(0, 7, (2, 3, 5))
+    for some, right in zip(probabilities, words, strict=True):
+        metric.update_state(right, some)
+    picked = np.take_along_axis(probabilities, words[..., None], -1)
+    assert float(metric.result()) == pytest.approx(np.exp(-np.log(picked).mean()), rel=1e-5)
+
+
+def train_a_step(cell):
+    """Loss before and after a step on one batch, eagerly."""
+    model = networks.build(cell, num_cells=1, filters=2, input_shape=(3,), classes=5)
+    model.compile(keras.optimizers.SGD(0.1, global_clipnorm=1.0), "sparse_categorical_crossentropy", run_eagerly=True)
+    x, y = np.array([[0, 1, 2], [3, 4, 0]]), np.array([[1, 2, 3], [4, 0, 1]])
+    before = [ops.convert_to_numpy(weight) for weight in model.trainable_weights]
+    loss = model.train_on_batch(x, y)
+    after = [ops.convert_to_numpy(weight) for weight in model.trainable_weights]
+    assert model.output_shape == (None, 3, 5) and np.isfinite(loss) and all(np.isfinite(weight).all() for weight in after)
+    assert any((old != new).any() for old, new in zip(before, after, strict=True))
+
+
+def test_random_cells_build_run_and_train_a_step():
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        train_a_step(SPACE.decode(SPACE.random(rng)))
+
+
+@pytest.mark.slow
+def test_a_thousand_random_cells_build_run_and_train_a_step():
+    rng = np.random.default_rng(1)
+    for _ in range(1000):
+        train_a_step(SPACE.decode(SPACE.random(rng)))
