@@ -29,6 +29,23 @@ def size(data, num_cells, filters) -> dict:
     return dict(num_cells=num_cells, filters=filters, stem=None, classes=data.classes, input_shape=data.input_shape)
 
 
+def fill(config: dict, defaults: dict) -> None:
+    """Gives what `config` leaves open, None, its default."""
+    config.update({name: value for name, value in defaults.items() if config.get(name) is None})
+
+
+def refuse(config: dict, names, why: str) -> None:
+    """Raises ValueError that begins with the option if one of `names` is given in `config`."""
+    for name in names:
+        if config.get(name) is not None:
+            raise ValueError(f"--{name.replace('_', '-')} {why}; leave it out.")
+
+
+def number(value: float) -> str:
+    """A reward in four decimals, or in three digits where these would show little of it."""
+    return f"{value:.4f}" if abs(value) >= 0.01 or not value else f"{value:.3g}"
+
+
 def new_folder(path: pathlib.Path, overwrite: bool, hint: str) -> pathlib.Path:
     """Makes the folder `path`. Raises ValueError if there is something already, unless `overwrite`."""
     if path.exists() and not overwrite:

@@ -183,11 +183,12 @@ def _broken_pictures_named():
 
 
 def train_and_save(make_network, data, out, progress, recipe, *, seed, folder=None, **fit):
-    """Trains the network `make_network(data, recipe)`, saves it as `out`, and returns how it does on the test images."""
+    """Trains the network `make_network(data, recipe)`, saves it as `out`, and returns how it does on the test part."""
     import keras
 
     from nasnet_tf import training
     from nasnet_tf.cli.progress import epochs_on
+    from nasnet_tf.data import Text
     from nasnet_tf.data.recipes import recipe_batches
     from nasnet_tf.files import replacing
 
@@ -198,8 +199,10 @@ def train_and_save(make_network, data, out, progress, recipe, *, seed, folder=No
         progress.console.print(str(model.weights_report))
     batches, validation = recipe_batches(data, recipe, seed)
     on_epoch, on_share = epochs_on(progress)
+    if isinstance(data, Text):
+        fit["callbacks"] = [training.KeepBest(path=folder and folder / "best.npz", resume=fit.get("resume", False))]
     with _broken_pictures_named():
         training.train(model, batches, validation, recipe, folder=folder, on_epoch=on_epoch, on_share=on_share, **fit)
     with replacing(out) as temporary:
         model.save(temporary)
-    return {"model": str(out), **training.accuracy(model, data.x_test, data.y_test), "parameters": model.count_params()}
+    return {"model": str(out), **training.scores(model, data), "parameters": model.count_params()}
