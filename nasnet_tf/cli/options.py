@@ -46,6 +46,19 @@ def number(value: float) -> str:
     return f"{value:.4f}" if abs(value) >= 0.01 or not value else f"{value:.3g}"
 
 
+def outcome(result: dict, part: str = "test") -> str:
+    """How a network does, as `nasnet_tf.training.scores` tells, in words."""
+    if "perplexity" not in result:
+        return f"{result['accuracy']:.2%} of {result['images']} {part} images right"
+    bits = f" ({result['bits_per_character']:.3f} bits a character)" if "bits_per_character" in result else ""
+    return f"perplexity {result['perplexity']:.2f}{bits} on a {part} part of {result['words']} {'characters' if bits else 'words'}"
+
+
+def reads(genotype) -> str:
+    """What a network of the genotype is trained on: "images" or "text"."""
+    return getattr(genotype, "reads", "images")
+
+
 def new_folder(path: pathlib.Path, overwrite: bool, hint: str) -> pathlib.Path:
     """Makes the folder `path`. Raises ValueError if there is something already, unless `overwrite`."""
     if path.exists() and not overwrite:

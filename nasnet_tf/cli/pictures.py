@@ -23,11 +23,8 @@ class Pictures:
 
     def __init__(self, source, config, data_dir, space):
         from nasnet_tf import data as datasets
-        from nasnet_tf.data.text import is_text
 
-        texts.refuse(config)
-        if is_text(source):
-            raise ValueError(f"{source} is a text, but the space {config['space']} is searched on pictures; add --space recurrent.")
+        texts.refuse(config, source, f"the space {config['space']} is searched on pictures; add --space recurrent")
         options.fill(config, self.defaults)
         given = dict(image_size=config["image_size"], seed=config["seed"], data_dir=data_dir)
         self.config, self.space = config, space
@@ -73,7 +70,6 @@ class Pictures:
         """Arguments of a tuner about what is decided before and while a child is trained; see `prejudge.judges`."""
         return prejudge.judges(self.data, self.config, x, scored)
 
-    def told(self, result):
-        """How the network at the end does, by its label on the page; and in a line."""
-        fact = {"test accuracy": f"{result['accuracy']:.4f} on {result['images']} images, looked at once"}
-        return fact, f"{result['accuracy']:.2%} of {result['images']} test images right"
+    def tested(self, result):
+        """How the network at the end does, for the page."""
+        return {"test accuracy": f"{result['accuracy']:.4f} on {result['images']} images, looked at once"}

@@ -79,7 +79,7 @@ def search(source, name, runs_dir, resume, overwrite, as_json, data_dir, **confi
     if config["minutes"] is None and config["max_trials"] is None:
         config["minutes"] = 10.0
     space = _space(config)
-    reads = getattr(space.decode((0,) * len(space.decisions)), "reads", "images")
+    reads = options.reads(space.decode((0,) * len(space.decisions)))
     task = _SEARCHES[reads](source, config, data_dir, space)  # raises before anything is begun
     run = Run(runs_dir / (name or task.data.name), {"data": source, **config}, resume, overwrite, shown=task.shown)
     if overwrite:
@@ -93,7 +93,7 @@ def search(source, name, runs_dir, resume, overwrite, as_json, data_dir, **confi
         found = _search(run, task, config, began, progress)
         result = _train(run, found, task, config, began, progress)
     run.write("result.json", json.dumps(result, indent=1))
-    click.echo(json.dumps(result) if as_json else f"{run.path}: {task.told(result)[1]}; see {run.path / 'report.html'}")
+    click.echo(json.dumps(result) if as_json else f"{run.path}: {options.outcome(result)}; see {run.path / 'report.html'}")
 
 
 def _clear(folder):
@@ -308,7 +308,7 @@ def _train(run, found, task, config, began, progress):
     )  # fmt: skip
     best = run.best()
     facts = {
-        **task.told(result)[0],
+        **task.tested(result),
         "network": f"N = {config['num_cells']}, F = {config['filters']}, {result['parameters']:,} parameters: model.keras",
     }
     run.picture({**facts, **_facts(task, config)})

@@ -13,7 +13,7 @@ _OPTIONS = (
     click.option("--steps", type=options.POSITIVE, help="Of a text: words from the start of a window to its end.  [default: 35]"),
 )
 _DEFAULTS = {"level": "word", "vocabulary": 10_000, "steps": 35}
-_OF_PICTURES = ("image_size", "prejudge", "target_multiply_adds", "soft_weight", "max_latency_ms", "max_parameters", "max_multiply_adds")
+_OF_PICTURES = ("prejudge", "target_multiply_adds", "soft_weight", "max_latency_ms", "max_parameters", "max_multiply_adds")
 
 
 def of_text(command):
@@ -23,20 +23,25 @@ def of_text(command):
     return command
 
 
-def refuse(config):
-    """Raises ValueError for options about texts."""
-    options.refuse(config, _DEFAULTS, "is for a text, which --space recurrent is searched on")
+def refuse(config, source, why):
+    """Raises ValueError for options about texts, and for a text, where pictures are wanted."""
+    from nasnet_tf.data.text import is_text
+
+    options.refuse(config, _DEFAULTS, "is for a text, which recurrent cells are searched and trained on")
+    if is_text(source):
+        raise ValueError(f"{source} is a text, but {why}.")
 
 
-def read(source, config):
-    """The text in the file `source`, read as `config` says; what it leaves open is filled in."""
+def read(source, config, vocabulary=None):
+    """The text in the file `source`, read as `config` says; what it leaves open is filled in. `vocabulary` is that of a trained network."""
     from nasnet_tf.data import load_text
     from nasnet_tf.data.text import is_text
 
     if not is_text(source):
-        raise ValueError(f"{source} is no text file; a recurrent cell is searched and trained on one, such as text.txt.")
+        raise ValueError(f"{source} is no text file; recurrent cells are searched and trained on one, such as text.txt.")
+    options.refuse(config, ("image_size", "data_dir"), "is for pictures")
     options.fill(config, _DEFAULTS)
-    return load_text(source, level=config["level"], most=config["vocabulary"], steps=config["steps"])
+    return load_text(source, level=config["level"], most=config["vocabulary"], steps=config["steps"], vocabulary=vocabulary)
 
 
 class Texts:
@@ -48,8 +53,7 @@ class Texts:
     size, facts = None, {}
 
     def __init__(self, source, config, data_dir, space):
-        options.refuse(config, _OF_PICTURES, "is for pictures; cells of one base cost the same on a text")
-        options.refuse({"data_dir": data_dir}, ["data_dir"], "is for pictures")
+        options.refuse(config, _OF_PICTURES, "is for pictures; recurrent cells of one base cost the same")
         if config["strategy"] == "one-shot":
             raise ValueError("the strategy one-shot shares the weights of cells for pictures; search a text with another --strategy.")
         if config["stop_early"] and config["child_epochs"] < 3:
@@ -58,6 +62,7 @@ class Texts:
             )
         options.fill(config, self.defaults)
         self.config, self.space, self.data = config, space, read(source, config)
+        options.refuse({"data_dir": data_dir}, ["data_dir"], "is for pictures")
 
     def whole(self):
         """The text that the network at the end is trained on."""
@@ -93,13 +98,6 @@ class Texts:
 
         return {"stop_early": MedianStopping() if self.config["stop_early"] else None}
 
-    def told(self, result):
-        """How the network at the end does, by its label on the page; and in a line."""
-        fact = {"test perplexity": f"{said(result)}, over {result['words']} {self.data.level}s, looked at once"}
-        return fact, f"{said(result)} on the test part, {result['words']} {self.data.level}s"
-
-
-def said(result) -> str:
-    """How a language model does, in words."""
-    bits = result.get("bits_per_character")
-    return f"perplexity {result['perplexity']:.2f}" + (f", {bits:.3f} bits a character" if bits else "")
+    def tested(self, result):
+        """How the network at the end does, for the page."""
+        return {"test": f"{options.outcome(result)}, looked at once"}
