@@ -98,9 +98,11 @@ class Vocabulary(layers.Layer):
         self.words, self.units, self.tied, self.weight_decay = words, units, tied, weight_decay
 
     def build(self, input_shape=None):
-        options = dict(shape=(self.words, self.units), initializer="uniform", regularizer=l2(self.weight_decay))
-        self.vectors = self.add_weight(name="vectors", **options)
-        self.outputs = self.vectors if self.tied else self.add_weight(name="outputs", **options)
+        # Cells multiply what they read: with the usual small numbers they give next to nothing, and learn as slowly.
+        vectors = keras.initializers.RandomUniform(-1.0, 1.0)
+        options = dict(shape=(self.words, self.units), regularizer=l2(self.weight_decay))
+        self.vectors = self.add_weight(name="vectors", initializer=vectors, **options)
+        self.outputs = self.vectors if self.tied else self.add_weight(name="outputs", initializer="glorot_uniform", **options)
         self.bias = self.add_weight(shape=(self.words,), name="bias", initializer="zeros")
 
     def call(self, x, reverse=False):
