@@ -20,6 +20,7 @@ from nasnet_tf.cli import main
 from nasnet_tf.data import Text
 from nasnet_tf.genotype import NAS_CELL
 from nasnet_tf.training import RECIPES, KeepBest, network_for, perplexity, scores
+from nasnet_tf.training.optimizers import SmoothedCrossentropy, optimizer_for
 from nasnet_tf.tuners import LanguageHyperModel
 
 WORDS = "the cat sat on a mat , and dog ran far .".split()
@@ -97,6 +98,21 @@ def test_a_network_for_a_text_knows_its_words_and_takes_dropout_from_the_recipe(
     assert "chosen" in RECIPES["language"].source
     with pytest.raises(ValueError, match="has no auxiliary_head"):
         network_for(NAS_CELL, DATA, RECIPES["cifar"])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_loss_of_a_text_is_the_mean_over_its_words(smoothing):
+    rng = np.random.default_rng(0)
+    probabilities, words = rng.dirichlet(np.ones(7), size=(2, 5)), rng.integers(0, 7, (2, 5))
+    right = np.eye(7)[words] * (1 - smoothing) + smoothing / 7
+    expected = -(right * np.log(probabilities)).sum(-1).mean()
+    assert float(SmoothedCrossentropy(smoothing)(words, probabilities)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_recipe_of_texts_is_adam_with_its_usual_numbers():
+    optimizer = optimizer_for(RECIPES["language"], 0.5)
+    assert isinstance(optimizer, keras.optimizers.Adam)
+    assert (optimizer.beta_1, optimizer.beta_2, optimizer.epsilon, optimizer.global_clipnorm) == (0.9, 0.999, 1e-7, 1.0)
 
 
 # ---- the command ----
