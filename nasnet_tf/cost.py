@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import NamedTuple
 
-from nasnet_tf.genotype import Genotype, NASBench201
+from nasnet_tf.genotype import Genotype, NASBench201, RecurrentCell
 from nasnet_tf.genotype.kinds import call, entry
 from nasnet_tf.plan import (
     NAS_BENCH_201_PARTS,
@@ -26,7 +26,7 @@ from nasnet_tf.plan import (
 
 
 class Cost(NamedTuple):
-    """Trainable parameters, all parameters (moving averages of batch norms too), multiply-adds for one image."""
+    """Trainable parameters, all parameters (moving averages of batch norms too), multiply-adds for one image or word."""
 
     trainable: int
     parameters: int
@@ -136,7 +136,19 @@ def nas_bench_201_cost(genotype: NASBench201, num_cells=5, filters: int = 16, *,
     return Cost(total.trainable, total.trainable + total.moving, total.multiply_adds)
 
 
-COSTS = {"nasnet_tf.genotype": cost, "nasnet_tf.nas_bench_201": nas_bench_201_cost}
+def recurrent_cost(genotype: RecurrentCell, num_cells=2, filters: int = 200, *, classes: int = 10_000, tied: bool = True) -> Cost:
+    """What `nasnet_tf.networks.recurrent.LanguageModel` of the same arguments costs, for one word. All cells of a base cost the same."""
+    layer = genotype.base * filters * (filters + filters)
+    vectors = classes * filters
+    parameters = vectors * (1 if tied else 2) + classes + num_cells * layer
+    return Cost(parameters, parameters, num_cells * layer + vectors)
+
+
+COSTS = {
+    "nasnet_tf.genotype": cost,
+    "nasnet_tf.nas_bench_201": nas_bench_201_cost,
+    "nasnet_tf.recurrent": recurrent_cost,
+}
 
 
 def cost_of(genotype, **arguments) -> Cost | None:

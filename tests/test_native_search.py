@@ -53,8 +53,8 @@ def test_arrays_and_data_sets_of_images_and_labels_are_trained_natively():
     assert is_native(child(), batches, validation_data=batches, epochs=1)
 
 
-@pytest.mark.parametrize("name", list(SPACES))
-def test_children_of_every_space_are_trained_natively(name):
+@pytest.mark.parametrize("name", [name for name in SPACES if name != "recurrent"])
+def test_children_of_every_space_of_pictures_are_trained_natively(name):
     assert is_native(CellHyperModel((8, 8, 1), 2, space=SPACES[name](), filters=4, stem=None), X, Y)
 
 

@@ -342,8 +342,9 @@ def test_a_network_for_data_and_recipe_is_of_the_genotype_s_kind(genotype):
 def test_every_space_is_paired_with_a_network_a_cost_and_a_picture(tmp_path, name):
     space = spaces.get(name)()
     genotype = space.decode(space.random(np.random.default_rng(0)))
-    model = networks.build(genotype, num_cells=1, filters=2, input_shape=(8, 8, 1), classes=3)
-    assert model.count_params() == cost_of(genotype, num_cells=1, filters=2, input_shape=(8, 8, 1), classes=3).parameters
+    input_shape = (8,) if getattr(genotype, "reads", "images") == "text" else (8, 8, 1)
+    model = networks.build(genotype, num_cells=1, filters=2, input_shape=input_shape, classes=3)
+    assert model.count_params() == cost_of(genotype, num_cells=1, filters=2, input_shape=input_shape, classes=3).parameters
     draw_genotype(genotype, tmp_path / "cells.png")
     assert (tmp_path / "cells.png").read_bytes().startswith(b"\x89PNG")
 

@@ -58,7 +58,7 @@ def test_fields_left_out_have_their_defaults():
         ('{"freeze_batch_norms": 1}', "freeze_batch_norms is 1; give true or false"),
         ('{"freeze_until": 1}', "freeze_until is 1; give text"),
         ('{"source": null}', "source is None; give text"),
-        ('{"optimizer": "adam"}', "optimizer is 'adam'; there are sgd, rmsprop"),
+        ('{"optimizer": "adagrad"}', "optimizer is 'adagrad'; there are sgd, rmsprop, adam"),
         ('{"schedule": ["cosine"]}', "schedule is .'cosine'.; there are cosine, exponential, constant"),
         ('{"class_weights": "even"}', "class_weights is 'even'; there are balanced, None"),
         ('{"epochs": 0}', "epochs is 0; give a number of at least 1"),

@@ -8,7 +8,7 @@ import pathlib
 import click
 
 from nasnet_tf.cli import options
-from nasnet_tf.genotype import GENOTYPES
+from nasnet_tf.genotype import NAMED
 
 
 @click.command()
@@ -16,7 +16,7 @@ from nasnet_tf.genotype import GENOTYPES
 @click.option("--num-cells", type=options.POSITIVE, help="N, normal cells a stage.  [default: that of the paper's CIFAR network]")
 @click.option("--filters", type=options.POSITIVE, help="F, filters of the first stage.  [default: likewise]")
 @click.option("--stem", type=click.Choice(["cifar", "imagenet"]), help="Of a network of cells; by default cifar below 64 pixels.")
-@click.option("--classes", type=options.POSITIVE, default=10, show_default=True)
+@click.option("--classes", type=options.POSITIVE, help="Or words of a vocabulary.  [default: 10; 10000 words]")
 @click.option("--picture", type=click.Path(dir_okay=False, path_type=pathlib.Path), help="Draw the cells into this .png or .svg.")
 @options.image_size
 @options.as_json
@@ -27,11 +27,9 @@ def info(what, num_cells, filters, stem, classes, picture, image_size, as_json):
     elif str(what).endswith(".keras"):
         network = options.load_model(what)
         found = getattr(network, "genotype", None)
-        facts = {
-            "input": list(network.input_shape[1:]),
-            "classes": getattr(network, "class_names", None),
-            "parameters": network.count_params(),
-        }
+        names = getattr(network, "class_names", None)
+        told = {"words": names and len(names)} if options.reads(found) == "text" else {"classes": names}
+        facts = {"input": list(network.input_shape[1:]), **told, "parameters": network.count_params()}
     else:
         found = options.genotype(what)
         side = image_size or (224 if stem == "imagenet" else 32)
@@ -48,12 +46,13 @@ def info(what, num_cells, filters, stem, classes, picture, image_size, as_json):
 
 
 def network_of(genotype, side, given):
-    """Size, parameters and multiply-adds of a network of `genotype` on images of `side` pixels, without building it."""
+    """Size, parameters and multiply-adds of a network of `genotype`, for an image of `side` pixels or a word, without building it."""
     from nasnet_tf.cost import cost_of, defaults_of
 
     size = {**defaults_of(genotype), **{name: value for name, value in given.items() if value is not None}}
     found = cost_of(genotype, **{**size, "input_shape": (side, side, 3)})
-    return {**size, "image_size": side, **(found._asdict() if found else {})}
+    sides = {"image_size": side} if options.reads(genotype) == "images" else {}
+    return {**size, **sides, **(found._asdict() if found else {})}
 
 
 def versions():
@@ -67,7 +66,7 @@ def versions():
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             found[name] = None
-    return {"genotypes": list(GENOTYPES), "versions": found}
+    return {"genotypes": list(NAMED), "versions": found}
 
 
 def lines(facts):

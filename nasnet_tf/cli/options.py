@@ -21,12 +21,42 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 
 def genotype(text):
     """The genotype a user names: a published name or the path of a JSON file of any kind."""
-    return genotypes.get(text) if text in genotypes.GENOTYPES else genotypes.load(text)
+    return genotypes.NAMED[text] if text in genotypes.NAMED else genotypes.load(text)
 
 
 def size(data, num_cells, filters) -> dict:
     """Arguments of `nasnet_tf.cost.cost_of` for a network for `data`."""
     return dict(num_cells=num_cells, filters=filters, stem=None, classes=data.classes, input_shape=data.input_shape)
+
+
+def fill(config: dict, defaults: dict) -> None:
+    """Gives what `config` leaves open, None, its default."""
+    config.update({name: value for name, value in defaults.items() if config.get(name) is None})
+
+
+def refuse(config: dict, names, why: str) -> None:
+    """Raises ValueError that begins with the option if one of `names` is given in `config`."""
+    for name in names:
+        if config.get(name) is not None:
+            raise ValueError(f"--{name.replace('_', '-')} {why}; leave it out.")
+
+
+def number(value: float) -> str:
+    """A reward in four decimals, or in three digits where these would show little of it."""
+    return f"{value:.4f}" if abs(value) >= 0.01 or not value else f"{value:.3g}"
+
+
+def outcome(result: dict, part: str = "test") -> str:
+    """How a network does, as `nasnet_tf.training.scores` tells, in words."""
+    if "perplexity" not in result:
+        return f"{result['accuracy']:.2%} of {result['images']} {part} images right"
+    bits = f" ({result['bits_per_character']:.3f} bits a character)" if "bits_per_character" in result else ""
+    return f"perplexity {result['perplexity']:.2f}{bits} on a {part} part of {result['words']} {'characters' if bits else 'words'}"
+
+
+def reads(genotype) -> str:
+    """What a network of the genotype is trained on: "images" or "text"."""
+    return getattr(genotype, "reads", "images")
 
 
 def new_folder(path: pathlib.Path, overwrite: bool, hint: str) -> pathlib.Path:

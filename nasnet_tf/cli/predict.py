@@ -25,6 +25,8 @@ def predict(images, model, weights, top, as_json):
     network, central = (_imagenet(model, weights), _CENTRAL) if model in ("mobile", "large") else (options.load_model(model), None)
     from nasnet_tf import training
 
+    if options.reads(getattr(network, "genotype", None)) == "text":
+        raise ValueError(f"{model} is a language model, predict names the classes of pictures; nasnet-tf evaluate tells its perplexity.")
     height, width, channels = network.input_shape[1:]
     if height != width:
         raise ValueError(f"{model} takes pictures of {height} by {width}; predict can make square ones only.")

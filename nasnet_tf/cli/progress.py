@@ -22,8 +22,9 @@ def epochs_on(progress: Progress, description="training"):
 
     def on_epoch(epoch, share, figures):
         on_share(share)
-        training = f"epoch {epoch:3}  loss {figures['loss']:.4f}  accuracy {figures['accuracy']:.4f}"
-        progress.console.print(f"{training}  validation accuracy {figures['val_accuracy']:.4f}")
+        name = "perplexity" if "perplexity" in figures else "accuracy"
+        training = f"epoch {epoch:3}  loss {figures['loss']:.4f}  {name} {figures[name]:.4f}"
+        progress.console.print(f"{training}  validation {name} {figures[f'val_{name}']:.4f}")
 
     return on_epoch, on_share
 

@@ -6,31 +6,55 @@ import csv
 import io
 import json
 import pathlib
+from typing import NamedTuple
 
 from nasnet_tf import genotype as genotypes
 from nasnet_tf.cost import cost_of
 from nasnet_tf.files import write_whole
 
-COLUMNS = ("trial", "strategy", "status", "val_accuracy", "reward", "seconds", "parameters", "multiply_adds", "note", "genotype")
-_SHOWN = tuple(name for name in COLUMNS if name != "genotype")  # on the page
 BASELINE = "random baseline"  # how its trials are labelled beside the search's
 _BUDGET = ("minutes", "max_trials", "epochs", "workers", "engine", "address", "gpus_per_trial")  # may change when a search goes on
 
 
+class Shown(NamedTuple):
+    """What tables and pictures of a search tell of a trial.
+
+    Args:
+        figure: the metric that children are judged by, a column of trials.csv.
+        words: what it is called.
+        reward: what the reward is called.
+        priced: whether the cells of the space differ in what they cost.
+        target: multiply-adds to mark, if there is a soft limit.
+    """
+
+    figure: str
+    words: str
+    reward: str
+    priced: bool
+    target: float | None = None
+
+    @property
+    def columns(self):
+        """Of trials.csv."""
+        costs = ("parameters", "multiply_adds") if self.priced else ()
+        return ("trial", "strategy", "status", self.figure, "reward", "seconds", *costs, "note", "genotype")
+
+
 class Run:
     """`runs/NAME/`: config.json, trials.csv, pareto.csv, best.json, cells.png, search.png, pareto.png, report.html,
-    model.keras.
+    model.keras. Without pareto.* where all cells cost the same.
 
     Args:
         path: the folder.
         config: what was asked, by name.
         resume: go on with the search in the folder, which must be of the same `config` but for the budget.
         overwrite: replace what is there.
+        shown: a `Shown`.
     Raises: ValueError if the folder does not suit.
     """
 
-    def __init__(self, path: pathlib.Path, config: dict, resume=False, overwrite=False):
-        self.path, self.config = path, config
+    def __init__(self, path: pathlib.Path, config: dict, resume=False, overwrite=False, *, shown: Shown):
+        self.path, self.config, self.shown = path, config, shown
         if resume:
             self._check_resumable()
         elif path.exists() and not overwrite:
@@ -67,23 +91,13 @@ class Run:
         Args:
             size: arguments of `cost_of`, of the network whose costs are written.
         """
-        side = cost_of(genotype, **size)
+        side = cost_of(genotype, **size) if self.shown.priced else None
         seconds = trial.metrics.get_best_value("seconds") if trial.metrics.exists("seconds") else None
         score = trial.score if trial.status == "COMPLETED" else None
-        accuracy = trial.metrics.get_last_value("val_accuracy") if score is not None else None
-        row = (
-            trial.trial_id,
-            strategy,
-            trial.status.lower(),
-            accuracy,
-            score,
-            seconds,
-            side and side.parameters,
-            side and side.multiply_adds,
-            note,
-            genotype.to_json(),
-        )
-        row = self.rows[strategy, trial.trial_id] = dict(zip(COLUMNS, row, strict=True))
+        figure = trial.metrics.get_last_value(self.shown.figure) if score is not None else None
+        costs = (side and side.parameters, side and side.multiply_adds) if self.shown.priced else ()
+        row = (trial.trial_id, strategy, trial.status.lower(), figure, score, seconds, *costs, note, genotype.to_json())
+        row = self.rows[strategy, trial.trial_id] = dict(zip(self.shown.columns, row, strict=True))
         if score is not None and (self._best is None or _rank(row) > _rank(self._best)):
             self._best = row
 
@@ -94,11 +108,11 @@ class Run:
     def add_to_table(self, row):
         """Adds a row to trials.csv, which is written anew when a search goes on."""
         with open(self.path / "trials.csv", "a", newline="") as file:
-            csv.DictWriter(file, COLUMNS).writerow(row)
+            csv.DictWriter(file, self.shown.columns).writerow(row)
 
     def _write_table(self, name, rows):
         text = io.StringIO()
-        table = csv.DictWriter(text, COLUMNS)
+        table = csv.DictWriter(text, self.shown.columns)
         table.writeheader()
         table.writerows(rows)
         self.write(name, text.getvalue())
@@ -119,20 +133,21 @@ class Run:
         best = self.best()
         found = None if best is None else genotypes.from_json(best["genotype"])
         title = self.path.name
-        target = self.config.get("target_multiply_adds")
-        ylabel = "validation accuracy" if target is None else "reward"
-        search, baseline = ([{name: row[name] for name in _SHOWN} for row in rows] for rows in self.split())
+        names = [name for name in self.shown.columns if name != "genotype"]
+        search, baseline = ([{name: row[name] for name in names} for row in rows] for rows in self.split())
         rewards = ([row["reward"] for row in rows] for rows in (search, baseline))
-        draw_search(next(rewards), self.path / "search.png", baseline=next(rewards), title=title, ylabel=ylabel)
-        draw_pareto(search, self.path / "pareto.png", baseline=baseline, title=title, target=target)
-        self._write_table("pareto.csv", pareto_front(list(self.rows.values())))
+        draw_search(next(rewards), self.path / "search.png", baseline=next(rewards), title=title, ylabel=self.shown.reward)
+        if self.shown.priced:
+            draw_pareto(search, self.path / "pareto.png", baseline=baseline, title=title, target=self.shown.target)
+            self._write_table("pareto.csv", pareto_front(list(self.rows.values())))
         if found is not None:
             found.save(self.path / "best.json")
             draw_genotype(found, self.path / "cells.png", title=title)
-            facts = {"best cell": f"trial {best['trial']} ({best['strategy']}), validation accuracy {best['val_accuracy']:.4f}", **facts}
+            figure = f"{self.shown.words} {best[self.shown.figure]:.4f}"
+            facts = {"best cell": f"trial {best['trial']} ({best['strategy']}), {figure}", **facts}
         write_page(
             self.path / "report.html", title=f"Search on {title}", facts=facts, genotype=found, trials=search, baseline=baseline,
-            target=target,
+            target=self.shown.target,
         )  # fmt: skip
         return found
 

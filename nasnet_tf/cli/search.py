@@ -15,13 +15,13 @@ import time
 
 import click
 
-from nasnet_tf.cli import options, prejudge
+from nasnet_tf.cli import options, prejudge, texts
+from nasnet_tf.cli.pictures import Pictures
 from nasnet_tf.cli.run import BASELINE, Run
-from nasnet_tf.cost import cost_of
 from nasnet_tf.spaces import EPOCHS, SPACES
 from nasnet_tf.strategies import STRATEGIES, rungs
 
-_VALIDATION = 0.2  # of the training images, to judge children by; the network at the end trains on more of them
+_SEARCHES = {"images": Pictures, "text": texts.Texts}  # by what the genotypes of a space read
 _SEARCH_SHARE = 0.45  # of the time: the rest trains the network
 _SHARING_SHARE = 0.5  # of the search's time, with one-shot: the rest trains the best children by themselves
 
@@ -38,12 +38,16 @@ _SHARING_SHARE = 0.5  # of the search's time, with one-shot: the rest trains the
 @click.option("--overwrite", is_flag=True, help="Delete what is in the folder and begin again.")
 @click.option("--baseline/--no-baseline", default=True, show_default=True, help="Try random cells beside the search.")
 @click.option("--blocks", type=options.POSITIVE, help="B, blocks a cell.  [default: the paper's, where --space has blocks]")
-@click.option("--child-cells", type=options.POSITIVE, default=1, show_default=True, help="N of the networks a cell is judged by.")
-@click.option("--child-filters", type=options.POSITIVE, default=8, show_default=True, help="F of these networks.")
+@click.option(
+    "--child-cells", type=options.POSITIVE, default=1, show_default=True, help="N of the networks a cell is judged by; of a text, layers."
+)
+@click.option("--child-filters", type=options.POSITIVE, help="F of these networks; of a text, units.  [default: 8; 32]")
 @click.option("--child-epochs", type=options.POSITIVE, default=3, show_default=True, help="How long at most these networks are trained.")
-@click.option("--child-images", type=options.POSITIVE, default=2000, show_default=True, help="On how many images at most.")
+@click.option(
+    "--child-images", type=options.POSITIVE, default=2000, show_default=True, help="On how many images, or windows of a text, at most."
+)
 @click.option("--num-cells", type=options.POSITIVE, default=2, show_default=True, help="N of the network that is trained at the end.")
-@click.option("--filters", type=options.POSITIVE, default=16, show_default=True, help="F of that network.")
+@click.option("--filters", type=options.POSITIVE, help="F of that network.  [default: 16; of a text 128]")
 @click.option("--epochs", type=options.POSITIVE, help="How long that network is trained.  [default: what is left of --minutes, else 30]")
 @click.option(
     "--share-epochs",
@@ -52,7 +56,7 @@ _SHARING_SHARE = 0.5  # of the search's time, with one-shot: the rest trains the
     show_default=True,
     help="one-shot: passes over the images with shared weights, or half of the search's time.",
 )
-@click.option("--child-batch-size", type=options.POSITIVE, default=64, show_default=True)
+@click.option("--child-batch-size", type=options.POSITIVE, help="[default: 64; of a text 20]")
 @click.option(
     "--workers", type=options.POSITIVE, help="How many of them train side by side.  [default: one a core, the baseline's among them]"
 )
@@ -60,6 +64,7 @@ _SHARING_SHARE = 0.5  # of the search's time, with one-shot: the rest trains the
 @click.option("--address", help="Of the Ray cluster, such as auto.  [default: one is started here]")
 @click.option("--gpus-per-trial", type=click.FloatRange(min=0), default=0.0, show_default=True, help="With ray; may be less than 1.")
 @prejudge.limits
+@texts.of_text
 @options.image_size
 @options.data_dir
 @options.seed
@@ -67,22 +72,16 @@ _SHARING_SHARE = 0.5  # of the search's time, with one-shot: the rest trains the
 def search(source, name, runs_dir, resume, overwrite, as_json, data_dir, **config):
     """Search a cell, or what else --space holds, on DATA; scale it up, train it.
 
-    DATA is digits (real 8x8 digits that come along), an .npz with x_train and y_train, a folder of class folders, or tfds:NAME.
-    The test images are looked at once, at the end.
+    DATA is digits (real 8x8 digits that come along), an .npz with x_train and y_train, a folder of class folders, or tfds:NAME; with
+    --space recurrent a text file. The test part is looked at once, at the end.
     """
     began = time.monotonic()
     if config["minutes"] is None and config["max_trials"] is None:
         config["minutes"] = 10.0
-    from nasnet_tf import data as datasets
-
-    given = dict(image_size=config["image_size"], seed=config["seed"], data_dir=data_dir)
     space = _space(config)
-    data = datasets.load(source, validation=_VALIDATION, **given)
-    for sizes in (("num_cells", "filters"), ("child_cells", "child_filters")):
-        one = space.decode((0,) * len(space.decisions))
-        cost_of(one, **options.size(data, *(config[name] for name in sizes)))  # raises before anything is begun
-    prejudge.check(config, data, space)
-    run = Run(runs_dir / (name or data.name), {"data": source, **config}, resume, overwrite)
+    reads = options.reads(space.decode((0,) * len(space.decisions)))
+    task = _SEARCHES[reads](source, config, data_dir, space)  # raises before anything is begun
+    run = Run(runs_dir / (name or task.data.name), {"data": source, **config}, resume, overwrite, shown=task.shown)
     if overwrite:
         _clear(run.path)
     run.begin()
@@ -90,14 +89,11 @@ def search(source, name, runs_dir, resume, overwrite, as_json, data_dir, **confi
     from nasnet_tf.cli.progress import bar
 
     with bar() as progress:
-        progress.console.print(data.describe())
-        found = _search(run, space, data, config, began, progress)
-        result = _train(run, found, datasets.load(source, **given), config, began, progress)
+        progress.console.print(task.data.describe())
+        found = _search(run, task, config, began, progress)
+        result = _train(run, found, task, config, began, progress)
     run.write("result.json", json.dumps(result, indent=1))
-    if as_json:
-        click.echo(json.dumps(result))
-    else:
-        click.echo(f"{run.path}: {result['accuracy']:.2%} of {result['images']} test images right; see {run.path / 'report.html'}")
+    click.echo(json.dumps(result) if as_json else f"{run.path}: {options.outcome(result)}; see {run.path / 'report.html'}")
 
 
 def _clear(folder):
@@ -118,20 +114,20 @@ def _space(config):
     return made(num_blocks=config["blocks"])
 
 
-def _search(run, space, data, config, began, progress):
+def _search(run, task, config, began, progress):
     """Runs the search and the random baseline side by side; returns the best genotype."""
     from nasnet_tf.cli.progress import share_told
 
     limit = None if config["minutes"] is None else began + 60 * config["minutes"] * _SEARCH_SHARE
-    child = _child(space, data, config)
+    child = task.child()
     labels = [config["strategy"], BASELINE] if config["baseline"] and config["strategy"] != "random" else [config["strategy"]]
-    x, y, x_validation, y_validation = _images(data, config)
-    judges = {label: prejudge.judges(data, config, x, scored=label != BASELINE) for label in labels}
+    x, y, x_validation, y_validation = task.some()
+    judges = {label: task.judges(x, scored=label != BASELINE) for label in labels}
     workers = _workers(config, len(labels))
-    made = {label: _tuner(label, child, run, config, limit, workers, judges[label]) for label in labels}
+    made = {label: _tuner(label, child, task.objective(), run, config, limit, workers, judges[label]) for label in labels}
     if config["strategy"] == "one-shot":
         made["one-shot"].on_share = share_told(progress, "sharing weights")
-    follow = _Follow(run, made, child, prejudge.final_size(data, config), config, limit, progress)
+    follow = _Follow(run, made, child, task.size, config, limit, progress)
     job = dict(
         validation_data=(x_validation, y_validation), epochs=config["child_epochs"], batch_size=config["child_batch_size"], verbose=0
     )
@@ -153,9 +149,9 @@ def _search(run, space, data, config, began, progress):
         for thread in threads:
             thread.join(timeout=10)
         with contextlib.suppress(OSError, ValueError):  # where the log cannot be written, pictures cannot be either
-            follow.done(_facts(data, config))
+            follow.done(_facts(task, config))
         raise
-    found = follow.done(_facts(data, config))
+    found = follow.done(_facts(task, config))
     if found is None:
         raise RuntimeError(f"no trial succeeded; the reasons are in {run.path / 'trials.csv'}.")
     return found
@@ -177,17 +173,6 @@ def _beside(failures, function, *args, **kwargs):
         failures.append(error)
 
 
-def _child(space, data, config):
-    """The hypermodel of a search in `space` on `data`."""
-    from nasnet_tf.tuners import CellHyperModel
-
-    return CellHyperModel(
-        data.input_shape, data.classes,
-        space=space, num_cells=config["child_cells"], filters=config["child_filters"], stem=None,
-        mean=data.mean, std=data.std, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5, soft=prejudge.soft_limit(data, config),
-    )  # fmt: skip
-
-
 def _workers(config, searches):
     """(processes of each of so many searches side by side, threads of each process)."""
     from nasnet_tf.evaluation.ray_worker import Cluster
@@ -203,7 +188,7 @@ def _workers(config, searches):
     return workers, max(cores // (workers * searches), 1)
 
 
-def _tuner(label, child, run, config, limit, workers, judges):
+def _tuner(label, child, objective, run, config, limit, workers, judges):
     from nasnet_tf.tuners import OneShotSearch, StrategySearch
 
     random = label == BASELINE
@@ -213,7 +198,7 @@ def _tuner(label, child, run, config, limit, workers, judges):
         make = functools.partial(OneShotSearch, share_epochs=config["share_epochs"], share_minutes=minutes)
     with contextlib.redirect_stdout(io.StringIO()):  # Keras Tuner prints what it reloads
         tuner = make(
-            child, prejudge.objective(config), config["max_trials"], seed=config["seed"] + 10_000 * random, directory=str(run.path),
+            child, objective, config["max_trials"], seed=config["seed"] + 10_000 * random, directory=str(run.path),
             project_name="baseline" if random else "search", isolation="process", workers=workers[0], threads=workers[1],
             **{name: config[name] for name in ("engine", "address", "gpus_per_trial")}, **judges,
         )  # fmt: skip
@@ -227,18 +212,6 @@ def _settings(label, config):
     """Of the strategy: how long it may train its children, if that is for it to decide."""
     decides = label in STRATEGIES and STRATEGIES[label].fidelity
     return {"epochs": rungs(config["child_epochs"])} if decides else {}
-
-
-def _images(data, config):
-    """Training and validation images for the children: at most so many, of the training and validation parts."""
-    import numpy as np
-
-    rng = np.random.default_rng(config["seed"])
-    most = config["child_images"]
-    train = rng.permutation(len(data.x_train))[:most]
-    validation = rng.permutation(len(data.x_validation))[: max(most // 4, 1)]
-    x, x_validation = np.asarray(data.x_train[train]), np.asarray(data.x_validation[validation])  # pictures that are files are read here
-    return x, data.y_train[train], x_validation, data.y_validation[validation]
 
 
 class _Follow:
@@ -264,9 +237,9 @@ class _Follow:
             row = self._record(label, trial)
             self.run.add_to_table(row)
             best = self.run.best()
-            outcome = f"{trial.score:.4f}" if trial.status == "COMPLETED" else f"failed: {reason(trial)}"
+            outcome = options.number(trial.score) if trial.status == "COMPLETED" else f"failed: {reason(trial)}"
             seconds = f"  {row['seconds']:.0f} s" if row["seconds"] else ""
-            record = "-" if best is None else f"{best['reward']:.4f}"
+            record = "-" if best is None else options.number(best["reward"])
             self.progress.console.print(f"{label} {trial.trial_id}  {outcome}{seconds}  best {record}")
 
     def _record(self, label, trial):
@@ -300,24 +273,24 @@ class _Follow:
         return self.run.picture(facts)
 
 
-def _facts(data, config):
+def _facts(task, config):
     return {
-        "data": data.describe(),
+        "data": task.data.describe(),
         "space": config["space"],
         "strategy": config["strategy"],
         "seed": str(config["seed"]),
-        "children": _children(config),
-        **prejudge.facts(config),
+        "children": _children(task, config),
+        **task.facts,
     }
 
 
-def _children(config):
+def _children(task, config):
     size = f"N = {config['child_cells']}, F = {config['child_filters']}"
     epochs = ", ".join(map(str, _settings(config["strategy"], config).get("epochs", (config["child_epochs"],))))
-    return f"{size}, {epochs} epochs, at most {config['child_images']} images"
+    return f"{size}, {epochs} epochs, at most {config['child_images']} {task.examples}"
 
 
-def _train(run, found, data, config, began, progress):
+def _train(run, found, task, config, began, progress):
     """Trains the scaled-up network in what is left of the time; returns how it does."""
     from nasnet_tf.cli.train import train_and_save
     from nasnet_tf.training import RECIPES, network_for
@@ -330,19 +303,19 @@ def _train(run, found, data, config, began, progress):
         minutes = max(left - 0.05 * config["minutes"], 0.05)
     size = dict(num_cells=config["num_cells"], filters=config["filters"])
     result = train_and_save(
-        lambda data, recipe: network_for(found, data, recipe, **size), data, run.path / "model.keras", progress,
-        dataclasses.replace(RECIPES["short"], epochs=epochs), seed=config["seed"], minutes=minutes,
+        lambda data, recipe: network_for(found, data, recipe, **size), task.whole(), run.path / "model.keras", progress,
+        dataclasses.replace(RECIPES[task.recipe], epochs=epochs), seed=config["seed"], minutes=minutes,
     )  # fmt: skip
     best = run.best()
     facts = {
-        "test accuracy": f"{result['accuracy']:.4f} on {result['images']} images, looked at once",
+        **task.tested(result),
         "network": f"N = {config['num_cells']}, F = {config['filters']}, {result['parameters']:,} parameters: model.keras",
     }
-    run.picture({**facts, **_facts(data, config)})
+    run.picture({**facts, **_facts(task, config)})
     return {
         **result,
         "trials": len(run.rows),
         "best_trial": best["trial"],
         "best_strategy": best["strategy"],
-        "val_accuracy": best["val_accuracy"],
+        task.shown.figure: best[task.shown.figure],
     }

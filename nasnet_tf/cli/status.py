@@ -67,13 +67,13 @@ def _json(path):
 
 def _lines(facts):
     for name, search in facts["searches"].items():
-        best = "none yet" if search["best"] is None else f"{search['best']:.4f} (trial {search['best_trial']})"
+        best = "none yet" if search["best"] is None else f"{options.number(search['best'])} (trial {search['best_trial']})"
         yield (
             f"{name}: {search['ended']} trials ended, {search['failed']} of them failed, {search['unfinished']} running or to be run "
             f"again, best {best}, {search['seconds']:.0f} s"
         )
     if facts["result"] is not None:
-        yield f"trained: {facts['result']['accuracy']:.2%} of {facts['result']['images']} test images right"
+        yield f"trained: {options.outcome(facts['result'])}"
     yield "asked: " + ", ".join(f"{name} {_short(value)}" for name, value in facts["asked"].items() if value is not None)
 
 

@@ -9,7 +9,7 @@ import pathlib
 
 import click
 
-from nasnet_tf.cli import options
+from nasnet_tf.cli import options, texts
 from nasnet_tf.cost import cost_of
 
 _WITH_WEIGHTS = ("nasnet_a_mobile", "nasnet_a_large")  # of ImageNet
@@ -19,14 +19,15 @@ _OVER_RECIPE = ("learning_rate", "weight_decay", "drop_path_rate", "freeze_until
 
 @click.command()
 @click.argument("model", required=False)
-@click.option("--data", "source", required=True, help="digits, an .npz, a folder of class folders, or tfds:NAME.")
+@click.option("--data", "source", required=True, help="digits, an .npz, a folder of class folders, or tfds:NAME; a text.")
 @click.option("--init", help="Begin with weights: imagenet, a saved .keras, or others that zoo.load_weights reads.")
 @click.option(
     "--recipe",
-    help="short, cifar, imagenet_mobile, imagenet_large, child, fine_tune, or a JSON file.  [default: short; with --init fine_tune]",
+    help="short, cifar, imagenet_mobile, imagenet_large, child, fine_tune, language, or a JSON file.  [default: short; on a text "
+    "language; with --init fine_tune]",
 )
 @click.option("--num-cells", type=options.POSITIVE, help="N, normal cells in each of three stages.  [default: that of MODEL, else 2]")
-@click.option("--filters", type=options.POSITIVE, help="F, filters of the first stage.  [default: that of MODEL, else 16]")
+@click.option("--filters", type=options.POSITIVE, help="F, filters of the first stage.  [default: that of MODEL, else 16; of a text 128]")
 @click.option("--stem", type=click.Choice(["cifar", "imagenet"]), help="By default imagenet from 64 pixels on.")
 @click.option("--epochs", type=options.POSITIVE, help="How many epochs.  [default: the recipe's]")
 @click.option("--minutes", type=options.MINUTES, help="How long instead.  [default: 10, if neither recipe nor --epochs says]")
@@ -42,6 +43,7 @@ _OVER_RECIPE = ("learning_rate", "weight_decay", "drop_path_rate", "freeze_until
 @click.option("--out", type=click.Path(dir_okay=False, path_type=pathlib.Path), default="model.keras", show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace the file --out.")
 @click.option("--resume", is_flag=True, help="Go on with a training that was interrupted.")
+@texts.of_text
 @options.image_size
 @options.data_dir
 @options.seed
@@ -65,13 +67,12 @@ def train(
         raise ValueError(f"{folder} holds a training that did not end; add --resume to go on with it, or --overwrite to begin anew.")
     if resume and not (folder / STATE).exists():
         raise ValueError(f"{folder} holds no training to go on with; leave --resume out to begin one.")
-    chosen = _recipe(recipe or ("fine_tune" if init else "short"), epochs, minutes, batch_size, given)
+    named = recipe and _recipe(recipe, epochs, minutes, batch_size, given)
     size = {name: value for name in ("num_cells", "filters", "stem") if (value := given.get(name)) is not None}
     options.start_keras()
     begin = _beginning(model, init, size)
-    from nasnet_tf import data as datasets
-
-    data = datasets.load(source, image_size=image_size or begin.image_size, seed=seed, data_dir=data_dir)
+    chosen = named or _recipe(begin.recipe, epochs, minutes, batch_size, given)
+    data = begin.data(source, {**given, "image_size": image_size, "data_dir": data_dir}, seed)
     begin.check(data)
     from nasnet_tf.cli.progress import bar
 
@@ -81,11 +82,7 @@ def train(
             begin.network, data, out, progress, chosen, seed=seed, folder=folder, resume=resume,
             minutes=None if chosen.epochs else minutes or 10.0, jit_compile="auto" if jit is None else jit,
         )  # fmt: skip
-    click.echo(
-        json.dumps(result)
-        if as_json
-        else f"{out}: {result['accuracy']:.2%} of {result['images']} test images right, {result['parameters']:,} parameters"
-    )
+    click.echo(json.dumps(result) if as_json else f"{out}: {options.outcome(result)}, {result['parameters']:,} parameters")
 
 
 def _recipe(name, epochs, minutes, batch_size, given):
@@ -105,13 +102,23 @@ def _recipe(name, epochs, minutes, batch_size, given):
     return dataclasses.replace(chosen, **replaced)
 
 
+def _pictures(source, given, seed, what):
+    from nasnet_tf import data as datasets
+
+    texts.refuse(given, source, f"{what} is trained on pictures")
+    return datasets.load(source, image_size=given["image_size"], seed=seed, data_dir=given["data_dir"])
+
+
 class _Scratch:
     """A network of a genotype with random weights, made for the data."""
 
-    image_size = None
+    def __init__(self, genotype, size, name):
+        self.genotype, self.name, self.of_text = genotype, name, options.reads(genotype) == "text"
+        self.recipe = "language" if self.of_text else "short"
+        self.size = {"num_cells": 2, "filters": 128 if self.of_text else 16, **size}
 
-    def __init__(self, genotype, size):
-        self.genotype, self.size = genotype, {"num_cells": 2, "filters": 16, **size}
+    def data(self, source, given, seed):
+        return texts.read(source, given) if self.of_text else _pictures(source, given, seed, self.name)
 
     def check(self, data):
         """Raises before anything is begun."""
@@ -126,8 +133,13 @@ class _Scratch:
 class _Initialized:
     """A network that begins with weights: `make(**arguments)` builds it."""
 
+    recipe = "fine_tune"
+
     def __init__(self, make, image_size, channels=3):
         self.make, self.image_size, self.channels = make, image_size, channels
+
+    def data(self, source, given, seed):
+        return _pictures(source, {**given, "image_size": given["image_size"] or self.image_size}, seed, "the network of --init")
 
     def check(self, data):
         if data.input_shape[-1] != self.channels:
@@ -152,12 +164,16 @@ def _beginning(model, init, size):
         if model is None:
             raise ValueError("give MODEL, such as nasnet_a or best.json, or --init with the weights to begin with.")
         if not known:
-            return _Scratch(options.genotype(model), size)
+            return _Scratch(options.genotype(model), size, model)
         genotype, arguments = variant_arguments(model)
         own = {name: value for name, value in arguments.items() if name not in ("input_shape", "classes")}
-        return _Scratch(genotype, {**own, **size})
+        return _Scratch(genotype, {**own, **size}, model)
     if model is None and str(init).endswith(".keras"):
         source = options.load_model(init)
+        if options.reads(getattr(source, "genotype", None)) == "text":
+            raise ValueError(
+                f"{init} is a language model, whose words are those of its text; train from scratch: give MODEL, without --init."
+            )
         return _Initialized(lambda **arguments: zoo.adapt(source, **arguments), source.input_shape[1], source.input_shape[-1])
     name = model or "nasnet_a_mobile"
     if init == "imagenet" and (size or name not in _WITH_WEIGHTS):
@@ -183,11 +199,12 @@ def _broken_pictures_named():
 
 
 def train_and_save(make_network, data, out, progress, recipe, *, seed, folder=None, **fit):
-    """Trains the network `make_network(data, recipe)`, saves it as `out`, and returns how it does on the test images."""
+    """Trains the network `make_network(data, recipe)`, saves it as `out`, and returns how it does on the test part."""
     import keras
 
     from nasnet_tf import training
     from nasnet_tf.cli.progress import epochs_on
+    from nasnet_tf.data import Text
     from nasnet_tf.data.recipes import recipe_batches
     from nasnet_tf.files import replacing
 
@@ -198,8 +215,10 @@ def train_and_save(make_network, data, out, progress, recipe, *, seed, folder=No
         progress.console.print(str(model.weights_report))
     batches, validation = recipe_batches(data, recipe, seed)
     on_epoch, on_share = epochs_on(progress)
+    if isinstance(data, Text):
+        fit["callbacks"] = [training.KeepBest(path=folder and folder / "best.npz", resume=fit.get("resume", False))]
     with _broken_pictures_named():
         training.train(model, batches, validation, recipe, folder=folder, on_epoch=on_epoch, on_share=on_share, **fit)
     with replacing(out) as temporary:
         model.save(temporary)
-    return {"model": str(out), **training.accuracy(model, data.x_test, data.y_test), "parameters": model.count_params()}
+    return {"model": str(out), **training.scores(model, data), "parameters": model.count_params()}

@@ -1,4 +1,4 @@
-"""One way in for every data set: the bundled digits, arrays, a folder of class folders, a TensorFlow Datasets name.
+"""One way in for every data set: the bundled digits, arrays, a folder of class folders, a TensorFlow Datasets name; texts by `load_text`.
 
 `load` gives arrays split into train, validation and test, or `Pictures` where they would not fit in memory; `pipeline` turns a
 part into shuffled, augmented batches.
@@ -11,5 +11,6 @@ from nasnet_tf.data.dataset import DataSet
 from nasnet_tf.data.pictures import Pictures
 from nasnet_tf.data.sources import load
 from nasnet_tf.data.streaming import broken_picture
+from nasnet_tf.data.text import Text, load_text
 
-__all__ = ["Augmentation", "DataSet", "Pictures", "broken_picture", "load", "pipeline"]
+__all__ = ["Augmentation", "DataSet", "Pictures", "Text", "broken_picture", "load", "load_text", "pipeline"]

@@ -6,6 +6,7 @@ import numpy as np
 
 from nasnet_tf.data.augment import Augmentation
 from nasnet_tf.data.batches import pipeline
+from nasnet_tf.data.text import Text, text_batches
 
 __all__ = ["recipe_batches"]
 
@@ -14,10 +15,12 @@ def recipe_batches(data, recipe, seed: int = 0):
     """(training, validation) for `nasnet_tf.training.train`: a function from the number of the first pass to batches, and batches.
 
     Args:
-        data: a `DataSet`.
+        data: a `DataSet` or a `Text`; of a text's recipe the batch size alone counts here.
         recipe: a `nasnet_tf.training.Recipe`; of it batch size, augmentation, cutout and class weights.
         seed: of order and augmentation.
     """
+    if isinstance(data, Text):
+        return text_batches(data, recipe.batch_size, seed)
     augmentation = augmentation_for(recipe, data.input_shape, data.flip)
     weights = balanced(data.y_train, data.classes) if recipe.class_weights == "balanced" else None
 

@@ -19,13 +19,16 @@ from .cells import (
 )
 from .kinds import KINDS, BaseGenotype, from_json, read_file
 from .nas_bench_201 import NASBench201
+from .recurrent import NAS_CELL, RecurrentCell
 
 __all__ = [
     "AMOEBANET_A",
     "COMBINATIONS",
     "GENOTYPES",
     "KINDS",
+    "NAMED",
     "NASNET_A",
+    "NAS_CELL",
     "NASNET_OPERATIONS",
     "OPERATION_NAMES",
     "PNASNET_5",
@@ -34,6 +37,7 @@ __all__ = [
     "Cell",
     "Genotype",
     "NASBench201",
+    "RecurrentCell",
     "canonical",
     "check",
     "from_darts",
@@ -43,7 +47,9 @@ __all__ = [
     "unused",
 ]
 
+NAMED = {**GENOTYPES, "nas_cell": NAS_CELL}  # published ones of every kind
+
 
 def load(path):
     """The genotype in the file `path`, of whatever kind. Raises ValueError that names the file if it holds none."""
-    return read_file(path, from_json, GENOTYPES)
+    return read_file(path, from_json, NAMED)

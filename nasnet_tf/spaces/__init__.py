@@ -10,6 +10,7 @@ from .fidelity import EPOCHS, WithEpochs
 from .nas_bench_201 import NASBench201Space
 from .nasnet import NASNetSpace
 from .pnas import PNASSpace
+from .recurrent import RecurrentSpace
 
 __all__ = [
     "EPOCHS",
@@ -21,6 +22,7 @@ __all__ = [
     "NASBench201Space",
     "NASNetSpace",
     "PNASSpace",
+    "RecurrentSpace",
     "WithEpochs",
     "get",
 ]
@@ -32,6 +34,7 @@ SPACES: dict[str, Callable[..., Choices]] = {
     "amoeba": AmoebaNetSpace,
     "darts": DARTSSpace,
     "nas-bench-201": NASBench201Space,
+    "recurrent": RecurrentSpace,
 }
 
 

@@ -3,8 +3,23 @@
 from nasnet_tf.training.devices import data_parallel
 from nasnet_tf.training.fit import train
 from nasnet_tf.training.freezing import freeze
+from nasnet_tf.training.keep import KeepBest
 from nasnet_tf.training.networks import network_for, training_arguments
 from nasnet_tf.training.recipe import RECIPES, Recipe, get
-from nasnet_tf.training.scoring import accuracy, predict
+from nasnet_tf.training.scoring import accuracy, perplexity, predict, scores
 
-__all__ = ["RECIPES", "Recipe", "accuracy", "data_parallel", "freeze", "get", "network_for", "predict", "train", "training_arguments"]
+__all__ = [
+    "KeepBest",
+    "RECIPES",
+    "Recipe",
+    "accuracy",
+    "data_parallel",
+    "freeze",
+    "get",
+    "network_for",
+    "perplexity",
+    "predict",
+    "scores",
+    "train",
+    "training_arguments",
+]

@@ -167,7 +167,7 @@ def _compile(model, recipe, phase, steps, jit_compile, devices=1):
         optimizer_for(recipe, rate, devices if keras.backend.backend() == "tensorflow" else 1),
         loss=losses if heads else losses["predictions"],
         loss_weights={"predictions": 1.0, "auxiliary": recipe.auxiliary_weight} if heads else None,
-        metrics={"predictions": ["accuracy"]} if heads else ["accuracy"],
+        metrics={"predictions": ["accuracy"]} if heads else model.figures() if hasattr(model, "figures") else ["accuracy"],
         jit_compile=jit_compile,
     )
 

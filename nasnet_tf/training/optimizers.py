@@ -57,6 +57,11 @@ class RMSprop(Averaging, keras.optimizers.RMSprop):
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
+class Adam(Averaging, keras.optimizers.Adam):
+    """Adam."""
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
 class Rate(keras.optimizers.schedules.LearningRateSchedule):
     """The learning rate at a step: linear warm-up, then a cosine to 0, a staircase, or constant.
 
@@ -98,24 +103,32 @@ def optimizer_for(recipe: Recipe, rate, shares: int = 1):
     Args:
         shares: how many devices cut the norm of a share of the gradient each, before the sum (Keras 3.15, TFOptimizer).
     """
-    options = dict(momentum=recipe.momentum, global_clipnorm=recipe.clip_norm and recipe.clip_norm / shares)
+    options = dict(global_clipnorm=recipe.clip_norm and recipe.clip_norm / shares)
     if recipe.average_weights:
         options.update(use_ema=True, ema_momentum=recipe.average_weights)
     if recipe.optimizer == "rmsprop":
-        return RMSprop(rate, rho=recipe.rho, epsilon=recipe.epsilon, **options)
-    return SGD(rate, **options)
+        return RMSprop(rate, momentum=recipe.momentum, rho=recipe.rho, epsilon=recipe.epsilon, **options)
+    if recipe.optimizer == "adam":
+        return Adam(rate, beta_1=recipe.momentum, beta_2=recipe.rho, epsilon=recipe.epsilon, **options)
+    return SGD(rate, momentum=recipe.momentum, **options)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class SmoothedCrossentropy(keras.losses.Loss):
-    """Cross-entropy of probabilities with whole-number labels, `label_smoothing` of the target spread evenly over the classes."""
+    """Cross-entropy of probabilities with whole-number labels, `label_smoothing` of the target spread evenly over the classes.
+
+    Labels are (batch,) or (batch, 1) of probabilities (batch, classes), else of the shape of the probabilities without the classes.
+    """
 
     def __init__(self, label_smoothing=0.0, name="loss", **kwargs):
         super().__init__(name=name, **kwargs)
         self.label_smoothing = label_smoothing
 
     def call(self, y_true, y_pred):
-        true = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), y_pred.shape[-1])
+        if len(y_pred.shape) > 2 and not self.label_smoothing:  # of thousands of words a one-hot vector is mostly zeros
+            return keras.losses.sparse_categorical_crossentropy(y_true, y_pred)
+        labels = ops.reshape(y_true, (-1,)) if len(y_pred.shape) == 2 else y_true
+        true = ops.one_hot(ops.cast(labels, "int32"), y_pred.shape[-1])
         return keras.losses.categorical_crossentropy(true, y_pred, label_smoothing=self.label_smoothing)
 
     def get_config(self):

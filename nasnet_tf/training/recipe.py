@@ -14,7 +14,7 @@ import pathlib
 
 SCHEMA = "nasnet_tf.recipe"
 _CHOICES = {
-    "optimizer": ("sgd", "rmsprop"),
+    "optimizer": ("sgd", "rmsprop", "adam"),
     "schedule": ("cosine", "exponential", "constant"),
     "augmentation": ("standard", "inception", "none"),
     "class_weights": ("balanced", None),
@@ -29,8 +29,8 @@ class Recipe:
     Args:
         epochs: passes over the training images; None where the time decides.
         batch_size: images a step; `learning_rate` is for this many (see `scaled`).
-        optimizer: "sgd", or "rmsprop" as TensorFlow 1 had it: its average of squares starts at one.
-        momentum: of either; `rho` and `epsilon`: of rmsprop, epsilon inside the square root.
+        optimizer: "sgd", "rmsprop" as TensorFlow 1 had it: its average of squares starts at one; or "adam".
+        momentum: of each; `rho` and `epsilon`: of rmsprop, epsilon inside the square root, and of adam: its second decay, and outside.
         clip_norm: the global norm of the gradient is cut to this; None for no cut.
         learning_rate: the highest.
         schedule: "cosine" to 0; "exponential", times `decay_rate` every `decay_epochs` in steps; or "constant".
@@ -191,5 +191,10 @@ RECIPES = {
         epochs=10, learning_rate=0.01, clip_norm=5.0, weight_decay=4e-5, label_smoothing=0.1, head_epochs=2, head_learning_rate=0.05,
         freeze_until="reduction_cell_0", freeze_batch_norms=True, augmentation="inception",
         source="common practice, not the paper's: the classifier first, then the upper two thirds, batch norms frozen",
+    ),
+    "language": Recipe(
+        batch_size=20, optimizer="adam", rho=0.999, epsilon=1e-7, clip_norm=1.0, learning_rate=0.01, weight_decay=0.0,
+        dropout_rate=0.3, augmentation="none",
+        source="chosen for language models on small texts; a batch of 20 windows as for the Penn Treebank (Zaremba et al. 2014)",
     ),
 }  # fmt: skip

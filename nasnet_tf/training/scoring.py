@@ -1,8 +1,10 @@
-"""What a trained network says, and how often it is right."""
+"""What a trained network says, and how right it is."""
 
 from __future__ import annotations
 
 import numpy as np
+
+from nasnet_tf.data import Text
 
 _IMAGES = 4096  # at a time, so that pictures which are files need not all be decoded at once
 
@@ -13,6 +15,30 @@ def accuracy(model, x, y, batch_size: int = 128) -> dict[str, float]:
     right = probabilities.argmax(-1) == y
     true = np.clip(probabilities[np.arange(len(y)), y], 1e-7, 1.0)
     return {"accuracy": float(right.mean()), "loss": float(-np.log(true).mean()), "images": len(y)}
+
+
+def perplexity(model, words, following, batch_size: int = 20) -> dict[str, float]:
+    """{"perplexity", "loss", "words"} of a language model on windows (n, steps) and the words one further on; the loss is nats a word."""
+    total = 0.0
+    for start in range(0, len(words), batch_size):
+        some, right = words[start : start + batch_size], following[start : start + batch_size]
+        filled = np.resize(some, (batch_size, some.shape[1]))  # one shape, so that it is traced once
+        probabilities = model.predict_on_batch(filled)[: len(some)]
+        total -= np.log(np.clip(np.take_along_axis(probabilities, right[..., None], -1), 1e-7, 1.0)).sum(dtype=float)
+    loss = total / max(words.size, 1)
+    return {"perplexity": float(np.exp(loss)), "loss": loss, "words": int(words.size)}
+
+
+def scores(model, data, part: str = "test", batch_size: int | None = None) -> dict[str, float]:
+    """How `model` does on a part of `data`, "train", "validation" or "test": `accuracy`, or of a text `perplexity`.
+
+    Of a text of characters there are also "bits_per_character".
+    """
+    size = {} if batch_size is None else {"batch_size": batch_size}
+    if not isinstance(data, Text):
+        return accuracy(model, getattr(data, f"x_{part}"), getattr(data, f"y_{part}"), **size)
+    found = perplexity(model, *data.windows(part), **size)
+    return found | ({"bits_per_character": found["loss"] / float(np.log(2))} if data.level == "character" else {})
 
 
 def predict(model, x, batch_size: int = 128) -> np.ndarray:

@@ -1,0 +1,54 @@
+"""The recurrent space as a Keras Tuner hypermodel: children are small language models."""
+
+from __future__ import annotations
+
+import keras
+
+from nasnet_tf.networks.recurrent import Perplexity
+from nasnet_tf.spaces import RecurrentSpace
+from nasnet_tf.tuners.hypermodel import CellHyperModel
+
+
+class LanguageHyperModel(CellHyperModel):
+    """Language models of a space of recurrent cells. The reward, to be maximised, is scale / perplexity^2 on the validation text.
+
+    To search by it, the objective is `keras_tuner.Objective("reward", "max")`; `fit` takes words and the words one further on, each
+    (n, steps).
+
+    Args:
+        steps: length of a window; None for any.
+        words: size of the vocabulary.
+        space: what may be chosen; the cells of base 8 by default.
+        num_cells, filters: layers of a child, and units of each. The paper's children have 2 layers.
+        learning_rate: of Adam at the start; it falls to 0 along a cosine. Gradients are cut at norm 1.
+        scale: of the reward; the paper's c, usually 80.
+        **network: further arguments of `nasnet_tf.networks.recurrent.LanguageModel`, such as tied and dropout_rate.
+    Source: Zoph & Le 2017, arXiv 1611.01578, section 4.2 (the reward, 2 layers); the optimizer is not stated there.
+    """
+
+    def __init__(self, steps, words, *, space=None, num_cells=1, filters=32, learning_rate=0.01, scale=80.0, name=None, **network):
+        super().__init__(
+            (steps,), words, space=space or RecurrentSpace(), num_cells=num_cells, filters=filters, learning_rate=learning_rate,
+            native=False, name=name, **network,
+        )  # fmt: skip
+        self.scale = scale
+
+    def fit(self, hp, model, *args, **kwargs):
+        first = [keras.callbacks.TerminateOnNaN(), _Reward(self.scale)]  # before the others, so that they are told the reward
+        kwargs["callbacks"] = [*first, *(kwargs.get("callbacks") or ())]
+        return super().fit(hp, model, *args, **kwargs)
+
+    def _compile(self, model, learning_rate):
+        model.compile(keras.optimizers.Adam(learning_rate, global_clipnorm=1.0), loss=self.loss, metrics=[Perplexity()])
+
+
+class _Reward(keras.callbacks.Callback):
+    """Adds the reward to the figures of each epoch."""
+
+    def __init__(self, scale):
+        super().__init__()
+        self.scale = scale
+
+    def on_epoch_end(self, epoch, logs=None):
+        if "val_perplexity" in logs:
+            logs["reward"] = self.scale / logs["val_perplexity"] ** 2
