@@ -7,9 +7,11 @@ nor the auxiliary head, which is not there at inference.
 from __future__ import annotations
 
 import inspect
+import math
 from typing import NamedTuple
 
-from nasnet_tf.genotype import Genotype, NASBench201, RecurrentCell
+from nasnet_tf import motifs
+from nasnet_tf.genotype import Genotype, Hierarchical, NASBench201, RecurrentCell
 from nasnet_tf.genotype.kinds import call, entry
 from nasnet_tf.plan import (
     NAS_BENCH_201_PARTS,
@@ -56,6 +58,8 @@ class _Sum:
                 if part.padding == "same"
                 else tuple((s - k) // 2 + 1 for s, k in zip(size, part.kernel_size, strict=True))
             )
+        elif isinstance(part, motifs.Depthwise):
+            kernels = (math.prod(part.kernel_size) * channels,)
         else:
             kernels, size = (channels * part.filters,), _strided(size, (2, 2))
         self.trainable += sum(kernels) + 2 * part.filters
@@ -144,10 +148,31 @@ def recurrent_cost(genotype: RecurrentCell, num_cells=2, filters: int = 200, *, 
     return Cost(parameters, parameters, num_cells * layer + vectors)
 
 
+def hierarchical_cost(
+    genotype: Hierarchical, num_cells=2, filters: int = 64, *, classes: int = 10, stem: str | None = "cifar", input_shape=(32, 32, 3)
+) -> Cost:
+    """What `nasnet_tf.networks.hierarchical.HierarchicalNetwork` of the same arguments costs."""
+    total = _Sum()
+    channels, size = input_shape[2], tuple(input_shape[:2])
+    for step in motifs.plan(num_cells, filters, stem or default_stem(input_shape)):
+        if step.part is not None:
+            channels, size = total.add(step.part, channels, size)
+            continue
+        widths = [channels]
+        for made in motifs.feature_maps(genotype, step.filters, channels):
+            total.add(made.part, widths[made.sources[0]], size)
+            widths.append(made.channels)
+        channels = widths[-1]
+    total.trainable += channels * classes + classes
+    total.multiply_adds += channels * classes
+    return Cost(total.trainable, total.trainable + total.moving, total.multiply_adds)
+
+
 COSTS = {
     "nasnet_tf.genotype": cost,
     "nasnet_tf.nas_bench_201": nas_bench_201_cost,
     "nasnet_tf.recurrent": recurrent_cost,
+    "nasnet_tf.hierarchical": hierarchical_cost,
 }
 
 

@@ -17,6 +17,7 @@ from .cells import (
     get,
     unused,
 )
+from .hierarchical import Hierarchical
 from .kinds import KINDS, BaseGenotype, from_json, read_file
 from .nas_bench_201 import NASBench201
 from .recurrent import NAS_CELL, RecurrentCell
@@ -36,6 +37,7 @@ __all__ = [
     "Block",
     "Cell",
     "Genotype",
+    "Hierarchical",
     "NASBench201",
     "RecurrentCell",
     "canonical",

@@ -23,6 +23,7 @@ from nasnet_tf.native.program import Program, Vectors
 GRAPHS = {
     "nasnet_tf.genotype": "nasnet_tf.native.cells:graph_of",
     "nasnet_tf.nas_bench_201": "nasnet_tf.native.nas_bench_201:graph_of",
+    "nasnet_tf.hierarchical": "nasnet_tf.native.hierarchical:graph_of",
 }
 
 

@@ -7,6 +7,7 @@ from .amoeba import AmoebaNetSpace
 from .choices import Choices, Decision
 from .darts import DARTSSpace
 from .fidelity import EPOCHS, WithEpochs
+from .hierarchical import FLAT, HierarchicalSpace
 from .nas_bench_201 import NASBench201Space
 from .nasnet import NASNetSpace
 from .pnas import PNASSpace
@@ -19,6 +20,7 @@ __all__ = [
     "Choices",
     "DARTSSpace",
     "Decision",
+    "HierarchicalSpace",
     "NASBench201Space",
     "NASNetSpace",
     "PNASSpace",
@@ -35,6 +37,8 @@ SPACES: dict[str, Callable[..., Choices]] = {
     "darts": DARTSSpace,
     "nas-bench-201": NASBench201Space,
     "recurrent": RecurrentSpace,
+    "hierarchical": HierarchicalSpace,
+    "hierarchical-flat": partial(HierarchicalSpace, **FLAT),
 }
 
 

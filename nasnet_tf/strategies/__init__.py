@@ -11,6 +11,7 @@ from .progressive import Progressive
 from .protocol import Strategy
 from .random import RandomSearch
 from .successive_halving import SuccessiveHalving, rungs
+from .tournament_evolution import TournamentEvolution
 
 __all__ = [
     "PPO",
@@ -27,13 +28,25 @@ __all__ = [
     "Reinforce",
     "Strategy",
     "SuccessiveHalving",
+    "TournamentEvolution",
     "get",
     "rungs",
 ]
 
 STRATEGIES = {
     strategy.name: strategy
-    for strategy in (Auto, PPO, Reinforce, RandomSearch, AgingEvolution, LocalSearch, Predictor, Progressive, SuccessiveHalving)
+    for strategy in (
+        Auto,
+        PPO,
+        Reinforce,
+        RandomSearch,
+        AgingEvolution,
+        TournamentEvolution,
+        LocalSearch,
+        Predictor,
+        Progressive,
+        SuccessiveHalving,
+    )
 }
 
 

@@ -1,0 +1,141 @@
+"""The network of a hierarchical representation: a stem, three stages of one cell at C, 2C and 4C, separable convolutions between cells.
+
+Source: Liu et al. 2018, arXiv 1711.00436; what is the paper's and what is ours stands in `nasnet_tf.motifs`. Channels last.
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import layers, ops
+
+from nasnet_tf import motifs, parts
+from nasnet_tf.genotype import Hierarchical
+from nasnet_tf.networks.model import GenotypeModel, images, policy
+from nasnet_tf.operations import PACKAGE, CellLayer, ConvNorm, short_names
+from nasnet_tf.parts import dense
+from nasnet_tf.plan import Pooling, default_stem
+
+__all__ = ["HierarchicalNetwork"]
+
+
+class _ConvNormReLU:
+    """A convolution of any kind, batch norm and ReLU, with weights that belong to the layer `owner`."""
+
+    def __init__(self, owner, name, part, channels):
+        if isinstance(part, motifs.Depthwise):
+            self.kernel = parts.kernel(owner, f"{name}.depthwise_kernel", *part.kernel_size, channels, 1)
+            self.norm = parts.Norm(owner, name, channels)
+        else:
+            self.kernel, self.norm = None, parts.ConvNorm(owner, name, part, channels)
+
+    def __call__(self, x, training=None):
+        if self.kernel is not None:
+            x = ops.depthwise_conv(x, ops.cast(self.kernel, x.dtype), 1, "same", data_format="channels_last")
+        return ops.relu(self.norm(x, training))
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class MotifCell(CellLayer):
+    """The cell of a `Hierarchical` genotype: its motif of the highest level.
+
+    Inputs: (batch, height, width, channels). Returns: (batch, height, width, as many as come together at the sink).
+
+    Args:
+        filters: the paper's C.
+    """
+
+    def __init__(self, genotype, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.genotype, self.filters = genotype, filters
+
+    def build(self, input_shape):
+        self.feature_maps = self._feature_maps(input_shape)
+        widths = [input_shape[-1], *(made.channels for made in self.feature_maps)]
+        with short_names():
+            self.parts = [self._part(made, widths) for made in self.feature_maps]
+
+    def _part(self, made, widths):
+        if made.part is None:
+            return None
+        if isinstance(made.part, Pooling):
+            return parts.Pool(made.part)
+        return _ConvNormReLU(self, made.name, made.part, widths[made.sources[0]])
+
+    def call(self, x, training=None):
+        if not self.parts:
+            return x * 0  # so that what comes before has a gradient, which is zero
+        maps = [x]
+        for made, part in zip(self.feature_maps, self.parts, strict=True):
+            read = [maps[source] for source in made.sources]
+            maps.append(ops.concatenate(read, axis=-1) if part is None else part(*read, training))
+        return maps[-1]
+
+    def _feature_maps(self, input_shape):
+        return motifs.feature_maps(self.genotype, self.filters, input_shape[-1])
+
+    def compute_output_shape(self, input_shape):
+        made = self._feature_maps(input_shape)
+        return (*input_shape[:-1], made[-1].channels if made else input_shape[-1])
+
+    def get_config(self):
+        return {**super().get_config(), "genotype": self.genotype.to_json(), "filters": self.filters}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{**config, "genotype": Hierarchical.from_json(config["genotype"])})
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class HierarchicalNetwork(GenotypeModel):
+    """A network of a `Hierarchical` genotype, flat ones too.
+
+    Inputs: images (batch, height, width, channels); in pixels if `mean` and `std` are given, else as preprocessed by you.
+    Returns: (batch, classes) float32.
+
+    Args:
+        genotype: a `Hierarchical`.
+        num_cells: cells a stage; three numbers give each stage its own.
+        filters: the paper's c0, the width of the first stage.
+        stem: "cifar" or "imagenet" (`nasnet_tf.motifs.plan`); None goes by the size of the images.
+        others: as `nasnet_tf.network.Network`.
+    """
+
+    def __init__(
+        self,
+        genotype,
+        *,
+        num_cells=2,
+        filters=64,
+        classes=10,
+        stem="cifar",
+        input_shape=(32, 32, 3),
+        classifier_activation="softmax",
+        batch_norm_momentum=0.9,
+        batch_norm_epsilon=1e-5,
+        weight_decay=0.0,
+        mean=None,
+        std=None,
+        class_names=None,
+        dtype=None,
+        name="network",
+    ):
+        config = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
+        if not isinstance(genotype, Hierarchical):
+            raise ValueError(f"genotype is a {type(genotype).__name__}; give a Hierarchical.")
+        if not isinstance(classes, int) or classes < 1:
+            raise ValueError(f"classes is {classes!r}; give a whole number of at least 1.")
+        shared = dict(
+            weight_decay=weight_decay,
+            batch_norm_momentum=0.9 if batch_norm_momentum is None else batch_norm_momentum,
+            batch_norm_epsilon=1e-5 if batch_norm_epsilon is None else batch_norm_epsilon,
+            dtype=policy(dtype),
+        )
+        inputs, x = images(input_shape, mean, std)
+        for step in motifs.plan(num_cells, filters, stem or default_stem(input_shape)):
+            if step.part is None:
+                x = MotifCell(genotype, step.filters, name=step.name, **shared)(x)
+            else:
+                x = ConvNorm(*step.part, name=step.name, **shared)(x)
+                x = layers.ReLU(name=f"{step.name}_relu", dtype=shared["dtype"])(x)
+        x = layers.GlobalAveragePooling2D(name="global_pool", dtype=shared["dtype"])(x)
+        super().__init__(inputs, dense(classes, classifier_activation, weight_decay, "predictions")(x), config)

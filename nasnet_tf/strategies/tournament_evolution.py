@@ -1,0 +1,71 @@
+"""Tournament evolution, the search of hierarchical representations: the best of a few of all that were ever trained is mutated.
+
+Nobody dies. Source: Liu et al. 2018, arXiv 1711.00436, section 3. `paper()` has the paper's 200 random genotypes and tournaments of 5 % of
+the population, made for 7,000 models on 200 GPUs. In a hundred trials 5 % would choose among one to five; the defaults are for those.
+"""
+
+from __future__ import annotations
+
+import math
+
+from .archive import Archive
+from .protocol import Strategy
+
+__all__ = ["PAPER", "TournamentEvolution"]
+
+PAPER = {"initial": 200, "share": 0.05}
+
+_TRIES = 20  # to find a child that is not being trained already
+
+
+class TournamentEvolution(Strategy):
+    """Asynchronous: the population are all trials that ended without failing.
+
+    Args:
+        initial: how many random points are proposed first.
+        share: of the population, rounded up, that competes to be the parent; drawn without replacement.
+    """
+
+    name = "tournament-evolution"
+
+    def __init__(self, space, seed=0, *, initial=20, share=0.25):
+        super().__init__(space, seed)
+        if initial < 1 or not 0 < share <= 1:
+            raise ValueError(f"initial must be 1 or more and share above 0 and at most 1; got {initial=}, {share=}.")
+        self.initial, self.share = initial, share
+        self.archive = Archive(len(self.sizes))
+
+    @classmethod
+    def paper(cls, space, seed=0, **settings):
+        """The search with the paper's settings; needs thousands of trials."""
+        return cls(space, seed, **(PAPER | settings))
+
+    def propose(self, number, pending=(), attempt=0):
+        rng = self._rng(number, attempt)
+        if number < self.initial or not len(self.archive):
+            return self.space.random(rng)
+        running = {tuple(point) for point in pending}
+        for _ in range(_TRIES):
+            child = self.space.mutate(self.parent(rng), rng)
+            if child not in running:
+                break
+        return child
+
+    def parent(self, rng) -> tuple[int, ...]:
+        """The winner of a tournament; of equal rewards, the one drawn first."""
+        drawn = rng.choice(len(self.archive), math.ceil(self.share * len(self.archive)), replace=False)
+        return tuple(self.archive.points[drawn[self.archive.rewards[drawn].argmax()]].tolist())
+
+    def _learn(self, choices, reward):
+        self.archive.append(choices, reward)
+
+    def _fail(self, choices, reward):
+        """A failed trial has no fitness: it is not of the population."""
+
+    def _memory(self):
+        return self.archive.state()
+
+    def _recall(self, state):
+        for point in state["points"].tolist():
+            self._checked(point)
+        self.archive.restore(state)
