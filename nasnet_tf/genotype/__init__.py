@@ -18,6 +18,7 @@ from .cells import (
     unused,
 )
 from .kinds import KINDS, BaseGenotype, from_json, read_file
+from .layerwise import Layer, Layerwise
 from .nas_bench_201 import NASBench201
 
 __all__ = [
@@ -33,6 +34,8 @@ __all__ = [
     "Block",
     "Cell",
     "Genotype",
+    "Layer",
+    "Layerwise",
     "NASBench201",
     "canonical",
     "check",

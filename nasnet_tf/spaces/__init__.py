@@ -7,6 +7,7 @@ from .amoeba import AmoebaNetSpace
 from .choices import Choices, Decision
 from .darts import DARTSSpace
 from .fidelity import EPOCHS, WithEpochs
+from .layerwise import LayerwiseSpace
 from .nas_bench_201 import NASBench201Space
 from .nasnet import NASNetSpace
 from .pnas import PNASSpace
@@ -18,12 +19,15 @@ __all__ = [
     "Choices",
     "DARTSSpace",
     "Decision",
+    "LayerwiseSpace",
     "NASBench201Space",
     "NASNetSpace",
     "PNASSpace",
     "WithEpochs",
     "get",
 ]
+
+_LAYERWISE = partial(LayerwiseSpace, 12, fewest=6)  # the paper goes on to 20 layers and more, with thousands of trials
 
 SPACES: dict[str, Callable[..., Choices]] = {
     "nasnet": NASNetSpace,
@@ -32,6 +36,9 @@ SPACES: dict[str, Callable[..., Choices]] = {
     "amoeba": AmoebaNetSpace,
     "darts": DARTSSpace,
     "nas-bench-201": NASBench201Space,
+    "layerwise": _LAYERWISE,
+    "layerwise-strides": partial(_LAYERWISE, strides=True),
+    "layerwise-pooling": partial(_LAYERWISE, pooling=True),
 }
 
 
