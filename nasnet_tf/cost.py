@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import NamedTuple
 
-from nasnet_tf.genotype import Genotype, NASBench201
+from nasnet_tf.genotype import Genotype, Layerwise, NASBench201
 from nasnet_tf.genotype.kinds import call, entry
 from nasnet_tf.plan import (
     NAS_BENCH_201_PARTS,
@@ -23,6 +23,7 @@ from nasnet_tf.plan import (
     stage_cells,
     stem_convolution,
 )
+from nasnet_tf.plan_layerwise import plan_layerwise
 
 
 class Cost(NamedTuple):
@@ -136,7 +137,22 @@ def nas_bench_201_cost(genotype: NASBench201, num_cells=5, filters: int = 16, *,
     return Cost(total.trainable, total.trainable + total.moving, total.multiply_adds)
 
 
-COSTS = {"nasnet_tf.genotype": cost, "nasnet_tf.nas_bench_201": nas_bench_201_cost}
+def layerwise_cost(genotype: Layerwise, num_cells: int = 1, filters: int = 24, *, classes: int = 10, input_shape=(32, 32, 3)) -> Cost:
+    """What `nasnet_tf.networks.layerwise.LayerwiseNetwork` of the same arguments costs."""
+    total = _Sum()
+    layers, last = plan_layerwise(genotype, num_cells, filters, input_shape)
+    for layer in layers:
+        at, found = (layer.reads.channels, layer.reads.size), 0
+        for convolution in layer.convolutions:
+            width, size = total.add(convolution, *at)
+            found += width
+            at = found + layer.dense * layer.reads.channels, size
+    total.trainable += last.channels * classes + classes
+    total.multiply_adds += last.channels * classes
+    return Cost(total.trainable, total.trainable + total.moving, total.multiply_adds)
+
+
+COSTS = {"nasnet_tf.genotype": cost, "nasnet_tf.layerwise": layerwise_cost, "nasnet_tf.nas_bench_201": nas_bench_201_cost}
 
 
 def cost_of(genotype, **arguments) -> Cost | None:

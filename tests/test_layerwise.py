@@ -341,7 +341,7 @@ def test_reinforce_beats_random_at_equal_budget(seed):
     space, found = LayerwiseSpace(6), {}
     for strategy in (Reinforce(space, seed), RandomSearch(space, seed)):
         reward, rewards = landscape(seed), []
-        for number in range(300):
+        for number in range(200):
             point = strategy.propose(number)
             rewards.append(reward(space.decode(point)))
             strategy.observe(point, rewards[-1])
