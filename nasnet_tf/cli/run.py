@@ -120,7 +120,7 @@ class Run:
         found = None if best is None else genotypes.from_json(best["genotype"])
         title = self.path.name
         target = self.config.get("target_multiply_adds")
-        ylabel = "validation accuracy" if target is None else "reward"
+        ylabel = "validation accuracy" if all(row["reward"] == row["val_accuracy"] for row in self.rows.values()) else "reward"
         search, baseline = ([{name: row[name] for name in _SHOWN} for row in rows] for rows in self.split())
         rewards = ([row["reward"] for row in rows] for rows in (search, baseline))
         draw_search(next(rewards), self.path / "search.png", baseline=next(rewards), title=title, ylabel=ylabel)

@@ -179,12 +179,15 @@ def _beside(failures, function, *args, **kwargs):
 
 def _child(space, data, config):
     """The hypermodel of a search in `space` on `data`."""
+    from nasnet_tf.evaluation import cubed_best
     from nasnet_tf.tuners import CellHyperModel
 
     return CellHyperModel(
         data.input_shape, data.classes,
         space=space, num_cells=config["child_cells"], filters=config["child_filters"], stem=None,
-        mean=data.mean, std=data.std, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5, soft=prejudge.soft_limit(data, config),
+        mean=data.mean, std=data.std, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5,
+        reward=cubed_best if space.anchors else None,  # as their paper does
+        soft=prejudge.soft_limit(data, config),
     )  # fmt: skip
 
 
@@ -213,7 +216,7 @@ def _tuner(label, child, run, config, limit, workers, judges):
         make = functools.partial(OneShotSearch, share_epochs=config["share_epochs"], share_minutes=minutes)
     with contextlib.redirect_stdout(io.StringIO()):  # Keras Tuner prints what it reloads
         tuner = make(
-            child, prejudge.objective(config), config["max_trials"], seed=config["seed"] + 10_000 * random, directory=str(run.path),
+            child, child.objective, config["max_trials"], seed=config["seed"] + 10_000 * random, directory=str(run.path),
             project_name="baseline" if random else "search", isolation="process", workers=workers[0], threads=workers[1],
             **{name: config[name] for name in ("engine", "address", "gpus_per_trial")}, **judges,
         )  # fmt: skip
