@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .controller import Controller, Trace, _drawn
+from .controller import Controller, Trace, drawn
 
 __all__ = ["AnchorController"]
 
@@ -80,10 +80,10 @@ class AnchorController(Controller):
                 heard.append(below)
                 mixed = np.tanh(np.array(heard)[: len(decisions)] @ w["previous_anchor"] + below @ w["current_anchor"])  # (earlier, B, U)
                 argument = (mixed @ w["attention"]).T[..., None]
-                choices[:, here] = _drawn(np.concatenate([np.zeros_like(argument), argument], -1), draws[:, here])
+                choices[:, here] = drawn(np.concatenate([np.zeros_like(argument), argument], -1), draws[:, here])
             else:
                 logits = below @ w["softmax_kernel"][other] + w["softmax_bias"][other] + self._padding[decisions.start]
-                choices[:, here] = given[decisions.start] if decisions.start < len(given) else _drawn(logits[:, None], draws[:, here])
+                choices[:, here] = given[decisions.start] if decisions.start < len(given) else drawn(logits[:, None], draws[:, here])
                 other += 1
             if step + 1 < len(self._steps):
                 below = w["embeddings"][np.array(decisions, int), choices[:, here]].sum(1)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Controller", "Recurrence", "Trace"]
+__all__ = ["Controller", "Recurrence", "Trace", "drawn"]
 
 
 class Recurrence(NamedTuple):
@@ -91,7 +91,7 @@ class Controller:
         for step, size in enumerate(self.sizes):
             _, cell, _, hidden = self._step(inputs @ w["input_kernel"] + w["gate_bias"] + hidden @ w["hidden_kernel"], cell)
             logits = (hidden @ w["softmax_kernel"][step] + w["softmax_bias"][step])[:, :size]
-            choices[:, step] = given[step] if step < len(given) else _drawn(logits, draws[:, step])
+            choices[:, step] = given[step] if step < len(given) else drawn(logits, draws[:, step])
             if step + 1 < len(self.sizes):
                 inputs = w["embeddings"][step, choices[:, step]]
         return list(map(tuple, choices.tolist()))
@@ -203,7 +203,7 @@ class Controller:
         return d_gates
 
 
-def _drawn(logits, draws):
+def drawn(logits, draws):
     """The option of each row of `logits` that a number from 0 to below 1 of `draws` falls on."""
     cumulative = np.exp(logits - logits.max(-1, keepdims=True)).cumsum(-1)
     return np.minimum((cumulative <= draws * cumulative[..., -1:]).sum(-1), logits.shape[-1] - 1)
