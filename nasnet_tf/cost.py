@@ -11,7 +11,7 @@ import math
 from typing import NamedTuple
 
 from nasnet_tf import motifs
-from nasnet_tf.genotype import Genotype, Hierarchical, NASBench201, RecurrentCell
+from nasnet_tf.genotype import Genotype, Hierarchical, Layerwise, NASBench201, RecurrentCell
 from nasnet_tf.genotype.kinds import call, entry
 from nasnet_tf.plan import (
     NAS_BENCH_201_PARTS,
@@ -25,6 +25,7 @@ from nasnet_tf.plan import (
     stage_cells,
     stem_convolution,
 )
+from nasnet_tf.plan_layerwise import plan_layerwise
 
 
 class Cost(NamedTuple):
@@ -168,11 +169,27 @@ def hierarchical_cost(
     return Cost(total.trainable, total.trainable + total.moving, total.multiply_adds)
 
 
+def layerwise_cost(genotype: Layerwise, num_cells: int = 1, filters: int = 24, *, classes: int = 10, input_shape=(32, 32, 3)) -> Cost:
+    """What `nasnet_tf.networks.layerwise.LayerwiseNetwork` of the same arguments costs."""
+    total = _Sum()
+    layers, last = plan_layerwise(genotype, num_cells, filters, input_shape)
+    for layer in layers:
+        at, found = (layer.reads.channels, layer.reads.size), 0
+        for convolution in layer.convolutions:
+            width, size = total.add(convolution, *at)
+            found += width
+            at = found + layer.dense * layer.reads.channels, size
+    total.trainable += last.channels * classes + classes
+    total.multiply_adds += last.channels * classes
+    return Cost(total.trainable, total.trainable + total.moving, total.multiply_adds)
+
+
 COSTS = {
     "nasnet_tf.genotype": cost,
     "nasnet_tf.nas_bench_201": nas_bench_201_cost,
     "nasnet_tf.recurrent": recurrent_cost,
     "nasnet_tf.hierarchical": hierarchical_cost,
+    "nasnet_tf.layerwise": layerwise_cost,
 }
 
 

@@ -36,22 +36,22 @@ class Pictures:
         prejudge.check(config, self.data, space)
         self.size, self.facts = prejudge.final_size(self.data, config), prejudge.facts(config)
         target = config["target_multiply_adds"]
-        self.shown = Shown("val_accuracy", "validation accuracy", "validation accuracy" if target is None else "reward", True, target)
+        reward = "validation accuracy" if target is None and not space.anchors else "reward"
+        self.shown = Shown("val_accuracy", "validation accuracy", reward, True, target)
 
     def child(self):
         """The hypermodel of the children."""
+        from nasnet_tf.evaluation import cubed_best
         from nasnet_tf.tuners import CellHyperModel
 
         config, data = self.config, self.data
         return CellHyperModel(
             data.input_shape, data.classes,
             space=self.space, num_cells=config["child_cells"], filters=config["child_filters"], stem=None,
-            mean=data.mean, std=data.std, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5, soft=prejudge.soft_limit(data, config),
+            mean=data.mean, std=data.std, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5,
+            reward=cubed_best if self.space.anchors else None,  # as the paper of layers does
+            soft=prejudge.soft_limit(data, config),
         )  # fmt: skip
-
-    def objective(self):
-        """What the search maximises, for Keras Tuner."""
-        return prejudge.objective(self.config)
 
     def some(self):
         """Training and validation images for the children: at most so many, of the training and validation parts."""

@@ -72,13 +72,6 @@ def soft_limit(data, config):
     return None if target is None else SoftLimit(target, config["soft_weight"] or _WEIGHT, size=final_size(data, config))
 
 
-def objective(config):
-    """What the search maximises, for Keras Tuner."""
-    import keras_tuner
-
-    return "val_accuracy" if config["target_multiply_adds"] is None else keras_tuner.Objective("reward", "max")
-
-
 def judges(data, config, images, scored) -> dict:
     """The arguments `prejudge` and `stop_early` of a `StrategySearch`.
 

@@ -124,7 +124,7 @@ def _search(run, task, config, began, progress):
     x, y, x_validation, y_validation = task.some()
     judges = {label: task.judges(x, scored=label != BASELINE) for label in labels}
     workers = _workers(config, len(labels))
-    made = {label: _tuner(label, child, task.objective(), run, config, limit, workers, judges[label]) for label in labels}
+    made = {label: _tuner(label, child, run, config, limit, workers, judges[label]) for label in labels}
     if config["strategy"] == "one-shot":
         made["one-shot"].on_share = share_told(progress, "sharing weights")
     follow = _Follow(run, made, child, task.size, config, limit, progress)
@@ -188,7 +188,7 @@ def _workers(config, searches):
     return workers, max(cores // (workers * searches), 1)
 
 
-def _tuner(label, child, objective, run, config, limit, workers, judges):
+def _tuner(label, child, run, config, limit, workers, judges):
     from nasnet_tf.tuners import OneShotSearch, StrategySearch
 
     random = label == BASELINE
@@ -198,7 +198,7 @@ def _tuner(label, child, objective, run, config, limit, workers, judges):
         make = functools.partial(OneShotSearch, share_epochs=config["share_epochs"], share_minutes=minutes)
     with contextlib.redirect_stdout(io.StringIO()):  # Keras Tuner prints what it reloads
         tuner = make(
-            child, objective, config["max_trials"], seed=config["seed"] + 10_000 * random, directory=str(run.path),
+            child, child.objective, config["max_trials"], seed=config["seed"] + 10_000 * random, directory=str(run.path),
             project_name="baseline" if random else "search", isolation="process", workers=workers[0], threads=workers[1],
             **{name: config[name] for name in ("engine", "address", "gpus_per_trial")}, **judges,
         )  # fmt: skip

@@ -75,12 +75,6 @@ class Texts:
         size = dict(num_cells=self.config["child_cells"], filters=self.config["child_filters"])
         return LanguageHyperModel(self.data.steps, self.data.classes, space=self.space, **size)
 
-    def objective(self):
-        """What the search maximises, for Keras Tuner."""
-        import keras_tuner
-
-        return keras_tuner.Objective("reward", "max")
-
     def some(self):
         """Windows of the training and validation parts for the children: at most so many."""
         import numpy as np

@@ -1,10 +1,12 @@
 """How good is a genotype: a child trained in a process of its own, shared weights, a table of trainings, an untrained score, its cost."""
 
 from nasnet_tf.evaluation.limits import Limits, SoftLimit, pareto_front
+from nasnet_tf.evaluation.rewards import cubed_best, inverse_square
 from nasnet_tf.evaluation.table import Figures, Table
 from nasnet_tf.evaluation.tabular import History, simulate
 from nasnet_tf.evaluation.worker import ChildFailed, Stopped, Worker, WorkerLost
 
 __all__ = [
-    "ChildFailed", "Figures", "History", "Limits", "SoftLimit", "Stopped", "Table", "Worker", "WorkerLost", "pareto_front", "simulate",
+    "ChildFailed", "Figures", "History", "Limits", "SoftLimit", "Stopped", "Table", "Worker", "WorkerLost", "cubed_best",
+    "inverse_square", "pareto_front", "simulate",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from .cells import (
 )
 from .hierarchical import Hierarchical
 from .kinds import KINDS, BaseGenotype, from_json, read_file
+from .layerwise import Layer, Layerwise
 from .nas_bench_201 import NASBench201
 from .recurrent import NAS_CELL, RecurrentCell
 
@@ -38,6 +39,8 @@ __all__ = [
     "Cell",
     "Genotype",
     "Hierarchical",
+    "Layer",
+    "Layerwise",
     "NASBench201",
     "RecurrentCell",
     "canonical",

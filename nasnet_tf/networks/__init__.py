@@ -12,6 +12,7 @@ __all__ = ["NETWORKS", "build", "import_all"]
 
 NETWORKS = {
     "nasnet_tf.genotype": "nasnet_tf.network:Network",
+    "nasnet_tf.layerwise": "nasnet_tf.networks.layerwise:LayerwiseNetwork",
     "nasnet_tf.nas_bench_201": "nasnet_tf.networks.nas_bench_201:NASBench201Network",
     "nasnet_tf.recurrent": "nasnet_tf.networks.recurrent:LanguageModel",
     "nasnet_tf.hierarchical": "nasnet_tf.networks.hierarchical:HierarchicalNetwork",

@@ -8,6 +8,7 @@ from .choices import Choices, Decision
 from .darts import DARTSSpace
 from .fidelity import EPOCHS, WithEpochs
 from .hierarchical import FLAT, HierarchicalSpace
+from .layerwise import LayerwiseSpace
 from .nas_bench_201 import NASBench201Space
 from .nasnet import NASNetSpace
 from .pnas import PNASSpace
@@ -21,6 +22,7 @@ __all__ = [
     "DARTSSpace",
     "Decision",
     "HierarchicalSpace",
+    "LayerwiseSpace",
     "NASBench201Space",
     "NASNetSpace",
     "PNASSpace",
@@ -28,6 +30,8 @@ __all__ = [
     "WithEpochs",
     "get",
 ]
+
+_LAYERWISE = partial(LayerwiseSpace, 12, fewest=6)  # the paper goes on to 20 layers and more, with thousands of trials
 
 SPACES: dict[str, Callable[..., Choices]] = {
     "nasnet": NASNetSpace,
@@ -39,6 +43,9 @@ SPACES: dict[str, Callable[..., Choices]] = {
     "recurrent": RecurrentSpace,
     "hierarchical": HierarchicalSpace,
     "hierarchical-flat": partial(HierarchicalSpace, **FLAT),
+    "layerwise": _LAYERWISE,
+    "layerwise-strides": partial(_LAYERWISE, strides=True),
+    "layerwise-pooling": partial(_LAYERWISE, pooling=True),
 }
 
 

@@ -20,7 +20,15 @@ class Decision(NamedTuple):
 
 
 class Choices:
-    """All combinations of the options of `decisions`. A subclass gives them meaning by `decode`, `encode` and `key`."""
+    """All combinations of the options of `decisions`. A subclass gives them meaning by `decode`, `encode` and `key`.
+
+    Attributes that a subclass sets where they hold, for controllers:
+        anchors: a range a layer of a network, the decisions whether the first, second, ... layer feeds it, each 0 or 1.
+        counts_from: where the first decision says how much there is of the rest: the first of its options at which each decision counts.
+    """
+
+    anchors: tuple[range, ...] = ()
+    counts_from: tuple[int, ...] = ()
 
     def __init__(self, decisions):
         self.decisions = tuple(Decision(name, tuple(options)) for name, options in decisions)

@@ -17,30 +17,46 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Controller", "Trace"]
+__all__ = ["Controller", "Recurrence", "Trace", "drawn"]
+
+
+class Recurrence(NamedTuple):
+    """What one pass of a layer of the LSTM leaves behind: time first, S steps, B architectures, U units."""
+
+    inputs: np.ndarray  # (S, B, embedding), or U of the layer below
+    gates: np.ndarray  # (S, B, 4U): input, forget, output, candidate
+    cells: np.ndarray  # (S + 1, B, U), from the zero state on
+    squashed: np.ndarray  # (S, B, U), tanh of cells[1:]
+    hiddens: np.ndarray  # (S + 1, B, U), from the zero state on
 
 
 class Trace(NamedTuple):
-    """What one pass over a batch leaves behind: time first, T decisions, B architectures, U units, n options."""
+    """What one pass over a batch leaves behind: time first, T decisions, B architectures, n options."""
 
     log_probs: np.ndarray  # (B, T), natural logarithm of each chosen option's probability, given the choices before it
     entropies: np.ndarray  # (B, T), nats, of each softmax on the way
     chosen: np.ndarray  # (T, B, n), one-hot
-    inputs: np.ndarray  # (T, B, embedding)
-    gates: np.ndarray  # (T, B, 4U): input, forget, output, candidate
-    cells: np.ndarray  # (T + 1, B, U), from the zero state on
-    squashed: np.ndarray  # (T, B, U), tanh of cells[1:]
-    hiddens: np.ndarray  # (T + 1, B, U), from the zero state on
     log_softmax: np.ndarray  # (T, B, n); a padded option has -1e30
+    layers: tuple[Recurrence, ...]  # of the LSTM, the lowest first
 
 
 class Controller:
     """Distribution over the choices of a space whose decision t has `sizes[t]` options."""
 
+    _layers = ("",)  # of the LSTM: what the names of their weights end in
+
     def __init__(self, sizes, units: int = 100, embedding: int = 32):
         self.sizes, self.units, self.embedding = tuple(sizes), units, embedding
-        steps, options = len(self.sizes), max(self.sizes)
-        self.shapes = {
+        self.shapes = self._shapes(len(self.sizes), max(self.sizes))
+        self.count = sum(map(prod, self.shapes.values()))
+        self._padding = np.where(np.arange(max(self.sizes)) < np.array(self.sizes)[:, None], 0.0, -1e30)  # (T, n)
+        # sigmoid(x) = (1 + tanh(x / 2)) / 2, so that one tanh serves all four gates
+        self._scale = np.repeat([0.5, 0.5, 0.5, 1.0], units)
+        self._shift = 1.0 - self._scale
+
+    def _shapes(self, steps, options):
+        units, embedding = self.units, self.embedding
+        return {
             "start": (embedding,),
             "embeddings": (steps - 1, options, embedding),
             "input_kernel": (embedding, 4 * units),
@@ -49,11 +65,6 @@ class Controller:
             "softmax_kernel": (steps, units, options),
             "softmax_bias": (steps, options),
         }
-        self.count = sum(map(prod, self.shapes.values()))
-        self._padding = np.where(np.arange(options) < np.array(self.sizes)[:, None], 0.0, -1e30)  # (T, n)
-        # sigmoid(x) = (1 + tanh(x / 2)) / 2, so that one tanh serves all four gates
-        self._scale = np.repeat([0.5, 0.5, 0.5, 1.0], units)
-        self._shift = 1.0 - self._scale
 
     def initial(self, rng, limit: float = 0.1) -> np.ndarray:
         """Fresh weights, uniform(-limit, limit), as one flat vector of `count` numbers."""
@@ -67,8 +78,12 @@ class Controller:
             start += prod(shape)
         return views
 
-    def sample(self, weights: np.ndarray, rng, count: int = 1) -> list[tuple[int, ...]]:
-        """`count` architectures drawn from the controller's distribution; ten take little longer than one."""
+    def sample(self, weights: np.ndarray, rng, count: int = 1, given=()) -> list[tuple[int, ...]]:
+        """`count` architectures drawn from the controller's distribution; ten take little longer than one.
+
+        Args:
+            given: choices of the first decisions, which are not drawn.
+        """
         w = self.named(weights)
         cell = hidden = np.zeros((count, self.units))
         inputs, choices = w["start"], np.empty((count, len(self.sizes)), dtype=int)
@@ -76,8 +91,7 @@ class Controller:
         for step, size in enumerate(self.sizes):
             _, cell, _, hidden = self._step(inputs @ w["input_kernel"] + w["gate_bias"] + hidden @ w["hidden_kernel"], cell)
             logits = (hidden @ w["softmax_kernel"][step] + w["softmax_bias"][step])[:, :size]
-            cumulative = np.exp(logits - logits.max(1, keepdims=True)).cumsum(1)
-            choices[:, step] = np.minimum((cumulative <= draws[:, step] * cumulative[:, -1:]).sum(1), size - 1)
+            choices[:, step] = given[step] if step < len(given) else drawn(logits, draws[:, step])
             if step + 1 < len(self.sizes):
                 inputs = w["embeddings"][step, choices[:, step]]
         return list(map(tuple, choices.tolist()))
@@ -89,37 +103,66 @@ class Controller:
     def forward(self, weights: np.ndarray, choices) -> Trace:
         """One pass over a batch of choices, (B, T) integers, with all that `backward` needs."""
         w, choices = self.named(weights), np.asarray(choices)
-        batch, steps = choices.shape
         chosen = (choices.T[:, :, None] == np.arange(max(self.sizes))).astype(float)
-        inputs = np.empty((steps, batch, self.embedding))
-        inputs[0] = w["start"]
-        inputs[1:] = w["embeddings"][np.arange(steps - 1)[:, None], choices.T[:-1]]
-        gates = (inputs.reshape(-1, self.embedding) @ w["input_kernel"] + w["gate_bias"]).reshape(steps, batch, -1)
-        cells, hiddens = np.zeros((2, steps + 1, batch, self.units))
-        squashed = np.empty((steps, batch, self.units))
-        for t in range(steps):
-            gates[t], cells[t + 1], squashed[t], hiddens[t + 1] = self._step(gates[t] + hiddens[t] @ w["hidden_kernel"], cells[t])
-        log_softmax = _log_softmax(hiddens[1:] @ w["softmax_kernel"] + (w["softmax_bias"] + self._padding)[:, None])
+        layers, below = [], self._inputs(w, choices)
+        for layer in self._layers:
+            layers.append(self._recur(w, layer, below))
+            below = layers[-1].hiddens[1:]
+        log_softmax = _log_softmax(self._logits(w, below))
         log_probs = (chosen * log_softmax).sum(-1).T
         entropies = -(np.exp(log_softmax) * log_softmax).sum(-1).T
-        return Trace(log_probs, entropies, chosen, inputs, gates, cells, squashed, hiddens, log_softmax)
+        return Trace(log_probs, entropies, chosen, log_softmax, tuple(layers))
 
     def backward(self, weights: np.ndarray, trace: Trace, log_prob_slopes, entropy_slopes) -> np.ndarray:
         """Exact gradient, flat, of any loss, given its slopes to the log-probabilities and to the entropies, each (B, T) or a number."""
         w, flat = self.named(weights), np.empty(self.count)
         gradient = self.named(flat)
-        d_logits = self._logit_slopes(trace, log_prob_slopes, entropy_slopes)
-        gradient["softmax_kernel"][:] = trace.hiddens[1:].transpose(0, 2, 1) @ d_logits
-        gradient["softmax_bias"][:] = d_logits.sum(1)
-        d_gates = self._through_time(w, trace, d_logits @ w["softmax_kernel"].transpose(0, 2, 1))
-        rows = d_gates.reshape(-1, 4 * self.units)
-        gradient["hidden_kernel"][:] = trace.hiddens[:-1].reshape(-1, self.units).T @ rows
-        gradient["input_kernel"][:] = trace.inputs.reshape(-1, self.embedding).T @ rows
-        gradient["gate_bias"][:] = rows.sum(0)
-        d_inputs = (rows @ w["input_kernel"].T).reshape(trace.inputs.shape)
+        d_outputs = self._back_logits(w, gradient, trace, self._logit_slopes(trace, log_prob_slopes, entropy_slopes))
+        for layer, run in zip(reversed(self._layers), reversed(trace.layers), strict=True):
+            d_outputs = self._back_through_time(w, gradient, layer, run, d_outputs)
+        self._back_inputs(gradient, trace, d_outputs)
+        return flat
+
+    def _inputs(self, w, choices):
+        """What the lowest layer reads, (S, B, embedding)."""
+        steps = len(self.sizes)
+        inputs = np.empty((steps, len(choices), self.embedding))
+        inputs[0] = w["start"]
+        inputs[1:] = w["embeddings"][np.arange(steps - 1)[:, None], choices.T[:-1]]
+        return inputs
+
+    def _back_inputs(self, gradient, trace, d_inputs):
         gradient["start"][:] = d_inputs[0].sum(0)
         gradient["embeddings"][:] = trace.chosen[:-1].transpose(0, 2, 1) @ d_inputs[1:]
-        return flat
+
+    def _logits(self, w, hiddens):
+        """(T, B, n), from what the highest layer gives, (S, B, U)."""
+        return hiddens @ w["softmax_kernel"] + (w["softmax_bias"] + self._padding)[:, None]
+
+    def _back_logits(self, w, gradient, trace, d_logits):
+        """Slopes to what the highest layer gives."""
+        gradient["softmax_kernel"][:] = trace.layers[-1].hiddens[1:].transpose(0, 2, 1) @ d_logits
+        gradient["softmax_bias"][:] = d_logits.sum(1)
+        return d_logits @ w["softmax_kernel"].transpose(0, 2, 1)
+
+    def _recur(self, w, layer, inputs):
+        """One layer of the LSTM over all steps."""
+        steps, batch, width = inputs.shape
+        gates = (inputs.reshape(-1, width) @ w["input_kernel" + layer] + w["gate_bias" + layer]).reshape(steps, batch, -1)
+        cells, hiddens = np.zeros((2, steps + 1, batch, self.units))
+        squashed = np.empty((steps, batch, self.units))
+        for t in range(steps):
+            before = gates[t] + hiddens[t] @ w["hidden_kernel" + layer]
+            gates[t], cells[t + 1], squashed[t], hiddens[t + 1] = self._step(before, cells[t])
+        return Recurrence(inputs, gates, cells, squashed, hiddens)
+
+    def _back_through_time(self, w, gradient, layer, run, d_hiddens):
+        """Slopes to the layer's inputs, from those to its hidden states."""
+        rows = self._gate_slopes(w["hidden_kernel" + layer], run, d_hiddens).reshape(-1, 4 * self.units)
+        gradient["hidden_kernel" + layer][:] = run.hiddens[:-1].reshape(-1, self.units).T @ rows
+        gradient["input_kernel" + layer][:] = run.inputs.reshape(len(rows), -1).T @ rows
+        gradient["gate_bias" + layer][:] = rows.sum(0)
+        return (rows @ w["input_kernel" + layer].T).reshape(run.inputs.shape)
 
     def _step(self, before, cell):
         """Gates, cell, tanh(cell) and hidden state of one LSTM step, from the gates before their squashing."""
@@ -140,24 +183,30 @@ class Controller:
         by_entropy = np.broadcast_to(entropy_slopes, shape).T[:, :, None]
         return by_log_prob * (trace.chosen - probs) - by_entropy * probs * (trace.log_softmax + trace.entropies.T[:, :, None])
 
-    def _through_time(self, w, trace, d_hiddens):
-        """Slopes to the gates before their squashing, (T, B, 4U), last step first."""
-        u, back = self.units, np.ascontiguousarray(w["hidden_kernel"].T)
-        d_gates = np.empty_like(trace.gates)
+    def _gate_slopes(self, hidden_kernel, run, d_hiddens):
+        """Slopes to the gates before their squashing, (S, B, 4U), last step first."""
+        u, back = self.units, np.ascontiguousarray(hidden_kernel.T)
+        d_gates = np.empty_like(run.gates)
         d_hidden, d_cell = d_hiddens[-1], 0.0
         for t in reversed(range(len(d_gates))):
-            gates, slopes = trace.gates[t], d_gates[t]
-            d_cell = d_cell + d_hidden * gates[:, 2 * u : 3 * u] * (1.0 - trace.squashed[t] ** 2)
+            gates, slopes = run.gates[t], d_gates[t]
+            d_cell = d_cell + d_hidden * gates[:, 2 * u : 3 * u] * (1.0 - run.squashed[t] ** 2)
             np.multiply(gates, 1.0 - gates, out=slopes)  # sigmoid' = s (1 - s)
             slopes[:, 3 * u :] = 1.0 - gates[:, 3 * u :] ** 2  # tanh' = 1 - tanh^2
             slopes[:, :u] *= d_cell * gates[:, 3 * u :]
-            slopes[:, u : 2 * u] *= d_cell * trace.cells[t]
-            slopes[:, 2 * u : 3 * u] *= d_hidden * trace.squashed[t]
+            slopes[:, u : 2 * u] *= d_cell * run.cells[t]
+            slopes[:, 2 * u : 3 * u] *= d_hidden * run.squashed[t]
             slopes[:, 3 * u :] *= d_cell * gates[:, :u]
             if t:
                 d_hidden = d_hiddens[t - 1] + slopes @ back
                 d_cell = d_cell * gates[:, u : 2 * u]
         return d_gates
+
+
+def drawn(logits, draws):
+    """The option of each row of `logits` that a number from 0 to below 1 of `draws` falls on."""
+    cumulative = np.exp(logits - logits.max(-1, keepdims=True)).cumsum(-1)
+    return np.minimum((cumulative <= draws * cumulative[..., -1:]).sum(-1), logits.shape[-1] - 1)
 
 
 def _log_softmax(logits):

@@ -34,11 +34,11 @@ class Logits:
         """Fresh weights, normal with this standard deviation: all but uniform."""
         return rng.normal(scale=deviation, size=self.count)
 
-    def sample(self, weights: np.ndarray, rng, count: int = 1) -> list[tuple[int, ...]]:
-        """`count` architectures drawn from the controller's distribution."""
+    def sample(self, weights: np.ndarray, rng, count: int = 1, given=()) -> list[tuple[int, ...]]:
+        """`count` architectures drawn from the controller's distribution, but for the first decisions, which are `given`."""
         cumulative = np.exp(self._log_softmax(weights)).cumsum(1)
         above = rng.random((count, len(self.sizes), 1)) * cumulative[:, -1:] < cumulative
-        return list(map(tuple, above.argmax(2).tolist()))
+        return [(*given, *choices[len(given) :]) for choices in above.argmax(2).tolist()]
 
     def log_probs(self, weights: np.ndarray, choices) -> tuple[np.ndarray, np.ndarray]:
         """Log-probability of each choice, and entropy of each softmax: twice (batch, decisions)."""

@@ -1,4 +1,4 @@
-"""REINFORCE and PPO on the controller: the searches of NAS and of NASNet.
+"""REINFORCE and PPO on a controller: the searches of NAS and of NASNet.
 
 Each `minibatch` rewards make one update. The advantage of an architecture is its reward less an exponential moving average of the
 rewards before this minibatch; it is spread over the decisions undiscounted.
@@ -12,6 +12,10 @@ search, made for 20,000 children. The defaults are ours, for hundreds; they diff
 - `draws`: a network that was tried is not tried again while the controller has others to offer.
 - `entropy_weight`: times normalised advantages the paper's 1e-5 is nothing, and small spaces collapse.
 Not stated in the paper, so ours there too: Adam, the clip (per decision, not per architecture), the number of epochs.
+
+A space of layers has a paper of its own, Zoph & Le 2017, arXiv 1611.01578, with the controller of anchors.py: for it `paper()` builds that
+search, made for 12,800 children. The decay of its baseline is not stated there. Where such a space grows, how many layers there are is not
+drawn but goes by the number of the proposal.
 """
 
 from __future__ import annotations
@@ -19,16 +23,19 @@ from __future__ import annotations
 import numpy as np
 
 from .adam import Adam
+from .anchors import AnchorController
 from .archive import Networks
 from .controller import Controller
 from .logits import Logits
 from .protocol import Strategy
 
-__all__ = ["PAPER", "TABLE", "PPO", "PolicyGradient", "Reinforce", "clipped_slopes"]
+__all__ = ["LAYERS", "PAPER", "PAPER_OF_LAYERS", "TABLE", "PPO", "PolicyGradient", "Reinforce", "clipped_slopes"]
 
 PAPER = {"learning_rate": 0.00035, "minibatch": 20, "entropy_weight": 1e-5, "decay": 0.95, "normalise": False, "elites": 0}
 PAPER |= {"draws": 1, "controller": "lstm"}
+PAPER_OF_LAYERS = PAPER | {"learning_rate": 0.0006, "minibatch": 8, "entropy_weight": 0.0, "every": 1600}
 TABLE = {"learning_rate": 0.03, "minibatch": 1, "entropy_weight": 0.0, "decay": 0.9, "normalise": False, "elites": 0, "draws": 1}
+LAYERS = {"learning_rate": 0.01}
 
 _LARGEST_ADVANTAGE = 2.0
 _MEAN_DEVIATION = 0.8  # of a normal distribution, in standard deviations
@@ -47,31 +54,40 @@ class PolicyGradient(Strategy):
         elites: how many of the best earlier trials are learned again with each minibatch.
         draws: samples of the controller for a proposal, at most, until one is a network that was not tried.
         controller: "lstm", the paper's, or "table", a row of logits a decision (logits.py).
-        units, embedding: widths of the LSTM.
+        units, embedding: widths of the LSTM; None is the controller's own.
+        every: proposals after which a space that grows, such as a `LayerwiseSpace` with `fewest`, goes on to its next number of layers.
     """
 
     def __init__(
         self, space, seed=0, *, learning_rate=0.003, minibatch=10, epochs=1, entropy_weight=0.1, decay=0.95, normalise=True, elites=5,
-        draws=10, controller="lstm", units=100, embedding=32,
+        draws=10, controller="lstm", units=None, embedding=None, every=100,
     ):  # fmt: skip
         super().__init__(space, seed)
+        widths = {name: width for name, width in (("units", units), ("embedding", embedding)) if width is not None}
         if (
-            min(minibatch, epochs, draws, units, embedding) < 1
+            min(minibatch, epochs, draws, every, *widths.values()) < 1
             or elites < 0
             or not 0 <= decay < 1
             or learning_rate <= 0
             or entropy_weight < 0
         ):
             raise ValueError(
-                "minibatch, epochs, draws, units and embedding must be 1 or more, elites and entropy_weight 0 or more, "
-                f"learning_rate above 0 and decay from 0 to below 1; got {minibatch=}, {epochs=}, {draws=}, {units=}, {embedding=}, "
-                f"{elites=}, {entropy_weight=}, {learning_rate=}, {decay=}."
+                "minibatch, epochs, draws, every, units and embedding must be 1 or more, elites and entropy_weight 0 or more, "
+                f"learning_rate above 0 and decay from 0 to below 1; got {minibatch=}, {epochs=}, {draws=}, {every=}, {units=}, "
+                f"{embedding=}, {elites=}, {entropy_weight=}, {learning_rate=}, {decay=}."
             )
         if controller not in ("lstm", "table"):
             raise ValueError(f'controller is {controller!r}; give "lstm" or "table".')
         self.learning_rate, self.minibatch, self.epochs, self.entropy_weight = learning_rate, minibatch, epochs, entropy_weight
         self.decay, self.normalise, self.elites, self.draws = decay, normalise, elites, draws
-        self.controller = Controller(self.sizes, units, embedding) if controller == "lstm" else Logits(self.sizes)
+        self.every, self._grows = every, any(self.space.counts_from)
+        self._drawn = np.arange(len(self.sizes)) >= self._grows  # whether a decision is the controller's
+        if controller == "table":
+            self.controller = Logits(self.sizes)
+        elif self.space.anchors:
+            self.controller = AnchorController(self.sizes, self.space.anchors, self.space.counts_from, **widths)
+        else:
+            self.controller = Controller(self.sizes, **widths)
         self.weights = self.controller.initial(np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(0,))))
         self.adam = Adam(self.controller.count)
         self.pending, self.best = [], []  # (choices, reward): of this minibatch, and of the elites, best first
@@ -80,8 +96,8 @@ class PolicyGradient(Strategy):
 
     @classmethod
     def paper(cls, space, seed=0, **settings):
-        """The search with the paper's settings; needs thousands of trials."""
-        return cls(space, seed, **(PAPER | settings))
+        """The search with the settings of the space's paper; needs thousands of trials."""
+        return cls(space, seed, **((PAPER_OF_LAYERS if getattr(space, "anchors", ()) else PAPER) | settings))
 
     @property
     def baseline(self) -> float | None:
@@ -94,10 +110,11 @@ class PolicyGradient(Strategy):
         def is_new(point):
             return point not in running and point not in self.tried
 
-        [first] = self.controller.sample(self.weights, rng)
+        given = (min(number // self.every, self.sizes[0] - 1),) if self._grows else ()
+        [first] = self.controller.sample(self.weights, rng, 1, given)
         if self.draws == 1 or is_new(first):
             return first
-        return next(filter(is_new, self.controller.sample(self.weights, rng, self.draws - 1)), first)
+        return next(filter(is_new, self.controller.sample(self.weights, rng, self.draws - 1, given)), first)
 
     def entropy(self) -> float:
         """Mean entropy a decision, as a share of its largest (1 is uniform), over 32 samples: watch it for early collapse."""
@@ -136,7 +153,8 @@ class PolicyGradient(Strategy):
             trace = self.controller.forward(self.weights, choices)
             old = trace.log_probs if old is None else old  # under the weights at the beginning of the update
             slopes = self.objective_slopes(trace.log_probs, old, advantages[:, None])
-            gradient = self.controller.backward(self.weights, trace, -slopes / len(batch), -self.entropy_weight / len(batch))
+            slopes, entropy_slopes = (self._drawn * each / -len(batch) for each in (slopes, self.entropy_weight))
+            gradient = self.controller.backward(self.weights, trace, slopes, entropy_slopes)
             self.adam.descend(self.weights, gradient, self.learning_rate)
 
     def _memory(self):
@@ -173,14 +191,17 @@ class Reinforce(PolicyGradient):
     """REINFORCE (Williams 1992): one gradient step a minibatch, up advantage times log-probability.
 
     By default as in NAS-Bench-201 (arXiv 2001.00326): a table of logits, a step a reward, the plain moving average as baseline; the
-    learning rate is between its 0.01 and NAS-Bench-101's 0.1. With `controller="lstm"` or by `paper()` it is the search of Zoph et al.
-    Arguments are those of `PolicyGradient`.
+    learning rate is between its 0.01 and NAS-Bench-101's 0.1. With `controller="lstm"` or by `paper()` it is the search of Zoph et al.;
+    a space of layers has their controller anyway, which is small and learns faster than NASNet's. Arguments are those of `PolicyGradient`.
     """
 
     name = "reinforce"
 
-    def __init__(self, space, seed=0, *, controller="table", **settings):
-        super().__init__(space, seed, controller=controller, **((TABLE if controller == "table" else {}) | settings))
+    def __init__(self, space, seed=0, *, controller=None, **settings):
+        layers = getattr(space, "anchors", ())
+        controller = controller or ("lstm" if layers else "table")
+        ours = TABLE if controller == "table" else LAYERS if layers else {}
+        super().__init__(space, seed, controller=controller, **(ours | settings))
 
     def objective_slopes(self, log_probs, old, advantages):
         return np.broadcast_to(advantages, log_probs.shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Callable, Sequence
 
 import keras
 import keras_tuner
@@ -14,6 +15,7 @@ from nasnet_tf.cost import cost
 from nasnet_tf.evaluation.limits import SoftLimit
 from nasnet_tf.evaluation.streams import is_dataset
 from nasnet_tf.spaces import NASNetSpace
+from nasnet_tf.tuners.progress import Progress
 
 
 class CellHyperModel(keras_tuner.HyperModel):
@@ -25,13 +27,16 @@ class CellHyperModel(keras_tuner.HyperModel):
         num_cells, filters: N and F of a child. The paper's children have N = 2.
         learning_rate: at the start; it falls to 0 along a cosine over the epochs of `fit`. SGD with momentum 0.9.
         loss: as in `model.compile`; labels are whole numbers by default.
-        soft: a `SoftLimit`: after every epoch training tells a "reward" too, the validation accuracy weighed against the cost. To
-            search by it, the objective is `keras_tuner.Objective("reward", "max")`.
+        reward: from the validation accuracies of all epochs so far, what training tells as "reward" after every epoch, such as
+            `nasnet_tf.evaluation.cubed_best`. To search by it, the objective is `keras_tuner.Objective("reward", "max")`.
+        soft: a `SoftLimit`: the reward, or where there is none the validation accuracy, weighed against the cost is told as "reward".
         native: train children in a tuner's worker by `nasnet_tf.native`, where that can do all that is asked for: without a GPU, in
             float32. They begin at once, where Keras traces each for longer than a short training takes.
         **network: further arguments of the genotype's network (`nasnet_tf.networks.build`), such as stem, mean, std, drop_path_rate.
     Source: Zoph et al. 2017, arXiv 1707.07012, appendix A.1 and A.6 (children); their width and rate are not stated there.
     """
+
+    figure = "val_accuracy"  # what the reward is made of
 
     def __init__(
         self,
@@ -43,6 +48,7 @@ class CellHyperModel(keras_tuner.HyperModel):
         filters=8,
         learning_rate=0.05,
         loss="sparse_categorical_crossentropy",
+        reward: Callable[[Sequence[float]], float] | None = None,
         soft: SoftLimit | None = None,
         native: bool = True,
         name=None,
@@ -52,7 +58,7 @@ class CellHyperModel(keras_tuner.HyperModel):
         self.space = space or NASNetSpace()
         self.input_shape, self.classes = tuple(input_shape), classes
         self.num_cells, self.filters, self.learning_rate, self.loss = num_cells, filters, learning_rate, loss
-        self.soft, self.native = soft, native
+        self.reward, self.soft, self.native = reward, soft, native
         self.network = network
 
     @property
@@ -60,6 +66,11 @@ class CellHyperModel(keras_tuner.HyperModel):
         """The arguments that `nasnet_tf.cost.cost_of` takes of those the children are built with."""
         everything = dict(self.network, num_cells=self.num_cells, filters=self.filters, classes=self.classes, input_shape=self.input_shape)
         return {name: value for name, value in everything.items() if name in inspect.signature(cost).parameters}
+
+    @property
+    def objective(self):
+        """What a search by the children maximises, for Keras Tuner."""
+        return "val_accuracy" if self.reward is None and self.soft is None else keras_tuner.Objective("reward", "max")
 
     def declare_hyperparameters(self, hp):
         self.choices(hp)
@@ -98,8 +109,10 @@ class CellHyperModel(keras_tuner.HyperModel):
         traced = isinstance(model, keras.Model)
         if steps and traced:
             self._compile(model, keras.optimizers.schedules.CosineDecay(self.learning_rate, steps * kwargs.get("epochs", 1)))
-        if self.soft is not None:  # first of all callbacks, so that the others are told the reward
-            kwargs["callbacks"] = [_Reward(self.soft.reward(1.0, self.genotype(hp))), *(kwargs.get("callbacks") or ())]
+        if self.reward is not None or self.soft is not None:  # first of all callbacks, so that the others are told the reward
+            callbacks = list(kwargs.get("callbacks") or ())
+            factor = 1.0 if self.soft is None else self.soft.reward(1.0, self.genotype(hp))
+            kwargs["callbacks"] = [_Reward(self.reward or _newest, self.figure, factor, callbacks), *callbacks]
         return model.fit(*args, **kwargs) if traced else model.fit(*args, learning_rate=self.learning_rate, steps=steps, **kwargs)
 
     def _compile(self, model, learning_rate):
@@ -107,15 +120,30 @@ class CellHyperModel(keras_tuner.HyperModel):
 
 
 class _Reward(keras.callbacks.Callback):
-    """Adds the reward, the validation accuracy times `factor`, to the figures of each epoch."""
+    """Adds the reward, `of` the values of `figure` so far times `factor`, to the figures of each epoch.
 
-    def __init__(self, factor):
+    Args:
+        others: callbacks that come after; a `Progress` among them knows the epochs before an interruption.
+    """
+
+    def __init__(self, of, figure, factor, others):
         super().__init__()
-        self.factor = factor
+        self.of, self.figure, self.factor = of, figure, factor
+        self.progress = next((callback for callback in others if isinstance(callback, Progress)), None)
+
+    def on_train_begin(self, logs=None):
+        self.values = None
 
     def on_epoch_end(self, epoch, logs=None):
-        if "val_accuracy" in logs:
-            logs["reward"] = logs["val_accuracy"] * self.factor
+        if self.figure in logs:
+            if self.values is None:
+                self.values = [] if self.progress is None else self.progress.history.get(self.figure, [])
+            self.values.append(logs[self.figure])
+            logs["reward"] = self.of(self.values) * self.factor
+
+
+def _newest(values):
+    return values[-1]
 
 
 def native_network(genotype, **network):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+
 import keras
 
+from nasnet_tf.evaluation.rewards import inverse_square
 from nasnet_tf.networks.recurrent import Perplexity
 from nasnet_tf.spaces import RecurrentSpace
 from nasnet_tf.tuners.hypermodel import CellHyperModel
@@ -26,29 +29,17 @@ class LanguageHyperModel(CellHyperModel):
     Source: Zoph & Le 2017, arXiv 1611.01578, section 4.2 (the reward, 2 layers); the optimizer is not stated there.
     """
 
+    figure = "val_perplexity"
+
     def __init__(self, steps, words, *, space=None, num_cells=1, filters=32, learning_rate=0.01, scale=80.0, name=None, **network):
         super().__init__(
             (steps,), words, space=space or RecurrentSpace(), num_cells=num_cells, filters=filters, learning_rate=learning_rate,
-            native=False, name=name, **network,
+            reward=functools.partial(inverse_square, scale=scale), native=False, name=name, **network,
         )  # fmt: skip
-        self.scale = scale
 
     def fit(self, hp, model, *args, **kwargs):
-        first = [keras.callbacks.TerminateOnNaN(), _Reward(self.scale)]  # before the others, so that they are told the reward
-        kwargs["callbacks"] = [*first, *(kwargs.get("callbacks") or ())]
+        kwargs["callbacks"] = [keras.callbacks.TerminateOnNaN(), *(kwargs.get("callbacks") or ())]
         return super().fit(hp, model, *args, **kwargs)
 
     def _compile(self, model, learning_rate):
         model.compile(keras.optimizers.Adam(learning_rate, global_clipnorm=1.0), loss=self.loss, metrics=[Perplexity()])
-
-
-class _Reward(keras.callbacks.Callback):
-    """Adds the reward to the figures of each epoch."""
-
-    def __init__(self, scale):
-        super().__init__()
-        self.scale = scale
-
-    def on_epoch_end(self, epoch, logs=None):
-        if "val_perplexity" in logs:
-            logs["reward"] = self.scale / logs["val_perplexity"] ** 2
