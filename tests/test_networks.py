@@ -60,7 +60,7 @@ def test_one_reader_knows_which_kind_a_file_is_of(tmp_path, genotype):
     [
         (lambda text: text[:50], "best.json: not a whole genotype JSON"),
         (lambda text: "[1]", "best.json: not a genotype"),
-        (lambda text: text.replace("nas_bench_201", "nas_bench_301"), "there are nasnet_tf.genotype, nasnet_tf.nas_bench_201"),
+        (lambda text: text.replace("nas_bench_201", "nas_bench_301"), "there are nasnet_tf.genotype, .*nasnet_tf.nas_bench_201"),
         (lambda text: text.replace('"version": 1', '"version": 2'), "genotype of version 2; this release reads version 1"),
         (lambda text: text.replace("skip_connect", "skip"), "edge_0_3 is 'skip'; there are none, skip_connect"),
         (lambda text: text.replace('"edge_0_3"', '"edge_3_0"'), "unknown keys in genotype: 'edge_3_0'"),

@@ -17,12 +17,14 @@ from .cells import (
     get,
     unused,
 )
+from .dna import DNA
 from .kinds import KINDS, BaseGenotype, from_json, read_file
 from .nas_bench_201 import NASBench201
 
 __all__ = [
     "AMOEBANET_A",
     "COMBINATIONS",
+    "DNA",
     "GENOTYPES",
     "KINDS",
     "NASNET_A",

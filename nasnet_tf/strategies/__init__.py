@@ -4,6 +4,7 @@ from .aging_evolution import AgingEvolution
 from .auto import Auto
 from .local_search import LocalSearch
 from .one_shot import OneShot
+from .pairwise_evolution import PairwiseEvolution
 from .policy_gradient import PPO, Reinforce
 from .predictor import Predictor
 from .prejudged import Prejudged, Refused
@@ -19,6 +20,7 @@ __all__ = [
     "Auto",
     "LocalSearch",
     "OneShot",
+    "PairwiseEvolution",
     "Predictor",
     "Prejudged",
     "Progressive",
@@ -33,7 +35,18 @@ __all__ = [
 
 STRATEGIES = {
     strategy.name: strategy
-    for strategy in (Auto, PPO, Reinforce, RandomSearch, AgingEvolution, LocalSearch, Predictor, Progressive, SuccessiveHalving)
+    for strategy in (
+        Auto,
+        PPO,
+        Reinforce,
+        RandomSearch,
+        AgingEvolution,
+        LocalSearch,
+        Predictor,
+        Progressive,
+        SuccessiveHalving,
+        PairwiseEvolution,
+    )
 }
 
 
