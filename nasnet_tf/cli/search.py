@@ -14,6 +14,7 @@ import threading
 import time
 
 import click
+from click.core import ParameterSource
 
 from nasnet_tf.cli import options, prejudge
 from nasnet_tf.cli.run import BASELINE, Run
@@ -30,7 +31,13 @@ _SHARING_SHARE = 0.5  # of the search's time, with one-shot: the rest trains the
 @click.argument("source", metavar="DATA")
 @click.option("--minutes", type=options.MINUTES, help="How long in all.  [default: 10, if no --max-trials is given]")
 @click.option("--max-trials", type=options.POSITIVE, help="How many cells to try; as many again at random, for comparison.")
-@click.option("--strategy", type=click.Choice([*STRATEGIES, "one-shot"]), default="auto", show_default=True, help="How to search.")
+@click.option(
+    "--strategy",
+    type=click.Choice([*STRATEGIES, "one-shot"]),
+    default="auto",
+    show_default=True,
+    help="How to search; auto suits the space.",
+)
 @click.option("--space", type=click.Choice(list(SPACES)), default="nasnet", show_default=True, help="What may be found.")
 @click.option("--name", help="Of the folder the results go to.  [default: that of the data]")
 @click.option("--runs-dir", type=click.Path(file_okay=False, path_type=pathlib.Path), default="runs", show_default=True)
@@ -78,8 +85,9 @@ def search(source, name, runs_dir, resume, overwrite, as_json, data_dir, **confi
     given = dict(image_size=config["image_size"], seed=config["seed"], data_dir=data_dir)
     space = _space(config)
     data = datasets.load(source, validation=_VALIDATION, **given)
+    one = space.decode(space.first)
+    _settle(config, space, one)
     for sizes in (("num_cells", "filters"), ("child_cells", "child_filters")):
-        one = space.decode((0,) * len(space.decisions))
         cost_of(one, **options.size(data, *(config[name] for name in sizes)))  # raises before anything is begun
     prejudge.check(config, data, space)
     run = Run(runs_dir / (name or data.name), {"data": source, **config}, resume, overwrite)
@@ -116,6 +124,19 @@ def _space(config):
     if "num_blocks" not in inspect.signature(made).parameters:
         raise ValueError(f"the space {config['space']} has no blocks; leave --blocks out.")
     return made(num_blocks=config["blocks"])
+
+
+def _settle(config, space, genotype):
+    """Settles what goes by the space: its strategy, and sizes where its genotypes have none. Raises ValueError for what does not suit."""
+    if config["strategy"] == "auto":
+        config["strategy"] = space.strategy
+    if config["strategy"] in STRATEGIES:
+        STRATEGIES[config["strategy"]].check(space)
+    for name in ("num_cells", "filters", "child_cells", "child_filters"):
+        if getattr(genotype, "sized", False):
+            if click.get_current_context().get_parameter_source(name) is not ParameterSource.DEFAULT:
+                raise ValueError(f"networks of the space {config['space']} have a size of their own; leave --{name.replace('_', '-')} out.")
+            config[name] = None
 
 
 def _search(run, space, data, config, began, progress):
@@ -271,9 +292,11 @@ class _Follow:
 
     def _record(self, label, trial):
         from nasnet_tf.tuners.oracle import reason
+        from nasnet_tf.tuners.trials import PARENT
 
         epochs = trial.hyperparameters.values.get(EPOCHS)
-        note = reason(trial) or (f"epochs: {epochs}" if epochs else "")
+        parent = trial.hyperparameters.values.get(PARENT)
+        note = reason(trial) or (f"epochs: {epochs}" if epochs else f"child of {parent}" if parent else "")
         self.run.record(label, trial, self.child.genotype(trial.hyperparameters), note, self.size)
         return self.run.rows[label, trial.trial_id]
 
@@ -312,9 +335,14 @@ def _facts(data, config):
 
 
 def _children(config):
-    size = f"N = {config['child_cells']}, F = {config['child_filters']}"
     epochs = ", ".join(map(str, _settings(config["strategy"], config).get("epochs", (config["child_epochs"],))))
-    return f"{size}, {epochs} epochs, at most {config['child_images']} images"
+    return f"{_size(config, 'child_')}{epochs} epochs, at most {config['child_images']} images"
+
+
+def _size(config, of=""):
+    """N and F of the networks of a search, if they have them."""
+    cells, filters = config[f"{of}cells" if of else "num_cells"], config[f"{of}filters"]
+    return "" if cells is None else f"N = {cells}, F = {filters}, "
 
 
 def _train(run, found, data, config, began, progress):
@@ -328,15 +356,16 @@ def _train(run, found, data, config, began, progress):
     elif epochs is None:
         left = config["minutes"] - (time.monotonic() - began) / 60
         minutes = max(left - 0.05 * config["minutes"], 0.05)
-    size = dict(num_cells=config["num_cells"], filters=config["filters"])
+    size, short = dict(num_cells=config["num_cells"], filters=config["filters"]), RECIPES["short"]
+    recipe = dataclasses.replace(short, epochs=epochs, learning_rate=getattr(found, "learning_rate", short.learning_rate))
     result = train_and_save(
         lambda data, recipe: network_for(found, data, recipe, **size), data, run.path / "model.keras", progress,
-        dataclasses.replace(RECIPES["short"], epochs=epochs), seed=config["seed"], minutes=minutes,
+        recipe, seed=config["seed"], minutes=minutes,
     )  # fmt: skip
     best = run.best()
     facts = {
         "test accuracy": f"{result['accuracy']:.4f} on {result['images']} images, looked at once",
-        "network": f"N = {config['num_cells']}, F = {config['filters']}, {result['parameters']:,} parameters: model.keras",
+        "network": f"{_size(config)}{result['parameters']:,} parameters: model.keras",
     }
     run.picture({**facts, **_facts(data, config)})
     return {

@@ -111,6 +111,8 @@ class _Scratch:
     image_size = None
 
     def __init__(self, genotype, size):
+        if getattr(genotype, "sized", False) and size:
+            raise ValueError(f"a network of {genotype.schema} has a size of its own; leave --{' and --'.join(size).replace('_', '-')} out.")
         self.genotype, self.size = genotype, {"num_cells": 2, "filters": 16, **size}
 
     def check(self, data):

@@ -94,6 +94,7 @@ class DNA(BaseGenotype, schema="nasnet_tf.dna"):
     vertices: tuple[Vertex, ...]
     edges: tuple[Edge, ...]
     learning_rate: float
+    sized = True
 
     def __post_init__(self):
         vertices, edges = _rows(Vertex, "vertices", self.vertices), _rows(Edge, "edges", self.edges)
