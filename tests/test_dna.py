@@ -1,20 +1,30 @@
 """Large-scale evolution: the DNA, its mutations, pairwise evolution."""
 
+import csv
 import io
 import itertools
 import json
+import pathlib
 
+import keras
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasnet_tf import genotype as genotypes
+from nasnet_tf import networks
+from nasnet_tf.cli import main
+from nasnet_tf.cost import cost_of
+from nasnet_tf.evaluation.inheritance import inherit, keep
 from nasnet_tf.genotype import DNA
 from nasnet_tf.genotype.dna import LINEAR, MOST_EDGES, Edge, Filter, Vertex
+from nasnet_tf.networks.dna import DNANetwork, EdgeConvolution
 from nasnet_tf.spaces import DNASpace, NASNetSpace
 from nasnet_tf.spaces.dna import MUTATIONS
 from nasnet_tf.strategies import STRATEGIES, AgingEvolution, PairwiseEvolution, RandomSearch
+from nasnet_tf.tuners import CellHyperModel, CellTuner, StrategyOracle, StrategySearch
+from nasnet_tf.tuners.trials import PARENT
 
 SPACE = DNASpace()
 SMALL = DNA(  # the image, a strided convolution beside a skip of what comes before it, the end
@@ -323,10 +333,10 @@ def test_what_is_no_point_is_refused(point):
         SPACE.checked(point)
 
 
-@pytest.mark.parametrize("settings", [{"channels": 0}, {"walk": -1}])
-def test_settings_of_the_space_that_make_no_sense_are_refused(settings):
+@pytest.mark.parametrize("wrong", [{"channels": 0}, {"walk": -1}])
+def test_settings_of_the_space_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError, match="1 or more, walk 0 or more"):
-        DNASpace(**settings)
+        DNASpace(**wrong)
 
 
 # ---- strategies in a space without decisions ----
@@ -500,3 +510,340 @@ def test_a_state_of_another_population_or_space_is_refused():
     with pytest.raises(ValueError, match="the state has sizes"):
         PairwiseEvolution(NASNetSpace(1), population=10).restore(strategy.state())
     assert AgingEvolution(SPACE).parents() == []
+
+
+# ---- the network ----
+
+EIGHT = dict(input_shape=(8, 8, 1), classes=3)
+PIXELS = np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype("float32")
+LABELS = np.array([0, 1, 2, 0])
+
+
+def numpy_convolution(x, kernel, stride):
+    """Plain loops; "same" padding as TensorFlow means it: what is missing is added on both sides, the odd one behind."""
+    for axis, size in ((1, kernel.shape[0]), (2, kernel.shape[1])):
+        missing = max((-(-x.shape[axis] // stride) - 1) * stride + size - x.shape[axis], 0)
+        x = np.pad(x, [(missing // 2, missing - missing // 2) if number == axis else (0, 0) for number in range(4)])
+    rows, columns = (range(0, x.shape[axis] - kernel.shape[axis - 1] + 1, stride) for axis in (1, 2))
+    tall, wide = kernel.shape[:2]
+    return np.stack([np.stack([np.tensordot(x[:, i : i + tall, j : j + wide], kernel, 3) for j in columns], 1) for i in rows], 1)
+
+
+def numpy_resized(x, height, width, channels):
+    """Every pixel is the one at its place in the smaller or larger picture."""
+    result = np.zeros((len(x), height, width, channels))
+    for i, j, c in itertools.product(range(height), range(width), range(min(channels, x.shape[3]))):
+        result[:, i, j, c] = x[:, int(i * x.shape[1] / height), int(j * x.shape[2] / width), c]
+    return result
+
+
+def numpy_network(dna, weights, x):
+    """Probabilities of the classes; batch norms by their averages."""
+    states = {dna.vertices[0].name: x}
+    for vertex in dna.vertices[1:]:
+        edges = sorted((edge for edge in dna.edges if edge.target == vertex.name), key=lambda edge: edge.skip)
+        terms = []
+        for edge in edges:
+            term = states[edge.source]
+            if edge.filter is not None:
+                term = numpy_convolution(term, weights[f"edge_{edge.name}/kernel"], edge.filter.strides)
+            terms.append(term)
+        y = sum(numpy_resized(term, *terms[0].shape[1:]) for term in terms)
+        if vertex.activation == "bn_relu":
+            gamma, beta, mean, variance = (
+                weights[f"vertex_{vertex.name}/norm.{part}"] for part in ("gamma", "beta", "moving_mean", "moving_variance")
+            )
+            y = np.maximum((y - mean) / np.sqrt(variance + 1e-5) * gamma + beta, 0)
+        states[vertex.name] = y
+    logits = states[dna.vertices[-1].name].mean((1, 2)) @ weights["predictions/kernel"] + weights["predictions/bias"]
+    odds = np.exp(logits - logits.max(1, keepdims=True))
+    return odds / odds.sum(1, keepdims=True)
+
+
+def with_random_weights(model):
+    rng = np.random.default_rng(0)
+    for variable in model.variables:
+        variable.assign(rng.uniform(0.5, 1.5, variable.shape) if "variance" in variable.path else rng.normal(0, 0.5, variable.shape))
+    return {variable.path: np.asarray(variable) for variable in model.variables}
+
+
+def resizing():
+    """A DNA whose skips lead to smaller and larger pictures, of fewer and more channels, by ratios that are no whole numbers."""
+    vertices = (Vertex(0, "linear"), Vertex(2, "bn_relu"), Vertex(3, "linear"), Vertex(1, "bn_relu"))
+    edges = (
+        Edge(0, 0, 2, filter=Filter(3.0, 5.0, 1.0, 5.0)),
+        Edge(1, 2, 3, filter=Filter(1.0, 3.0, 1.0, 2.0)),
+        Edge(2, 3, 1),
+        *(Edge(3 + n, source, target, True) for n, (source, target) in enumerate([(0, 2), (0, 3), (2, 3), (0, 1), (2, 1)])),
+        Edge(9, 0, 1, True, Filter(7.0, 1.0, 0.0, 4.0)),
+    )
+    return DNA(vertices, edges, 0.1)
+
+
+@pytest.mark.parametrize("side", [8, 7])
+@pytest.mark.parametrize("dna", [SMALL, resizing(), *(list(walk(seed, 25))[-1][1] for seed in range(3))])
+def test_a_network_computes_what_numpy_computes(dna, side):
+    x = np.random.default_rng(1).normal(size=(2, side, side + 2, 3)).astype("float32")
+    model = networks.build(dna, input_shape=x.shape[1:], classes=3)
+    weights = with_random_weights(model)
+    np.testing.assert_allclose(np.asarray(model(x)), numpy_network(dna, weights, x), atol=1e-4)
+
+
+@given(dna=WALKS)
+@settings(max_examples=15)
+def test_the_cost_is_what_is_built(dna):
+    model, side = networks.build(dna, **EIGHT), cost_of(dna, **EIGHT)
+    assert model.count_params() == side.parameters
+    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == side.trainable
+    multiplied = sum(
+        layer.count_params() * layer.output.shape[1] * layer.output.shape[2] for layer in model.layers if isinstance(layer, EdgeConvolution)
+    )
+    assert side.multiply_adds == multiplied + model.get_layer("predictions").kernel.shape[0] * 3
+
+
+def one_step(dna):
+    """Builds the network, runs it, and takes one step of gradient descent; the loss."""
+    import tensorflow as tf
+
+    model = networks.build(dna, **EIGHT)
+    with tf.GradientTape() as tape:
+        predicted = model(PIXELS, training=True)
+        loss = keras.losses.sparse_categorical_crossentropy(LABELS, predicted)
+        total = tf.reduce_mean(loss) + sum(model.losses)
+    gradients = tape.gradient(total, model.trainable_variables)
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        variable.assign(variable - dna.learning_rate * gradient)
+    assert predicted.shape == (4, 3)
+    np.testing.assert_allclose(np.asarray(predicted).sum(1), 1, atol=1e-4)
+    return float(total)
+
+
+def distinct(seeds, length):
+    """The DNAs of walks whose network none before them has: learning rates aside."""
+    seen = set()
+    for seed in seeds:
+        for _, dna in walk(seed, length):
+            key = DNA(dna.vertices, dna.edges, 0.1).canonical_key()
+            if key not in seen:
+                seen.add(key)
+                yield dna
+
+
+def test_mutants_build_run_and_train_a_step():
+    assert all(np.isfinite(one_step(dna)) for dna in itertools.islice(distinct(range(100, 102), 20), 20))
+
+
+@pytest.mark.slow
+def test_ten_thousand_mutants_build_run_and_train_a_step():
+    """500 walks of 20 mutations; a network that stood there before is not built again."""
+    count = 0
+    for dna in distinct(range(500), 20):
+        assert np.isfinite(one_step(dna)), dna
+        count += 1
+        if count % 100 == 0:
+            keras.backend.clear_session()
+    assert count > 4000
+
+
+def test_a_network_is_saved_with_its_dna_and_loads(tmp_path):
+    model = networks.build(resizing(), **EIGHT, mean=[1.0], std=[2.0], class_names=["a", "b", "c"])
+    with_random_weights(model)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert (type(loaded), loaded.genotype, loaded.class_names) == (DNANetwork, resizing(), ("a", "b", "c"))
+    np.testing.assert_array_equal(loaded.predict(PIXELS, verbose=0), model.predict(PIXELS, verbose=0))
+
+
+def test_a_dna_has_a_size_of_its_own():
+    assert (
+        networks.build(SMALL, **EIGHT, num_cells=9, filters=99, stem=None).count_params() == networks.build(SMALL, **EIGHT).count_params()
+    )
+    for wrong in (dict(classes=0), dict(input_shape=(None, None, 1)), dict(auxiliary_head=True)):
+        with pytest.raises(ValueError, match="classes is 0|needs height and width|has no auxiliary_head"):
+            networks.build(SMALL, **{**EIGHT, **wrong})
+    with pytest.raises(ValueError, match="genotype is a NASBench201; give a DNA"):
+        DNANetwork(genotypes.NASBench201(*["none"] * 6))
+
+
+def test_half_precision_keeps_sums_in_it_and_tells_classes_in_full():
+    model = networks.build(resizing(), **EIGHT, dtype="mixed_bfloat16")
+    assert model.get_layer("edge_0").compute_dtype == "bfloat16" and model(PIXELS).dtype == "float32"
+
+
+# ---- inheritance ----
+
+
+def shapes_of(dna):
+    """{layer: shapes of its weights}, worked out by hand from the graph."""
+    sizes = brute_shapes(dna, (8, 8, 1))
+    found = {f"edge_{e.name}": [(*e.filter.kernel_size, sizes[e.source][2], e.filter.filters)] for e in dna.edges if e.filter}
+    found |= {f"vertex_{v.name}": [(sizes[v.name][2],)] * 4 for v in dna.vertices if v.activation == "bn_relu"}
+    return found | {"predictions": [(sizes[dna.vertices[-1].name][2], 3), (3,)]}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_exactly_the_layers_whose_shapes_match_are_inherited(tmp_path, seed):
+    (_, parent), (_, child) = list(walk(seed, 24))[-4::3]  # three mutations apart
+    model = networks.build(parent, **EIGHT)
+    weights = with_random_weights(model)
+    keep(model, tmp_path / "parent.npz")
+    ours, theirs = shapes_of(child), shapes_of(parent)
+    expected = {name for name in ours if ours[name] == theirs.get(name)}
+    model = networks.build(child, **EIGHT)
+    before = {variable.path: np.asarray(variable) for variable in model.variables}
+    assert set(inherit(model, tmp_path / "parent.npz")) == expected
+    for variable in model.variables:
+        inherited = variable.path.split("/")[0] in expected
+        np.testing.assert_array_equal(np.asarray(variable), (weights if inherited else before)[variable.path], err_msg=variable.path)
+
+
+def test_nothing_is_inherited_from_a_file_that_is_lost_or_damaged(tmp_path):
+    model = networks.build(SMALL, **EIGHT)
+    assert inherit(model, tmp_path / "nowhere.npz") == []
+    keep(model, tmp_path / "parent.npz")
+    assert len(inherit(model, tmp_path / "parent.npz")) == 4
+    (tmp_path / "parent.npz").write_bytes((tmp_path / "parent.npz").read_bytes()[:200])
+    assert inherit(model, tmp_path / "parent.npz") == []
+
+
+# ---- through Keras Tuner ----
+
+
+class Scored(CellTuner):
+    """Children are not trained: their reward is the quality of their DNA, their weights a file."""
+
+    def run_trial(self, trial, *args, **kwargs):
+        folder = pathlib.Path(self.get_trial_dir(trial.trial_id))
+        parent = trial.hyperparameters.values.get(PARENT)
+        if parent is not None:
+            assert (folder.parent / f"trial_{parent}" / "checkpoint.npz").is_file(), "the parent's weights are gone"
+        if int(trial.trial_id) == self.breaks_at:
+            raise KeyboardInterrupt
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "checkpoint.npz").write_bytes(b"weights")
+        return {"val_accuracy": quality(self.hypermodel.genotype(trial.hyperparameters))}
+
+
+def scored(folder, trials=40, breaks_at=None, **chosen):
+    """A search without training; its tuner."""
+    oracle = StrategyOracle("pairwise-evolution", "val_accuracy", trials, seed=0, space=SPACE, settings=chosen)
+    oracle.verbose = 0
+    child = CellHyperModel((8, 8, 1), 3, space=SPACE)
+    tuner = Scored(oracle, child, directory=str(folder), project_name="dna", isolation="none")
+    tuner.breaks_at = breaks_at
+    return tuner
+
+
+def proposals(tuner):
+    return [tuner.oracle.trials[number].hyperparameters.values for number in sorted(tuner.oracle.trials)]
+
+
+def test_the_oracle_carries_the_strategy_and_tells_each_child_its_parent(tmp_path):
+    tuner, strategy, numbers = scored(tmp_path), PairwiseEvolution(SPACE, seed=0), {}
+    tuner.search(verbose=0)
+    children = 0
+    for number in tuner.oracle.end_order:
+        trial, point = tuner.oracle.trials[number], strategy.propose(int(number))
+        values = dict(trial.hyperparameters.values)
+        assert values.pop(PARENT, None) == numbers.get(SPACE.parent(point)) and values == SPACE.values(point)
+        children += PARENT in trial.hyperparameters.values
+        numbers.setdefault(SPACE.key(point), number)
+        strategy.observe(point, trial.score)
+    assert children > 15
+
+
+def test_killed_and_resumed_the_search_goes_on_with_the_same_children(tmp_path):
+    whole, killed = scored(tmp_path / "whole"), scored(tmp_path / "killed", breaks_at=23)
+    whole.search(verbose=0)
+    with pytest.raises(KeyboardInterrupt):
+        killed.search(verbose=0)
+    killed.oracle.close()
+    again = scored(tmp_path / "killed")
+    again.search(verbose=0)
+    assert proposals(again) == proposals(whole) and len(proposals(whole)) == 40
+    assert [again.oracle.trials[number].score for number in again.oracle.trials] == [
+        whole.oracle.trials[n].score for n in whole.oracle.trials
+    ]
+
+
+def test_weights_are_kept_while_somebody_may_inherit_them_and_no_longer(tmp_path):
+    tuner = scored(tmp_path, 60, population=6)
+    tuner.search(verbose=0)
+    kept = {file.parent.name.removeprefix("trial_") for file in pathlib.Path(tuner.project_dir).rglob("checkpoint.npz")}
+    best = {trial.trial_id for trial in tuner.oracle.get_best_trials(3)}
+    assert best <= kept and len(kept) <= 3 + 6 + 1  # the best, the living, the one that ended last
+
+
+def test_equal_training_is_done_once(tmp_path):
+    tuner = scored(tmp_path, 8)
+    tuner.search(verbose=0)
+    first = list(tuner.oracle.trials.values())[:5]
+    assert [trial.message and "the same network as trial 0" in trial.message for trial in first] == [None, True, True, True, True]
+
+
+def test_a_strategy_that_cannot_search_the_space_is_refused_before_anything_is_trained(tmp_path):
+    child = CellHyperModel((8, 8, 1), 3, space=SPACE)
+    for name in ("ppo", "auto", "successive-halving"):
+        with pytest.raises(ValueError, match=f"{name} needs a space of fixed decisions"):
+            StrategySearch(child, "val_accuracy", 3, strategy=name, directory=str(tmp_path), project_name=name)
+
+
+def test_children_are_trained_at_the_rate_of_their_genes_and_inherit(tmp_path):
+    rates, x, y = [], np.tile(PIXELS, (8, 1, 1, 1)), np.tile(LABELS, 8)
+
+    class Watched(CellHyperModel):
+        def fit(self, hp, model, *args, **kwargs):
+            fitted = super().fit(hp, model, *args, **kwargs)
+            rates.append((self.genotype(hp).learning_rate, float(model.optimizer.learning_rate), model.optimizer.momentum))
+            return fitted
+
+    tuner = StrategySearch(
+        Watched((8, 8, 1), 3, space=SPACE), "val_accuracy", 6, strategy="pairwise-evolution", settings={"population": 2}, seed=1,
+        directory=str(tmp_path), project_name="dna", isolation="none",
+    )  # fmt: skip
+    tuner.search(x, y, validation_data=(x, y), epochs=1, verbose=0)
+    assert all(gene == pytest.approx(rate) and momentum == 0.9 for gene, rate, momentum in rates)
+    trials = [trial for trial in tuner.oracle.trials.values() if PARENT in trial.hyperparameters.values and not trial.message]
+    assert trials and all(trial.metrics.get_last_value("inherited") >= 0 for trial in trials)
+    assert max(trial.metrics.get_last_value("inherited") for trial in trials) >= 1
+    best = tuner.oracle.get_best_trials()[0]
+    if not best.message:
+        assert isinstance(tuner.load_model(best), DNANetwork)
+
+
+# ---- the command ----
+
+
+def test_the_command_refuses_what_the_space_does_not_have(capsys, tmp_path):
+    def line(*arguments):
+        assert main(["search", "digits", "--space", "dna", "--runs-dir", str(tmp_path), *arguments]) == 2
+        return capsys.readouterr().err
+
+    assert "ppo needs a space of fixed decisions, which DNASpace is not; take pairwise-evolution" in line("--strategy", "ppo")
+    assert "the space dna have a size of their own; leave --child-filters out" in line("--child-filters", "4")
+    assert "the space dna has no blocks" in line("--blocks", "2")
+    assert not list(tmp_path.iterdir())
+    SMALL.save(tmp_path / "best.json")
+    assert main(["train", str(tmp_path / "best.json"), "--data", "digits", "--filters", "4", "--out", str(tmp_path / "m.keras")]) == 2
+    assert "has a size of its own; leave --filters out" in capsys.readouterr().err
+    assert main(["info", str(tmp_path / "best.json"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["parameters"] == cost_of(SMALL).parameters
+
+
+@pytest.mark.slow
+def test_the_command_searches_dna_end_to_end_and_goes_on(capsys, tmp_path):
+    command = ["search", "digits", "--space", "dna", "--runs-dir", str(tmp_path), "--child-epochs", "1", "--epochs", "2", "--json"]
+    assert main([*command, "--max-trials", "8"]) == 0
+    first = list(csv.DictReader(open(tmp_path / "digits" / "trials.csv")))
+    assert main([*command, "--max-trials", "12", "--resume"]) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    rows = list(csv.DictReader(open(tmp_path / "digits" / "trials.csv")))
+    assert {row["strategy"] for row in rows} == {"pairwise-evolution", "random baseline"} and len(rows) == 24 == result["trials"]
+    proposed = [{(row["strategy"], row["trial"], row["genotype"]) for row in table} for table in (first, rows)]
+    assert proposed[0] <= {(strategy, trial, genotype) for strategy, trial, genotype in proposed[1]} or len(first) == 16
+    assert any(row["note"].startswith("child of") for row in rows)
+    assert isinstance(genotypes.load(tmp_path / "digits" / "best.json"), DNA)
+    model = keras.saving.load_model(tmp_path / "digits" / "model.keras")
+    assert isinstance(model, DNANetwork) and model.genotype == genotypes.load(tmp_path / "digits" / "best.json")
+    page = (tmp_path / "digits" / "report.html").read_text()
+    assert "vertex 0: the image" in page and "pairwise-evolution" in page
