@@ -7,11 +7,16 @@ import os
 from nasnet_tf.files import write_whole
 from nasnet_tf.report.cells import INK, genotype_figure
 from nasnet_tf.report.edges import edges_figure
+from nasnet_tf.report.graph import dna_figure
 from nasnet_tf.report.picture import one_line, picture_format, render
 
 __all__ = ["FIGURES", "draw_genotype", "figure_of"]
 
-FIGURES = {"nasnet_tf.genotype": genotype_figure, "nasnet_tf.nas_bench_201": edges_figure}  # by the genotype's schema
+FIGURES = {  # by the genotype's schema
+    "nasnet_tf.genotype": genotype_figure,
+    "nasnet_tf.nas_bench_201": edges_figure,
+    "nasnet_tf.dna": dna_figure,
+}
 
 
 def draw_genotype(genotype, path: str | os.PathLike, title: str = "") -> None:
