@@ -53,7 +53,7 @@ def test_arrays_and_data_sets_of_images_and_labels_are_trained_natively():
     assert is_native(child(), batches, validation_data=batches, epochs=1)
 
 
-@pytest.mark.parametrize("name", list(SPACES))
+@pytest.mark.parametrize("name", [name for name in SPACES if name != "dna"])
 def test_children_of_every_space_are_trained_natively(name):
     assert is_native(CellHyperModel((8, 8, 1), 2, space=SPACES[name](), filters=4, stem=None), X, Y)
 
