@@ -11,7 +11,7 @@ import math
 from typing import NamedTuple
 
 from nasnet_tf import motifs
-from nasnet_tf.genotype import Genotype, Hierarchical, Layerwise, NASBench201, RecurrentCell
+from nasnet_tf.genotype import DNA, Genotype, Hierarchical, Layerwise, NASBench201, RecurrentCell
 from nasnet_tf.genotype.kinds import call, entry
 from nasnet_tf.plan import (
     NAS_BENCH_201_PARTS,
@@ -184,12 +184,31 @@ def layerwise_cost(genotype: Layerwise, num_cells: int = 1, filters: int = 24, *
     return Cost(total.trainable, total.trainable + total.moving, total.multiply_adds)
 
 
+def dna_cost(genotype: DNA, *, classes: int = 10, input_shape=(32, 32, 3)) -> Cost:
+    """What `nasnet_tf.networks.dna.DNANetwork` of the same arguments costs."""
+    total = _Sum()
+    shapes = genotype.shapes(input_shape)
+    for edge in genotype.edges:
+        if edge.filter is not None:
+            height, width = edge.filter.kernel_size
+            weights = height * width * shapes[edge.source][2] * edge.filter.filters
+            rows, columns, _ = edge.shape(shapes[edge.source])
+            total.trainable += weights
+            total.multiply_adds += weights * rows * columns
+    norms = 2 * sum(shapes[vertex.name][2] for vertex in genotype.vertices if vertex.activation == "bn_relu")
+    classifier = shapes[genotype.vertices[-1].name][2] * classes
+    total.trainable += norms + classifier + classes
+    total.multiply_adds += classifier
+    return Cost(total.trainable, total.trainable + norms, total.multiply_adds)
+
+
 COSTS = {
     "nasnet_tf.genotype": cost,
     "nasnet_tf.nas_bench_201": nas_bench_201_cost,
     "nasnet_tf.recurrent": recurrent_cost,
     "nasnet_tf.hierarchical": hierarchical_cost,
     "nasnet_tf.layerwise": layerwise_cost,
+    "nasnet_tf.dna": dna_cost,
 }
 
 

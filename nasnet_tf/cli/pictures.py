@@ -18,19 +18,21 @@ class Pictures:
     Raises: ValueError for what cannot be, before anything is begun.
     """
 
-    defaults = {"child_filters": 8, "child_batch_size": 64, "filters": 16}
+    sizes = {"child_cells": 1, "child_filters": 8, "num_cells": 2, "filters": 16}
     recipe, examples = "short", "images"
 
     def __init__(self, source, config, data_dir, space):
         from nasnet_tf import data as datasets
 
         texts.refuse(config, source, f"the space {config['space']} is searched on pictures; add --space recurrent")
-        options.fill(config, self.defaults)
+        one = space.decode(space.first)
+        if getattr(one, "sized", False):
+            options.refuse(config, self.sizes, f"is nothing that networks of the space {config['space']} have: their size is their own")
+        options.fill(config, {"child_batch_size": 64, **({} if getattr(one, "sized", False) else self.sizes)})
         given = dict(image_size=config["image_size"], seed=config["seed"], data_dir=data_dir)
         self.config, self.space = config, space
         self.whole = lambda: datasets.load(source, **given)
         self.data = datasets.load(source, validation=_VALIDATION, **given)
-        one = space.decode((0,) * len(space.decisions))
         for sizes in (("num_cells", "filters"), ("child_cells", "child_filters")):
             cost_of(one, **options.size(self.data, *(config[name] for name in sizes)))
         prejudge.check(config, self.data, space)

@@ -30,7 +30,13 @@ _SHARING_SHARE = 0.5  # of the search's time, with one-shot: the rest trains the
 @click.argument("source", metavar="DATA")
 @click.option("--minutes", type=options.MINUTES, help="How long in all.  [default: 10, if no --max-trials is given]")
 @click.option("--max-trials", type=options.POSITIVE, help="How many cells to try; as many again at random, for comparison.")
-@click.option("--strategy", type=click.Choice([*STRATEGIES, "one-shot"]), default="auto", show_default=True, help="How to search.")
+@click.option(
+    "--strategy",
+    type=click.Choice([*STRATEGIES, "one-shot"]),
+    default="auto",
+    show_default=True,
+    help="How to search; auto suits the space.",
+)
 @click.option("--space", type=click.Choice(list(SPACES)), default="nasnet", show_default=True, help="What may be found.")
 @click.option("--name", help="Of the folder the results go to.  [default: that of the data]")
 @click.option("--runs-dir", type=click.Path(file_okay=False, path_type=pathlib.Path), default="runs", show_default=True)
@@ -38,15 +44,13 @@ _SHARING_SHARE = 0.5  # of the search's time, with one-shot: the rest trains the
 @click.option("--overwrite", is_flag=True, help="Delete what is in the folder and begin again.")
 @click.option("--baseline/--no-baseline", default=True, show_default=True, help="Try random cells beside the search.")
 @click.option("--blocks", type=options.POSITIVE, help="B, blocks a cell.  [default: the paper's, where --space has blocks]")
-@click.option(
-    "--child-cells", type=options.POSITIVE, default=1, show_default=True, help="N of the networks a cell is judged by; of a text, layers."
-)
+@click.option("--child-cells", type=options.POSITIVE, help="N of the networks a cell is judged by; of a text, layers.  [default: 1]")
 @click.option("--child-filters", type=options.POSITIVE, help="F of these networks; of a text, units.  [default: 8; 32]")
 @click.option("--child-epochs", type=options.POSITIVE, default=3, show_default=True, help="How long at most these networks are trained.")
 @click.option(
     "--child-images", type=options.POSITIVE, default=2000, show_default=True, help="On how many images, or windows of a text, at most."
 )
-@click.option("--num-cells", type=options.POSITIVE, default=2, show_default=True, help="N of the network that is trained at the end.")
+@click.option("--num-cells", type=options.POSITIVE, help="N of the network that is trained at the end.  [default: 2]")
 @click.option("--filters", type=options.POSITIVE, help="F of that network.  [default: 16; of a text 128]")
 @click.option("--epochs", type=options.POSITIVE, help="How long that network is trained.  [default: what is left of --minutes, else 30]")
 @click.option(
@@ -79,8 +83,8 @@ def search(source, name, runs_dir, resume, overwrite, as_json, data_dir, **confi
     if config["minutes"] is None and config["max_trials"] is None:
         config["minutes"] = 10.0
     space = _space(config)
-    reads = options.reads(space.decode((0,) * len(space.decisions)))
-    task = _SEARCHES[reads](source, config, data_dir, space)  # raises before anything is begun
+    _settle(config, space)
+    task = _SEARCHES[options.reads(space.decode(space.first))](source, config, data_dir, space)  # raises before anything is begun
     run = Run(runs_dir / (name or task.data.name), {"data": source, **config}, resume, overwrite, shown=task.shown)
     if overwrite:
         _clear(run.path)
@@ -112,6 +116,14 @@ def _space(config):
     if "num_blocks" not in inspect.signature(made).parameters:
         raise ValueError(f"the space {config['space']} has no blocks; leave --blocks out.")
     return made(num_blocks=config["blocks"])
+
+
+def _settle(config, space):
+    """Settles the strategy, which may go by the space. Raises ValueError if it cannot search that."""
+    if config["strategy"] == "auto":
+        config["strategy"] = space.strategy
+    if config["strategy"] in STRATEGIES:
+        STRATEGIES[config["strategy"]].check(space)
 
 
 def _search(run, task, config, began, progress):
@@ -244,9 +256,11 @@ class _Follow:
 
     def _record(self, label, trial):
         from nasnet_tf.tuners.oracle import reason
+        from nasnet_tf.tuners.trials import PARENT
 
         epochs = trial.hyperparameters.values.get(EPOCHS)
-        note = reason(trial) or (f"epochs: {epochs}" if epochs else "")
+        parent = trial.hyperparameters.values.get(PARENT)
+        note = reason(trial) or (f"epochs: {epochs}" if epochs else f"child of {parent}" if parent else "")
         self.run.record(label, trial, self.child.genotype(trial.hyperparameters), note, self.size)
         return self.run.rows[label, trial.trial_id]
 
@@ -285,9 +299,14 @@ def _facts(task, config):
 
 
 def _children(task, config):
-    size = f"N = {config['child_cells']}, F = {config['child_filters']}"
     epochs = ", ".join(map(str, _settings(config["strategy"], config).get("epochs", (config["child_epochs"],))))
-    return f"{size}, {epochs} epochs, at most {config['child_images']} {task.examples}"
+    return f"{_size(config, 'child_')}{epochs} epochs, at most {config['child_images']} {task.examples}"
+
+
+def _size(config, of=""):
+    """N and F of the networks of a search, if they have them."""
+    cells, filters = config[f"{of}cells" if of else "num_cells"], config[f"{of}filters"]
+    return "" if cells is None else f"N = {cells}, F = {filters}, "
 
 
 def _train(run, found, task, config, began, progress):
@@ -301,15 +320,16 @@ def _train(run, found, task, config, began, progress):
     elif epochs is None:
         left = config["minutes"] - (time.monotonic() - began) / 60
         minutes = max(left - 0.05 * config["minutes"], 0.05)
-    size = dict(num_cells=config["num_cells"], filters=config["filters"])
+    size, recipe = dict(num_cells=config["num_cells"], filters=config["filters"]), RECIPES[task.recipe]
+    recipe = dataclasses.replace(recipe, epochs=epochs, learning_rate=getattr(found, "learning_rate", recipe.learning_rate))
     result = train_and_save(
         lambda data, recipe: network_for(found, data, recipe, **size), task.whole(), run.path / "model.keras", progress,
-        dataclasses.replace(RECIPES[task.recipe], epochs=epochs), seed=config["seed"], minutes=minutes,
+        recipe, seed=config["seed"], minutes=minutes,
     )  # fmt: skip
     best = run.best()
     facts = {
         **task.tested(result),
-        "network": f"N = {config['num_cells']}, F = {config['filters']}, {result['parameters']:,} parameters: model.keras",
+        "network": f"{_size(config)}{result['parameters']:,} parameters: model.keras",
     }
     run.picture({**facts, **_facts(task, config)})
     return {

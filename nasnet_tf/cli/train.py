@@ -113,6 +113,8 @@ class _Scratch:
     """A network of a genotype with random weights, made for the data."""
 
     def __init__(self, genotype, size, name):
+        if getattr(genotype, "sized", False) and size:
+            raise ValueError(f"a network of {genotype.schema} has a size of its own; leave --{' and --'.join(size).replace('_', '-')} out.")
         self.genotype, self.name, self.of_text = genotype, name, options.reads(genotype) == "text"
         self.recipe = "language" if self.of_text else "short"
         self.size = {"num_cells": 2, "filters": 128 if self.of_text else 16, **size}

@@ -17,6 +17,7 @@ from .cells import (
     get,
     unused,
 )
+from .dna import DNA
 from .hierarchical import Hierarchical
 from .kinds import KINDS, BaseGenotype, from_json, read_file
 from .layerwise import Layer, Layerwise
@@ -26,6 +27,7 @@ from .recurrent import NAS_CELL, RecurrentCell
 __all__ = [
     "AMOEBANET_A",
     "COMBINATIONS",
+    "DNA",
     "GENOTYPES",
     "KINDS",
     "NAMED",

@@ -34,6 +34,7 @@ class BaseGenotype:
     """
 
     schema: str
+    sized = False  # whether it says how large its network is, which then has no num_cells and no filters
 
     def __init_subclass__(cls, *, schema: str, **kwargs):
         super().__init_subclass__(**kwargs)

@@ -1,7 +1,8 @@
 """Genotypes of every kind as Keras models. Who builds through `build` never asks which kind it carries.
 
 A kind's network is entered in `NETWORKS` under the genotype's schema: a class or a function of the genotype and keyword arguments, or
-"module:name" of one, which is imported when it is needed. All take `num_cells`, `filters`, `input_shape` and `classes`.
+"module:name" of one, which is imported when it is needed. All take `input_shape` and `classes`, and those of genotypes that are not
+`sized` take `num_cells` and `filters`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ NETWORKS = {
     "nasnet_tf.nas_bench_201": "nasnet_tf.networks.nas_bench_201:NASBench201Network",
     "nasnet_tf.recurrent": "nasnet_tf.networks.recurrent:LanguageModel",
     "nasnet_tf.hierarchical": "nasnet_tf.networks.hierarchical:HierarchicalNetwork",
+    "nasnet_tf.dna": "nasnet_tf.networks.dna:DNANetwork",
 }
 
 
@@ -24,9 +26,12 @@ def build(genotype, **arguments):
 
     Args:
         **arguments: of its network: num_cells, filters, input_shape, classes, mean, std, ... One that this kind does not have (a
-            stem, say) is left out if it asks for nothing: None, False or 0.
+            stem, say) is left out if it asks for nothing: None, False or 0; num_cells and filters are left out of a kind that is
+            `sized`.
     Raises: ValueError for other arguments that it does not have, and for a kind without a network.
     """
+    if getattr(genotype, "sized", False):
+        arguments = {name: value for name, value in arguments.items() if name not in ("num_cells", "filters")}
     return call(entry(NETWORKS, genotype, "network"), genotype, arguments)
 
 

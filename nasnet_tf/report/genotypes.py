@@ -7,6 +7,7 @@ import os
 from nasnet_tf.files import write_whole
 from nasnet_tf.report.cells import INK, genotype_figure
 from nasnet_tf.report.edges import edges_figure
+from nasnet_tf.report.graph import dna_figure
 from nasnet_tf.report.picture import one_line, picture_format, render
 from nasnet_tf.report.trees import tree_figure
 
@@ -16,6 +17,7 @@ FIGURES = {  # by the genotype's schema
     "nasnet_tf.genotype": genotype_figure,
     "nasnet_tf.nas_bench_201": edges_figure,
     "nasnet_tf.recurrent": tree_figure,
+    "nasnet_tf.dna": dna_figure,
 }
 
 

@@ -9,6 +9,8 @@ from math import prod
 from operator import index
 from typing import NamedTuple
 
+from .space import Space
+
 __all__ = ["Choices", "Decision"]
 
 
@@ -19,7 +21,7 @@ class Decision(NamedTuple):
     options: tuple
 
 
-class Choices:
+class Choices(Space):
     """All combinations of the options of `decisions`. A subclass gives them meaning by `decode`, `encode` and `key`.
 
     Attributes that a subclass sets where they hold, for controllers:
@@ -66,6 +68,11 @@ class Choices:
     def size(self) -> int:
         """Exact number of points."""
         return prod(self.sizes)
+
+    @property
+    def first(self) -> tuple[int, ...]:
+        """Option 0 of every decision."""
+        return (0,) * len(self.decisions)
 
     def random(self, rng) -> tuple[int, ...]:
         """A point, each as likely as any other."""

@@ -4,6 +4,7 @@ from .aging_evolution import AgingEvolution
 from .auto import Auto
 from .local_search import LocalSearch
 from .one_shot import OneShot
+from .pairwise_evolution import PairwiseEvolution
 from .policy_gradient import PPO, Reinforce
 from .predictor import Predictor
 from .prejudged import Prejudged, Refused
@@ -20,6 +21,7 @@ __all__ = [
     "Auto",
     "LocalSearch",
     "OneShot",
+    "PairwiseEvolution",
     "Predictor",
     "Prejudged",
     "Progressive",
@@ -46,6 +48,7 @@ STRATEGIES = {
         Predictor,
         Progressive,
         SuccessiveHalving,
+        PairwiseEvolution,
     )
 }
 

@@ -33,6 +33,7 @@ class AgingEvolution(Strategy):
     """
 
     name = "aging-evolution"
+    open = True
 
     def __init__(self, space, seed=0, *, population=None, sample=None, identity=0.0):
         super().__init__(space, seed)
@@ -63,6 +64,9 @@ class AgingEvolution(Strategy):
                 break
         return child
 
+    def parents(self):
+        return [point for point, _ in self.living]
+
     def parent(self, rng) -> tuple[int, ...]:
         """The winner of a tournament; of equal rewards, the one drawn first."""
         oldest, sample = len(self.living) - self.size, self.sample or math.ceil(self.size / 4)
@@ -81,11 +85,14 @@ class AgingEvolution(Strategy):
         """A failed trial is not born."""
 
     def _memory(self):
-        points = np.array([point for point, _ in self.living], dtype=np.int64).reshape(-1, len(self.sizes))
-        return {"born": self.born, "points": points, "rewards": np.array([reward for _, reward in self.living], dtype=float)}
+        return {
+            "born": self.born,
+            "points": self._packed(self.parents()),
+            "rewards": np.array([reward for _, reward in self.living], dtype=float),
+        }
 
     def _recall(self, state):
-        living = [(self._checked(point), float(reward)) for point, reward in zip(state["points"], state["rewards"], strict=True)]
+        living = list(zip(self._unpacked(state["points"]), state["rewards"].tolist(), strict=True))
         right = min(int(state["born"]), self.living.maxlen)
         if len(living) != right:
             raise ValueError(f"the state's population is {len(living)}, this search's {right}; use the population that wrote it.")

@@ -88,6 +88,9 @@ class Prejudged(Strategy):
     def observe(self, choices, reward):
         self.strategy.observe(choices, reward)
 
+    def parents(self):
+        return self.strategy.parents()
+
     def state(self):
         return self.strategy.state()
 

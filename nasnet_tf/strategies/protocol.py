@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
+import json
 import math
 from operator import index
 
 import numpy as np
 
-from nasnet_tf.spaces import Choices
+from nasnet_tf.spaces import Choices, Space
 
 __all__ = ["Strategy"]
 
 
 class Strategy:
-    """Proposes points of a space of discrete decisions, and learns from their rewards.
+    """Proposes points of a space, and learns from their rewards.
 
-    A point is a tuple of integers, an index into each decision's options. Any number of proposals may be out before a reward
-    comes back, in any order; how the two interleave is the caller's.
+    A point of a space of decisions is a tuple of integers, an index into each decision's options; a strategy that is `open` looks into
+    none. Any number of proposals may be out before a reward comes back, in any order; how the two interleave is the caller's.
 
     Args:
-        space: a `nasnet_tf.spaces.Choices`, or just the number of options of each decision.
+        space: a `nasnet_tf.spaces.Space`, or just the number of options of each decision.
         seed: whole number from 0 to 2**63 - 1; 0 is a seed like any other.
     """
 
     name = ""  # in the state, so that one strategy refuses another's
     fidelity = False  # whether the last decision of its space is how long a point is trained
+    open = False  # whether it searches spaces without decisions too: it only draws and changes points
 
     def __init__(self, space, seed: int = 0):
-        self.space = space if isinstance(space, Choices) else Choices.of_sizes(space)
+        self.space = space if isinstance(space, Space) else Choices.of_sizes(space)
+        self.check(self.space)
         self.sizes = self.space.sizes
         self.seed = index(seed)
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed is {self.seed}; give a whole number from 0 to 2**63 - 1.")
         self.observed = 0
         self.lowest = math.nan  # of the rewards seen; NaN before the first
+
+    @classmethod
+    def check(cls, space: Space) -> None:
+        """Raises ValueError if it cannot search the space."""
+        if not (cls.open or space.decisions):
+            raise ValueError(f"{cls.name} needs a space of fixed decisions, which {type(space).__name__} is not; take {space.strategy}.")
 
     def propose(self, number: int, pending=(), attempt: int = 0) -> tuple[int, ...]:
         """Proposal `number`, 0, 1, ...: a function of the arguments, the seed and what was observed before. Changes nothing.
@@ -86,6 +95,10 @@ class Strategy:
         self._recall(state)
         self.observed, self.lowest = int(state["observed"]), float(state["lowest"])
 
+    def parents(self) -> list[tuple]:
+        """The points of which a later proposal may be a changed copy, if its strategy is `open`."""
+        return []
+
     def _learn(self, choices: tuple[int, ...], reward: float) -> None:
         """Learns one reward."""
 
@@ -104,7 +117,19 @@ class Strategy:
         """The stream of proposal `number`."""
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(1, index(number), *([attempt] if attempt else []))))
 
+    def _packed(self, points) -> np.ndarray:
+        """Points as an array for the state: a row each, or JSON where there are no decisions."""
+        if self.sizes:
+            return np.array(points, dtype=np.int64).reshape(-1, len(self.sizes))
+        return np.frombuffer(json.dumps(points).encode(), dtype=np.uint8)
+
+    def _unpacked(self, array) -> list[tuple]:
+        """The points of `_packed`. Raises ValueError for what is none."""
+        return [self._checked(point) for point in (array.tolist() if self.sizes else json.loads(array.tobytes()))]
+
     def _checked(self, choices) -> tuple[int, ...]:
+        if not self.sizes:
+            return self.space.checked(choices)
         choices = tuple(index(choice) for choice in choices)
         if len(choices) != len(self.sizes) or not all(0 <= choice < size for choice, size in zip(choices, self.sizes, strict=True)):
             raise ValueError(

@@ -11,6 +11,7 @@ class RandomSearch(Strategy):
     """Proposes uniformly, and learns nothing but what it was told of."""
 
     name = "random"
+    open = True
 
     def propose(self, number, pending=(), attempt=0):
         return self.space.random(self._rng(number, attempt))

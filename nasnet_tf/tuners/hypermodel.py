@@ -14,18 +14,20 @@ from nasnet_tf import networks
 from nasnet_tf.cost import cost
 from nasnet_tf.evaluation.limits import SoftLimit
 from nasnet_tf.evaluation.streams import is_dataset
-from nasnet_tf.spaces import NASNetSpace
+from nasnet_tf.spaces import NASNetSpace, Space
 from nasnet_tf.tuners.progress import Progress
 
 
 class CellHyperModel(keras_tuner.HyperModel):
-    """Child networks of a space: one `hp.Choice` a decision, a network of few and narrow cells.
+    """Child networks of a space: one `hp.Choice` a decision, a network of few and narrow cells. A point of a space without decisions is
+    a few texts, each an `hp.Fixed`.
 
     Args:
         input_shape, classes: of the data.
-        space: what may be chosen, a `nasnet_tf.spaces.Choices` of genotypes; the NASNet space of five blocks a cell by default.
-        num_cells, filters: N and F of a child. The paper's children have N = 2.
-        learning_rate: at the start; it falls to 0 along a cosine over the epochs of `fit`. SGD with momentum 0.9.
+        space: what may be chosen, a `nasnet_tf.spaces.Space` of genotypes; the NASNet space of five blocks a cell by default.
+        num_cells, filters: N and F of a child, if its genotype has no size of its own. The paper's children have N = 2.
+        learning_rate: at the start; it falls to 0 along a cosine over the epochs of `fit`. SGD with momentum 0.9. A genotype that has a
+            `learning_rate` is trained at that, which stays.
         loss: as in `model.compile`; labels are whole numbers by default.
         reward: from the validation accuracies of all epochs so far, what training tells as "reward" after every epoch, such as
             `nasnet_tf.evaluation.cubed_best`. To search by it, the objective is `keras_tuner.Objective("reward", "max")`.
@@ -55,7 +57,7 @@ class CellHyperModel(keras_tuner.HyperModel):
         **network,
     ):
         super().__init__(name=name)
-        self.space = space or NASNetSpace()
+        self.space: Space = space or NASNetSpace()
         self.input_shape, self.classes = tuple(input_shape), classes
         self.num_cells, self.filters, self.learning_rate, self.loss = num_cells, filters, learning_rate, loss
         self.reward, self.soft, self.native = reward, soft, native
@@ -76,7 +78,9 @@ class CellHyperModel(keras_tuner.HyperModel):
         self.choices(hp)
 
     def choices(self, hp) -> dict:
-        """The value `hp` gives each decision of the space."""
+        """The value `hp` gives each decision of the space, or what else its points are made of."""
+        if not self.space.decisions:
+            return {name: hp.Fixed(name, value) for name, value in self.space.values(self.space.first).items()}
         return {decision.name: hp.Choice(decision.name, list(decision.options)) for decision in self.space.decisions}
 
     def genotype(self, hp):
@@ -84,15 +88,16 @@ class CellHyperModel(keras_tuner.HyperModel):
         return self.space.decode(self.space.choices(self.choices(hp)))
 
     def build(self, hp):
+        genotype = self.genotype(hp)
         model = networks.build(
-            self.genotype(hp),
+            genotype,
             num_cells=self.num_cells,
             filters=self.filters,
             input_shape=self.input_shape,
             classes=self.classes,
             **self.network,
         )
-        self._compile(model, self.learning_rate)
+        self._compile(model, getattr(genotype, "learning_rate", self.learning_rate))
         return model
 
     def build_native(self, hp, args, kwargs):
@@ -107,7 +112,7 @@ class CellHyperModel(keras_tuner.HyperModel):
         """`model.fit(*args, **kwargs)`, with the rate falling to 0 over all its steps where their number is known."""
         steps = _steps(args, kwargs)
         traced = isinstance(model, keras.Model)
-        if steps and traced:
+        if steps and traced and not hasattr(self.genotype(hp), "learning_rate"):
             self._compile(model, keras.optimizers.schedules.CosineDecay(self.learning_rate, steps * kwargs.get("epochs", 1)))
         if self.reward is not None or self.soft is not None:  # first of all callbacks, so that the others are told the reward
             callbacks = list(kwargs.get("callbacks") or ())

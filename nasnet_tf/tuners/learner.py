@@ -14,7 +14,7 @@ import zlib
 import numpy as np
 
 from nasnet_tf.spaces import WithEpochs
-from nasnet_tf.tuners.trials import Declared, Trials
+from nasnet_tf.tuners.trials import PARENT, Declared, Trials
 
 __all__ = ["Learner"]
 
@@ -46,7 +46,7 @@ class Learner:
     def learn(self, hyperparameters) -> None:
         """Makes the strategy for the choices as they are now, and lets it learn every ended trial it has not."""
         if self.declared is None or len(self.declared.space) != len(hyperparameters.space):
-            self._declare(Declared(hyperparameters, self._epochs))
+            self._declare(Declared(hyperparameters, self._epochs, self._space))
         for number in self._ended[self.strategy.observed :]:
             self.strategy.observe(self._point(number), self._reward(number))
             self._history = self._summed([number], self._history)
@@ -59,18 +59,28 @@ class Learner:
 
     def propose(self, number: str, running) -> dict:
         """{name: value} of the trial of that number, while those with the numbers `running` have not ended."""
-        self._proposed = self.declared.values(self.strategy.propose(int(number), [self._point(other) for other in running]))
+        point = self.strategy.propose(int(number), [self._point(other) for other in running])
+        parent = self._choices.parent(point)
+        trained = None if parent is None else self._keys.get(_digest(parent))
+        self._proposed = self.declared.values(point) | ({} if trained is None else {PARENT: trained})
         return self._proposed
 
     def begin(self, number: str, values: dict) -> dict:
         """The record of a trial that begins with these values, its own or somebody else's."""
         record = {"begin": number, "point": self.declared.proposed(values), "key": self._key_of(self.declared.point(values))}
         own = values is self._proposed or values == self.declared.values(record["point"])
+        record |= {"parent": values[PARENT]} if PARENT in values else {}
         return record if own else record | {"values": values}
 
     def twin(self, number: str) -> str | None:
         """The number of the trial that has trained the same network already, if any."""
         return self._keys.get(self._key(number))
+
+    def parents(self, unfinished) -> set[str]:
+        """Numbers of the trials whose weights may still be needed: by the trials `unfinished`, or by proposals to come."""
+        begun = {parent for number in unfinished for parent in self._trials.parent_of(number).values()}
+        new = set(self._ended[self.strategy.observed :])
+        return begun | new | {self._keys[key] for key in map(self._key_of, self.strategy.parents()) if key in self._keys}
 
     def _declare(self, declared):
         before, self.declared = self.declared, declared
@@ -106,7 +116,7 @@ class Learner:
         return declared is self.declared or declared.choices.decisions == self.declared.choices.decisions
 
     def _key_of(self, point):
-        return hashlib.blake2b(self._choices.key(point).encode(), digest_size=8).hexdigest()
+        return _digest(self._choices.key(point))
 
     def _save(self):
         """Writes a snapshot, unless snapshots would take more than their share of the time."""
@@ -140,6 +150,10 @@ class Learner:
         for number in numbers:
             history = zlib.crc32(f"{number} {self._reward(number)}".encode(), history)
         return history
+
+
+def _digest(key):
+    return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
 
 
 def _checksum(content):

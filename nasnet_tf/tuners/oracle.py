@@ -62,7 +62,8 @@ class StrategyOracle(keras_tuner.Oracle):
             trial is trained (`fidelity`), `epochs` are what it may choose from, (1, 3, 9) by default; each trial's choice is the value
             "tuner/epochs", as with Keras Tuner's Hyperband.
         space: a `nasnet_tf.spaces` space with the choices' names, if two points of it can be the same network: such twins are then
-            trained once. Without it only equal points are twins.
+            trained once. Without it only equal points are twins. Of a space without decisions the hypermodel has no choices; it asks
+            for the space's `values` as `hp.Fixed`.
         objective, max_trials, hyperparameters, allow_new_entries, tune_new_entries, max_retries_per_trial,
             max_consecutive_failed_trials: as in every Keras Tuner oracle.
         seed: 0 counts as a seed. None takes any, or that of the search in the folder.
@@ -94,6 +95,8 @@ class StrategyOracle(keras_tuner.Oracle):
         self.lease_seconds = lease_seconds
         self.on_end = lambda trial: None  # called with every trial that ended for good, reused ones too
         strategy, settings = strategies.get(strategy) if isinstance(strategy, str) else strategy, dict(settings or {})
+        if space is not None and hasattr(strategy, "check"):
+            strategy.check(space)
         self._asked = {"strategy": _name(strategy), "settings": _plain(settings)}
         self._epochs = settings.pop("epochs", _EPOCHS) if getattr(strategy, "fidelity", False) else None
         self._make_strategy = functools.partial(strategy, **settings)
@@ -327,6 +330,12 @@ class StrategyOracle(keras_tuner.Oracle):
             best += itertools.islice((number for number in self.trials if number not in completed), num_trials - len(best))
         return [self.trials[number] for number in best]
 
+    @_synchronized
+    def parents(self) -> set[str]:
+        """Numbers of the trials whose weights another trial may still begin with, if the space has such."""
+        unfinished = [*(trial.trial_id for trial in self.ongoing_trials.values()), *self._retry_queue]
+        return set() if self._learner is None else self._learner.parents(unfinished)
+
     def best_score(self):
         """The best score so far; None before there is one."""
         return self.trials.score(self._ranking[0][-1]) if self._ranking else None
@@ -391,7 +400,8 @@ class StrategyOracle(keras_tuner.Oracle):
         if there is not None and self._any_seed:
             self.seed = there.get("seed", self.seed)
         objectives = getattr(self.objective, "objectives", [self.objective])
-        decisions = {d.name: list(d.options) for d in decisions_of(self.hyperparameters).decisions} if self.hyperparameters.space else {}
+        free = decisions_of(self.hyperparameters, self.space).decisions if self.hyperparameters.space else ()
+        decisions = {decision.name: list(decision.options) for decision in free}
         if there is not None and self._checked:  # once: later ones are records of their own
             decisions = there["decisions"]
         elif there is not None and not self._whole_space:
@@ -444,7 +454,7 @@ class StrategyOracle(keras_tuner.Oracle):
         if "space" in record:
             self.hyperparameters = space_of(record)
             self._told = len(record["space"])
-            return Declared(self.hyperparameters, self._epochs)
+            return Declared(self.hyperparameters, self._epochs, self.space)
         if "begin" in record:
             self.start_order.append(record["begin"])
             self.trials.begin(declared, record)

@@ -23,6 +23,7 @@ from keras_tuner.src.engine import tuner_utils
 from nasnet_tf.evaluation import ChildFailed, Stopped, Worker, WorkerLost
 from nasnet_tf.evaluation.early import MedianStopping, StopHopeless
 from nasnet_tf.evaluation.graphs import rewrite_graphs
+from nasnet_tf.evaluation.inheritance import inherit, keep
 from nasnet_tf.evaluation.ray_worker import Cluster, RayWorker
 from nasnet_tf.evaluation.streams import is_dataset
 from nasnet_tf.files import write_json
@@ -30,12 +31,13 @@ from nasnet_tf.spaces import EPOCHS
 from nasnet_tf.tuners.oracle import EPOCH, LEASED, MESSAGE, MOST_LOST, StrategyOracle
 from nasnet_tf.tuners.prejudge import Prejudge
 from nasnet_tf.tuners.progress import Progress
+from nasnet_tf.tuners.trials import PARENT
 
-_TRACED, _NATIVE = "checkpoint.weights.h5", "checkpoint.npz"  # weights of a child; the first is Keras Tuner's name
+_TRACED, _NAMED = "checkpoint.weights.h5", "checkpoint.npz"  # weights of a child; the first is Keras Tuner's name
 _REQUESTS = 16  # that a chief answers at once
 _BEAT = 5.0  # seconds between two signs of life for a chief
 _PROGRESS = "progress.npz"  # of a child that is being trained
-_TOO_BIG_TO_KEEP = (_TRACED, _NATIVE, "build_config.json")
+_TOO_BIG_TO_KEEP = (_TRACED, _NAMED, "build_config.json")
 
 
 class CellTuner(keras_tuner.Tuner):
@@ -46,7 +48,8 @@ class CellTuner(keras_tuner.Tuner):
         isolation: "process" trains every child in a process of its own, which is replaced when it has grown; "none" trains here, as
             Keras Tuner does. "auto" is "process" unless the hypermodel or a callback is defined in the running script or notebook,
             where another process cannot find it.
-        keep_best: how many children's weights stay on disk.
+        keep_best: how many children's weights stay on disk; beside those that children to come may inherit, where the space
+            `inherits`. (A worker of a chief keeps all of such a space.)
         threads: see `nasnet_tf.evaluation.Worker`.
         workers: how many children are trained side by side, each in a process of its own. With more than one, what is proposed
             depends on which child happens to end first.
@@ -94,7 +97,11 @@ class CellTuner(keras_tuner.Tuner):
         self._leads = True  # not one of those beside another
         self._policy = keras.config.dtype_policy()
         self._asked = False  # whether the last thing that was done was to ask for a trial
+        self._inherits = getattr(getattr(hypermodel, "space", None), "inherits", False)
+        self._kept = set()  # numbers of the trials whose weights are on disk
         super().__init__(oracle, hypermodel, overwrite=overwrite, **kwargs)
+        if self._inherits:
+            self._kept |= {file.parent.name.removeprefix("trial_") for file in pathlib.Path(self.project_dir).glob(f"trial_*/{_NAMED}")}
         if self._is_worker():
             self.tuner_id += LEASED
             from nasnet_tf.tuners import chief  # not at the top: Keras Tuner warns of inconsistent versions of protobuf
@@ -226,13 +233,15 @@ class CellTuner(keras_tuner.Tuner):
 
     def _train(self, trial, *args, **kwargs):
         """What Keras Tuner expects of `run_trial`, and {figure: value after each epoch} if the training tells."""
-        if not self._isolated(args, kwargs):
+        isolated = self._isolated(args, kwargs)
+        if not (isolated or self._inherits):
             results = super().run_trial(trial, *args, **kwargs)
             return results, getattr(results[0], "history", {})
         job = (self.hypermodel, trial.hyperparameters, self._seed(trial), self._policy.name, self.get_trial_dir(trial.trial_id))
         began = time.monotonic()
         try:
-            metrics, history = self._run_child(trial, train_child, *job, *args, **kwargs)
+            run = functools.partial(self._run_child, trial) if isolated else _here
+            metrics, history = run(train_child, *job, *args, **kwargs)
         except ChildFailed as error:
             if os.strerror(errno.ENOSPC) in str(error):  # not the child's fault, and the next one's too
                 full = f"{self.project_dir}: {os.strerror(errno.ENOSPC)}; make room"
@@ -297,7 +306,7 @@ class CellTuner(keras_tuner.Tuner):
 
     def load_model(self, trial):
         """The child of a trial as a Keras model, with the weights it was left with."""
-        file = pathlib.Path(self.get_trial_dir(trial.trial_id)) / _NATIVE
+        file = pathlib.Path(self.get_trial_dir(trial.trial_id)) / _NAMED
         if not file.is_file():
             return super().load_model(trial)
         model = self._try_build(trial.hyperparameters)
@@ -319,11 +328,18 @@ class CellTuner(keras_tuner.Tuner):
             trial.hyperparameters.values[MESSAGE] = trial.message[-2000:]
         super().on_trial_end(trial)
         (pathlib.Path(self.get_trial_dir(trial.trial_id)) / _PROGRESS).unlink(missing_ok=True)
-        best = {t.trial_id for t in self.oracle.get_best_trials(self.keep_best)}
-        if trial.trial_id not in best:
-            self._forget_weights(trial.trial_id)
-        for other in self.oracle.get_best_trials(self.keep_best + 1)[self.keep_best :]:
-            self._forget_weights(other.trial_id)
+        best, nearly = (self.oracle.get_best_trials(self.keep_best + more) for more in (0, 1))
+        self._kept |= {trial.trial_id, *(t.trial_id for t in nearly)}
+        for number in list(self._kept - {t.trial_id for t in best} - self._parents()):
+            self._forget_weights(number)
+            self._kept.discard(number)
+
+    def _parents(self):
+        """Numbers of the trials whose weights a child may yet inherit."""
+        if not self._inherits:
+            return set()
+        told = getattr(self.oracle, "parents", None)  # a chief does not tell its workers
+        return set(self._kept) if told is None else told()
 
     def _forget_weights(self, trial_id):
         for name in _TOO_BIG_TO_KEEP:
@@ -339,11 +355,16 @@ class CellTuner(keras_tuner.Tuner):
         return [self.hypermodel.genotype(trial.hyperparameters) for trial in trials]
 
 
+def _here(function, *args, **kwargs):
+    return function(*args, **kwargs)
+
+
 def train_child(hypermodel, hp, seed, policy, folder, /, *args, **kwargs):
     """Builds, trains and scores one child on what `fit` is given. Runs in the worker.
 
-    Returns: {metric: value}, of the last epoch where the hypermodel returns a history; and that history, {metric: values}. The weights
-        are in `folder`, where `CellTuner.load_model` finds them.
+    Returns: {metric: value}, of the last epoch where the hypermodel returns a history, and "inherited", how many layers began with a
+        parent's weights, if it has a parent; and that history, {metric: values}. The weights are in `folder`, where
+        `CellTuner.load_model` finds them.
     Raises: ArithmeticError if a metric is no finite number.
     """
     keras.backend.clear_session()
@@ -359,15 +380,20 @@ def train_child(hypermodel, hp, seed, policy, folder, /, *args, **kwargs):
     native = model is not None
     if not native:
         model = hypermodel.build(hp)
+    parent = hp.values.get(PARENT)
+    inherited = [] if parent is None else inherit(model, os.path.join(os.path.dirname(folder), f"trial_{parent}", _NAMED))
     fitted = hypermodel.fit(hp, model, *args, **{"verbose": 0, **kwargs})
     history = {} if isinstance(fitted, dict) else progress.history if progress.resumed else fitted.history
     metrics = {name: float(value) for name, value in (fitted if isinstance(fitted, dict) else _last(history)).items()}
     wrong = [f"{name} is {value}" for name, value in metrics.items() if not math.isfinite(value)]
     if wrong:
         raise ArithmeticError(f"training diverged: {', '.join(wrong)}")
-    model.save_weights(os.path.join(folder, _NATIVE if native else _TRACED))
+    if getattr(getattr(hypermodel, "space", None), "inherits", False):
+        keep(model, os.path.join(folder, _NAMED))
+    else:
+        model.save_weights(os.path.join(folder, _NAMED if native else _TRACED))
     progress.remove()
-    return metrics, history
+    return metrics | ({} if parent is None else {"inherited": len(inherited)}), history
 
 
 def _described(value):

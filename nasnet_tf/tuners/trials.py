@@ -1,6 +1,7 @@
 """What a trial of Keras Tuner is on disk, as a record of a `nasnet_tf.journal`, and in memory, where thousands of them take little room.
 
-Records, in the order things happened: `{"space": ...}`, the choices as they are declared from here on; `{"begin": number, "point": ...}`;
+Records, in the order things happened: `{"space": ...}`, the choices as they are declared from here on; `{"begin": number, "point": ...}`,
+with `"parent"` if it begins with that trial's weights;
 `{"retry": number}`, a run that failed and is repeated; `{"lost": number}`, one whose process was lost; `{"end": number, "status": ...,
 "score": ..., "metrics": ...}`.
 """
@@ -15,9 +16,11 @@ from keras_tuner.src.engine import hyperparameters as kt_hp
 from keras_tuner.src.engine import metrics_tracking
 from keras_tuner.src.engine import trial as kt_trial
 
-from nasnet_tf.spaces import EPOCHS, Choices, Decision
+from nasnet_tf.spaces import EPOCHS, Choices, Decision, Space
 
-__all__ = ["Declared", "Trials", "decisions_of", "end_record", "space_of", "space_record"]
+__all__ = ["PARENT", "Declared", "Trials", "decisions_of", "end_record", "space_of", "space_record"]
+
+PARENT = "tuner/parent"  # value: the number of the trial whose weights a trial begins with
 
 _MOST_OPTIONS = 1000
 _LONGEST_MESSAGE = 10_000  # characters, of its end
@@ -30,12 +33,13 @@ class Declared:
     Args:
         hyperparameters: Keras Tuner's.
         epochs: what a strategy may choose from that decides how long a trial is trained; None for the others.
+        space: the hypermodel's, if there is one: it counts if it has no decisions.
     Raises: ValueError if there is no choice, or a continuous one.
     """
 
-    def __init__(self, hyperparameters, epochs=None):
+    def __init__(self, hyperparameters, epochs=None, space=None):
         self.space = list(hyperparameters.space)
-        self.free = decisions_of(hyperparameters)  # without the epochs
+        self.free = decisions_of(hyperparameters, space)  # without the epochs
         self.choices = self.free if epochs is None else Choices([*self.free.decisions, Decision(EPOCHS, epochs)])
         self._hps = {name: list(hps) for name, hps in hyperparameters._hps.items()}
         self._epochs = epochs
@@ -71,6 +75,8 @@ class Declared:
 
     def point(self, values) -> tuple[int, ...]:
         """The point of these values: option 0 of what is not among them."""
+        if not self.free.decisions:
+            return self.free.choices(values)
         return tuple(numbers.get(values.get(name), 0) for name, numbers in self._numbers)
 
 
@@ -84,6 +90,7 @@ class Trials(Mapping):
     def __init__(self):
         self._began, self._ended, self._running, self._made = {}, {}, {}, weakref.WeakValueDictionary()
         self._values = {}  # number of a trial that has not ended: the values it began with
+        self._parents = {}  # number of a trial that began with the weights of another: {PARENT: its number}
 
     def __len__(self):
         return len(self._began)
@@ -101,6 +108,8 @@ class Trials(Mapping):
     def begin(self, declared, record, values=None):
         """Adds the trial of a record; its values, if they are at hand."""
         self._began[record["begin"]] = declared, tuple(record["point"]), record["key"], record.get("values")
+        if "parent" in record:
+            self._parents[record["begin"]] = {PARENT: record["parent"]}
         if values is not None:
             self._values[record["begin"]] = dict(values)
 
@@ -133,7 +142,11 @@ class Trials(Mapping):
     def values_at_begin(self, number) -> dict:
         """The values a trial began with."""
         declared, point, _, values = self._began[number]
-        return self._values.get(number) or values or declared.values(point)
+        return self._values.get(number) or (values or declared.values(point)) | self.parent_of(number)
+
+    def parent_of(self, number) -> dict:
+        """{PARENT: number of the trial whose weights it began with}, or nothing."""
+        return self._parents.get(number, {})
 
     def _trial(self, number):
         end = self._ended.get(number)
@@ -187,8 +200,10 @@ def _metrics(recorded):
     return tracker
 
 
-def decisions_of(hyperparameters) -> Choices:
-    """The discrete choices among `hyperparameters`. Raises ValueError for a continuous one."""
+def decisions_of(hyperparameters, space=None) -> Space:
+    """The discrete choices among `hyperparameters`; `space`, if that has no decisions. Raises ValueError for a continuous one."""
+    if space is not None and not space.decisions:
+        return space
     found = {}
     for hp in hyperparameters.space:
         if isinstance(hp, kt_hp.Fixed):

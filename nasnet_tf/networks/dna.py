@@ -1,0 +1,141 @@
+"""The network of a DNA: its graph, the average over the pixels of its last vertex, a classifier.
+
+Source: Real et al. 2017, arXiv 1703.01041; weight decay is the paper's. Channels last.
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import layers, ops
+
+from nasnet_tf import parts
+from nasnet_tf.genotype import DNA
+from nasnet_tf.networks.model import GenotypeModel, images, policy
+from nasnet_tf.operations import PACKAGE, CellLayer, short_names
+from nasnet_tf.parts import dense, halved
+
+__all__ = ["DNANetwork"]
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class EdgeConvolution(CellLayer):
+    """A convolution without bias, norm or activation.
+
+    Returns: (batch, height / strides, width / strides, filters), rounded up.
+    """
+
+    def __init__(self, filters, kernel_size, strides=1, **kwargs):
+        super().__init__(**kwargs)
+        self.filters, self.kernel_size, self.strides = filters, tuple(kernel_size), strides
+
+    def build(self, input_shape):
+        with short_names():
+            self.kernel = parts.kernel(self, "kernel", *self.kernel_size, input_shape[-1], self.filters)
+
+    def call(self, x):
+        return ops.conv(x, ops.cast(self.kernel, x.dtype), self.strides, "same", data_format="channels_last")
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, _ = input_shape
+        return (batch, halved(height, self.strides), halved(width, self.strides), self.filters)
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters, "kernel_size": self.kernel_size, "strides": self.strides}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class VertexSum(CellLayer):
+    """The sum of its inputs, all resized to the first; then batch norm and ReLU, or nothing.
+
+    Args:
+        activation: "bn_relu" or "linear".
+    """
+
+    def __init__(self, activation, **kwargs):
+        super().__init__(**kwargs)
+        self.activation = activation
+
+    def build(self, input_shapes):
+        with short_names():
+            self.norm = parts.Norm(self, "norm", input_shapes[0][-1]) if self.activation == "bn_relu" else None
+
+    def call(self, inputs, training=None):
+        x, *others = inputs
+        x = sum((resized(y, *x.shape[1:]) for y in others), x)
+        return x if self.norm is None else ops.relu(self.norm(x, training))
+
+    def compute_output_shape(self, input_shapes):
+        return tuple(input_shapes[0])
+
+    def get_config(self):
+        return {**super().get_config(), "activation": self.activation}
+
+
+def resized(x, height, width, channels):
+    """x (batch, any, any, any) as (batch, height, width, channels): zeroth-order interpolation; channels cut off, or zeros added."""
+    for axis, size in ((1, height), (2, width)):
+        old = x.shape[axis]
+        if old != size:
+            x = ops.take(x, [pixel * old // size for pixel in range(size)], axis=axis)
+    missing = channels - x.shape[-1]
+    return ops.pad(x, [[0, 0]] * 3 + [[0, missing]]) if missing > 0 else x[..., :channels]
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class DNANetwork(GenotypeModel):
+    """A network of a DNA, which has a size of its own: there are no `num_cells` and no `filters`.
+
+    Inputs: images (batch, height, width, channels); in pixels if `mean` and `std` are given, else as preprocessed by you.
+    Returns: (batch, classes) float32.
+
+    Layers are named after the edges and vertices of the DNA, so that parent and child agree on what is the same layer.
+
+    Args:
+        genotype: a `DNA`.
+        input_shape: (height, width, channels), all known.
+        others: as `nasnet_tf.network.Network`.
+    """
+
+    def __init__(
+        self,
+        genotype,
+        *,
+        classes=10,
+        input_shape=(32, 32, 3),
+        classifier_activation="softmax",
+        batch_norm_momentum=0.9,
+        batch_norm_epsilon=1e-5,
+        weight_decay=1e-4,
+        mean=None,
+        std=None,
+        class_names=None,
+        dtype=None,
+        name="network",
+    ):
+        config = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
+        if not isinstance(genotype, DNA):
+            raise ValueError(f"genotype is a {type(genotype).__name__}; give a DNA.")
+        if not isinstance(classes, int) or classes < 1:
+            raise ValueError(f"classes is {classes!r}; give a whole number of at least 1.")
+        inputs, x = images(input_shape, mean, std)
+        if None in tuple(input_shape):
+            raise ValueError(f"input_shape is {tuple(input_shape)}; the network of a DNA needs height and width.")
+        shared = dict(
+            batch_norm_momentum=0.9 if batch_norm_momentum is None else batch_norm_momentum,
+            batch_norm_epsilon=1e-5 if batch_norm_epsilon is None else batch_norm_epsilon,
+            weight_decay=weight_decay,
+            dtype=policy(dtype),
+        )
+        states = {genotype.vertices[0].name: x}
+        for vertex in genotype.vertices[1:]:
+            terms = [_edge(edge, shared)(states[edge.source]) for edge in genotype.incoming[vertex.name]]
+            states[vertex.name] = VertexSum(vertex.activation, name=f"vertex_{vertex.name}", **shared)(terms)
+        x = layers.GlobalAveragePooling2D(name="global_pool", dtype=shared["dtype"])(states[genotype.vertices[-1].name])
+        super().__init__(inputs, dense(classes, classifier_activation, weight_decay, "predictions")(x), config)
+
+
+def _edge(edge, shared):
+    """What an edge does to a tensor."""
+    if edge.filter is None:
+        return lambda x: x
+    return EdgeConvolution(edge.filter.filters, edge.filter.kernel_size, edge.filter.strides, name=f"edge_{edge.name}", **shared)
