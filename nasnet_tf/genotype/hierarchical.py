@@ -99,14 +99,15 @@ class Hierarchical(BaseGenotype, schema="nasnet_tf.hierarchical"):
         return names[motif_name(0)]
 
     def lines(self) -> list[str]:
-        """What counts, for a person to read, a node a line."""
+        """What counts, for a person to read, a node a line; a node is the concatenation of what it reads."""
         said = []
         for level, motifs in enumerate(self.living, start=2):
             for number, edges in enumerate(motifs):
-                said += [] if edges else [f"level {level}, motif_{number}: nothing"]
+                where = "cell" if level == len(self.levels) + 1 else f"level {level}, {motif_name(number)}"
+                said += [] if edges else [f"{where}: nothing"]
                 for node in sorted({edge.node for edge in edges}):
-                    brought = " + ".join(f"{edge.operation} of {edge.source}" for edge in edges if edge.node == node)
-                    said.append(f"level {level}, motif_{number}: node {node} = {brought}")
+                    brought = ", ".join(f"{edge.operation} of {edge.source}" for edge in edges if edge.node == node)
+                    said.append(f"{where}: node {node} = {brought}")
         return said
 
 
