@@ -18,6 +18,7 @@ import dataclasses
 import functools
 import hashlib
 import math
+from collections import Counter
 from typing import NamedTuple
 
 from .kinds import BaseGenotype
@@ -150,8 +151,8 @@ def _numbered(nodes, edges, sink) -> dict[int, int]:
     """Node -> its number. Nodes are told apart by what their neighbours are, and theirs, ...; of those alike the first is made first."""
     colours = _refined({node: (node != 0, node == sink) for node in nodes}, edges)
     while len(set(colours.values())) < len(nodes):
-        counts = [list(colours.values()).count(colour) for colour in range(max(colours.values()) + 1)]
-        first = min(node for node in nodes if counts[colours[node]] > 1 and colours[node] == next(c for c, n in enumerate(counts) if n > 1))
+        counts = Counter(colours.values())
+        first = min((colour, node) for node, colour in colours.items() if counts[colour] > 1)[1]
         colours = _refined({node: (colour, node != first) for node, colour in colours.items()}, edges)
     return colours
 
