@@ -3,6 +3,11 @@
 import io
 import itertools
 import math
+import os
+import pathlib
+import signal
+import subprocess
+import sys
 from collections import Counter
 from fractions import Fraction
 
@@ -95,10 +100,10 @@ def test_a_genotype_is_told_node_by_node():
     genotype = Hierarchical(((("identity", "conv_1x1", "max_pool_3x3"), ("none",) * 3), (("motif_0", "motif_1", "motif_0"),)))
     assert genotype.lines() == [
         "level 2, motif_0: node 1 = identity of 0",
-        "level 2, motif_0: node 2 = conv_1x1 of 0 + max_pool_3x3 of 1",
+        "level 2, motif_0: node 2 = conv_1x1 of 0, max_pool_3x3 of 1",
         "level 2, motif_1: nothing",
-        "level 3, motif_0: node 1 = motif_0 of 0",
-        "level 3, motif_0: node 2 = motif_0 of 1",
+        "cell: node 1 = motif_0 of 0",
+        "cell: node 2 = motif_0 of 1",
     ]
 
 
@@ -349,6 +354,7 @@ def test_the_population_only_grows():
 def test_the_papers_settings_are_200_random_ones_and_five_percent():
     paper = TournamentEvolution.paper(SPACE)
     assert (paper.initial, paper.share) == (200, 0.05)
+    assert paper.repeats and not TournamentEvolution(SPACE).repeats
     for settings in (dict(initial=0), dict(share=0.0), dict(share=1.1)):
         with pytest.raises(ValueError, match="initial must be 1 or more and share above 0"):
             TournamentEvolution(SPACE, **settings)
@@ -359,6 +365,16 @@ def test_what_is_being_trained_is_not_proposed_again():
     strategy.observe((0, 0), 1.0)
     for number in range(1, 30):
         assert strategy.propose(number, pending=[(1, 0), (0, 2)]) == (0, 1)
+
+
+@pytest.mark.parametrize("repeats", [False, True])
+def test_a_network_is_tried_again_only_if_that_is_asked_for(repeats):
+    strategy, keys = TournamentEvolution(SMALL, 1, repeats=repeats), []
+    for number in range(100):
+        point = strategy.propose(number)
+        keys.append(SMALL.key(point))
+        strategy.observe(point, None if number == 30 else float(number == 0))
+    assert any(key in keys[:number] for number, key in enumerate(keys) if number >= strategy.initial) is repeats
 
 
 def landscape(space, seed):
@@ -428,3 +444,40 @@ def test_a_state_of_other_points_is_refused():
         evolved(3).restore(state | {"points": state["points"] + 3})
     with pytest.raises(ValueError, match="strategy 'tournament-evolution', this search 'aging-evolution'"):
         AgingEvolution((3, 2)).restore(state)
+
+
+SEARCH = """
+import os, signal, sys
+import keras_tuner
+from nasnet_tf.spaces import HierarchicalSpace
+from nasnet_tf.tuners import CellHyperModel, StrategyOracle
+
+folder, kill, space, hp = sys.argv[1], sys.argv[2], HierarchicalSpace(), keras_tuner.HyperParameters()
+CellHyperModel((8, 8, 1), 2, space=space).declare_hyperparameters(hp)
+search = StrategyOracle(
+    "tournament-evolution", keras_tuner.Objective("score", "max"), 60, space=space, hyperparameters=hp, allow_new_entries=False, seed=0
+)
+search.verbose = 0
+search._set_project_dir(folder, "toy")
+search.reload()
+while (trial := search.create_trial("a")).status == "RUNNING":
+    if kill and int(trial.trial_id) >= int(kill):
+        os.kill(os.getpid(), signal.SIGKILL)
+    search.update_trial(trial.trial_id, {"score": sum(map(len, map(str, trial.hyperparameters.values.values()))) % 97})
+    trial.status = "COMPLETED"
+    search.end_trial(trial)
+print([sorted(search.trials[number].hyperparameters.values.items()) for number in sorted(search.trials)])
+"""
+
+
+@pytest.mark.slow
+def test_a_search_of_keras_tuner_that_was_killed_proposes_what_it_would_have(tmp_path):
+    def run(folder, kill=""):
+        environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[1])}
+        command = [sys.executable, "-c", SEARCH, str(tmp_path / folder), kill]
+        return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+    whole = run("whole")
+    assert whole.returncode == 0 and whole.stdout.count("l3/0_1") == 60, whole.stderr[-2000:]
+    assert run("killed", "33").returncode == -signal.SIGKILL and run("killed", "51").returncode == -signal.SIGKILL
+    assert run("killed").stdout == whole.stdout

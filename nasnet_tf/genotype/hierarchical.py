@@ -18,6 +18,7 @@ import dataclasses
 import functools
 import hashlib
 import math
+from collections import Counter
 from typing import NamedTuple
 
 from .kinds import BaseGenotype
@@ -99,14 +100,15 @@ class Hierarchical(BaseGenotype, schema="nasnet_tf.hierarchical"):
         return names[motif_name(0)]
 
     def lines(self) -> list[str]:
-        """What counts, for a person to read, a node a line."""
+        """What counts, for a person to read, a node a line; a node is the concatenation of what it reads."""
         said = []
         for level, motifs in enumerate(self.living, start=2):
             for number, edges in enumerate(motifs):
-                said += [] if edges else [f"level {level}, motif_{number}: nothing"]
+                where = "cell" if level == len(self.levels) + 1 else f"level {level}, {motif_name(number)}"
+                said += [] if edges else [f"{where}: nothing"]
                 for node in sorted({edge.node for edge in edges}):
-                    brought = " + ".join(f"{edge.operation} of {edge.source}" for edge in edges if edge.node == node)
-                    said.append(f"level {level}, motif_{number}: node {node} = {brought}")
+                    brought = ", ".join(f"{edge.operation} of {edge.source}" for edge in edges if edge.node == node)
+                    said.append(f"{where}: node {node} = {brought}")
         return said
 
 
@@ -149,8 +151,8 @@ def _numbered(nodes, edges, sink) -> dict[int, int]:
     """Node -> its number. Nodes are told apart by what their neighbours are, and theirs, ...; of those alike the first is made first."""
     colours = _refined({node: (node != 0, node == sink) for node in nodes}, edges)
     while len(set(colours.values())) < len(nodes):
-        counts = [list(colours.values()).count(colour) for colour in range(max(colours.values()) + 1)]
-        first = min(node for node in nodes if counts[colours[node]] > 1 and colours[node] == next(c for c, n in enumerate(counts) if n > 1))
+        counts = Counter(colours.values())
+        first = min((colour, node) for node, colour in colours.items() if counts[colour] > 1)[1]
         colours = _refined({node: (colour, node != first) for node, colour in colours.items()}, edges)
     return colours
 

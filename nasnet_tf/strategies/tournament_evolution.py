@@ -1,21 +1,22 @@
 """Tournament evolution, the search of hierarchical representations: the best of a few of all that were ever trained is mutated.
 
 Nobody dies. Source: Liu et al. 2018, arXiv 1711.00436, section 3. `paper()` has the paper's 200 random genotypes and tournaments of 5 % of
-the population, made for 7,000 models on 200 GPUs. In a hundred trials 5 % would choose among one to five; the defaults are for those.
+the population, made for 7,000 models on 200 GPUs; a child may be a network that was trained before, as a mutation may draw what was
+there. In a hundred trials 5 % would choose among one to five, and many of them would be repeats: the defaults are for those.
 """
 
 from __future__ import annotations
 
 import math
 
-from .archive import Archive
+from .archive import Archive, Networks
 from .protocol import Strategy
 
 __all__ = ["PAPER", "TournamentEvolution"]
 
-PAPER = {"initial": 200, "share": 0.05}
+PAPER = {"initial": 200, "share": 0.05, "repeats": True}
 
-_TRIES = 20  # to find a child that is not being trained already
+_TRIES = 20  # to find a child that is new
 
 
 class TournamentEvolution(Strategy):
@@ -24,16 +25,17 @@ class TournamentEvolution(Strategy):
     Args:
         initial: how many random points are proposed first.
         share: of the population, rounded up, that competes to be the parent; drawn without replacement.
+        repeats: whether a network that was tried may be proposed again; else another child is drawn, as long as there are others.
     """
 
     name = "tournament-evolution"
 
-    def __init__(self, space, seed=0, *, initial=20, share=0.25):
+    def __init__(self, space, seed=0, *, initial=20, share=0.25, repeats=False):
         super().__init__(space, seed)
         if initial < 1 or not 0 < share <= 1:
             raise ValueError(f"initial must be 1 or more and share above 0 and at most 1; got {initial=}, {share=}.")
-        self.initial, self.share = initial, share
-        self.archive = Archive(len(self.sizes))
+        self.initial, self.share, self.repeats = initial, share, repeats
+        self.archive, self.tried = Archive(len(self.sizes)), Networks(self.space)
 
     @classmethod
     def paper(cls, space, seed=0, **settings):
@@ -47,7 +49,7 @@ class TournamentEvolution(Strategy):
         running = {tuple(point) for point in pending}
         for _ in range(_TRIES):
             child = self.space.mutate(self.parent(rng), rng)
-            if child not in running:
+            if child not in running and (self.repeats or child not in self.tried):
                 break
         return child
 
@@ -58,14 +60,17 @@ class TournamentEvolution(Strategy):
 
     def _learn(self, choices, reward):
         self.archive.append(choices, reward)
+        self.tried.add(choices)
 
     def _fail(self, choices, reward):
         """A failed trial has no fitness: it is not of the population."""
+        self.tried.add(choices)
 
     def _memory(self):
-        return self.archive.state()
+        return self.archive.state() | {"tried": self.tried.state()}
 
     def _recall(self, state):
         for point in state["points"].tolist():
             self._checked(point)
         self.archive.restore(state)
+        self.tried.restore(state["tried"])
