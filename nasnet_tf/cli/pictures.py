@@ -36,7 +36,7 @@ class Pictures:
         prejudge.check(config, self.data, space)
         self.size, self.facts = prejudge.final_size(self.data, config), prejudge.facts(config)
         target = config["target_multiply_adds"]
-        self.shown = Shown("val_accuracy", "validation accuracy", "validation accuracy" if target is None else "reward", True, target)
+        self.shown = Shown() if target is None else Shown(reward="reward", target=target)
 
     def child(self):
         """The hypermodel of the children."""
