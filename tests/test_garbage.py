@@ -16,7 +16,7 @@ from nasnet_tf.cli import main
 from nasnet_tf.cli.run import Run
 from nasnet_tf.cli.status import status_of
 from nasnet_tf.evaluation import Table
-from nasnet_tf.genotype import NAMED, Genotype, NASBench201
+from nasnet_tf.genotype import NAMED, Genotype, NASBench201, RecurrentCell
 from nasnet_tf.spaces import NASNetSpace
 from nasnet_tf.training.recipe import RECIPES, Recipe
 from nasnet_tf.tuners import StrategyOracle
@@ -152,7 +152,7 @@ def test_a_genotype_is_read_or_refused_in_one_line(text):
     except ValueError as error:
         in_one_line(error)
     else:
-        assert genotypes.from_json(found.to_json()) == found and (isinstance(found, Genotype | NASBench201))
+        assert genotypes.from_json(found.to_json()) == found and isinstance(found, Genotype | NASBench201 | RecurrentCell)
 
 
 @pytest.mark.slow
