@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from nasnet_tf.cli import options
+from nasnet_tf.cli import options, prejudge
 from nasnet_tf.cli.run import Shown
 
 _OPTIONS = (
@@ -56,13 +56,10 @@ class Texts:
         options.refuse(config, _OF_PICTURES, "is for pictures; recurrent cells of one base cost the same")
         if config["strategy"] == "one-shot":
             raise ValueError("the strategy one-shot shares the weights of cells for pictures; search a text with another --strategy.")
-        if config["stop_early"] and config["child_epochs"] < 3:
-            raise ValueError(
-                "--stop-early lets the first epoch pass and has nothing to save after the last; give --child-epochs 3 or more."
-            )
+        options.refuse({"data_dir": data_dir}, ["data_dir"], "is for pictures")
+        prejudge.check_early(config)
         options.fill(config, self.defaults)
         self.config, self.space, self.data = config, space, read(source, config)
-        options.refuse({"data_dir": data_dir}, ["data_dir"], "is for pictures")
 
     def whole(self):
         """The text that the network at the end is trained on."""
@@ -94,9 +91,7 @@ class Texts:
 
     def judges(self, x, scored):
         """Arguments of a tuner about what is decided while a child is trained."""
-        from nasnet_tf.evaluation.early import MedianStopping
-
-        return {"stop_early": MedianStopping() if self.config["stop_early"] else None}
+        return prejudge.early(self.config)
 
     def tested(self, result):
         """How the network at the end does, for the page."""
