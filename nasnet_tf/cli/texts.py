@@ -47,7 +47,7 @@ def read(source, config, vocabulary=None):
 class Texts:
     """A search on a text. Arguments as `nasnet_tf.cli.pictures.Pictures`."""
 
-    defaults = {"child_filters": 32, "child_batch_size": 20, "filters": 128}
+    defaults = {"child_filters": 32, "child_batch_size": 50, "filters": 128}
     recipe, examples = "language", "windows"
     shown = Shown("val_perplexity", "validation perplexity", "reward, 80 / perplexity squared", False)
     size, facts = None, {}
