@@ -16,7 +16,7 @@ from nasnet_tf.cli import main
 from nasnet_tf.cli.run import Run
 from nasnet_tf.cli.status import status_of
 from nasnet_tf.evaluation import Table
-from nasnet_tf.genotype import GENOTYPES, Genotype, NASBench201
+from nasnet_tf.genotype import NAMED, Genotype, NASBench201, RecurrentCell
 from nasnet_tf.spaces import NASNetSpace
 from nasnet_tf.training.recipe import RECIPES, Recipe
 from nasnet_tf.tuners import StrategyOracle
@@ -93,7 +93,7 @@ def test_a_run_folder_with_a_damaged_file_goes_on_or_says_which_file_it_is(runs,
 
 def documents():
     """JSON documents of every kind that is read."""
-    cells = [json.loads(found.to_json()) for found in GENOTYPES.values()]
+    cells = [json.loads(found.to_json()) for found in NAMED.values()]
     return [*cells, json.loads(NASBench201(*("none",) * 6).to_json()), *(json.loads(recipe.to_json()) for recipe in RECIPES.values())]
 
 
@@ -152,7 +152,7 @@ def test_a_genotype_is_read_or_refused_in_one_line(text):
     except ValueError as error:
         in_one_line(error)
     else:
-        assert genotypes.from_json(found.to_json()) == found and (isinstance(found, Genotype | NASBench201))
+        assert genotypes.from_json(found.to_json()) == found and isinstance(found, Genotype | NASBench201 | RecurrentCell)
 
 
 @pytest.mark.slow

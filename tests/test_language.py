@@ -1,6 +1,7 @@
 """Language models searched and trained: the hypermodel, training, the command."""
 
 import csv
+import dataclasses
 import json
 import math
 import os
@@ -18,8 +19,9 @@ from nasnet_tf import genotype as genotypes
 from nasnet_tf import journal, networks
 from nasnet_tf.cli import main
 from nasnet_tf.data import Text
+from nasnet_tf.data.recipes import recipe_batches
 from nasnet_tf.genotype import NAS_CELL
-from nasnet_tf.training import RECIPES, KeepBest, network_for, perplexity, scores
+from nasnet_tf.training import RECIPES, KeepBest, network_for, perplexity, scores, train
 from nasnet_tf.training.optimizers import SmoothedCrossentropy, optimizer_for
 from nasnet_tf.tuners import LanguageHyperModel
 
@@ -113,6 +115,35 @@ def test_the_recipe_of_texts_is_adam_with_its_usual_numbers():
     optimizer = optimizer_for(RECIPES["language"], 0.5)
     assert isinstance(optimizer, keras.optimizers.Adam)
     assert (optimizer.beta_1, optimizer.beta_2, optimizer.epsilon, optimizer.global_clipnorm) == (0.9, 0.999, 1e-7, 1.0)
+
+
+class Interrupted(keras.callbacks.Callback):
+    """Breaks a training off when its third epoch begins."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_a_training_on_a_text_goes_on_and_ends_as_one_that_was_not_interrupted(tmp_path):
+    recipe, best = dataclasses.replace(RECIPES["language"], epochs=4, batch_size=4), tmp_path / "best.npz"
+
+    def run(*callbacks, resume=False):
+        keras.utils.set_random_seed(0)
+        model = network_for(NAS_CELL, DATA, recipe, num_cells=1, filters=3)
+        batches, validation = recipe_batches(DATA, recipe, seed=1)
+        where = dict(folder=tmp_path, resume=resume, checkpoint_seconds=0.0)
+        history = train(model, batches, validation, recipe, **where, callbacks=[KeepBest(path=best, resume=resume), *callbacks])
+        return history, scores(model, DATA)["perplexity"]
+
+    whole = run()
+    with pytest.raises(KeyboardInterrupt):
+        run(Interrupted())
+    history, value = run(resume=True)
+    assert len(history["val_perplexity"]) == 4 and not best.exists()
+    np.testing.assert_allclose(history["val_perplexity"], whole[0]["val_perplexity"], rtol=1e-4)
+    assert value == pytest.approx(whole[1], rel=1e-4)
 
 
 # ---- the command ----

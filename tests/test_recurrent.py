@@ -15,6 +15,7 @@ from nasnet_tf import networks
 from nasnet_tf.cost import cost_of
 from nasnet_tf.genotype import NAS_CELL, RecurrentCell
 from nasnet_tf.networks.recurrent import LanguageModel, Perplexity, TreeCell
+from nasnet_tf.report.genotypes import figure_of
 from nasnet_tf.spaces import RecurrentSpace
 from nasnet_tf.strategies import STRATEGIES, RandomSearch, Reinforce
 
@@ -163,6 +164,13 @@ def test_nascell_s_step_is_the_published_one():
     new_h = tanh(new_c * tanh(third + fourth))
     np.testing.assert_allclose(numpy_step(NAS_CELL, leaves, c), [new_h, new_c], rtol=1e-12)
     assert genotypes.NAMED["nas_cell"] == NAS_CELL == SPACE.decode(SPACE.encode(NAS_CELL))
+
+
+def test_a_picture_shows_every_node_and_where_the_memory_goes():
+    texts = [text.get_text() for text in figure_of(NAS_CELL, "NASCell").axes[0].texts if text.get_text()]
+    for label, count in (("+  sigmoid", 5), ("×  identity", 1), ("x", 8), ("h", 8), ("+ c, tanh", 1), ("= new c", 1), ("NASCell", 1)):
+        assert texts.count(label) == count, label
+    assert sorted(int(text) for text in texts if text.isdigit()) == list(range(15))
 
 
 # ---- searching ----

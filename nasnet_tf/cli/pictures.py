@@ -38,8 +38,8 @@ class Pictures:
         prejudge.check(config, self.data, space)
         self.size, self.facts = prejudge.final_size(self.data, config), prejudge.facts(config)
         target = config["target_multiply_adds"]
-        reward = "validation accuracy" if target is None and not space.anchors else "reward"
-        self.shown = Shown("val_accuracy", "validation accuracy", reward, True, target)
+        plain = target is None and not space.anchors
+        self.shown = Shown() if plain else Shown(reward="reward", target=target)
 
     def child(self):
         """The hypermodel of the children."""

@@ -35,12 +35,17 @@ def check(config, data, space):
     """
     if config["soft_weight"] is not None and config["target_multiply_adds"] is None:
         raise ValueError("--soft-weight weighs multiply-adds against a target; give --target-multiply-adds too.")
-    if config["stop_early"] and config["child_epochs"] < 3:
-        raise ValueError("--stop-early lets the first epoch pass and has nothing to save after the last; give --child-epochs 3 or more.")
+    check_early(config)
     limited = [name for name in ("parameters", "multiply_adds") if config[f"max_{name}"] is not None]
     if limited:
         options.start_keras()
         _refuse_impossible(config, limited, space, final_size(data, config))
+
+
+def check_early(config):
+    """Raises ValueError if children are too short to be stopped."""
+    if config["stop_early"] and config["child_epochs"] < 3:
+        raise ValueError("--stop-early lets the first epoch pass and has nothing to save after the last; give --child-epochs 3 or more.")
 
 
 def _refuse_impossible(config, limited, space, size):
@@ -80,14 +85,20 @@ def judges(data, config, images, scored) -> dict:
         scored: whether cells are scored before they are trained; the limits hold in any case.
     """
     from nasnet_tf.evaluation import Limits
-    from nasnet_tf.evaluation.early import MedianStopping
     from nasnet_tf.tuners import Prejudge
 
     limits = Limits(config["max_parameters"], config["max_multiply_adds"], config["max_latency_ms"])
     score = config["prejudge"] if scored else None
     normalized = ((images[:128] - data.mean) / data.std).astype("float32")
     prejudge = Prejudge(limits, final_size(data, config), score, normalized) if score or limits != Limits() else None
-    return {"prejudge": prejudge, "stop_early": MedianStopping() if config["stop_early"] else None}
+    return {"prejudge": prejudge, **early(config)}
+
+
+def early(config) -> dict:
+    """The argument `stop_early` of a `StrategySearch`."""
+    from nasnet_tf.evaluation.early import MedianStopping
+
+    return {"stop_early": MedianStopping() if config["stop_early"] else None}
 
 
 def facts(config) -> dict[str, str]:

@@ -27,10 +27,10 @@ class Shown(NamedTuple):
         target: multiply-adds to mark, if there is a soft limit.
     """
 
-    figure: str
-    words: str
-    reward: str
-    priced: bool
+    figure: str = "val_accuracy"
+    words: str = "validation accuracy"
+    reward: str = "validation accuracy"
+    priced: bool = True
     target: float | None = None
 
     @property
@@ -49,12 +49,12 @@ class Run:
         config: what was asked, by name.
         resume: go on with the search in the folder, which must be of the same `config` but for the budget.
         overwrite: replace what is there.
-        shown: a `Shown`.
+        shown: a `Shown`; by default that of a search on pictures.
     Raises: ValueError if the folder does not suit.
     """
 
-    def __init__(self, path: pathlib.Path, config: dict, resume=False, overwrite=False, *, shown: Shown):
-        self.path, self.config, self.shown = path, config, shown
+    def __init__(self, path: pathlib.Path, config: dict, resume=False, overwrite=False, shown: Shown | None = None):
+        self.path, self.config, self.shown = path, config, shown or Shown()
         if resume:
             self._check_resumable()
         elif path.exists() and not overwrite:

@@ -60,7 +60,7 @@ _SHARING_SHARE = 0.5  # of the search's time, with one-shot: the rest trains the
     show_default=True,
     help="one-shot: passes over the images with shared weights, or half of the search's time.",
 )
-@click.option("--child-batch-size", type=options.POSITIVE, help="[default: 64; of a text 20]")
+@click.option("--child-batch-size", type=options.POSITIVE, help="[default: 64; of a text 50]")
 @click.option(
     "--workers", type=options.POSITIVE, help="How many of them train side by side.  [default: one a core, the baseline's among them]"
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from nasnet_tf.cli import options
+from nasnet_tf.cli import options, prejudge
 from nasnet_tf.cli.run import Shown
 
 _OPTIONS = (
@@ -47,7 +47,7 @@ def read(source, config, vocabulary=None):
 class Texts:
     """A search on a text. Arguments as `nasnet_tf.cli.pictures.Pictures`."""
 
-    defaults = {"child_batch_size": 20, "child_cells": 1, "child_filters": 32, "num_cells": 2, "filters": 128}
+    defaults = {"child_batch_size": 50, "child_cells": 1, "child_filters": 32, "num_cells": 2, "filters": 128}
     recipe, examples = "language", "windows"
     shown = Shown("val_perplexity", "validation perplexity", "reward, 80 / perplexity squared", False)
     size, facts = None, {}
@@ -56,13 +56,10 @@ class Texts:
         options.refuse(config, _OF_PICTURES, "is for pictures; recurrent cells of one base cost the same")
         if config["strategy"] == "one-shot":
             raise ValueError("the strategy one-shot shares the weights of cells for pictures; search a text with another --strategy.")
-        if config["stop_early"] and config["child_epochs"] < 3:
-            raise ValueError(
-                "--stop-early lets the first epoch pass and has nothing to save after the last; give --child-epochs 3 or more."
-            )
+        options.refuse({"data_dir": data_dir}, ["data_dir"], "is for pictures")
+        prejudge.check_early(config)
         options.fill(config, self.defaults)
         self.config, self.space, self.data = config, space, read(source, config)
-        options.refuse({"data_dir": data_dir}, ["data_dir"], "is for pictures")
 
     def whole(self):
         """The text that the network at the end is trained on."""
@@ -88,9 +85,7 @@ class Texts:
 
     def judges(self, x, scored):
         """Arguments of a tuner about what is decided while a child is trained."""
-        from nasnet_tf.evaluation.early import MedianStopping
-
-        return {"stop_early": MedianStopping() if self.config["stop_early"] else None}
+        return prejudge.early(self.config)
 
     def tested(self, result):
         """How the network at the end does, for the page."""

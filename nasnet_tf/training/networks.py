@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from nasnet_tf import networks
-from nasnet_tf.data import Text
 from nasnet_tf.training.recipe import Recipe
 
 
@@ -11,7 +10,7 @@ def network_for(genotype, data, recipe: Recipe | None = None, **arguments):
     """The network of `genotype` for `data`: for its images and classes, normalizing by the statistics of the training images, or its words.
 
     Args:
-        data: a `nasnet_tf.data.DataSet`, or a `nasnet_tf.data.Text`.
+        data: a `nasnet_tf.data.DataSet`, or what knows the arguments of its networks itself, as `network`: a `nasnet_tf.data.Text`.
         recipe: says auxiliary head, drop path, dropout, weight decay, batch norms and dtype.
         **arguments: of the genotype's network (`nasnet_tf.networks.build`); for one of cells the stem is "imagenet" from 64 pixels
             on unless given; batch norms are those of short training (momentum 0.9, epsilon 1e-5) unless recipe or arguments give a
@@ -19,7 +18,7 @@ def network_for(genotype, data, recipe: Recipe | None = None, **arguments):
     Raises: ValueError if the recipe asks for what the network does not have, such as an auxiliary head.
     """
     trained = {} if recipe is None else training_arguments(recipe, -(-len(data.x_train) // recipe.batch_size))
-    if isinstance(data, Text):
+    if hasattr(data, "network"):
         return networks.build(genotype, **{**data.network, **trained, **arguments})
     described = dict(input_shape=data.input_shape, classes=data.classes, mean=data.mean, std=data.std, class_names=data.class_names)
     short = dict(batch_norm_momentum=0.9, batch_norm_epsilon=1e-5)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from nasnet_tf.data import Text
-
 _IMAGES = 4096  # at a time, so that pictures which are files need not all be decoded at once
 
 
@@ -30,12 +28,12 @@ def perplexity(model, words, following, batch_size: int = 20) -> dict[str, float
 
 
 def scores(model, data, part: str = "test", batch_size: int | None = None) -> dict[str, float]:
-    """How `model` does on a part of `data`, "train", "validation" or "test": `accuracy`, or of a text `perplexity`.
+    """How `model` does on a part of `data`, "train", "validation" or "test": `accuracy`, or of what has windows, a text, `perplexity`.
 
     Of a text of characters there are also "bits_per_character".
     """
     size = {} if batch_size is None else {"batch_size": batch_size}
-    if not isinstance(data, Text):
+    if not hasattr(data, "windows"):
         return accuracy(model, getattr(data, f"x_{part}"), getattr(data, f"y_{part}"), **size)
     found = perplexity(model, *data.windows(part), **size)
     return found | ({"bits_per_character": found["loss"] / float(np.log(2))} if data.level == "character" else {})
