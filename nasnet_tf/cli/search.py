@@ -132,11 +132,10 @@ def _settle(config, space, genotype):
         config["strategy"] = space.strategy
     if config["strategy"] in STRATEGIES:
         STRATEGIES[config["strategy"]].check(space)
-    for name in ("num_cells", "filters", "child_cells", "child_filters"):
-        if getattr(genotype, "sized", False):
-            if click.get_current_context().get_parameter_source(name) is not ParameterSource.DEFAULT:
-                raise ValueError(f"networks of the space {config['space']} have a size of their own; leave --{name.replace('_', '-')} out.")
-            config[name] = None
+    for name in ("num_cells", "filters", "child_cells", "child_filters") if getattr(genotype, "sized", False) else ():
+        if click.get_current_context().get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise ValueError(f"networks of the space {config['space']} have a size of their own; leave --{name.replace('_', '-')} out.")
+        config[name] = None
 
 
 def _search(run, space, data, config, began, progress):
