@@ -788,6 +788,18 @@ def test_a_strategy_that_cannot_search_the_space_is_refused_before_anything_is_t
             StrategySearch(child, "val_accuracy", 3, strategy=name, directory=str(tmp_path), project_name=name)
 
 
+def test_a_further_choice_beside_the_space_is_refused(tmp_path):
+    class More(CellHyperModel):
+        def declare_hyperparameters(self, hp):
+            super().declare_hyperparameters(hp)
+            hp.Choice("batch", [16, 32])
+
+    with pytest.raises(ValueError, match="'batch' is a choice beside those of a DNASpace"):
+        StrategySearch(
+            More((8, 8, 1), 3, space=SPACE), "val_accuracy", 3, strategy="random", directory=str(tmp_path), project_name="more"
+        ).search(PIXELS, LABELS, verbose=0)
+
+
 def test_children_are_trained_at_the_rate_of_their_genes_and_inherit(tmp_path):
     rates, x, y = [], np.tile(PIXELS, (8, 1, 1, 1)), np.tile(LABELS, 8)
 
@@ -820,7 +832,7 @@ def test_the_command_refuses_what_the_space_does_not_have(capsys, tmp_path):
         return capsys.readouterr().err
 
     assert "ppo needs a space of fixed decisions, which DNASpace is not; take pairwise-evolution" in line("--strategy", "ppo")
-    assert "--child-filters is nothing that networks of the space dna have: their size is their own; leave it out" in line("--child-filters", "4")
+    assert "--child-filters is nothing that networks of the space dna have: their size is their own" in line("--child-filters", "4")
     assert "the space dna has no blocks" in line("--blocks", "2")
     assert not list(tmp_path.iterdir())
     SMALL.save(tmp_path / "best.json")
@@ -839,8 +851,8 @@ def test_the_command_searches_dna_end_to_end_and_goes_on(capsys, tmp_path):
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     rows = list(csv.DictReader(open(tmp_path / "digits" / "trials.csv")))
     assert {row["strategy"] for row in rows} == {"pairwise-evolution", "random baseline"} and len(rows) == 24 == result["trials"]
-    proposed = [{(row["strategy"], row["trial"], row["genotype"]) for row in table} for table in (first, rows)]
-    assert proposed[0] <= {(strategy, trial, genotype) for strategy, trial, genotype in proposed[1]} or len(first) == 16
+    before, after = ({(row["strategy"], int(row["trial"]), row["genotype"], row["reward"]) for row in table} for table in (first, rows))
+    assert before < after and len(before) == 16
     assert any(row["note"].startswith("child of") for row in rows)
     assert isinstance(genotypes.load(tmp_path / "digits" / "best.json"), DNA)
     model = keras.saving.load_model(tmp_path / "digits" / "model.keras")

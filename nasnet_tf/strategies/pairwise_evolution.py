@@ -20,14 +20,14 @@ _SMALLEST, _LARGEST = 5, 1000  # populations that grow
 
 
 class PairwiseEvolution(Strategy):
-    """While the population is not full it is filled with `space.start`. Then each trial that ends without failing is an event: it joins
+    """At first the population is filled with `space.start`. Then each trial that ends without failing is an event: it joins
     the population, two different individuals are drawn, the worse of them is killed, and the next proposal is a child of the better.
 
     So one individual less lives than the population has while a child is trained, as in the paper, where every worker kills before it
     trains. Who asks for several proposals between two events gets children of the same parent. A failed trial is not born.
 
     Args:
-        population: how many live, those being trained included; by default it grows.
+        population: how many live, those being trained included; by default it grows, and after a birth by which it does nobody dies.
     """
 
     name = "pairwise-evolution"

@@ -201,8 +201,13 @@ def _metrics(recorded):
 
 
 def decisions_of(hyperparameters, space=None) -> Space:
-    """The discrete choices among `hyperparameters`; `space`, if that has no decisions. Raises ValueError for a continuous one."""
+    """The discrete choices among `hyperparameters`; `space`, if that has no decisions. Raises ValueError for a choice it cannot be."""
     if space is not None and not space.decisions:
+        for hp in hyperparameters.space:
+            if not isinstance(hp, kt_hp.Fixed):
+                raise ValueError(
+                    f"{hp.name!r} is a choice beside those of a {type(space).__name__}, which has no list of them; use hp.Fixed."
+                )
         return space
     found = {}
     for hp in hyperparameters.space:
