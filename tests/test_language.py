@@ -14,13 +14,17 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nasnet_tf import genotype as genotypes
 from nasnet_tf import journal, networks
 from nasnet_tf.cli import main
 from nasnet_tf.data import Text
 from nasnet_tf.data.recipes import recipe_batches
-from nasnet_tf.genotype import NAS_CELL
+from nasnet_tf.genotype import NAS_CELL, RecurrentCell
+from nasnet_tf.native.language import NativeLanguageModel
+from nasnet_tf.spaces import RecurrentSpace
 from nasnet_tf.training import RECIPES, KeepBest, network_for, perplexity, scores, train
 from nasnet_tf.training.optimizers import SmoothedCrossentropy, optimizer_for
 from nasnet_tf.tuners import LanguageHyperModel
@@ -47,7 +51,7 @@ def tiny(**arguments):
 
 
 def test_a_child_is_rewarded_by_80_over_its_perplexity_squared():
-    child = LanguageHyperModel(5, 7, filters=3)
+    child = LanguageHyperModel(5, 7, filters=3, native=False)
     hp = keras_tuner.HyperParameters()
     genotype = child.genotype(hp)
     model = child.build(hp)
@@ -56,7 +60,80 @@ def test_a_child_is_rewarded_by_80_over_its_perplexity_squared():
     assert list(fitted.history) == ["loss", "perplexity", "val_loss", "val_perplexity", "reward"]
     for loss, value, reward in zip(*(fitted.history[name] for name in ("val_loss", "val_perplexity", "reward")), strict=True):
         assert value == pytest.approx(math.exp(loss), rel=1e-4) and reward == pytest.approx(80 / math.exp(loss) ** 2, rel=1e-3)
-    assert child.build_native(hp, DATA.windows("train"), {}) is None
+
+
+def native(cell=NAS_CELL, **arguments):
+    size = dict(num_cells=2, filters=4, classes=7, input_shape=(5,), **arguments)
+    return NativeLanguageModel(cell, **size), networks.build(cell, **size)
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 10**6), st.booleans())
+def test_a_native_child_has_the_loss_and_the_gradient_of_its_keras_model(seed, tied):
+    import tensorflow as tf
+
+    space, rng = RecurrentSpace(), np.random.default_rng(seed)
+    ours, model = native(space.decode(space.random(rng)), tied=tied)
+    named = ours.named()
+    assert set(named) == {weight.path for weight in model.weights}
+    for weight in model.weights:
+        weight.assign(rng.normal(size=weight.shape) / 2)
+        named[weight.path][:] = weight.numpy()
+    x, y = rng.integers(0, 7, (2, 3, 5))
+    with tf.GradientTape() as tape:
+        loss = keras.ops.mean(keras.losses.sparse_categorical_crossentropy(y, model(x)))
+    theirs = tape.gradient(loss, model.trainable_weights)
+    assert ours.gradient(x, y) == pytest.approx(float(loss), rel=1e-4) == ours.evaluate(x, y, 2)
+    for weight, gradient in zip(model.trainable_weights, theirs, strict=True):
+        expected = np.array(tf.convert_to_tensor(gradient))
+        np.testing.assert_allclose(ours.slopes()[weight.path], expected, atol=2e-4 * max(np.abs(expected).max(), 1e-3), err_msg=weight.path)
+
+
+def test_a_native_child_s_steps_are_those_of_keras_adam():
+    (ours, model), (x, y) = native(), DATA.windows("train")
+    for weight in model.weights:
+        weight.assign(ours.named()[weight.path])
+    model.compile(keras.optimizers.Adam(0.03, global_clipnorm=1.0), "sparse_categorical_crossentropy", run_eagerly=True)
+    for _ in range(4):
+        assert ours.step(x, y, 0.03) == pytest.approx(float(model.train_on_batch(x, y)), rel=1e-3)
+    for weight in model.weights:
+        np.testing.assert_allclose(ours.named()[weight.path], weight.numpy(), atol=2e-3)
+
+
+def test_a_native_child_learns_tells_its_figures_and_gives_its_weights_to_keras(tmp_path):
+    child, words = LanguageHyperModel(5, 7, filters=8), np.arange(400, dtype="int32").reshape(80, 5) % 7
+    hp = keras_tuner.HyperParameters()
+    data, held_out = (words, (words + 1) % 7), (words[:9], (words[:9] + 1) % 7)
+    model = child.build_native(hp, data, dict(validation_data=held_out, epochs=20))
+    fitted = child.fit(hp, model, *data, validation_data=held_out, epochs=20, batch_size=8)
+    assert list(fitted.history) == ["loss", "perplexity", "val_loss", "val_perplexity", "reward"]
+    assert fitted.history["val_perplexity"][-1] < 1.1 < fitted.history["val_perplexity"][0]
+    assert fitted.history["reward"][-1] == pytest.approx(80 / math.exp(fitted.history["val_loss"][-1]) ** 2)
+    model.save_weights(tmp_path / "weights.npz")
+    traced = child.build(hp)
+    with np.load(tmp_path / "weights.npz") as saved:
+        for weight in traced.weights:
+            weight.assign(saved[weight.path])
+    assert perplexity(traced, *held_out)["perplexity"] == pytest.approx(fitted.history["val_perplexity"][-1], rel=1e-3)
+
+
+def test_what_a_native_child_has_not_is_left_to_keras():
+    hp, data = keras_tuner.HyperParameters(), DATA.windows("train")
+    for child, fit in (
+        (LanguageHyperModel(5, 7, native=False), {}),
+        (LanguageHyperModel(5, 7, dropout_rate=0.5), {}),
+        (LanguageHyperModel(5, 7), dict(callbacks=[keras.callbacks.TerminateOnNaN()])),
+        (LanguageHyperModel(5, 7), dict(sample_weight=np.ones(3))),
+    ):
+        assert child.build_native(hp, data, fit) is None
+    assert LanguageHyperModel(5, 7).build_native(hp, data, {}) is not None
+
+
+def test_a_cell_that_grows_beyond_all_numbers_is_told_and_not_hidden():
+    ours, _ = native(RecurrentCell((("add", "identity"),) * 15, ("add", "identity"), 0, 14))
+    for value in ours.named().values():
+        value *= 1e9
+    assert not np.isfinite(ours.fit(*DATA.windows("train"), epochs=2, batch_size=4).history["loss"]).all()
 
 
 # ---- how a model does ----

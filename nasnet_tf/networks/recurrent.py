@@ -184,7 +184,7 @@ class LanguageModel(GenotypeModel):
         x = vocabulary(inputs)
         for number in range(num_cells):
             x = _dropped(x, dropout_rate, number, shared)
-            cell = TreeCell(genotype, filters, use_bias=use_bias, weight_decay=weight_decay, **shared)
+            cell = TreeCell(genotype, filters, use_bias=use_bias, weight_decay=weight_decay, name="tree", **shared)
             x = layers.RNN(cell, return_sequences=True, name=f"cell_{number}", **shared)(x)
         logits = vocabulary(_dropped(x, dropout_rate, num_cells, shared), reverse=True)
         super().__init__(inputs, layers.Activation(classifier_activation, dtype=logits.dtype, name="predictions")(logits), config)

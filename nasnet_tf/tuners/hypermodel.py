@@ -14,6 +14,7 @@ from nasnet_tf import networks
 from nasnet_tf.cost import cost
 from nasnet_tf.evaluation.limits import SoftLimit
 from nasnet_tf.evaluation.streams import is_dataset
+from nasnet_tf.genotype.kinds import imported
 from nasnet_tf.spaces import NASNetSpace, Space
 from nasnet_tf.tuners.progress import Progress
 
@@ -103,7 +104,7 @@ class CellHyperModel(keras_tuner.HyperModel):
     def build_native(self, hp, args, kwargs):
         """The child as a `nasnet_tf.native.NativeNetwork`; None where `fit` with these arguments asks for more than it can."""
         own = type(self).build is CellHyperModel.build and type(self).fit is CellHyperModel.fit
-        if not (self.native and own and self.loss == "sparse_categorical_crossentropy" and _plain(args, kwargs)):
+        if not (self.native and own and self.loss == "sparse_categorical_crossentropy" and plain(args, kwargs, _images_and_labels)):
             return None
         size = dict(num_cells=self.num_cells, filters=self.filters, input_shape=self.input_shape, classes=self.classes)
         return native_network(self.genotype(hp), **size, **self.network)
@@ -151,14 +152,12 @@ def _newest(values):
     return values[-1]
 
 
-def native_network(genotype, **network):
-    """A `NativeNetwork`; None where there is a GPU, another dtype than float32, or something asked for that it has not."""
+def native_network(genotype, make="nasnet_tf.native:NativeNetwork", **network):
+    """A `NativeNetwork`, or what else `make` names; None where there is a GPU, another dtype than float32, or something it has not."""
     if keras.config.dtype_policy().name != "float32" or accelerated():
         return None
     try:
-        from nasnet_tf.native import NativeNetwork
-
-        return NativeNetwork(genotype, **network)
+        return imported(make)(genotype, **network)
     except (ImportError, NotImplementedError):  # numba is not to be had for every Python
         return None
 
@@ -175,15 +174,19 @@ def accelerated() -> bool:
 _FIT = ("x", "y", "batch_size", "epochs", "verbose", "callbacks")  # of `keras.Model.fit`, in its order
 
 
-def _plain(args, kwargs) -> bool:
-    """Whether `fit` is given only what `NativeNetwork.fit` knows; of callbacks ours, as others want a Keras model."""
+def plain(args, kwargs, is_data) -> bool:
+    """Whether `fit` is given only what `NativeNetwork.fit` knows; of callbacks ours, as others want a Keras model.
+
+    Args:
+        is_data: whether an (x, y), or x alone where there is no y, is data it can be trained on.
+    """
     given = dict(zip(_FIT, args, strict=False)) | kwargs
     x, y, validation = (given.get(name) for name in ("x", "y", "validation_data"))
     return (
         len(args) <= len(_FIT)
         and set(given) <= {*_FIT, "validation_data", "shuffle"}
-        and _images_and_labels(x if y is None else (x, y))
-        and (validation is None or _images_and_labels(validation))
+        and is_data(x if y is None else (x, y))
+        and (validation is None or is_data(validation))
         and all(type(callback).__module__.startswith("nasnet_tf.") for callback in given.get("callbacks") or ())
     )
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 
 import keras
+import numpy as np
 
 from nasnet_tf.evaluation.rewards import inverse_square
 from nasnet_tf.networks.recurrent import Perplexity
 from nasnet_tf.spaces import RecurrentSpace
-from nasnet_tf.tuners.hypermodel import CellHyperModel
+from nasnet_tf.tuners.hypermodel import CellHyperModel, native_network, plain
 
 
 class LanguageHyperModel(CellHyperModel):
@@ -25,17 +26,28 @@ class LanguageHyperModel(CellHyperModel):
         num_cells, filters: layers of a child, and units of each. The paper's children have 2 layers.
         learning_rate: of Adam at the start; it falls to 0 along a cosine. Gradients are cut at norm 1.
         scale: of the reward; the paper's c, usually 80.
+        native: train children in a tuner's worker by `nasnet_tf.native`, where that can do all that is asked for: without a GPU, in
+            float32, of arrays. They begin at once, and small ones take a fraction of the time.
         **network: further arguments of `nasnet_tf.networks.recurrent.LanguageModel`, such as tied and dropout_rate.
     Source: Zoph & Le 2017, arXiv 1611.01578, section 4.2 (the reward, 2 layers); the optimizer is not stated there.
     """
 
     figure = "val_perplexity"
 
-    def __init__(self, steps, words, *, space=None, num_cells=1, filters=32, learning_rate=0.01, scale=80.0, name=None, **network):
+    def __init__(
+        self, steps, words, *, space=None, num_cells=1, filters=32, learning_rate=0.01, scale=80.0, native=True, name=None, **network
+    ):
         super().__init__(
             (steps,), words, space=space or RecurrentSpace(), num_cells=num_cells, filters=filters, learning_rate=learning_rate,
-            reward=functools.partial(inverse_square, scale=scale), native=False, name=name, **network,
+            reward=functools.partial(inverse_square, scale=scale), native=native, name=name, **network,
         )  # fmt: skip
+
+    def build_native(self, hp, args, kwargs):
+        """The child as a `NativeLanguageModel`; None where `fit` with these arguments asks for more than it can."""
+        if not self.native or type(self) is not LanguageHyperModel or not plain(args, kwargs, _windows):
+            return None
+        size = dict(num_cells=self.num_cells, filters=self.filters, input_shape=self.input_shape, classes=self.classes)
+        return native_network(self.genotype(hp), "nasnet_tf.native.language:NativeLanguageModel", **size, **self.network)
 
     def fit(self, hp, model, *args, **kwargs):
         kwargs["callbacks"] = [keras.callbacks.TerminateOnNaN(), *(kwargs.get("callbacks") or ())]
@@ -43,3 +55,8 @@ class LanguageHyperModel(CellHyperModel):
 
     def _compile(self, model, learning_rate):
         model.compile(keras.optimizers.Adam(learning_rate, global_clipnorm=1.0), loss=self.loss, metrics=[Perplexity()])
+
+
+def _windows(data) -> bool:
+    """Whether these are arrays of windows of words and the words one further on."""
+    return isinstance(data, tuple) and len(data) == 2 and all(isinstance(part, np.ndarray) and part.ndim == 2 for part in data)
