@@ -423,7 +423,7 @@ def test_a_search_of_the_command_that_is_killed_goes_on_as_if_it_had_not_been(tm
     killed.communicate(timeout=60)
     assert len(ended("killed")) < 4
     for name, process in (("killed", run("killed", "--resume")), ("whole", run("whole"))):
-        said, errors = process.communicate(timeout=300)
+        said, errors = process.communicate(timeout=500)
         assert process.returncode == 0, errors
         assert json.loads(said)["trials"] == len(rows(name)) == 4
     whole, again = ({row["trial"]: row for row in rows(name)} for name in ("whole", "killed"))
