@@ -1,6 +1,6 @@
 """A cell found on a text beside LSTM, GRU and NASCell, at equal parameters and equal steps.
 
-    python benchmarks/recurrent.py [--trials 60] [--strategy auto] [--units 64] [--epochs 8] [--seeds 3] [--cell best.json]
+    python benchmarks/recurrent.py [--trials 60] [--strategy auto] [--units 64] [--epochs 4] [--seeds 3] [--cell best.json]
 
 The text is Python's own help, `pydoc_data.topics`: 470,000 characters of English, character by character, 80 % to train, 10 % to validate,
 10 % to test. The search trains children of one layer of 32 units for one pass over a fifth of the training part. Then the cell it found,
@@ -80,7 +80,8 @@ def train(cell, units, data, epochs, seed):
     model = model_of(cell, units, data)
     x, y = data.windows("train")
     rate = keras.optimizers.schedules.CosineDecay(RATE, epochs * -(-len(x) // BATCH))
-    model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), "sparse_categorical_crossentropy", metrics=[Perplexity()])
+    adam = keras.optimizers.Adam(rate, global_clipnorm=1.0)
+    model.compile(adam, "sparse_categorical_crossentropy", metrics=[Perplexity()])
     began = time.monotonic()
     fit = dict(batch_size=BATCH, epochs=epochs, validation_data=data.windows("validation"), verbose=0, callbacks=[KeepBest()])
     model.fit(x, y, **fit)
@@ -91,7 +92,7 @@ def train(cell, units, data, epochs, seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, value in (("trials", 60), ("workers", 2), ("units", 64), ("epochs", 8), ("seeds", 3)):
+    for name, value in (("trials", 60), ("workers", 2), ("units", 64), ("epochs", 4), ("seeds", 3)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--strategy", default="auto")
     parser.add_argument("--cell", help="found before, in place of a search")
