@@ -642,7 +642,7 @@ def test_ten_thousand_mutants_build_run_and_train_a_step():
         count += 1
         if count % 100 == 0:
             keras.backend.clear_session()
-    assert count > 4000
+    assert count > 3000
 
 
 def test_a_network_is_saved_with_its_dna_and_loads(tmp_path):
