@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import threading
+import time
 import weakref
 import zlib
 from collections.abc import Callable
@@ -25,6 +26,7 @@ except ImportError:  # Windows has no advisory locks of this kind
 __all__ = ["TRIALS", "Journal", "Log", "check_head", "read"]
 
 TRIALS = "trials.log"  # a search's log in the search's folder
+_PATIENCE = 0.005  # seconds that others have to add to what is flushed
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows
 _OPEN = weakref.WeakValueDictionary()  # (device, inode): the Journal of this process that appends to it
 
@@ -76,6 +78,7 @@ class Journal:
         self.path = pathlib.Path(path)
         self._file = self._length = None
         self._flushed, self._flushing = 0, threading.Lock()
+        self._asking = 0  # threads that wait for the disk; not always exact, which only costs time
         self.taken = False
         promised = _promised(path)
         try:
@@ -123,9 +126,15 @@ class Journal:
     def flush(self) -> None:
         """What was written before is on the disk when this returns. Threads that ask at the same time wait for the disk once."""
         wanted = self._count
-        with self._flushing, self._or_closed():
-            if self._flushed < wanted:
-                self._flush()
+        self._asking += 1
+        try:
+            with self._flushing, self._or_closed():
+                if self._flushed < wanted:
+                    if self._asking > 2:  # many are at it, so more will come soon
+                        time.sleep(_PATIENCE)
+                    self._flush()
+        finally:
+            self._asking -= 1
 
     def _flush(self):
         if self._file is None:

@@ -43,6 +43,11 @@ class Learner:
         self._keys, self._remembered = {}, 0  # key of each network that was trained: its trial; how many ended trials are among them
         self._history, self._snapshot = 0, (-math.inf, 0.0)  # checksum of what was learned; when the last snapshot was written, how long
 
+    @property
+    def behind(self) -> bool:
+        """Whether a trial has ended that the strategy has not learned."""
+        return self.strategy is None or self.strategy.observed < len(self._ended)
+
     def learn(self, hyperparameters) -> None:
         """Makes the strategy for the choices as they are now, and lets it learn every ended trial it has not."""
         if self.declared is None or len(self.declared.space) != len(hyperparameters.space):

@@ -192,7 +192,8 @@ class StrategyOracle(keras_tuner.Oracle):
                 self._make_strategy, self.space, self._epochs, self.seed, self.trials, self.end_order, self.objective.direction,
                 pathlib.Path(self._project_dir) / "strategy.npz",
             )  # fmt: skip
-        self._flush()  # before the strategy learns of it
+        if self._learner.behind:
+            self._flush()  # before the strategy learns of it
         self._learner.learn(self.hyperparameters)
 
     def _begin(self, number, values):
