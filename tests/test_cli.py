@@ -196,7 +196,9 @@ TINY = ("--blocks", "1", "--child-epochs", "1", "--child-filters", "2", "--num-c
 
 
 def nasnet_tf(*arguments, **kwargs):
-    code = "import sys; from nasnet_tf.cli import main; sys.exit(main())"
+    """The command as a process that hears of Ctrl-C, which tests that run in the background do not pass on by themselves."""
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "from nasnet_tf.cli import main; sys.exit(main())"
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs
     )
