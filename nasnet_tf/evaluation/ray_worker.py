@@ -27,14 +27,15 @@ class Cluster:
     """
 
     def __init__(self, address: str | None = None):
-        if address is None and "RAY_ADDRESS" not in os.environ and "ray" not in sys.modules:  # it will listen to other machines too
+        address = address or os.environ.get("RAY_ADDRESS") or "local"
+        if address == "local" and "ray" not in sys.modules:  # it will listen to other machines too
             os.environ.setdefault("RAY_AUTH_MODE", "token")  # is read when Ray is imported
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         try:
             import ray
         except ImportError:
             raise ValueError("Ray is not installed; install nasnet_tf[ray], or leave engine out.") from None
-        host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+        host, _, port = address.removeprefix("ray://").rpartition(":")
         try:
             if port.isdigit():  # Ray would try for minutes
                 socket.create_connection((host, int(port)), timeout=10).close()
