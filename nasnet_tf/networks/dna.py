@@ -6,13 +6,13 @@ Source: Real et al. 2017, arXiv 1703.01041; weight decay is the paper's. Channel
 from __future__ import annotations
 
 import keras
-from keras import layers, ops
+from keras import ops
 
 from nasnet_tf import parts
 from nasnet_tf.genotype import DNA
-from nasnet_tf.networks.model import GenotypeModel, images, policy
+from nasnet_tf.networks.model import GenotypeModel, arguments, check, classified, images, shared
 from nasnet_tf.operations import PACKAGE, CellLayer, short_names
-from nasnet_tf.parts import dense, halved
+from nasnet_tf.parts import halved
 
 __all__ = ["DNANetwork"]
 
@@ -112,30 +112,21 @@ class DNANetwork(GenotypeModel):
         dtype=None,
         name="network",
     ):
-        config = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
-        if not isinstance(genotype, DNA):
-            raise ValueError(f"genotype is a {type(genotype).__name__}; give a DNA.")
-        if not isinstance(classes, int) or classes < 1:
-            raise ValueError(f"classes is {classes!r}; give a whole number of at least 1.")
+        config = arguments(locals())
+        check(config, DNA, "classes")
         inputs, x = images(input_shape, mean, std)
         if None in tuple(input_shape):
             raise ValueError(f"input_shape is {tuple(input_shape)}; the network of a DNA needs height and width.")
-        shared = dict(
-            batch_norm_momentum=0.9 if batch_norm_momentum is None else batch_norm_momentum,
-            batch_norm_epsilon=1e-5 if batch_norm_epsilon is None else batch_norm_epsilon,
-            weight_decay=weight_decay,
-            dtype=policy(dtype),
-        )
+        given = shared(config)
         states = {genotype.vertices[0].name: x}
         for vertex in genotype.vertices[1:]:
-            terms = [_edge(edge, shared)(states[edge.source]) for edge in genotype.incoming[vertex.name]]
-            states[vertex.name] = VertexSum(vertex.activation, name=f"vertex_{vertex.name}", **shared)(terms)
-        x = layers.GlobalAveragePooling2D(name="global_pool", dtype=shared["dtype"])(states[genotype.vertices[-1].name])
-        super().__init__(inputs, dense(classes, classifier_activation, weight_decay, "predictions")(x), config)
+            terms = [_edge(edge, given)(states[edge.source]) for edge in genotype.incoming[vertex.name]]
+            states[vertex.name] = VertexSum(vertex.activation, name=f"vertex_{vertex.name}", **given)(terms)
+        super().__init__(inputs, classified(states[genotype.vertices[-1].name], config), config)
 
 
-def _edge(edge, shared):
+def _edge(edge, given):
     """What an edge does to a tensor."""
     if edge.filter is None:
         return lambda x: x
-    return EdgeConvolution(edge.filter.filters, edge.filter.kernel_size, edge.filter.strides, name=f"edge_{edge.name}", **shared)
+    return EdgeConvolution(edge.filter.filters, edge.filter.kernel_size, edge.filter.strides, name=f"edge_{edge.name}", **given)

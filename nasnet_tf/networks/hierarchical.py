@@ -10,9 +10,8 @@ from keras import layers, ops
 
 from nasnet_tf import motifs, parts
 from nasnet_tf.genotype import Hierarchical
-from nasnet_tf.networks.model import GenotypeModel, images, policy
+from nasnet_tf.networks.model import GenotypeModel, arguments, check, classified, images, shared
 from nasnet_tf.operations import PACKAGE, CellLayer, ConvNorm, short_names
-from nasnet_tf.parts import dense
 from nasnet_tf.plan import Pooling, default_stem
 
 __all__ = ["HierarchicalNetwork"]
@@ -119,23 +118,14 @@ class HierarchicalNetwork(GenotypeModel):
         dtype=None,
         name="network",
     ):
-        config = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
-        if not isinstance(genotype, Hierarchical):
-            raise ValueError(f"genotype is a {type(genotype).__name__}; give a Hierarchical.")
-        if not isinstance(classes, int) or classes < 1:
-            raise ValueError(f"classes is {classes!r}; give a whole number of at least 1.")
-        shared = dict(
-            weight_decay=weight_decay,
-            batch_norm_momentum=0.9 if batch_norm_momentum is None else batch_norm_momentum,
-            batch_norm_epsilon=1e-5 if batch_norm_epsilon is None else batch_norm_epsilon,
-            dtype=policy(dtype),
-        )
+        config = arguments(locals())
+        check(config, Hierarchical, "classes")
+        given = shared(config)
         inputs, x = images(input_shape, mean, std)
         for step in motifs.plan(num_cells, filters, stem or default_stem(input_shape)):
             if step.part is None:
-                x = MotifCell(genotype, step.filters, name=step.name, **shared)(x)
+                x = MotifCell(genotype, step.filters, name=step.name, **given)(x)
             else:
-                x = ConvNorm(*step.part, name=step.name, **shared)(x)
-                x = layers.ReLU(name=f"{step.name}_relu", dtype=shared["dtype"])(x)
-        x = layers.GlobalAveragePooling2D(name="global_pool", dtype=shared["dtype"])(x)
-        super().__init__(inputs, dense(classes, classifier_activation, weight_decay, "predictions")(x), config)
+                x = ConvNorm(*step.part, name=step.name, **given)(x)
+                x = layers.ReLU(name=f"{step.name}_relu", dtype=given["dtype"])(x)
+        super().__init__(inputs, classified(x, config), config)

@@ -10,9 +10,8 @@ import keras
 from keras import layers
 
 from nasnet_tf.genotype import Layerwise
-from nasnet_tf.networks.model import GenotypeModel, images, policy
+from nasnet_tf.networks.model import GenotypeModel, arguments, check, classified, images, policy, shared
 from nasnet_tf.operations import PACKAGE, ConvNorm, Pool
-from nasnet_tf.parts import dense
 from nasnet_tf.plan_layerwise import plan_layerwise
 
 __all__ = ["LayerwiseNetwork"]
@@ -50,25 +49,16 @@ class LayerwiseNetwork(GenotypeModel):
         dtype=None,
         name="network",
     ):
-        config = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
-        if not isinstance(genotype, Layerwise):
-            raise ValueError(f"genotype is a {type(genotype).__name__}; give a Layerwise.")
-        if not isinstance(classes, int) or classes < 1:
-            raise ValueError(f"classes is {classes!r}; give a whole number of at least 1.")
-        shared = dict(
-            batch_norm_momentum=0.9 if batch_norm_momentum is None else batch_norm_momentum,
-            batch_norm_epsilon=1e-5 if batch_norm_epsilon is None else batch_norm_epsilon,
-            weight_decay=weight_decay,
-            dtype=policy(dtype),
-        )
+        config = arguments(locals())
+        check(config, Layerwise, "classes")
+        given = shared(config)
         inputs, x = images(input_shape, mean, std)
         plans, last = plan_layerwise(genotype, num_cells, filters, input_shape)
         outputs = [x]
         for number, plan in enumerate(plans, start=1):
-            outputs.append(_layer(_joined(outputs, plan.reads, f"layer_{number}", policy(dtype)), plan, f"layer_{number}", shared))
+            outputs.append(_layer(_joined(outputs, plan.reads, f"layer_{number}", policy(dtype)), plan, f"layer_{number}", given))
         x = _joined(outputs, last, "last", policy(dtype))
-        x = layers.GlobalAveragePooling2D(name="global_pool", dtype=policy(dtype))(x)
-        super().__init__(inputs, dense(classes, classifier_activation, weight_decay, "predictions")(x), config)
+        super().__init__(inputs, classified(x, config), config)
 
 
 def _joined(outputs, join, name, dtype):
@@ -82,12 +72,12 @@ def _joined(outputs, join, name, dtype):
     return _concatenated(parts, f"{name}_inputs", dtype)
 
 
-def _layer(x, plan, name, shared):
-    dtype, found = shared["dtype"], []
+def _layer(x, plan, name, given):
+    dtype, found = given["dtype"], []
     for number, convolution in enumerate(plan.convolutions, start=1):
         reads = [x, *found] if plan.dense or not found else found
         y = _concatenated(reads, f"{name}_dense_{number}", dtype)
-        y = ConvNorm(**convolution._asdict(), name=f"{name}_convolution_{number}", **shared)(y)
+        y = ConvNorm(**convolution._asdict(), name=f"{name}_convolution_{number}", **given)(y)
         found.append(layers.ReLU(name=f"{name}_relu_{number}", dtype=dtype)(y))
     y = _concatenated(found, f"{name}_output", dtype)
     return Pool(*plan.pool, name=f"{name}_pool", dtype=dtype)(y) if plan.pool else y

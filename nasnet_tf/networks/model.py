@@ -8,8 +8,9 @@ import keras
 from keras import layers
 
 from nasnet_tf import genotype as genotypes
+from nasnet_tf.parts import dense
 
-__all__ = ["GenotypeModel", "images", "policy"]
+__all__ = ["GenotypeModel", "arguments", "check", "classified", "images", "policy", "shared"]
 
 
 class GenotypeModel(keras.Model):
@@ -38,6 +39,37 @@ class GenotypeModel(keras.Model):
         if "genotype" not in config:  # a model cut out of one, saved layer by layer
             return super().from_config(config, custom_objects)
         return cls(**{**config, "genotype": genotypes.from_json(json.dumps(config["genotype"]))})
+
+
+def arguments(given) -> dict:
+    """The arguments of a network's `__init__`, by name, of its `locals()` at the beginning."""
+    return {key: value for key, value in given.items() if key not in ("self", "__class__")}
+
+
+def check(config, kind, *counts) -> None:
+    """Raises ValueError unless the genotype is a `kind` and the arguments of these names are whole numbers of at least 1."""
+    if not isinstance(config["genotype"], kind):
+        raise ValueError(f"genotype is a {type(config['genotype']).__name__}; give a {kind.__name__}.")
+    for name in counts:
+        if not isinstance(config[name], int) or config[name] < 1:
+            raise ValueError(f"{name} is {config[name]!r}; give a whole number of at least 1.")
+
+
+def shared(config) -> dict:
+    """The arguments that all layers of a network of pictures share. Batch norms are those of short trainings where nothing is asked."""
+    momentum, epsilon = config["batch_norm_momentum"], config["batch_norm_epsilon"]
+    return dict(
+        weight_decay=config["weight_decay"],
+        batch_norm_momentum=0.9 if momentum is None else momentum,
+        batch_norm_epsilon=1e-5 if epsilon is None else epsilon,
+        dtype=policy(config["dtype"]),
+    )
+
+
+def classified(x, config):
+    """(batch, classes): a dense layer on the mean of x over its pixels."""
+    x = layers.GlobalAveragePooling2D(name="global_pool", dtype=policy(config["dtype"]))(x)
+    return dense(config["classes"], config["classifier_activation"], config["weight_decay"], "predictions")(x)
 
 
 def policy(dtype):

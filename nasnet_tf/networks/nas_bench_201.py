@@ -10,9 +10,9 @@ from keras import layers, ops
 
 from nasnet_tf import parts
 from nasnet_tf.genotype import NASBench201
-from nasnet_tf.networks.model import GenotypeModel, images, policy
+from nasnet_tf.networks.model import GenotypeModel, arguments, check, classified, images, shared
 from nasnet_tf.operations import PACKAGE, CellLayer, ConvNorm, short_names
-from nasnet_tf.parts import dense, halved
+from nasnet_tf.parts import halved
 from nasnet_tf.plan import NAS_BENCH_201_PARTS, Convolution, Pooling, stage_cells
 
 __all__ = ["NASBench201Network"]
@@ -120,30 +120,20 @@ class NASBench201Network(GenotypeModel):
         dtype=None,
         name="network",
     ):
-        config = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
-        if not isinstance(genotype, NASBench201):
-            raise ValueError(f"genotype is a {type(genotype).__name__}; give a NASBench201.")
-        for what, number in (("filters", filters), ("classes", classes)):
-            if not isinstance(number, int) or number < 1:
-                raise ValueError(f"{what} is {number!r}; give a whole number of at least 1.")
-        norm = dict(
-            batch_norm_momentum=0.9 if batch_norm_momentum is None else batch_norm_momentum,
-            batch_norm_epsilon=1e-5 if batch_norm_epsilon is None else batch_norm_epsilon,
-            dtype=policy(dtype),
-        )
-        shared = dict(weight_decay=weight_decay, **norm)
+        config = arguments(locals())
+        check(config, NASBench201, "filters", "classes")
+        given = shared(config)
         inputs, x = images(input_shape, mean, std)
-        x = ConvNorm(filters, (3, 3), relu=False, name="stem", **shared)(x)
+        x = ConvNorm(filters, (3, 3), relu=False, name="stem", **given)(x)
         number = 0
         for stage, count in enumerate(stage_cells(num_cells)):
             if stage:
-                x = ResidualReduction(filters * 2**stage, name=f"reduction_cell_{stage - 1}", **shared)(x)
+                x = ResidualReduction(filters * 2**stage, name=f"reduction_cell_{stage - 1}", **given)(x)
             for _ in range(count):
-                x = EdgesCell(genotype, name=f"cell_{number}", **shared)(x)
+                x = EdgesCell(genotype, name=f"cell_{number}", **given)(x)
                 number += 1
         x = layers.BatchNormalization(
-            momentum=norm["batch_norm_momentum"], epsilon=norm["batch_norm_epsilon"], dtype=norm["dtype"], name="last_norm"
+            momentum=given["batch_norm_momentum"], epsilon=given["batch_norm_epsilon"], dtype=given["dtype"], name="last_norm"
         )(x)
-        x = layers.ReLU(name="last_relu", dtype=norm["dtype"])(x)
-        x = layers.GlobalAveragePooling2D(name="global_pool", dtype=norm["dtype"])(x)
-        super().__init__(inputs, dense(classes, classifier_activation, weight_decay, "predictions")(x), config)
+        x = layers.ReLU(name="last_relu", dtype=given["dtype"])(x)
+        super().__init__(inputs, classified(x, config), config)

@@ -12,7 +12,7 @@ import keras
 from keras import layers, ops
 
 from nasnet_tf.genotype import RecurrentCell
-from nasnet_tf.networks.model import GenotypeModel, policy
+from nasnet_tf.networks.model import GenotypeModel, arguments, check, policy
 from nasnet_tf.operations import PACKAGE
 from nasnet_tf.parts import l2, wide
 
@@ -170,12 +170,8 @@ class LanguageModel(GenotypeModel):
         dtype=None,
         name="network",
     ):
-        config = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
-        if not isinstance(genotype, RecurrentCell):
-            raise ValueError(f"genotype is a {type(genotype).__name__}; give a RecurrentCell.")
-        for what, number in (("num_cells", num_cells), ("filters", filters), ("classes", classes)):
-            if not isinstance(number, int) or number < 1:
-                raise ValueError(f"{what} is {number!r}; give a whole number of at least 1.")
+        config = arguments(locals())
+        check(config, RecurrentCell, "num_cells", "filters", "classes")
         if len(input_shape) != 1:
             raise ValueError(f"input_shape is {tuple(input_shape)}; a language model reads (steps,), such as (35,) or (None,).")
         shared = dict(dtype=policy(dtype))
