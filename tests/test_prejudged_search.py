@@ -1,5 +1,8 @@
 """Searches with limits, scores, softened rewards and early stopping, through Keras Tuner and the worker process."""
 
+import threading
+import time
+
 import keras
 import keras_tuner
 import numpy as np
@@ -87,7 +90,7 @@ def test_networks_are_scored_and_timed_in_the_worker(tmp_path):
     images = np.random.default_rng(0).normal(size=(4, 8, 8, 1))
     judge = Prejudge(Limits(latency=60_000.0), score="naswot", images=images, pool=2)
     trials, tuner = searched(tmp_path, 1, isolation="process", prejudge=judge)
-    assert trials[0].status == "COMPLETED" and tuner.worker.memory_mb > 0
+    assert trials[0].status == "COMPLETED" and min(tuner.worker.memory_mb, tuner.prescreen.memory_mb) > 0
     (judged,) = [judgement for judgement in tuner.oracle._learner.strategy._judgements.values()][:1]
     assert np.isfinite(judged[0]) and judged[1] is None
 
@@ -100,7 +103,7 @@ def test_what_cannot_be_measured_is_turned_down(tmp_path):
     )  # fmt: skip
     from nasnet_tf.evaluation import ChildFailed
 
-    tuner.worker.run = lambda *args, **kwargs: (_ for _ in ()).throw(ChildFailed("no room"))
+    tuner.prescreen.run = lambda *args, **kwargs: (_ for _ in ()).throw(ChildFailed("no room"))
     with pytest.raises(ValueError, match=r"\(no room: \d+\)"):
         tuner.search(np.zeros((1, 1)), np.zeros(1), epochs=1, verbose=0)
 
@@ -110,6 +113,52 @@ def test_a_prejudge_that_cannot_work_is_refused():
         Prejudge(score="snip")
     with pytest.raises(ValueError, match="naswot needs images"):
         Prejudge(score="naswot")
+
+
+class Clerk:
+    """Takes the place of `Worker`: knows the answers, notes what it was asked, and cannot be asked two things at once."""
+
+    made = []
+
+    def __init__(self, threads=None):
+        self.asked, self.busy = [], threading.Lock()
+        self.made.append(self)
+
+    def run(self, function, *args, **kwargs):
+        assert self.busy.acquire(blocking=False), "a worker was called while it was at work"
+        self.asked.append(function.__name__)
+        time.sleep(0.02)
+        self.busy.release()
+        return parameters(args[1], **kwargs) if function.__name__ == "score" else ({"val_accuracy": 0.5}, {})
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_proposals_of_workers_side_by_side_are_measured_by_a_worker_that_trains_nothing(tmp_path, monkeypatch, workers):
+    monkeypatch.setattr("nasnet_tf.tuners.search.Worker", Clerk)
+    monkeypatch.setattr(Clerk, "made", [])
+    judge = Prejudge(score="parameters", pool=2)
+    trials, tuner = searched(tmp_path, 12, isolation="process", prejudge=judge, workers=workers)
+    assert [trial.status for trial in trials] == ["COMPLETED"] * 12
+    tasks = [set(clerk.asked) for clerk in Clerk.made]
+    assert tasks.count({"score"}) == 1 and tasks.count({"train_child"}) == workers == len(tasks) - 1, tasks
+    inner, size = RandomSearch(SPACE, 0), tuner.hypermodel.size
+    for number in range(12):
+        pool = [SPACE.decode(inner.propose(number, attempt=attempt)) for attempt in range(2)]
+        found = tuner.hypermodel.genotype(tuner.oracle.trials[f"{number:02d}"].hyperparameters)
+        assert parameters(found, **size) == max(parameters(g, **size) for g in pool)
+
+
+@pytest.mark.slow
+def test_real_workers_side_by_side_propose_what_one_alone_does(tmp_path):
+    judge = Prejudge(Limits(latency=60_000.0), score="synflow", pool=2)
+    alone, side_by_side = (
+        searched(tmp_path / str(workers), 6, isolation="process", prejudge=judge, workers=workers)[1] for workers in (1, 2)
+    )
+    for number, trial in alone.oracle.trials.items():
+        assert trial.hyperparameters.values == side_by_side.oracle.trials[number].hyperparameters.values
 
 
 # Softened rewards

@@ -88,6 +88,40 @@ def test_closing_ends_the_process():
         os.kill(pid, 0)
 
 
+# Calls of several threads.
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+def test_every_thread_gets_the_answers_to_its_own_calls(worker, threads):
+    answers = {}
+
+    def ask(number):
+        answers[number] = [worker.run(divmod, 1000 * number + n, 1000) for n in range(100)]
+
+    asking = [threading.Thread(target=ask, args=(number,), daemon=True) for number in range(threads)]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join(timeout=60)
+    assert answers == {number: [(number, n) for n in range(100)] for number in range(threads)}
+
+
+class Sent:
+    """Calls the worker while it is being sent to it."""
+
+    def __init__(self, worker):
+        self.worker = worker
+
+    def __reduce__(self):
+        return abs, (self.worker.run(abs, 1),)
+
+
+def test_a_call_from_within_a_call_is_refused(worker):
+    with pytest.raises(RuntimeError, match="called the same worker; give what it calls a worker of its own"):
+        worker.run(abs, Sent(worker))
+    assert worker.run(abs, -1) == 1
+
+
 # tf.data across processes.
 
 

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 
 from nasnet_tf.evaluation.streams import is_dataset
-from nasnet_tf.evaluation.worker import ChildFailed, Stopped, WorkerLost
+from nasnet_tf.evaluation.worker import ChildFailed, Stopped, Turn, WorkerLost
 
 __all__ = ["Cluster", "RayWorker"]
 
@@ -71,12 +71,16 @@ class RayWorker:
     def __init__(self, cluster: Cluster, threads: int | None = None, gpus: float = 0.0):
         self.cluster, self.threads, self.gpus = cluster, threads or 1, gpus
         self.memory_mb = 0.0
-        self._stopped, self._task = False, None
+        self._stopped, self._task, self._turn = False, None, Turn()
         options = {"max_retries": 0, "num_cpus": self.threads, "num_gpus": gpus, "max_calls": _CALLS}
         self._remote = cluster.ray.remote(**options)(_call)
 
     def run(self, function, *args, **kwargs):
         """`function(*args, **kwargs)` in the cluster. Raises: as `Worker.run`; ValueError for a `tf.data.Dataset`."""
+        with self._turn:
+            return self._run(function, args, kwargs)
+
+    def _run(self, function, args, kwargs):
         errors, stored = self.cluster.ray.exceptions, self.cluster.stored
         if self._stopped:
             raise Stopped

@@ -17,7 +17,7 @@ import time
 
 from nasnet_tf.evaluation.streams import Source, incoming
 
-__all__ = ["ChildFailed", "Stopped", "Worker", "WorkerLost"]
+__all__ = ["ChildFailed", "Stopped", "Turn", "Worker", "WorkerLost"]
 
 _BEAT = 2.0  # seconds between two signs of life
 
@@ -34,8 +34,25 @@ class WorkerLost(ChildFailed):
     """The process died or fell silent: whatever the call was, it may succeed another time."""
 
 
+class Turn:
+    """One call of a worker at a time: calls of other threads wait, one from within a call is an error, as it would wait for ever."""
+
+    def __init__(self):
+        self._lock, self._owner = threading.Lock(), None
+
+    def __enter__(self):
+        if self._owner == threading.get_ident():
+            raise RuntimeError("a call of a worker called the same worker; give what it calls a worker of its own.")
+        self._lock.acquire()
+        self._owner = threading.get_ident()
+
+    def __exit__(self, *_):
+        self._owner = None
+        self._lock.release()
+
+
 class Worker:
-    """Runs calls in a process of its own, one at a time.
+    """Runs calls in a process of its own, one at a time; a thread that calls while another's call runs waits for its turn.
 
     Args:
         threads: threads one TensorFlow operation may use in the worker; None leaves it to TensorFlow.
@@ -49,6 +66,7 @@ class Worker:
         self._stopped = self._silent = False
         self._waited = None  # while something is awaited: [seconds since the last sign of life]
         self.memory_mb = 0.0
+        self._turn = Turn()
 
     def run(self, function, *args, **kwargs):
         """`function(*args, **kwargs)`, run in the worker. Function, arguments and result must be picklable.
@@ -60,7 +78,12 @@ class Worker:
             WorkerLost: if its process died or fell silent.
             Stopped: if `stop` was called meanwhile.
             pickle.PicklingError, AttributeError, TypeError: if the call cannot be sent; nothing has run then.
+            RuntimeError: if it is called from within one of its own calls.
         """
+        with self._turn:
+            return self._run(function, args, kwargs)
+
+    def _run(self, function, args, kwargs):
         if self._stopped:
             raise Stopped
         source = Source()

@@ -16,7 +16,7 @@ _ATTEMPTS, _MEASURED = 100, 5  # of the strategy, to find an allowed point: coun
 
 
 class Prejudge:
-    """Limits and an untrained score for the children of a `StrategySearch`; networks are built and measured in its worker.
+    """Limits and an untrained score for the children of a `StrategySearch`; networks are built and measured in a worker of their own.
 
     Args:
         limits: nothing that breaks them is trained.

@@ -94,6 +94,7 @@ class CellTuner(keras_tuner.Tuner):
         if engine == "ray":
             self._make_worker = functools.partial(RayWorker, Cluster(address), threads, gpus_per_trial)
         self.worker, self.workers, self._others = self._make_worker(), workers, ()
+        self.prescreen = self._make_worker()  # measures what is proposed to whichever worker; its process begins when it is needed
         self._leads = True  # not one of those beside another
         self._policy = keras.config.dtype_policy()
         self._asked = False  # whether the last thing that was done was to ask for a trial
@@ -151,8 +152,10 @@ class CellTuner(keras_tuner.Tuner):
             raise
         finally:
             self.worker.close()
-            if self._leads and isinstance(self.oracle, StrategyOracle):
-                self.oracle.close()
+            if self._leads:
+                self.prescreen.close()
+                if isinstance(self.oracle, StrategyOracle):
+                    self.oracle.close()
         if failures:
             raise failures[0]
 
@@ -190,11 +193,16 @@ class CellTuner(keras_tuner.Tuner):
     def stop(self):
         """Breaks off the children that are being trained, from another thread: they stay unfinished, and `search` raises `Stopped`."""
         self._stop_others()
+        self.prescreen.stop()
         self.worker.stop()
 
     def _stop_others(self):
+        """Ends what runs beside this thread; another `search` begins with others."""
         for other in self._others:
             other.worker.stop()
+        if self._leads:
+            self.prescreen.stop()
+            self.prescreen = self._make_worker()
 
     def _beside(self, number):
         """A tuner that shares all with this one but the worker."""
@@ -436,7 +444,7 @@ class StrategySearch(CellTuner):
         super().__init__(oracle, hypermodel, **of_tuner)
 
     def _measure(self, function, *args, **kwargs):
-        return function(*args, **kwargs) if self.isolation == "none" else self.worker.run(function, *args, **kwargs)
+        return function(*args, **kwargs) if self.isolation == "none" else self.prescreen.run(function, *args, **kwargs)
 
 
 class PPOSearch(StrategySearch):
