@@ -23,9 +23,12 @@ try:
 except ImportError:  # Windows has no advisory locks of this kind
     fcntl = None
 
+from nasnet_tf.files import open_regular, read_small, sync_folder
+
 __all__ = ["TRIALS", "Journal", "Log", "check_head", "read"]
 
 TRIALS = "trials.log"  # a search's log in the search's folder
+_LARGEST_LENGTH = 1000  # bytes of FILE.length
 _PATIENCE = 0.005  # seconds that others have to add to what is flushed
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows
 _OPEN = weakref.WeakValueDictionary()  # (device, inode): the Journal of this process that appends to it
@@ -52,7 +55,8 @@ def read(path: str | os.PathLike) -> Log:
     """
     promised = _promised(path)  # before the log, which another process may be appending to
     try:
-        content = pathlib.Path(path).read_bytes()
+        with open_regular(path) as file:
+            content = file.read()
     except FileNotFoundError:
         content = b""
     return _parsed(path, content, promised)
@@ -97,7 +101,7 @@ class Journal:
             raise
         if log.head is None:
             self.append(head)
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
 
     @property
     def closed(self) -> bool:
@@ -173,6 +177,8 @@ class Journal:
             self.close()
 
     def _open(self):
+        with contextlib.suppress(FileNotFoundError):
+            open_regular(self.path).close()
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _BINARY, 0o666)
         status = os.fstat(self._file)
         same = _OPEN.get((status.st_dev, status.st_ino))
@@ -225,7 +231,10 @@ def _record(line):
     crc, text = line[:9], line[9:]
     if crc != b"%08x " % zlib.crc32(text):
         raise ValueError
-    return json.loads(text)
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError from None
 
 
 def _length_of(path):
@@ -233,11 +242,18 @@ def _length_of(path):
 
 
 def _promised(path):
-    """(records, bytes) that the log had at least; (0, 0) if that cannot be known: FILE.length is missing or damaged itself."""
+    """(records, bytes) that the log had at least; (0, 0) if that cannot be known: FILE.length is missing or damaged itself.
+
+    Raises: ValueError if it is no regular file, or of a size that it never has.
+    """
     try:
-        length = _record(pathlib.Path(_length_of(path)).read_bytes().removesuffix(b"\n"))
+        content = read_small(_length_of(path), _LARGEST_LENGTH)
+    except OSError:
+        return 0, 0
+    try:
+        length = _record(content.removesuffix(b"\n"))
         return length["records"], length["bytes"]
-    except (OSError, ValueError):
+    except (ValueError, LookupError, TypeError):
         return 0, 0
 
 
@@ -271,13 +287,3 @@ def _content(file):
 def _write(file, content):
     while content:
         content = content[os.write(file, content) :]
-
-
-def _sync_folder(folder):
-    """A file that was just made stays in its folder."""
-    with contextlib.suppress(OSError):
-        file = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from nasnet_tf.genotype import Cell, Genotype, check
 
+_MOST_CELLS = 1000  # a stage; published networks have up to 20
 STEMS = ("cifar", "imagenet")
 
 
@@ -183,10 +184,17 @@ def plan_cell(cell: Cell, filters: int, strides: int, adapt: str, h_channels: in
 
 
 def stage_cells(num_cells) -> tuple[int, int, int]:
-    """N normal cells in each of the three stages; three numbers give each stage its own. Raises ValueError."""
+    """N normal cells in each of the three stages, 1000 at most; three numbers give each stage its own. Raises ValueError."""
     stages = tuple(num_cells) if isinstance(num_cells, list | tuple) else (num_cells,) * 3
-    if len(stages) != 3 or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in stages) or stages[0] < 1:
-        raise ValueError(f"num_cells is {num_cells!r}; give the number of normal cells a stage, at least 1, or three such numbers.")
+    if (
+        len(stages) != 3
+        or not all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= _MOST_CELLS for n in stages)
+        or stages[0] < 1
+    ):
+        raise ValueError(
+            f"num_cells is {num_cells!r:.60}; give the number of normal cells a stage, at least 1 and at most {_MOST_CELLS}, or three such "
+            "numbers."
+        )
     return stages
 
 

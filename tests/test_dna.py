@@ -697,13 +697,19 @@ def test_exactly_the_layers_whose_shapes_match_are_inherited(tmp_path, seed):
         np.testing.assert_array_equal(np.asarray(variable), (weights if inherited else before)[variable.path], err_msg=variable.path)
 
 
-def test_nothing_is_inherited_from_a_file_that_is_lost_or_damaged(tmp_path):
+def test_nothing_is_inherited_where_there_is_no_file_and_a_damaged_one_is_told(tmp_path):
     model = networks.build(SMALL, **EIGHT)
     assert inherit(model, tmp_path / "nowhere.npz") == []
     keep(model, tmp_path / "parent.npz")
     assert len(inherit(model, tmp_path / "parent.npz")) == 4
-    (tmp_path / "parent.npz").write_bytes((tmp_path / "parent.npz").read_bytes()[:200])
-    assert inherit(model, tmp_path / "parent.npz") == []
+    whole = (tmp_path / "parent.npz").read_bytes()
+    before = model.get_weights()
+    for torn in (b"", whole[:200], whole[:-1], whole[: len(whole) // 3] + bytes(2 * len(whole) // 3)):
+        (tmp_path / "parent.npz").write_bytes(torn)
+        with pytest.raises(ValueError, match="the parent's weights are lost: .*parent.npz is not a readable .npz file"):
+            inherit(model, tmp_path / "parent.npz")
+    for weight, value in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, value)
 
 
 # ---- through Keras Tuner ----

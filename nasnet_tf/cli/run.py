@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from nasnet_tf import genotype as genotypes
 from nasnet_tf.cost import cost_of
-from nasnet_tf.files import write_whole
+from nasnet_tf.files import read_json, write_whole
 
 BASELINE = "random baseline"  # how its trials are labelled beside the search's
 _BUDGET = ("minutes", "max_trials", "epochs", "workers", "engine", "address", "gpus_per_trial")  # may change when a search goes on
@@ -70,11 +70,9 @@ class Run:
 
     def _check_resumable(self):
         try:
-            before = json.loads((self.path / "config.json").read_text())
+            before = read_json(self.path / "config.json")
         except FileNotFoundError:
             raise ValueError(f"{self.path} holds no search to resume; leave --resume out to begin one.") from None
-        except (OSError, ValueError, RecursionError):
-            before = None
         if not isinstance(before, dict):
             raise ValueError(f"{self.path / 'config.json'} is damaged; restore a copy of it, or write into it what was asked for.")
         for name in sorted(set(before) | set(self.config)):

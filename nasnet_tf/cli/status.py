@@ -8,6 +8,7 @@ import pathlib
 import click
 
 from nasnet_tf.cli import options
+from nasnet_tf.files import read_json
 from nasnet_tf.journal import TRIALS, read
 
 
@@ -58,11 +59,9 @@ def _so_far(log):
 def _json(path):
     """What a JSON file says; None if there is none."""
     try:
-        return json.loads(path.read_text())
+        return read_json(path)
     except FileNotFoundError:
         return None
-    except ValueError:
-        raise ValueError(f"{path} is damaged; restore a copy of it, or delete it to see the rest.") from None
 
 
 def _lines(facts):

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import lzma
-import zipfile
-import zlib
-
 import numpy as np
 
+from nasnet_tf import npz
 from nasnet_tf.data.dataset import Part, Parts
 
 __all__ = ["as_images", "as_labels", "read_npz"]
-
-# What NumPy raises for a file that is no .npz, is cut short, is encrypted, or holds Python objects.
-_UNREADABLE = (
-    OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, MemoryError,
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError,
-)  # fmt: skip
 
 
 def read_npz(path, name: str) -> Parts:
@@ -123,18 +114,10 @@ def _members(path):
     """The arrays of the file that we read, by key."""
     wanted = {f"{axis}_{kind}" for axis in "xy" for kind in ("train", "test", "val")} | {"class_names", "classes"}
     try:
-        with open(path, "rb") as file:  # NumPy leaves the file open when it fails
-            archive = np.load(file, allow_pickle=False)
-            if isinstance(archive, np.ndarray):
-                raise ValueError("it holds a single array (.npy)")
-            arrays = {key: archive[key] for key in archive.files if key in wanted}
-            return {key: array for key, array in arrays.items() if isinstance(array, np.ndarray)}
-    except _UNREADABLE as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
-            f"{path} is not a readable .npz file ({reason}); "
-            "write it with numpy.savez(path, x_train=..., y_train=...), without Python objects."
-        ) from error
+        return npz.read_npz(path, wanted)
+    except ValueError as error:
+        how = "write it with numpy.savez(path, x_train=..., y_train=...), without Python objects."
+        raise ValueError(f"{str(error).rstrip('.')}; {how}") from error
 
 
 def _check_pair(found, kind, path):

@@ -5,13 +5,12 @@ Source: Real et al. 2017, arXiv 1703.01041.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import zipfile
 
 import numpy as np
 
 from nasnet_tf.files import replacing
+from nasnet_tf.npz import read_npz
 
 __all__ = ["inherit", "keep"]
 
@@ -25,12 +24,15 @@ def keep(model, path: str | os.PathLike) -> None:
 def inherit(model, path: str | os.PathLike) -> list[str]:
     """Gives layers of `model` the weights that `keep` wrote of its parent, if the layer of that name has all of them in the same shapes.
 
-    Returns: the names of these layers; none if there is no such file, or a damaged one.
+    Returns: the names of these layers; none if there is no such file.
+    Raises: ValueError that names the file if it is damaged: what was to be inherited is lost, which must not pass for a fresh start.
     """
-    saved = {}
-    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        with np.load(path, allow_pickle=False) as file:
-            saved = dict(file)
+    try:
+        saved = read_npz(path)
+    except FileNotFoundError:
+        return []
+    except ValueError as error:
+        raise ValueError(f"the parent's weights are lost: {error} Delete the file, and its children begin anew.") from None
     layers = [layer for layer in model.layers if layer.weights and all(_fits(variable, saved) for variable in layer.weights)]
     for layer in layers:
         for variable in layer.weights:

@@ -15,12 +15,12 @@ import json
 import math
 import pathlib
 import time
-import zipfile
 
 import numpy as np
 
 from nasnet_tf.evaluation.supernet import Supernet
-from nasnet_tf.files import replacing
+from nasnet_tf.files import parse_json, replacing
+from nasnet_tf.npz import read_npz
 
 _DRAWS = 5  # draws a child that is wanted in the ranking, before giving up on finding more that differ
 
@@ -115,9 +115,8 @@ class WeightSharing:
     def load(self, file) -> None:
         """Takes up what `save` wrote. Raises ValueError that names the file if it is damaged or of another search."""
         try:
-            with np.load(file, allow_pickle=False) as saved:
-                arrays = dict(saved)
-            counters = json.loads(str(arrays.pop("counters")))
+            arrays = read_npz(file)
+            counters = parse_json(str(arrays.pop("counters")))
             parts = {
                 kind: {k.removeprefix(kind): v for k, v in arrays.items() if k.startswith(kind)} for kind in ("controller/", "supernet/")
             }
@@ -125,7 +124,7 @@ class WeightSharing:
             self.controller.restore(parts["controller/"])
             self.epoch, self.proposed = int(counters["epoch"]), int(counters["proposed"])
             self.seconds, self.history = float(counters["seconds"]), list(counters["history"])
-        except (OSError, KeyError, EOFError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{file} cannot be taken up ({error}); delete it, and the sharing of weights begins anew.") from None
 
     def _epoch(self, rate, go_on):

@@ -59,6 +59,7 @@ COMBINATIONS = ("add", "concatenate", "add_layer_norm", "add_instance_norm")  # 
 
 _VERSION = 1
 _MAX_BLOCKS = 100
+_FEW_BLOCKS = 15  # of larger cells fewer orders are looked at: each takes the cube of the blocks in time
 _MAX_ORDERS = 5040  # looked at for a canonical name: enough for seven blocks that nothing tells apart
 
 
@@ -201,13 +202,14 @@ def canonical(cell: Cell) -> Cell:
     """The representative of all cells that are `cell` up to naming: live blocks only, least in lexicographic order.
 
     Blocks with equal operations on equal inputs stay two blocks: they learn two sets of weights. With more than seven of those in a
-    cell two names for it may come out different; two cells never get the same one.
+    cell, or in one of more than 15 blocks, two names for it may come out different; two cells never get the same one.
     """
     live, frontier = set(), {state for state in cell.concat if state >= 2}
     while frontier:
         live |= frontier
         frontier = {s for state in frontier for s in _inputs(cell.blocks[state - 2]) if s >= 2} - live
-    return min(itertools.islice(_orders(cell, {0: 0, 1: 1}, live, {}, ()), _MAX_ORDERS))
+    orders = _MAX_ORDERS if len(live) <= _FEW_BLOCKS else max(_MAX_ORDERS * _FEW_BLOCKS**3 // len(live) ** 3, 1)
+    return min(itertools.islice(_orders(cell, {0: 0, 1: 1}, live, {}, ()), orders))
 
 
 def _orders(cell: Cell, names: dict[int, int], rest: set[int], ready: dict[int, Block], done: tuple[Block, ...]):

@@ -167,8 +167,8 @@ def _rows(kind, what, rows):
 
 
 def _check_rate(rate):
-    if not isinstance(rate, int | float) or isinstance(rate, bool) or not 0 < rate < math.inf:
-        raise ValueError(f"learning_rate is {rate!r:.60}; give a number above 0.")
+    if not isinstance(rate, int | float) or isinstance(rate, bool) or not 0 < rate < _LARGEST:
+        raise ValueError(f"learning_rate is {rate!r:.60}; give a number above 0 and below {_LARGEST:,}.")
 
 
 def _check_vertices(vertices):

@@ -25,6 +25,8 @@ from .kinds import BaseGenotype
 
 __all__ = ["PRIMITIVES", "Edge", "Hierarchical", "motif_name", "pairs"]
 
+_MOST_LEVELS, _MOST_MOTIFS, _MOST_NODES = 16, 100, 32  # the paper has 2 levels, 6 motifs and 11 nodes
+_MOST_OPERATIONS = 10_000  # of a cell, written out
 PRIMITIVES = ("conv_1x1", "depthwise_conv_3x3", "sep_conv_3x3", "max_pool_3x3", "avg_pool_3x3", "identity")
 
 
@@ -55,16 +57,37 @@ class Hierarchical(BaseGenotype, schema="nasnet_tf.hierarchical"):
     def __post_init__(self):
         if not _nested(self.levels, 3) or len(self.levels[-1]) != 1:
             raise ValueError(f"levels is {self.levels!r:.80}; give tuples of motifs, one on the last level, each a tuple of names.")
+        if len(self.levels) > _MOST_LEVELS or max(map(len, self.levels)) > _MOST_MOTIFS:
+            raise ValueError(
+                f"got {len(self.levels)} levels of up to {max(map(len, self.levels))} motifs; give at most {_MOST_LEVELS} of "
+                f"{_MOST_MOTIFS}."
+            )
         below = PRIMITIVES
         for level, motifs in enumerate(self.levels, start=2):
             for number, motif in enumerate(motifs):
                 which = f"motif {number} of level {level}"
+                if _nodes(motif) > _MOST_NODES:
+                    raise ValueError(f"{which} has {_nodes(motif)} nodes; give at most {_MOST_NODES}.")
                 if len(motif) != len(pairs(_nodes(motif))):
                     raise ValueError(f"{which} has {len(motif)} edges; 2, 3, 4, 5, ... nodes have 1, 3, 6, 10, ...")
                 for (source, node), operation in zip(pairs(_nodes(motif)), motif, strict=True):
                     if operation not in ("none", *below):
                         raise ValueError(f"edge {source}_{node} of {which} is {operation!r:.60}; there are none, {', '.join(below)}.")
             below = tuple(map(motif_name, range(len(motifs))))
+        if self.operations > _MOST_OPERATIONS:
+            raise ValueError(
+                f"its motifs, put into each other, come to {self.operations:,} operations; give fewer levels or edges, for at most "
+                f"{_MOST_OPERATIONS:,}."
+            )
+
+    @functools.cached_property
+    def operations(self) -> int:
+        """How many operations the cell has once every motif stands in place of each edge that names it; nothing is put there for it."""
+        counts = dict.fromkeys(PRIMITIVES, 1)
+        for motifs in self.living:
+            sums = [sum(counts[edge.operation] for edge in edges) for edges in motifs]
+            counts = {motif_name(number): count for number, count in enumerate(sums)}
+        return counts[motif_name(0)]
 
     @classmethod
     def chain(cls, motifs=(6, 1), nodes=(4, 5)) -> Hierarchical:

@@ -10,10 +10,9 @@ import hashlib
 import inspect
 import json
 import os
-import pathlib
 from importlib import import_module
 
-from nasnet_tf.files import write_whole
+from nasnet_tf.files import parse_json, read_small, write_whole
 
 __all__ = ["KINDS", "BaseGenotype", "call", "entry", "from_json", "imported", "parsed", "read_file"]
 
@@ -96,14 +95,13 @@ def parsed(text: str, schema: str, version: int, keys) -> dict:
 
 def read_file(path: str | os.PathLike, read, names=()):
     """`read` of the text in the file `path`; errors name the file. `names` are what may be given in place of a path."""
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file; give a genotype JSON{', or one of ' if names else ''}{', '.join(names)}.")
-    if path.stat().st_size > _MAX_BYTES:
-        raise ValueError(f"{path}: {path.stat().st_size} bytes is too large for a genotype (at most {_MAX_BYTES}).")
     try:
-        return read(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
+        content = read_small(path, _MAX_BYTES, "a genotype")
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file; give a genotype JSON{', or one of ' if names else ''}{', '.join(names)}.") from None
+    try:
+        return read(content.decode("utf-8"))
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
 
@@ -136,9 +134,9 @@ def call(function, genotype, arguments: dict, drop=lambda value: not value):
 
 def _object(text: str) -> dict:
     try:
-        data = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"not a whole genotype JSON ({error}); write it with save().") from None
+        data = parse_json(text)
+    except ValueError as error:
+        raise ValueError(f"not a whole genotype JSON ({str(error).rstrip('.')}); write it with save().") from None
     return data if isinstance(data, dict) else {}
 
 

@@ -18,6 +18,9 @@ from .kinds import BaseGenotype
 
 __all__ = ["Layer", "Layerwise"]
 
+_MOST_LAYERS = 1000  # the paper has up to 39
+_LARGEST = 2**16  # of what a layer counts: no tensor could hold more
+
 
 class Layer(NamedTuple):
     """A convolution, or a few of them densely connected; batch norm and ReLU always."""
@@ -39,6 +42,8 @@ class Layerwise(BaseGenotype, schema="nasnet_tf.layerwise"):
     def __post_init__(self):
         if not isinstance(self.layers, tuple) or not self.layers:
             raise ValueError(f"layers are {self.layers!r:.80}; give a tuple of at least one Layer.")
+        if len(self.layers) > _MOST_LAYERS:
+            raise ValueError(f"got {len(self.layers):,} layers; give at most {_MOST_LAYERS:,}.")
         for number, layer in enumerate(self.layers, start=1):
             if not isinstance(layer, tuple) or len(layer) != len(Layer._fields):
                 raise ValueError(f"layer {number} is {layer!r:.80}; give a Layer: {', '.join(Layer._fields)}.")
@@ -67,7 +72,8 @@ def _check(number, layer):
     strides = layer.strides if isinstance(layer.strides, tuple) and len(layer.strides) == 2 else (0,)
     if not all(_whole(value) for value in (*layer[:3], *strides)) or not isinstance(layer.pool, bool):
         raise ValueError(
-            f"layer {number} is {layer!r:.200}; height, width, filters and two strides are whole numbers of at least 1, pool true or false."
+            f"layer {number} is {layer!r:.200}; height, width, filters and two strides are whole numbers of at least 1 and at most "
+            f"{_LARGEST:,}, pool true or false."
         )
     earlier = layer.inputs if isinstance(layer.inputs, tuple) else (0,)
     if not all(_whole(source) and source < number for source in earlier) or list(earlier) != sorted(set(earlier)):
@@ -75,4 +81,4 @@ def _check(number, layer):
 
 
 def _whole(value):
-    return type(value) is int and value >= 1
+    return type(value) is int and 1 <= value <= _LARGEST

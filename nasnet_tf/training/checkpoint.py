@@ -5,18 +5,17 @@ Two files: the weights, with those of the optimizer and its averages; and a JSON
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import pathlib
 import time
 
 import numpy as np
 
-from nasnet_tf.files import replacing, write_json
+from nasnet_tf.files import open_regular, read_json, replacing, write_json
 
 WEIGHTS, STATE = "last.weights.h5", "training.json"
+_LARGEST_STATE = 100_000_000  # bytes: a history of a hundred thousand epochs
 _KINDS = {
     "phase": int, "epoch": int, "seconds": (int, float), "history": list, "weights": str, "sha256": str, "random": list, "training": dict,
 }  # fmt: skip
@@ -41,10 +40,10 @@ class Checkpoint:
         """Reads the state. Raises ValueError if there is none, or that of another training, or a damaged one."""
         path = self.folder / STATE
         try:
-            self.state = _checked(json.loads(path.read_text(encoding="utf-8")))
+            self.state = _checked(read_json(path, _LARGEST_STATE))
         except (FileNotFoundError, NotADirectoryError):
             raise ValueError(f"{self.folder} holds no training to go on with; begin one, without resume.") from None
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError) as error:
             raise ValueError(f"{path} cannot be read ({error}); the training cannot go on: begin it anew.") from None
         different = _difference(self.state["training"], self.described)
         if different:
@@ -72,7 +71,6 @@ class Checkpoint:
         before, name = self.state.get("weights"), f"{phase}_{epoch}.{WEIGHTS}"
         with replacing(self.folder / name) as temporary:
             model.save_weights(temporary)
-            _flush(temporary)
             digest = _sha256(temporary)
         self.state = {
             "phase": phase, "epoch": epoch, "seconds": seconds, "history": history, "weights": name, "sha256": digest,
@@ -109,14 +107,9 @@ def _difference(found, wanted, of=""):
     return None if found == wanted else f"{of.strip()} = {found!r:.80}, not {wanted!r:.80}"
 
 
-def _flush(path):
-    with open(path, "rb+") as file, contextlib.suppress(OSError):  # not every file system can
-        os.fsync(file.fileno())
-
-
 def _sha256(path):
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         while part := file.read(2**20):
             digest.update(part)
     return digest.hexdigest()

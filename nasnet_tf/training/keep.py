@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import math
 import pathlib
-import zipfile
 
 import keras
 import numpy as np
 
 from nasnet_tf.files import replacing
+from nasnet_tf.npz import read_npz
 
 
 class KeepBest(keras.callbacks.Callback):
@@ -29,11 +29,11 @@ class KeepBest(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         if self.resume and self.path is not None:
-            with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-                with np.load(self.path, allow_pickle=False) as saved:
-                    weights = [saved[str(number)] for number in range(len(self.model.weights))]
-                    if [w.shape for w in weights] == [tuple(w.shape) for w in self.model.weights]:
-                        self.best, self.weights = float(saved["best"]), weights
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                saved = read_npz(self.path)
+                weights = [saved[str(number)] for number in range(len(self.model.weights))]
+                if [w.shape for w in weights] == [tuple(w.shape) for w in self.model.weights]:
+                    self.best, self.weights = float(saved["best"]), weights
 
     def on_epoch_end(self, epoch, logs=None):
         value = (logs or {}).get(self.figure, math.nan)

@@ -10,7 +10,8 @@ import dataclasses
 import difflib
 import json
 import os
-import pathlib
+
+from nasnet_tf.files import parse_json, read_small
 
 SCHEMA = "nasnet_tf.recipe"
 _CHOICES = {
@@ -103,9 +104,9 @@ class Recipe:
     def from_json(cls, text: str) -> Recipe:
         """The recipe of a JSON text; fields it leaves out have their defaults. Raises ValueError that names the field."""
         try:
-            fields = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"a recipe is a JSON object; this is no JSON: {error}.") from None
+            fields = parse_json(text)
+        except ValueError as error:
+            raise ValueError(f"a recipe is a JSON object; this is no JSON: {error}") from None
         if not isinstance(fields, dict) or fields.pop("schema", SCHEMA) != SCHEMA or fields.pop("version", 1) != 1:
             raise ValueError(f'a recipe is a JSON object with "schema": "{SCHEMA}" and "version": 1; this one is not.')
         known = [field.name for field in dataclasses.fields(cls)]
@@ -121,9 +122,11 @@ class Recipe:
     def load(cls, path: str | os.PathLike) -> Recipe:
         """The recipe in the JSON file at `path`. Raises ValueError that names the file."""
         try:
-            return cls.from_json(pathlib.Path(path).read_text(encoding="utf-8"))
+            text = read_small(path).decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"{path}: cannot be read ({error}); give a recipe's JSON file, or one of {', '.join(RECIPES)}.") from None
+        try:
+            return cls.from_json(text)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
 

@@ -5,13 +5,12 @@ Source: Pham et al. 2018, arXiv 1802.03268 (ENAS).
 
 from __future__ import annotations
 
-import json
 import pathlib
 
 import numpy as np
 
 from nasnet_tf.evaluation.streams import is_dataset
-from nasnet_tf.files import write_json
+from nasnet_tf.files import read_json, write_json
 from nasnet_tf.strategies import PPO, OneShot
 from nasnet_tf.tuners.search import StrategySearch
 
@@ -64,7 +63,7 @@ class OneShotSearch(StrategySearch):
 
     def ranking(self) -> list[dict]:
         """[{"choices", "shared_accuracy"}, ...], best first; after the sharing of weights."""
-        return json.loads(self._ranking_file().read_text())
+        return read_json(self._ranking_file())
 
     def _strategy(self, space, seed):
         return OneShot(space, seed, ranking=[child["choices"] for child in self.ranking()])

@@ -8,12 +8,12 @@ import json
 import os
 import pathlib
 import time
-import zipfile
 
 import keras
 import numpy as np
 
 from nasnet_tf.files import replacing
+from nasnet_tf.npz import read_npz
 
 __all__ = ["Progress"]
 
@@ -51,9 +51,8 @@ class Progress(keras.callbacks.Callback):
         if self._fits > 1:
             self.resumed = False
             return self.remove()
-        with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            with np.load(self.path, allow_pickle=False) as saved:
-                state = dict(saved)
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            state = read_npz(self.path)
             rows, values = json.loads(str(state["rows"])), self._values()
             new = [state[str(number)] for number in range(len(values))]
             if str(state["of"]) == self.of and [v.shape for v in new] == [tuple(v.shape) for v in values]:

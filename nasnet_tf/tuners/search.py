@@ -27,6 +27,7 @@ from nasnet_tf.evaluation.inheritance import inherit, keep
 from nasnet_tf.evaluation.ray_worker import Cluster, RayWorker
 from nasnet_tf.evaluation.streams import is_dataset
 from nasnet_tf.files import write_json
+from nasnet_tf.npz import read_npz
 from nasnet_tf.spaces import EPOCHS
 from nasnet_tf.tuners.oracle import EPOCH, LEASED, MESSAGE, MOST_LOST, StrategyOracle
 from nasnet_tf.tuners.prejudge import Prejudge
@@ -318,13 +319,13 @@ class CellTuner(keras_tuner.Tuner):
         if not file.is_file():
             return super().load_model(trial)
         model = self._try_build(trial.hyperparameters)
-        with np.load(file, allow_pickle=False) as weights:
-            missing = [variable.path for variable in model.trainable_variables if variable.path not in weights]
-            if missing:
-                raise ValueError(f"{file} is of another network: it has no {missing[0]}; search again, or give the hypermodel it was of.")
-            for variable in model.variables:
-                if variable.path in weights:
-                    variable.assign(weights[variable.path])
+        weights = read_npz(file)
+        missing = [variable.path for variable in model.trainable_variables if variable.path not in weights]
+        if missing:
+            raise ValueError(f"{file} is of another network: it has no {missing[0]}; search again, or give the hypermodel it was of.")
+        for variable in model.variables:
+            if variable.path in weights:
+                variable.assign(weights[variable.path])
         return model
 
     def _build_hypermodel(self, hp):
