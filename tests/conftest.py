@@ -1,6 +1,7 @@
 """What all tests share: quiet TensorFlow, the same seed and dtype policy for every test, random genotypes."""
 
 import os
+import pathlib
 import random
 import sys
 
@@ -24,6 +25,12 @@ def fresh_keras():
         keras.config.set_dtype_policy(policy)
     elif "keras" in sys.modules:
         sys.modules["keras"].config.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="session")
+def repository():
+    """The folder that has the package, for processes that do not know it."""
+    return str(pathlib.Path(__file__).resolve().parents[1])
 
 
 @pytest.fixture(scope="session")

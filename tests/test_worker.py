@@ -2,12 +2,16 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
 from nasnet_tf.evaluation import ChildFailed, Stopped, Worker, WorkerLost
+from nasnet_tf.evaluation.serving import tell_steps
+from nasnet_tf.evaluation.worker import _Pace
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +31,11 @@ def test_calls_share_a_process_that_is_not_this_one(worker):
 def test_an_exception_is_a_failed_child_with_one_line(worker):
     with pytest.raises(ChildFailed, match="^ValueError: invalid literal"):
         worker.run(int, "no\nnumber")
+
+
+def test_a_result_that_cannot_be_sent_back_is_a_failed_child_too(worker):
+    with pytest.raises(ChildFailed, match="^TypeError: cannot pickle"):
+        worker.run(threading.Lock)
 
 
 def test_what_a_call_prints_does_not_get_among_the_answers(worker):
@@ -52,6 +61,44 @@ def test_a_process_that_hangs_is_given_up():
         with pytest.raises(WorkerLost, match="no sign of life for 3 s"):
             worker.run(os.kill, pid, signal.SIGSTOP)
         assert worker.run(os.getpid) != pid
+
+
+def train(steps, seconds, then):
+    """A training of so many steps, which take so long each; then a pause. Runs in the worker."""
+    tell_steps(0)
+    for step in range(1, steps + 1):
+        time.sleep(seconds)
+        tell_steps(step)
+    time.sleep(then)
+    return steps
+
+
+@pytest.mark.slow
+def test_a_training_that_hangs_is_given_up_although_its_process_lives():
+    with Worker(patience=2.5) as worker:
+        began = time.monotonic()
+        with pytest.raises(WorkerLost, match=r"the training has made no step for \d+ s and was killed"):
+            worker.run(train, 3, 0.0, 600)
+        assert time.monotonic() - began < 30
+        assert worker.run(train, 3, 0.0, 0) == 3
+
+
+@pytest.mark.parametrize(
+    "told, hangs",
+    [
+        ([0] * 10, False),  # tracing takes long
+        ([0] * 17, True),
+        ([0, 1, 2] + [3] * 3, False),
+        ([0, 1, 2] + [3] * 5, True),
+        ([0, 0, 0, 1] + [2] * 20, False),  # the first step has taken 4 s, so 40 s are nothing
+        ([0, 0, 0, 1] + [2] * 22, True),
+        ([None] * 100, False),  # nobody tells
+        ([0, 1, 2] + [None] * 100, False),  # the training is over, its weights are being written
+    ],
+)
+def test_a_training_hangs_when_a_step_takes_much_longer_than_any_before(told, hangs):
+    pace = _Pace(patience=1.0)  # signs of life come every 2 s
+    assert any([pace.hangs(steps) for steps in told]) is hangs
 
 
 def test_a_long_call_is_no_silence():
@@ -86,6 +133,54 @@ def test_closing_ends_the_process():
     worker.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+# The end of the parent.
+
+PARENT = """
+import os, signal, sys, threading, time
+from nasnet_tf.evaluation import Worker
+
+worker = Worker()
+starts = threading.Thread(target=lambda: print(worker.run(os.getpid), flush=True))
+starts.start()
+starts.join()
+print(worker.run(os.getpid), flush=True)
+if sys.argv[1] == "training":
+    worker.run(exec, "import time; time.sleep(600)")
+if sys.argv[1] == "stopped":
+    worker.run(exec, "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)")
+time.sleep(600)
+"""
+
+
+def alive(pid):
+    """Whether there is such a process that is no zombie."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not end what is stopped")
+@pytest.mark.parametrize("state", ["idle", "training", "stopped"])
+def test_a_worker_ends_with_its_parent_and_not_with_the_thread_that_began_it(tmp_path, repository, state):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    parent = subprocess.Popen(
+        [sys.executable, script, state], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": repository}
+    )
+    pid, again = (int(parent.stdout.readline()) for _ in range(2))
+    assert pid == again
+    time.sleep(0.3)
+    assert alive(pid)
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 10
+    while alive(pid):
+        assert time.monotonic() < deadline, "the worker outlives its parent"
+        time.sleep(0.05)
 
 
 # Calls of several threads.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
-import multiprocessing
+import math
 import os
 import pathlib
-import signal as signals
+import threading
 from typing import NamedTuple
 
 import click
@@ -140,20 +140,35 @@ def _histories(chosen, table, given, runs, seed, through_oracle, workers, progre
         for task in tasks:
             keep(*task, _runs(table, given, seed, through_oracle, *task))
         return found
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes to come: there is one a core
-    common = (table, given, seed, through_oracle)
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers, context, initializer=_begin, initargs=common) as pool:
+    _side_by_side(workers, (table, given, seed, through_oracle), tasks, keep)
+    return found
+
+
+def _side_by_side(workers, common, tasks, keep):
+    """Runs the tasks in so many processes; as each ends, `keep` gets it and its histories."""
+    from nasnet_tf.evaluation import ChildFailed, Worker
+
+    crew, own = [], threading.local()
+
+    def run(task):
+        if not hasattr(own, "worker"):
+            own.worker = Worker(threads=1, memory_limit_mb=math.inf)  # it is told the table once
+            crew.append(own.worker)
+            own.worker.run(_begin, *common)
+        return own.worker.run(_runs_of_a_process, *task)
+
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         try:
-            waiting = {pool.submit(_runs_of_a_process, *task): task for task in tasks}
+            waiting = {pool.submit(run, task): task for task in tasks}
             for done in concurrent.futures.as_completed(waiting):
                 keep(*waiting[done], done.result())
-        except BaseException:
+        except ChildFailed as error:
+            kind, _, text = str(error).partition(": ")
+            raise ValueError(text) if kind == "ValueError" else RuntimeError(str(error)) from None
+        finally:
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
-    return found
+            for worker in crew:
+                worker.stop()
 
 
 _common = ()
@@ -162,7 +177,6 @@ _common = ()
 def _begin(*common):
     global _common
     _common = common
-    signals.signal(signals.SIGINT, signals.SIG_IGN)  # the process that began this one ends it
 
 
 def _runs_of_a_process(*task):

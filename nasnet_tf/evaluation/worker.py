@@ -2,11 +2,14 @@
 
 TensorFlow keeps 150 to 300 MB of every network ever trained in a process. A worker is reused while it is small, because
 starting one costs seconds, and replaced once it has grown, died or fallen silent. Parent and worker exchange pickles through the
-worker's own pipes and nothing else; the worker never re-imports the caller's script, and ends when its parent does.
+worker's own pipes and nothing else. The worker never re-imports the caller's script, imports from
+where its parent does and never from the current folder first, and ends when its parent does.
 """
 
 from __future__ import annotations
 
+import concurrent.futures
+import functools
 import os
 import pickle
 import subprocess
@@ -15,11 +18,18 @@ import tempfile
 import threading
 import time
 
-from nasnet_tf.evaluation.streams import Source, incoming
+from nasnet_tf.evaluation.serving import BEAT
+from nasnet_tf.evaluation.streams import Source
 
 __all__ = ["ChildFailed", "Stopped", "Turn", "Worker", "WorkerLost"]
 
-_BEAT = 2.0  # seconds between two signs of life
+# `python -c` imports from the current folder first, so the path is replaced before anything is
+# imported. (Python's own -P is of 3.11.)
+_BEGIN = (
+    "import sys; parent, *sys.path[:] = sys.argv[1:]; del sys.argv[1:]; from nasnet_tf.evaluation.serving import serve; serve(int(parent))"
+)
+_FIRST_STEP, _STEP = 30, 5  # patiences that a training's first step may take, and any other
+_SLOWER = 10  # times that a step may take of what the slowest before it took
 
 
 class Stopped(KeyboardInterrupt):
@@ -57,13 +67,15 @@ class Worker:
     Args:
         threads: threads one TensorFlow operation may use in the worker; None leaves it to TensorFlow.
         memory_limit_mb: resident memory above which the process is replaced after a call.
-        patience: seconds after which a process that gives no sign of life is killed.
+        patience: seconds after which a process that gives no sign of life is killed. So is a training
+            that hangs, if it tells its steps (`nasnet_tf.evaluation.serving.tell_steps`): its first
+            step may take 30 patiences, any other 5 or ten times what the slowest before it took.
     """
 
     def __init__(self, threads=None, memory_limit_mb=3000, patience=120.0):
         self.threads, self.memory_limit_mb, self.patience = threads, memory_limit_mb, patience
         self._process = self._log = None
-        self._stopped = self._silent = False
+        self._stopped, self._killed = False, None  # why the process was killed here
         self._waited = None  # while something is awaited: [seconds since the last sign of life]
         self.memory_mb = 0.0
         self._turn = Turn()
@@ -92,8 +104,11 @@ class Worker:
         if self._process is None or self._process.poll() is not None:
             self._start()
         try:
+            if self._stopped:  # while it was being started
+                raise Stopped
             self._send(message)
-            while (answer := self._receive())[0] == "ask":
+            pace = _Pace(self.patience)
+            while (answer := self._receive(pace))[0] == "ask":
                 self._send(pickle.dumps(source.answer(*answer[1:]), protocol=pickle.HIGHEST_PROTOCOL))
             outcome, value, self.memory_mb = answer
         except (EOFError, OSError, pickle.UnpicklingError):
@@ -117,7 +132,7 @@ class Worker:
         finally:
             self._waited = None
 
-    def _receive(self):
+    def _receive(self, pace):
         """The next message that is more than a sign of life."""
         try:
             while True:
@@ -125,6 +140,10 @@ class Worker:
                 message = pickle.load(self._process.stdout)
                 if message[0] != "beat":
                     return message
+                if pace.hangs(message[1]):
+                    self._killed = f"the training has made no step for {pace.still:.0f} s and was killed"
+                    self._process.kill()
+                    raise EOFError
         finally:
             self._waited = None
 
@@ -138,7 +157,7 @@ class Worker:
                 continue
             waited[0] += tick  # not by a clock, which goes on while all of this machine sleeps
             if waited[0] > self.patience:
-                self._silent = True
+                self._killed = f"the training process gave no sign of life for {self.patience:g} s and was killed"
                 process.kill()
 
     def stop(self):
@@ -167,20 +186,25 @@ class Worker:
 
     def _start(self):
         self.close()
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        path, here = _path()
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        if not here:
+            environment["PYTHONSAFEPATH"] = "1"  # of processes that the worker starts, from Python 3.11 on
         if self.threads:
             environment.update(
                 TF_NUM_INTRAOP_THREADS=str(self.threads), TF_NUM_INTEROP_THREADS=str(self.threads), OMP_NUM_THREADS=str(self.threads)
             )
-        self._log, self._silent = tempfile.TemporaryFile(), False
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", "from nasnet_tf.evaluation.worker import serve; serve()"],
+        self._log, self._killed = tempfile.TemporaryFile(), None
+        start = functools.partial(
+            subprocess.Popen,
+            [sys.executable, *(["-I"] if sys.flags.isolated else []), "-c", _BEGIN, str(os.getpid()), *path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             env=environment,
             start_new_session=True,  # Ctrl-C is for the parent
         )
+        self._process = _starter(os.getpid()).submit(start).result()
         threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
 
     def _obituary(self):
@@ -188,87 +212,45 @@ class Worker:
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         self.close()
-        if self._silent:
-            return f"the training process gave no sign of life for {self.patience:g} s and was killed"
+        if self._killed:
+            return self._killed
         if code == -9:
             return "the training process was killed, as the system does when memory runs out"
         return f"the training process ended with {f'signal {-code}' if code < 0 else f'status {code}'}{': ' + lines[-1] if lines else ''}"
 
 
-def serve():
-    """The worker's side: calls from standard input, answers to standard output, everything else to standard error."""
-    calls, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a call prints must not get among the answers
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    while True:
-        line = _Line(calls, answers)
-        try:
-            function, args, kwargs = line.call()
-        except EOFError:
-            return
-        try:
-            args, kwargs = [incoming(a, line.ask) for a in args], {name: incoming(a, line.ask) for name, a in kwargs.items()}
-            answer = ("done", function(*args, **kwargs))
-        except Exception as error:
-            answer = ("failed", _one_line(error))
-        line.hang_up((*answer, _resident_mb()))
+class _Pace:
+    """Tells a training that hangs from one that is slow.
+
+    It counts signs of life: a clock goes on while the machine sleeps.
+    """
+
+    def __init__(self, patience):
+        self._patience, self._steps, self._slowest = patience, None, 0.0
+        self.still = 0.0  # seconds since the last step
+
+    def hangs(self, steps):
+        """Takes a sign of life of a training that has made so many steps; None where none counts."""
+        if steps is None or steps != self._steps:
+            self._slowest = max(self._slowest, self.still)
+            self._steps, self.still = steps, 0.0
+            return False
+        self.still += BEAT
+        return self.still > (_FIRST_STEP * self._patience if steps == 0 else max(_STEP * self._patience, _SLOWER * self._slowest))
 
 
-class _Line:
-    """The worker's way to its parent while a call runs: signs of life, and questions for data from whatever thread needs it."""
-
-    def __init__(self, calls, answers):
-        self._calls, self._answers = calls, answers
-        self._lock, self._open = threading.Lock(), True
-
-    def call(self):
-        """Waits for a call; from there on the parent hears that the process lives, also while it imports what the call needs."""
-        if not self._calls.peek(1):
-            raise EOFError
-        threading.Thread(target=self._beat, daemon=True).start()
-        return pickle.load(self._calls)
-
-    def _beat(self):
-        while True:
-            with self._lock:
-                if not self._open:
-                    return
-                self._say(("beat",))
-            time.sleep(_BEAT)
-
-    def ask(self, what, number):
-        with self._lock:
-            if not self._open:  # a data set that reads ahead of a call that has ended
-                return None
-            self._say(("ask", what, number))
-            return pickle.load(self._calls)
-
-    def hang_up(self, answer):
-        with self._lock:
-            self._open = False
-            self._say(answer)
-
-    def _say(self, message):
-        pickle.dump(message, self._answers, protocol=pickle.HIGHEST_PROTOCOL)
-        self._answers.flush()
+@functools.cache
+def _starter(process):
+    """The thread that starts a process' workers: Linux ends these with it, so it is one that stays."""
+    return concurrent.futures.ThreadPoolExecutor(1, "starts_workers")
 
 
-def _end_with_parent(parent):
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
+def _path():
+    """(where a worker imports from, whether the current folder is among that).
 
-
-def _one_line(error):
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
-
-
-def _resident_mb():
-    try:
-        with open("/proc/self/statm") as statm:
-            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-    except OSError:  # no /proc: the highest so far, which grows too
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    It is where this process does. The current folder, where that is among it, comes last: it may add
+    modules, but replaces none.
+    """
+    path = [os.path.abspath(entry) for entry in sys.path if isinstance(entry, str) and entry]
+    here = "" in sys.path
+    return ([*path, os.getcwd()] if here else path), here

@@ -192,9 +192,11 @@ class NativeLanguageModel:
                 some = order[start : start + batch_size]
                 rate = 0.5 * learning_rate * (1 + math.cos(math.pi * int(self._done[0]) / (epochs * steps)))
                 total += self.step(x[some], y[some], rate) * len(some)
+                for callback in callbacks.callbacks:  # as in `NativeNetwork.fit`
+                    callback.on_train_batch_end(start // batch_size)
             logs = {"loss": total / len(x), "perplexity": _exp(total / len(x))}
             if validation_data is not None:
-                logs["val_loss"] = self.evaluate(*validation_data, batch_size)
+                logs["val_loss"] = self.evaluate(*validation_data, batch_size, callbacks.callbacks)
                 logs["val_perplexity"] = _exp(logs["val_loss"])
             callbacks.on_epoch_end(epoch, logs)
             if self.stop_training or not math.isfinite(logs["loss"]):
@@ -228,12 +230,14 @@ class NativeLanguageModel:
         return loss
 
     @np.errstate(all="ignore")
-    def evaluate(self, words, following, batch_size=32) -> float:
+    def evaluate(self, words, following, batch_size=32, callbacks=()) -> float:
         """The loss, nats a word."""
         total = 0.0
         for start in range(0, len(words), batch_size):
             some = words[start : start + batch_size]
             total += self._judged(self._forward(some), following[start : start + batch_size], False)[0] * len(some)
+            for callback in callbacks:
+                callback.on_test_batch_end(start // batch_size)
         return total / len(words)
 
     def _forward(self, words):

@@ -110,10 +110,12 @@ class NativeNetwork:
                 rate = 0.5 * learning_rate * (1 + math.cos(math.pi * done / (epochs * steps))) if steps else learning_rate
                 total.add(len(images), *self.step(images, labels, rate))
                 done += 1
+                for callback in callbacks.callbacks:  # Keras' own list takes longer than the step
+                    callback.on_train_batch_end(done)
             logs = {"accuracy": total.accuracy, "loss": total.loss}
             if validation_data is not None:
                 held_out = validation_data if isinstance(validation_data, tuple) else (validation_data, None)
-                logs["val_loss"], logs["val_accuracy"] = self.evaluate(*held_out, batch_size)
+                logs["val_loss"], logs["val_accuracy"] = self.evaluate(*held_out, batch_size, callbacks.callbacks)
             callbacks.on_epoch_end(epoch, logs)
             if self.stop_training:
                 break
@@ -155,12 +157,14 @@ class NativeNetwork:
         vectors.moving[:] = keep * vectors.moving + (1 - keep) * vectors.seen
         return loss, right
 
-    def evaluate(self, images, labels=None, batch_size=64) -> tuple[float, float]:
+    def evaluate(self, images, labels=None, batch_size=64, callbacks=()) -> tuple[float, float]:
         """(loss, accuracy) by the averages of the batch norms. Arguments as `step`; or batches of images in pixels and labels."""
         total, penalty = _Total(), self._penalty()
-        for some, true in self._batches(images, labels, batch_size):
+        for number, (some, true) in enumerate(self._batches(images, labels, batch_size)):
             losses, right, _ = _judged(self._logits(self._program(len(some), False), some), true)
             total.add(len(some), float(losses.mean()) + penalty, right)
+            for callback in callbacks:
+                callback.on_test_batch_end(number)
         return total.loss, total.accuracy
 
     def _penalty(self):

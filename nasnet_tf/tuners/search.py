@@ -31,7 +31,7 @@ from nasnet_tf.npz import read_npz
 from nasnet_tf.spaces import EPOCHS
 from nasnet_tf.tuners.oracle import EPOCH, LEASED, MESSAGE, MOST_LOST, StrategyOracle
 from nasnet_tf.tuners.prejudge import Prejudge
-from nasnet_tf.tuners.progress import Progress
+from nasnet_tf.tuners.progress import Progress, Pulse
 from nasnet_tf.tuners.trials import PARENT
 
 _TRACED, _NAMED = "checkpoint.weights.h5", "checkpoint.npz"  # weights of a child; the first is Keras Tuner's name
@@ -383,7 +383,7 @@ def train_child(hypermodel, hp, seed, policy, folder, /, *args, **kwargs):
     os.makedirs(folder, exist_ok=True)
     others = kwargs.get("callbacks") or ()
     progress = Progress(os.path.join(folder, _PROGRESS), [hp.values, seed, policy, _described(args), _described(kwargs)], others)
-    kwargs["callbacks"] = [*others, progress]
+    kwargs["callbacks"] = [*others, progress, Pulse()]
     make_native = getattr(hypermodel, "build_native", None)
     model = make_native and make_native(hp, args, kwargs)
     native = model is not None
