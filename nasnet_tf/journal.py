@@ -1,8 +1,10 @@
 """A log of records that only grows: what was appended is on the disk, whole, and what is damaged is never read for something else.
 
 A line is a record: the CRC-32 of its JSON in eight hexadecimal digits, a space, the JSON, a newline. The first is the head: whose log this
-is. Beside the log lies FILE.length: how many records and bytes it has, so that records that are missing at its end are missed. A last
-line without its newline is an append that was broken off: it was never promised to be there, and is dropped.
+is. Beside the log lies FILE.length: how many records and bytes it has, and which file that is (its inode), so that records that are
+missing at its end are missed. A last line without its newline is an append that was broken off: it was never promised to be there, and is
+dropped. A log that is another file than the one it was promised of is a copy. One that was made while the search went on may be older
+than the FILE.length beside it: it is taken as it is, with a warning, since what it lacks is in the original.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import os
 import pathlib
 import threading
 import time
+import warnings
 import weakref
 import zlib
 from collections.abc import Callable
@@ -56,10 +59,9 @@ def read(path: str | os.PathLike) -> Log:
     promised = _promised(path)  # before the log, which another process may be appending to
     try:
         with open_regular(path) as file:
-            content = file.read()
+            return _parsed(path, file.read(), promised, os.fstat(file.fileno()).st_ino)
     except FileNotFoundError:
-        content = b""
-    return _parsed(path, content, promised)
+        return _parsed(path, b"", promised)
 
 
 class Journal:
@@ -71,6 +73,7 @@ class Journal:
             another is refused.
 
     Attributes:
+        head: the head.
         records: what was in it when it was opened, without the head.
         taken: whether it was closed because it was opened again in this process.
 
@@ -87,7 +90,7 @@ class Journal:
         promised = _promised(path)
         try:
             self._open()
-            log = _parsed(path, _content(self._file), promised)
+            log = _parsed(path, _content(self._file), promised, os.fstat(self._file).st_ino)
             head = head(log.head) if callable(head) else head
             if log.head is not None:
                 check_head(path, log.head, head)
@@ -99,6 +102,7 @@ class Journal:
         except BaseException:
             self._shut()
             raise
+        self.head = head
         if log.head is None:
             self.append(head)
             sync_folder(self.path.parent)
@@ -123,7 +127,7 @@ class Journal:
             if self._file is None:
                 raise OSError("it was opened again, by another search of this process" if self.taken else "it is closed")
             if os.fstat(self._file).st_nlink == 0:
-                raise OSError("the file was removed while it was in use")
+                raise _Removed
             _write(self._file, lines)
             self._bytes, self._count = self._bytes + len(lines), self._count + len(records)
 
@@ -152,6 +156,12 @@ class Journal:
     def _or_closed(self):
         try:
             yield
+        except _Removed:
+            self._shut()
+            raise RuntimeError(
+                f"{self.path} cannot be written: the file was removed while it was in use, and the trials in it with it; restore a copy "
+                "of the folder to go on with --resume (in Python: the same script again), or begin anew."
+            ) from None
         except OSError as error:
             self._shut()
             raise RuntimeError(
@@ -196,10 +206,14 @@ class Journal:
 
     def _note(self, records, size):
         """Writes FILE.length, in place: it is smaller than what a disk writes at once, and never gets shorter. Returns its bytes."""
-        line = _line({"records": records, "bytes": size})
+        line = _line({"records": records, "bytes": size, "file": os.fstat(self._file).st_ino})
         os.lseek(self._length, 0, os.SEEK_SET)
         _write(self._length, line)
         return len(line)
+
+
+class _Removed(OSError):
+    """The log has no name any more."""
 
 
 def check_head(path, there: dict, here: dict) -> None:
@@ -242,34 +256,41 @@ def _length_of(path):
 
 
 def _promised(path):
-    """(records, bytes) that the log had at least; (0, 0) if that cannot be known: FILE.length is missing or damaged itself.
+    """(records, bytes, inode or 0) that the log had at least; zeros if that cannot be known: FILE.length is missing or damaged itself.
 
     Raises: ValueError if it is no regular file, or of a size that it never has.
     """
     try:
         content = read_small(_length_of(path), _LARGEST_LENGTH)
     except OSError:
-        return 0, 0
+        return 0, 0, 0
     try:
         length = _record(content.removesuffix(b"\n"))
-        return length["records"], length["bytes"]
-    except (ValueError, LookupError, TypeError):
-        return 0, 0
+        return length["records"], length["bytes"], length.get("file", 0)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return 0, 0, 0
 
 
-def _parsed(path, content, promised):
+def _parsed(path, content, promised, inode=0):
     *lines, torn = content.split(b"\n")
     records, length = [], pathlib.Path(_length_of(path)).name
     for number, line in enumerate(lines, start=1):
         try:
             records.append(_record(line))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ValueError(
                 f"{path}: line {number} is damaged; restore a copy of the file, or cut it off before that line and delete {length} "
                 "beside it to go on without what came after."
             ) from None
     size = len(content) - len(torn)
-    if size < promised[1] or len(records) < promised[0]:
+    lost = size < promised[1] or len(records) < promised[0]
+    if lost and records and promised[2] and inode and inode != promised[2]:
+        warnings.warn(
+            f"{path} is a copy that was made while the search went on: it has {len(records)} of {promised[0]} lines. What the others told "
+            "is not known here, and trials are run again.",
+            stacklevel=3,
+        )
+    elif lost:
         raise ValueError(
             f"{path}: line {len(records) + 1} and what came after is lost, {promised[0]} lines were written; restore a copy of the file, "
             f"or delete {length} beside it to go on with what is left."

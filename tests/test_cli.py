@@ -320,6 +320,33 @@ def searched(folder, trials=3):
     return log
 
 
+@pytest.mark.parametrize("change", ["twice", "swapped"])
+def test_status_refuses_what_resuming_refuses(capsys, tmp_path, change):
+    """Each line is whole, but they do not follow each other."""
+    searched(tmp_path).close()
+    path = tmp_path / journal.TRIALS
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines = [*lines[:3], lines[2], *lines[3:]] if change == "twice" else [lines[0], lines[2], lines[1], *lines[3:]]
+    path.write_bytes(b"".join(lines))
+    assert f"line {4 if change == 'twice' else 2} does not fit those before it" in mistake(capsys, "status", tmp_path)
+
+
+@pytest.mark.parametrize("name, says", [("config.json", "holds no JSON object"), ("result.json", "does not say how the network does")])
+def test_status_says_which_file_is_odd(capsys, tmp_path, name, says):
+    searched(tmp_path).close()
+    (tmp_path / name).write_text("[1, 2]" if name == "config.json" else '{"accuracy": "high"}')
+    line = mistake(capsys, "status", tmp_path)
+    assert name in line and says in line
+
+
+@pytest.mark.parametrize("record", [3, {"end": "0"}, {"begin": "0"}, {"end": "0", "status": "COMPLETED", "score": None}])
+def test_status_says_which_line_is_odd(capsys, tmp_path, record):
+    log = journal.Journal(tmp_path / journal.TRIALS, {"objective": {"val_accuracy": "max"}})
+    log.append(record)
+    log.close()
+    assert "line 2 does not fit" in mistake(capsys, "status", tmp_path)
+
+
 def test_status_tells_how_far_a_search_is_while_it_runs(capsys, tmp_path):
     (tmp_path / "search").mkdir()
     (tmp_path / "config.json").write_text('{"data": "digits", "max_trials": 9, "minutes": null}')

@@ -171,6 +171,33 @@ def test_a_log_that_was_removed_is_missed(tmp_path):
         Journal(path, HEAD)
 
 
+def test_a_copy_that_is_older_than_its_length_is_taken_with_a_warning(tmp_path):
+    """Whoever copies a search that goes on may copy the log a moment before what tells its length."""
+    path, copy = made(tmp_path, RECORDS[:2]), tmp_path / "copy"
+    copy.mkdir()
+    (copy / "t.log").write_bytes(path.read_bytes())
+    log = Journal(path, HEAD)
+    log.append(*RECORDS[2:])
+    log.close()
+    length_of(copy / "t.log").write_bytes(length_of(path).read_bytes())
+    with pytest.warns(UserWarning, match="is a copy that was made while the search went on: it has 3 of 5 lines"):
+        assert read(copy / "t.log").records == RECORDS[:2]
+    with pytest.warns(UserWarning, match="is a copy"):
+        assert again(copy / "t.log") == RECORDS[:2]
+    assert len(read(copy / "t.log").records) == 3, "from there on it has a length of its own"
+
+
+def test_a_copy_that_is_damaged_or_empty_is_refused_as_the_original_would_be(tmp_path):
+    path, copy = made(tmp_path), tmp_path / "copy"
+    copy.mkdir()
+    content = path.read_bytes()
+    length_of(copy / "t.log").write_bytes(length_of(path).read_bytes())
+    for wrong in (b"", content.replace(b"0.1", b"0.9")):
+        (copy / "t.log").write_bytes(wrong)
+        with pytest.raises(ValueError, match="restore a copy"):
+            read(copy / "t.log")
+
+
 def test_the_mends_that_are_named_help(tmp_path):
     path = made(tmp_path)
     lines = path.read_bytes().splitlines(keepends=True)
@@ -287,8 +314,9 @@ def test_the_cause_is_named_and_the_log_closed(tmp_path, monkeypatch, number):
 def test_a_log_that_is_removed_while_in_use_is_noticed(tmp_path):
     log = Journal(tmp_path / "t.log", HEAD)
     (tmp_path / "t.log").unlink()
-    with pytest.raises(RuntimeError, match="t.log cannot be written: the file was removed while it was in use"):
+    with pytest.raises(RuntimeError, match="t.log cannot be written: the file was removed while it was in use") as raised:
         log.append({"a": 1})
+    assert "and the trials in it with it" in str(raised.value) and "No trial that ended is lost" not in str(raised.value)
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="all folders can be written to")

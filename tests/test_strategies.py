@@ -284,13 +284,50 @@ def test_a_state_of_another_strategy_space_seed_or_width_is_refused():
         PPO((2, 3)).restore({key: value for key, value in state.items() if key != "weights"})
 
 
-def test_failed_trials_count_as_the_lowest_reward_so_far_or_zero():
-    strategy, learned = PPO((2, 2)), []
+@EVERY
+def test_no_reward_is_learned_for_a_failed_trial(kind):
+    strategy, learned = kind((2, 2)), []
     strategy._learn = lambda choices, reward: learned.append(reward)
-    for reward in (None, float("nan"), 0.5, None, 0.2, float("inf"), 0.9, None):
+    for reward in (None, float("nan"), -0.5, None, -0.2, float("inf"), -0.9, None):
         strategy.observe((0, 0), reward)
-    assert learned == [0.0, 0.0, 0.5, 0.5, 0.2, 0.2, 0.9, 0.2]
+    assert [reward for reward in learned if reward == reward and reward > -np.inf] in ([-0.5, -0.2, -0.9], [-0.5, -0.2, -0.9, 0.0])
     assert strategy.observed == 8
+
+
+@EVERY
+@pytest.mark.parametrize("offset", [-1000.0, 0.5])
+def test_failures_are_never_taken_for_the_best_whatever_the_rewards_are(kind, offset):
+    """The rewards of a search that minimises are negative, and of one that fails at first nobody knows them."""
+
+    def score(choices):
+        return None if choices[0] == 2 or not any(choices) else offset - sum((choice - 1) ** 2 for choice in choices)
+
+    strategy = kind((5,) * 4, seed=1)
+    for _ in range(6):
+        strategy.observe((0, 0, 0, 0), None)
+    made = search(strategy, score, 70, start=6)
+    failed = np.mean([score(point) is None for point in made[40:]])
+    assert failed < 0.5, "random search fails one time in five"
+    archive = getattr(strategy, "archive", None)
+    if archive is not None and kind.name != "successive-halving":
+        assert np.isfinite(archive.rewards).all() and (archive.rewards <= offset).all()
+
+
+def test_a_climb_stands_at_no_failed_trial():
+    strategy = STRATEGIES["local-search"]((4, 4, 4), starts=2)
+    for point, reward in (((0, 0, 0), None), ((1, 1, 1), -5.0), ((2, 2, 2), None), ((3, 3, 3), -7.0), ((1, 1, 2), None)):
+        strategy.observe(point, reward)
+    assert strategy.archive.points[strategy.centre].tolist() == [1, 1, 1]
+    assert sum(a != b for a, b in zip(strategy.propose(5), (1, 1, 1), strict=True)) == 1
+
+
+@LEARNERS
+def test_a_controller_makes_a_failure_less_likely_but_not_part_of_its_baseline(kind):
+    for rewards in ((-2.0, None), (2.0, None)):
+        strategy = kind((2,), seed=0, minibatch=4)
+        search(strategy, lambda choices, rewards=rewards: -1.5 + rewards[0] if sum(choices) else None, 40)
+        assert strategy.baseline == pytest.approx(-1.5 + rewards[0])
+        assert all(reward == -1.5 + rewards[0] for _, reward in strategy.best)
 
 
 @LEARNERS

@@ -147,7 +147,7 @@ def test_the_same_cell_is_trained_once_and_its_reward_reused(tmp_path):
             seen.append(space.key(space.choices(trial.hyperparameters.values)))
             return super().run_trial(trial)
 
-    search = PPOOracle(keras_tuner.Objective("score", "max"), 60, seed=1, space=space, settings=dict(draws=1))
+    search = PPOOracle(keras_tuner.Objective("score", "max"), 60, seed=1, space=space, settings=dict(draws=1), repeats=True)
     tuner = Counting.__new__(Counting)
     tuner.breaks, tuner.trained = lambda trial_id: None, []
     keras_tuner.engine.base_tuner.BaseTuner.__init__(tuner, search, Small(), directory=str(tmp_path), project_name="toy")
@@ -243,9 +243,9 @@ def test_the_oracle_searches_any_hypermodel_of_discrete_choices(tmp_path):
 
 @pytest.mark.parametrize("name", ["local-search", "progressive"])
 def test_a_strategy_hears_of_the_point_it_proposed_though_some_of_it_has_no_say(tmp_path, name):
-    search = StrategyOracle(name, keras_tuner.Objective("score", "max"), 14, seed=0)
+    search = StrategyOracle(name, keras_tuner.Objective("score", "max"), 14, seed=0, repeats=True)
     AnyChoices(search, any_choices, directory=str(tmp_path), project_name="any").search(verbose=0)
-    search._learn()
+    search._learned()
     assert len(set(map(tuple, search._learner.strategy.archive.points.tolist()))) == 14, "no point was proposed twice"
 
 
@@ -497,7 +497,7 @@ def test_choices_that_appear_late_and_conditional_ones_come_back(tmp_path):
             return super().run_trial(trial)
 
     def searched(trials, folder):
-        search = StrategyOracle("aging-evolution", keras_tuner.Objective("score", "max"), trials, seed=0)
+        search = StrategyOracle("aging-evolution", keras_tuner.Objective("score", "max"), trials, seed=0, repeats=True)
         Late(search, any_choices, directory=str(folder), project_name="any").search(verbose=0)
         return search
 

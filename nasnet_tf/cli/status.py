@@ -10,6 +10,7 @@ import click
 from nasnet_tf.cli import options
 from nasnet_tf.files import read_json
 from nasnet_tf.journal import TRIALS, read
+from nasnet_tf.study import History
 
 
 @click.command()
@@ -36,32 +37,32 @@ def status_of(run: pathlib.Path) -> dict:
     for path in logs:
         log = read(path)
         name = path.parent.name
+        searches[name] = _so_far(History.of(log, path))
         heads[name] = {key: (log.head or {}).get(key) for key in ("strategy", "settings", "objective", "seed")}
-        searches[name] = _so_far(log)
     return {"asked": asked or heads, "searches": searches, "result": _json(run / "result.json")}
 
 
-def _so_far(log):
-    ends = [record for record in log.records if "end" in record]
-    done = [record for record in ends if record["status"] == "COMPLETED"]
-    lowest = [*log.head["objective"].values()] != ["max"] if log.head else False  # several are added up, to be minimised
-    best = (min if lowest else max)(done, key=lambda record: record["score"], default={})
+def _so_far(history):
+    best = next(iter(history.best(1)), None)
     return {
-        "ended": len(ends),
-        "failed": len(ends) - len(done),
-        "unfinished": sum("begin" in record for record in log.records) - len(ends),
-        "best": best.get("score"),
-        "best_trial": best.get("end"),
-        "seconds": round(sum(record["seconds"] or 0 for record in ends), 1),
+        "ended": len(history.ended),
+        "failed": len(history.failed()),
+        "unfinished": len(history.begun) - len(history.ended),
+        "best": None if best is None else history.score(best),
+        "best_trial": best,
+        "seconds": round(sum(record.get("seconds") or 0 for record in history.ended.values()), 1),
     }
 
 
 def _json(path):
-    """What a JSON file says; None if there is none."""
+    """The object that a JSON file says; None if there is none."""
     try:
-        return read_json(path)
+        found = read_json(path)
     except FileNotFoundError:
         return None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is damaged: it holds no JSON object; restore a copy of it, or delete it to see the rest.")
+    return found
 
 
 def _lines(facts):
@@ -72,8 +73,15 @@ def _lines(facts):
             f"again, best {best}, {search['seconds']:.0f} s"
         )
     if facts["result"] is not None:
-        yield f"trained: {options.outcome(facts['result'])}"
+        yield f"trained: {_trained(facts['result'])}"
     yield "asked: " + ", ".join(f"{name} {_short(value)}" for name, value in facts["asked"].items() if value is not None)
+
+
+def _trained(result):
+    try:
+        return options.outcome(result)
+    except (KeyError, TypeError, ValueError):
+        raise ValueError("result.json is damaged: it does not say how the network does; restore a copy of it, or delete it.") from None
 
 
 def _short(value):

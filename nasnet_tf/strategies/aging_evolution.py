@@ -81,9 +81,6 @@ class AgingEvolution(Strategy):
         self.born += 1
         self.living.append((choices, reward))
 
-    def _fail(self, choices, reward):
-        """A failed trial is not born."""
-
     def _memory(self):
         return {
             "born": self.born,

@@ -12,10 +12,12 @@ __all__ = ["Archive", "Networks"]
 class Archive:
     """A growing history of points of a space of `width` decisions.
 
-    `points` is (n, width) int32 and `rewards` (n,) float64, oldest first: views, so do not keep them across an append.
+    `points` is (n, width) int32 and `rewards` (n,) float64, oldest first: views, so do not keep them across an append. `failed` are the
+    points whose trials failed, which have no reward and are not among these.
     """
 
     def __init__(self, width: int):
+        self.failed = []
         self._points, self._rewards, self._count = np.empty((0, width), np.int32), np.empty(0), 0
 
     def __len__(self):
@@ -38,19 +40,30 @@ class Archive:
         self._points[self._count], self._rewards[self._count] = point, reward
         self._count += 1
 
+    def fail(self, point) -> None:
+        """Adds a point whose trial failed."""
+        self.failed.append(tuple(point))
+
+    @property
+    def tried(self) -> list[tuple[int, ...]]:
+        """All points, those that failed after the others."""
+        return [*map(tuple, self.points.tolist()), *self.failed]
+
     def state(self) -> dict[str, np.ndarray]:
-        """{"points": ..., "rewards": ...}, copies."""
-        return {"points": self.points.copy(), "rewards": self.rewards.copy()}
+        """{"points": ..., "rewards": ..., "failed": ...}, copies."""
+        failed = np.array(self.failed, np.int32).reshape(-1, self._points.shape[1])
+        return {"points": self.points.copy(), "rewards": self.rewards.copy(), "failed": failed}
 
     def restore(self, state) -> None:
         """Takes up what `state` gave. Raises ValueError, and changes nothing, if there are not as many rewards as points."""
-        points, rewards = np.array(state["points"], np.int32), np.array(state["rewards"], float)
-        if points.shape != (len(rewards), self._points.shape[1]):
+        points, rewards, failed = np.array(state["points"], np.int32), np.array(state["rewards"], float), np.array(state["failed"])
+        if points.shape != (len(rewards), self._points.shape[1]) or failed.shape[1:] != points.shape[1:]:
             raise ValueError(
                 f"the state has points {points.shape} and rewards {rewards.shape}; there must be one reward for each point of "
                 f"{self._points.shape[1]} decisions: restore what state() gave, whole."
             )
         self._points, self._rewards, self._count = points, rewards, len(rewards)
+        self.failed = list(map(tuple, failed.tolist()))
 
 
 class Networks:

@@ -41,7 +41,7 @@ class LocalSearch(Strategy):
             raise ValueError(f"starts is {starts}; give 1 or more.")
         self.starts = starts
         self.archive, self.known = Archive(len(self.sizes)), set()
-        self.drawn, self.centre = 0, -1  # trials that ended towards `starts`; where in the archive the climb stands, -1 for nowhere
+        self.drawn, self.centre = 0, -1  # trials that succeeded towards `starts`; where in the archive the climb stands, -1 for nowhere
 
     def propose(self, number, pending=(), attempt=0):
         rng, running = self._rng(number, attempt), {tuple(point) for point in pending}
@@ -66,6 +66,15 @@ class LocalSearch(Strategy):
         self.drawn = min(self.drawn + 1, self.starts)
         if self.centre < 0 or reward > self.archive.rewards[self.centre]:
             self.centre = len(self.archive) - 1
+        self._begin_again_at_the_top()
+
+    def _fail(self, choices):
+        """A failed trial is no point to climb from."""
+        self.archive.fail(choices)
+        self.known.add(choices)
+        self._begin_again_at_the_top()
+
+    def _begin_again_at_the_top(self):
         if self.drawn == self.starts and not self._unknown():
             self.drawn, self.centre = 0, -1
 
@@ -73,7 +82,8 @@ class LocalSearch(Strategy):
         return self.archive.state() | {"drawn": self.drawn, "centre": self.centre}
 
     def _recall(self, state):
-        known, centre = {self._checked(point) for point in state["points"].tolist()}, int(state["centre"])
+        known = {self._checked(point) for name in ("points", "failed") for point in state[name].tolist()}
+        centre = int(state["centre"])
         if not -1 <= centre < len(state["points"]):
             raise ValueError(f"the state's climb stands at trial {centre} of {len(state['points'])}; restore what state() gave, whole.")
         self.archive.restore(state)

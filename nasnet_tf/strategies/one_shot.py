@@ -38,6 +38,9 @@ class OneShot(Strategy):
         if choices in self.ranking:
             self.tried[self.ranking.index(choices)] = True
 
+    def _fail(self, choices):
+        self._learn(choices, 0.0)
+
     def _memory(self):
         return {"ranking": np.array(self.ranking, dtype=np.int64).reshape(-1, len(self.sizes)), "tried": self.tried}
 

@@ -73,9 +73,6 @@ class PairwiseEvolution(Strategy):
         self.winner = self.living[better][0]
         del self.living[worse]
 
-    def _fail(self, choices, reward):
-        """A failed trial is not born."""
-
     def _memory(self):
         rewards = np.array([reward for _, reward in self.living], dtype=float)
         winner = [] if self.winner is None else [self.winner]

@@ -1,7 +1,8 @@
 """REINFORCE and PPO on a controller: the searches of NAS and of NASNet.
 
-Each `minibatch` rewards make one update. The advantage of an architecture is its reward less an exponential moving average of the
-rewards before this minibatch; it is spread over the decisions undiscounted.
+Each `minibatch` trials make one update. The advantage of an architecture is its reward less an exponential moving average of the
+rewards before this minibatch; it is spread over the decisions undiscounted. A trial that failed has no part in that average nor among
+the elites; its advantage is that of the lowest reward so far, and none before there is a reward.
 
 Source: Zoph et al. 2017, arXiv 1707.07012, appendix A.2; PPO: Schulman et al. 2017, arXiv 1707.06347. `paper()` builds the paper's
 search, made for 20,000 children. The defaults are ours, for hundreds; they differ in:
@@ -46,7 +47,7 @@ class PolicyGradient(Strategy):
 
     Args:
         learning_rate: Adam's.
-        minibatch: rewards an update.
+        minibatch: trials an update.
         epochs: gradient steps an update.
         entropy_weight: of the mean over a minibatch of the summed entropies (nats), in units of the advantage.
         decay: of the moving averages, a reward.
@@ -127,16 +128,26 @@ class PolicyGradient(Strategy):
         raise NotImplementedError
 
     def _learn(self, choices, reward):
+        self._take(choices, reward)
+
+    def _fail(self, choices):
+        self._take(choices, np.nan)
+
+    def _take(self, choices, reward):
+        """Adds a trial to the minibatch; the reward of one that failed is NaN."""
         self.pending.append((choices, reward))
         if self.draws > 1:
             self.tried.add(choices)
         if len(self.pending) < self.minibatch:
             return
         batch, self.pending = self.pending, []
-        baseline = np.mean([reward for _, reward in batch]) if self.baseline is None else self.baseline
-        self._average([reward for _, reward in batch], baseline)
-        self._update(batch + self.best, baseline)
-        self.best = sorted(self.best + batch, key=lambda trial: -trial[1])[: self.elites]
+        rewards = [reward for _, reward in batch if reward == reward]
+        if self.baseline is None and not rewards:
+            return  # nobody knows yet what a failure is worth
+        baseline = np.mean(rewards) if self.baseline is None else self.baseline
+        self._average(rewards, baseline)
+        self._update([(choices, reward if reward == reward else self.lowest) for choices, reward in batch] + self.best, baseline)
+        self.best = sorted(self.best + [trial for trial in batch if trial[1] == trial[1]], key=lambda trial: -trial[1])[: self.elites]
 
     def _average(self, rewards, baseline):
         for reward in rewards:

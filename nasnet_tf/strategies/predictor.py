@@ -2,8 +2,10 @@
 
 Candidates are mutants of the best points and random ones; the most promising is improved decision by decision.
 
+Expected improvement counts by how probably a point does not fail, once some have failed.
+
 Source: expected improvement: Jones et al. 1998, J. of Global Optimization 13; candidates mutated from the best: White et al. 2019,
-BANANAS, arXiv 1910.11858.
+BANANAS, arXiv 1910.11858; weighed by the probability of success: Gelbart et al. 2014, arXiv 1403.5607.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ __all__ = ["Predictor"]
 
 _FIRST_STEPS, _STEPS = 30, 8  # of fitting the process, the first time and later
 _CLIMBS = 4  # decisions in which the most promising candidate is improved, one after the other
+_LAST = 1000.0  # more than any gain
 _NOISY = 0.1  # noise, as a share of the variance, from which rewards are not taken at their word
 
 
@@ -46,6 +49,7 @@ class Predictor(Strategy):
         self.first, self.candidates, self.parents, self.every, self.most = first, candidates, parents, every, most
         self.archive = Archive(len(self.sizes))
         self.process = GaussianProcess(self.sizes, self.space.meanings)
+        self._succeeds = GaussianProcess(self.sizes, self.space.meanings)  # how probably a point does not fail
         self._known = set()
 
     def propose(self, number, pending=(), attempt=0):
@@ -86,13 +90,28 @@ class Predictor(Strategy):
         """Expected improvement of points over the best there is, in normal scores."""
         means, deviations = self.process.predict(points)
         z = (means - self._best) / deviations
-        return deviations * (z * _normal_share(z) + np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi))
+        gains = deviations * (z * _normal_share(z) + np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi))
+        return self._weighed(gains, points) if self.archive.failed else gains
+
+    def _weighed(self, gains, points):
+        """The gains, by how probably the points do not fail. Those that probably fail come after all others: as failures stay out of
+        the rewards, a part of the space in which all fails would stay unknown, and draw the search there for ever.
+        """
+        probable = np.clip(self._share + self._succeeds.predict(points)[0], 0.0, 1.0)
+        return np.where(probable < self._share / 2, gains - _LAST, gains * probable)
 
     def _learn(self, choices, reward):
         self.archive.append(choices, reward)
         self._known.add(self.space.key(choices))
         if len(self.archive) >= self.first:
             self._model(fit=self._due())
+
+    def _fail(self, choices):
+        """A failed trial stays out of the process of the rewards."""
+        self.archive.fail(choices)
+        self._known.add(self.space.key(choices))
+        if len(self.archive) >= self.first:
+            self._model_success()
 
     def _due(self):
         return (len(self.archive) - self.first) % (self.every * min(max(1, len(self.archive) // 30), 5)) == 0
@@ -104,8 +123,19 @@ class Predictor(Strategy):
         if fit:
             self.process.fit(points, values, _FIRST_STEPS if len(self.archive) == self.first else _STEPS)
         self.process.condition(points, values)
+        self._model_success()
         # Where rewards are noisy the best of them was lucky: what it is probably worth counts.
         self._best = float(self.process.predict(points)[0].max()) if self.process.noise > _NOISY else values.max()
+
+    def _model_success(self):
+        """Conditions the process of success on the latest trials, as many that failed as did not at most."""
+        if not self.archive.failed:
+            return
+        failed = np.array(self.archive.failed[-(self.most // 2) :])
+        succeeded = self.archive.points[-(self.most - len(failed)) :]
+        values = np.repeat([1.0, 0.0], [len(succeeded), len(failed)])
+        self._share = values.mean()
+        self._succeeds.condition(np.concatenate([succeeded, failed]), values - self._share)
 
     def _looked_at(self):
         """Which observations the process is given: all, or the best and the latest."""
@@ -124,7 +154,7 @@ class Predictor(Strategy):
             raise ValueError(f"the state's 'process' has {len(state['process'])} numbers, this search's {len(self.process.parameters)}.")
         self.archive.restore(state)
         self.process = GaussianProcess(self.sizes, self.space.meanings, state["process"])
-        self._known = {self.space.key(map(int, point)) for point in self.archive.points}
+        self._known = {self.space.key(point) for point in self.archive.tried}
         if len(self.archive) >= self.first:
             self._model(fit=False)
 

@@ -88,6 +88,9 @@ class Prejudged(Strategy):
     def observe(self, choices, reward):
         self.strategy.observe(choices, reward)
 
+    def allows(self, point):
+        return self.strategy.allows(point) and self._judgement(self.space.key(point), point)[1] is None
+
     def parents(self):
         return self.strategy.parents()
 

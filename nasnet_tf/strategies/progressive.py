@@ -72,6 +72,15 @@ class Progressive(Strategy):
 
     def _learn(self, choices, reward):
         self.archive.append(choices, reward)
+        self._note(choices)
+
+    def _fail(self, choices):
+        """A failed trial is not grown, and stays out of the model."""
+        self.archive.fail(choices)
+        self._note(choices)
+
+    def _note(self, choices):
+        """The point was tried."""
         self._networks.add(choices)
         self._known.add(choices)
         self._waiting.discard(choices)
@@ -102,6 +111,8 @@ class Progressive(Strategy):
         else:
             before = self.levels[depth - 1]
             parents, new = self._best(before), [option is None and old is not None for option, old in zip(level, before, strict=True)]
+        if not len(parents):  # all of the level before failed
+            return self._draw(depth, min(4 * self.beam, self.expansions), rng)
         new = np.flatnonzero(new)
         sizes = [self.sizes[number] for number in new]
         if len(parents) * math.prod(sizes) <= self.expansions:
@@ -150,9 +161,9 @@ class Progressive(Strategy):
         return head | {"networks": self._networks.state()} | self.archive.state()
 
     def _recall(self, state):
-        queue, known = ([self._checked(point) for point in state[name].tolist()] for name in ("queue", "points"))
+        queue, *known = ([self._checked(point) for point in state[name].tolist()] for name in ("queue", "points", "failed"))
         self.archive.restore(state)
         self._networks.restore(state["networks"])
-        self._known, self.queue = set(known), queue
+        self._known, self.queue = set(sum(known, [])), queue
         self.depth, self.round, self.left, self.size = (int(state[name]) for name in ("depth", "round", "left", "size"))
         self._waiting = {point for point in queue[self.left : self.left + self.size] if point not in self._known}

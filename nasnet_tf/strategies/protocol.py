@@ -56,13 +56,14 @@ class Strategy:
     def observe(self, choices, reward: float | None) -> None:
         """Learns the reward, to be maximised, of a point. None, NaN and infinities are failed trials.
 
-        A failed trial is learned as the lowest reward seen so far, or as 0.0 before there is one, unless the strategy knows better.
+        No reward stands for a failed trial: nobody knows whether a number is a good one before others are known. What a strategy
+        learns of it is that it was tried; a controller also makes it less likely, once there are rewards to compare it with.
         Raises ValueError if `choices` is no point of the space.
         """
         choices = self._checked(choices)
         self.observed += 1
         if reward is None or not math.isfinite(reward):
-            self._fail(choices, 0.0 if math.isnan(self.lowest) else self.lowest)
+            self._fail(choices)
             return
         reward = float(reward)
         self.lowest = reward if math.isnan(self.lowest) else min(self.lowest, reward)
@@ -99,12 +100,15 @@ class Strategy:
         """The points of which a later proposal may be a changed copy, if its strategy is `open`."""
         return []
 
+    def allows(self, point) -> bool:
+        """Whether it would propose the point at all."""
+        return True
+
     def _learn(self, choices: tuple[int, ...], reward: float) -> None:
         """Learns one reward."""
 
-    def _fail(self, choices: tuple[int, ...], reward: float) -> None:
-        """Learns that a trial failed; `reward` is the lowest so far."""
-        self._learn(choices, reward)
+    def _fail(self, choices: tuple[int, ...]) -> None:
+        """Learns that a trial failed."""
 
     def _memory(self) -> dict:
         """What the algorithm adds to `state()`."""

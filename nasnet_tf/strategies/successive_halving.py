@@ -85,7 +85,7 @@ class SuccessiveHalving(Strategy):
             if rung:
                 self._rungs[rung - 1].promoted(bare)
 
-    def _fail(self, choices, reward):
+    def _fail(self, choices):
         self._learn(choices, -np.inf)
 
     def _memory(self):

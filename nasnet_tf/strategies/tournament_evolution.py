@@ -62,7 +62,7 @@ class TournamentEvolution(Strategy):
         self.archive.append(choices, reward)
         self.tried.add(choices)
 
-    def _fail(self, choices, reward):
+    def _fail(self, choices):
         """A failed trial has no fitness: it is not of the population."""
         self.tried.add(choices)
 

@@ -7,7 +7,6 @@ import hashlib
 import io
 import math
 import os
-import pathlib
 import time
 import zlib
 
@@ -16,14 +15,16 @@ import numpy as np
 from nasnet_tf.spaces import WithEpochs
 from nasnet_tf.tuners.trials import PARENT, Declared, Trials
 
-__all__ = ["Learner"]
+__all__ = ["SMALL", "Learner"]
 
 _SAVE_EVERY = 50  # trials between two snapshots; what came after is learned again
 _SAVE_SHARE = 0.05  # of the time at most goes into snapshots
+SMALL = 10_000  # points of a space that can be tried whole
+_ATTEMPTS = 5  # at a proposal that is new in such a space; then any point that is new is taken
 
 
 class Learner:
-    """Proposes what to try, after it has learned every trial that ended, in the order they did.
+    """Proposes what to try, after it has learned every trial that ended, in the order they did. One thread at a time.
 
     Args:
         make: makes the strategy from a space and a seed.
@@ -32,47 +33,94 @@ class Learner:
         epochs: what the strategy may choose from if it decides how long a trial is trained; else None.
         trials, ended: the oracle's own, which grow: the trials, and the numbers of those that ended in their order.
         direction: "max" or "min", of the scores.
-        file: where snapshots of the strategy are kept.
+        file: where snapshots of the strategy are kept; None keeps none.
+        repeats: whether a network that was tried may be proposed again in a space so small that all of it can be tried.
     """
 
-    def __init__(self, make, space, epochs, seed: int, trials: Trials, ended: list[str], direction: str, file: pathlib.Path):
+    def __init__(self, make, space, epochs, seed: int, trials: Trials, ended: list[str], direction: str, file, repeats=False):
         self._make, self._space, self._epochs, self._seed = make, space, epochs, seed
-        self._trials, self._ended, self._direction, self._file = trials, ended, direction, file
+        self._trials, self._ended, self._direction, self._file, self._repeats = trials, ended, direction, file, repeats
         self.declared = self.strategy = None
         self._choices = self._proposed = None
-        self._keys, self._remembered = {}, 0  # key of each network that was trained: its trial; how many ended trials are among them
-        self._history, self._snapshot = 0, (-math.inf, 0.0)  # checksum of what was learned; when the last snapshot was written, how long
+        self._forget()
+        self._snapshot = -math.inf, 0.0  # when the last one was written, how long that took
 
-    @property
-    def behind(self) -> bool:
-        """Whether a trial has ended that the strategy has not learned."""
-        return self.strategy is None or self.strategy.observed < len(self._ended)
+    def _forget(self):
+        self._keys = {}  # key of each network that was trained: its trial
+        self._tried = set()  # keys of all trials that ended, also of those that failed
+        self._remembered = 0  # how many ended trials are in these two
+        self._history = 0  # checksum of what was learned
+        self._order, self._place = None, 0  # the points of a small space in random order, and how many of them are known to be tried
 
-    def learn(self, hyperparameters) -> None:
-        """Makes the strategy for the choices as they are now, and lets it learn every ended trial it has not."""
-        if self.declared is None or len(self.declared.space) != len(hyperparameters.space):
-            self._declare(Declared(hyperparameters, self._epochs, self._space))
-        for number in self._ended[self.strategy.observed :]:
+    def is_behind(self, count: int) -> bool:
+        """Whether the strategy has not learned the first `count` of the trials that ended."""
+        return self.strategy is None or self.strategy.observed < count
+
+    def learn(self, declared: Declared, count: int) -> None:
+        """Makes the strategy for the choices as they are declared now, and lets it learn the first `count` trials that ended."""
+        if declared is not self.declared:
+            self._declare(declared)
+        for number in self._ended[self.strategy.observed : count]:
             self.strategy.observe(self._point(number), self._reward(number))
             self._history = self._summed([number], self._history)
             if self.strategy.observed % _SAVE_EVERY == 0:
                 self._save()
-        for number in self._ended[self._remembered :]:
+        for number in self._ended[self._remembered : count]:
+            key = self._key(number)
+            self._tried.add(key)
             if self._reward(number) is not None:
-                self._keys.setdefault(self._key(number), number)
-        self._remembered = len(self._ended)
+                self._keys.setdefault(key, number)
+        self._remembered = max(self._remembered, count)
 
-    def propose(self, number: str, running) -> dict:
-        """{name: value} of the trial of that number, while those with the numbers `running` have not ended."""
-        point = self.strategy.propose(int(number), [self._point(other) for other in running])
+    def propose(self, number: int, running) -> dict | None:
+        """{name: value} of the trial of that number, while those with the numbers `running` have not ended.
+
+        None if the space is small and all that the strategy allows of it has been tried or is running.
+        """
+        point = self._next_point(number, [self._point(other) for other in running], {self._key(other) for other in running})
+        if point is None:
+            return None
         parent = self._choices.parent(point)
         trained = None if parent is None else self._keys.get(_digest(parent))
         self._proposed = self.declared.values(point) | ({} if trained is None else {PARENT: trained})
         return self._proposed
 
+    def _next_point(self, number, pending, taken):
+        if self._repeats or not self._choices.decisions or self._choices.size > SMALL:
+            return self.strategy.propose(number, pending)
+        for attempt in range(_ATTEMPTS):
+            try:
+                point = self.strategy.propose(number, pending, attempt)
+            except ValueError:  # nothing else is allowed
+                if not attempt:
+                    raise
+                break
+            key = self._key_proposed(point)
+            if key not in self._tried and key not in taken:
+                return point
+        return self._untried(taken)
+
+    def _untried(self, taken):
+        """The first point, in random order, of a network that is neither tried nor taken; None if there is none."""
+        size = self._choices.size
+        if self._order is None:
+            self._order = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(5,))).permutation(size)
+        for place in range(self._place, size):
+            point = tuple(map(int, np.unravel_index(self._order[place], self._choices.sizes)))
+            key = self._key_proposed(point)
+            if key in self._tried or not self.strategy.allows(point):
+                self._place += self._place == place
+            elif key not in taken:
+                return point
+        return None
+
+    def _key_proposed(self, point):
+        """The key of the trial that would begin with this point."""
+        return self._key_of(self.declared.point(self.declared.values(point)))
+
     def begin(self, number: str, values: dict) -> dict:
         """The record of a trial that begins with these values, its own or somebody else's."""
-        record = {"begin": number, "point": self.declared.proposed(values), "key": self._key_of(self.declared.point(values))}
+        record = {"begin": number, "point": list(self.declared.proposed(values)), "key": self._key_of(self.declared.point(values))}
         own = values is self._proposed or values == self.declared.values(record["point"])
         record |= {"parent": values[PARENT]} if PARENT in values else {}
         return record if own else record | {"values": values}
@@ -95,15 +143,13 @@ class Learner:
         space = self._space if known else declared.free  # the hypermodel may have more to choose than the space knows
         self._choices = space if self._epochs is None else WithEpochs(space, self._epochs)
         self.strategy = self._make(self._choices, self._seed)
-        self._keys, self._remembered, self._history = {}, 0, 0
+        self._forget()
         self._restore()
 
     def _reward(self, number):
         """What to maximise; None for a failed trial."""
         score = self._trials.score(number)
-        if score is None or not math.isfinite(score):
-            return None
-        return score if self._direction == "max" else -score
+        return score if score is None or self._direction == "max" else -score
 
     def _point(self, number):
         """What the strategy proposed."""
@@ -115,7 +161,7 @@ class Learner:
     def _key(self, number):
         """Trials with equal keys train the same network."""
         declared, point, key, values = self._trials.began(number)
-        return key if self._is_current(declared) else self._key_of(self.declared.point(values or declared.values(point)))
+        return key if key and self._is_current(declared) else self._key_of(self.declared.point(values or declared.values(point)))
 
     def _is_current(self, declared):
         return declared is self.declared or declared.choices.decisions == self.declared.choices.decisions
@@ -126,7 +172,7 @@ class Learner:
     def _save(self):
         """Writes a snapshot, unless snapshots would take more than their share of the time."""
         now, (last, took) = time.monotonic(), self._snapshot
-        if now - last < took / _SAVE_SHARE:
+        if self._file is None or now - last < took / _SAVE_SHARE:
             return
         content = io.BytesIO()
         np.savez(content, history=self._history, **self.strategy.state())
@@ -139,6 +185,8 @@ class Learner:
 
     def _restore(self):
         """From the snapshot, if it is whole and of these trials; else everything is learned again."""
+        if self._file is None:
+            return
         with contextlib.suppress(OSError, ValueError, KeyError):
             content = self._file.read_bytes()
             if _checksum(content[:-8]) != content[-8:]:

@@ -5,8 +5,6 @@ An oracle carries a strategy over the choices of any hypermodel: `hp.Choice`, `h
 
 from __future__ import annotations
 
-import bisect
-import collections
 import contextlib
 import functools
 import itertools
@@ -25,16 +23,20 @@ from keras_tuner.src.engine import oracle as kt_oracle
 from keras_tuner.src.engine import trial as kt_trial
 
 from nasnet_tf import __version__, strategies
-from nasnet_tf.journal import TRIALS, Journal, check_head, read
+from nasnet_tf.study import History
+from nasnet_tf.tuners.display import OneLine, reason
 from nasnet_tf.tuners.learner import Learner
+from nasnet_tf.tuners.leases import LEASED, Leases
+from nasnet_tf.tuners.logbook import Logbook
 from nasnet_tf.tuners.trials import Declared, Trials, decisions_of, end_record, space_of, space_record
 from nasnet_tf.tuners.turns import Turns
+
+__all__ = ["EPOCH", "LEASED", "MESSAGE", "MOST_LOST", "PPOOracle", "StrategyOracle", "reason"]
 
 EPOCH = "epoch_"  # with a number from 1: the metric that holds what a trial had reached after that epoch
 _FORMAT = 1  # of the records in the log
 _EPOCHS = (1, 3, 9)
 MOST_LOST = 3  # processes that a trial may lose and be run again
-LEASED = "+lease"  # in the id of a tuner that gives signs of life
 MESSAGE = "tuner/message"  # value in which a worker tells its chief why a trial failed: Keras Tuner sends no messages
 
 
@@ -54,7 +56,8 @@ class StrategyOracle(keras_tuner.Oracle):
 
     Trials are in the log `trials.log` of the project's folder (`nasnet_tf.journal`): when one begins and when it ends, whole, before the
     strategy learns from it. After a restart the strategy learns the ended trials again, in the order they ended, so it proposes what it
-    would have proposed; trials that were running are run again. A trial costs the same however many there were before.
+    would have proposed; trials that were running are run again, and those that failed because memory, the disk or their process was
+    lost. A trial costs the same however many there were before.
 
     Args:
         strategy: the name of a `nasnet_tf.strategies` strategy, or anything that makes one from a space and a seed.
@@ -68,6 +71,9 @@ class StrategyOracle(keras_tuner.Oracle):
             max_consecutive_failed_trials: as in every Keras Tuner oracle.
         seed: 0 counts as a seed. None takes any, or that of the search in the folder.
         lease_seconds: in a chief, how long a worker may give no sign of life before its trial is given to another.
+        repeats: whether a space of at most 10,000 points may be searched with repeats, as the strategies' papers do. By default no
+            network of such a space is proposed twice, and the search ends when nothing new is left.
+        retry_failed: whether all trials that failed before a search goes on are run again, whatever they failed of.
 
     `trials` makes the `Trial` of one that ended when it is asked for: changing it changes nothing.
     """
@@ -82,6 +88,8 @@ class StrategyOracle(keras_tuner.Oracle):
         space=None,
         seed=None,
         lease_seconds=60.0,
+        repeats=False,
+        retry_failed=False,
         max_consecutive_failed_trials=10,
         **kwargs,
     ):
@@ -90,9 +98,10 @@ class StrategyOracle(keras_tuner.Oracle):
             raise ValueError(f"max_trials is {self.max_trials}; give at least 1, or None for no limit.")
         self._any_seed = seed is None
         self.seed = random.randrange(1, 10000) if seed is None else seed  # Keras Tuner takes 0 for no seed
-        self.space = space
+        self.space, self.repeats, self.retry_failed = space, repeats, retry_failed
         self.should_stop = lambda: False
         self.lease_seconds = lease_seconds
+        self.data = None  # what the search is of, in JSON's words: another's log is refused
         self.on_end = lambda trial: None  # called with every trial that ended for good, reused ones too
         strategy, settings = strategies.get(strategy) if isinstance(strategy, str) else strategy, dict(settings or {})
         if space is not None and hasattr(strategy, "check"):
@@ -101,23 +110,26 @@ class StrategyOracle(keras_tuner.Oracle):
         self._epochs = settings.pop("epochs", _EPOCHS) if getattr(strategy, "fidelity", False) else None
         self._make_strategy = functools.partial(strategy, **settings)
         self._directions = {}  # of metrics; Keras Tuner takes long to find them
-        self._journal, self._recorded = None, 0  # the log; how many of its records are known here
+        self._log = Logbook(lambda: self._project_dir, self._head, self._replay)
         self._whole_space = not self.allow_new_entries  # whether all choices have been declared
         self._checked = False  # whether they are those of the log
-        self._lock = Turns()
+        # Nobody who gives a sign of life waits for a strategy that thinks. Who has the second lock never asks for the first.
+        self._thinking, self._lock = Turns(), Turns()
         self._forget()
         self._display = OneLine(self)
 
     def _forget(self):
         """As before the first trial."""
-        self.trials, self.ongoing_trials, self.start_order, self.end_order, self._retry_queue = Trials(), {}, [], [], []
-        self._run_times.clear()
-        self._times_lost = collections.Counter()
+        self.history = History(self.objective.direction)
+        self._declared, self._newest = [None], None  # the choices when they had been declared 0, 1, 2, ... times; as they are now
+        self.trials, self._retry_queue = Trials(self.history, self._declared), []
+        self.start_order, self.end_order, self._run_times = self.history.start_order, self.history.end_order, self.history.runs
+        self.leases = Leases(self.lease_seconds)
+        self.ongoing_trials = self.leases.running
         self._told = 0  # how many choices are declared in the log
-        self._ranking = []  # (what to minimise, number, number as text) of the trials that completed, sorted
-        self._failed_in_a_row, self.gave_up = 0, None  # why the search was given up
-        self._heard = {}  # number of a trial that a worker with a lease runs: when it gave its last sign of life
-        self._began = {}  # number of a running trial: when
+        self._again = []  # numbers of the trials that failed before and are run again when the search goes on
+        self.gave_up = None  # why the search was given up
+        self.exhausted = None  # in words, once nothing new is left to try
         self._learner = None
 
     # What Keras Tuner calls.
@@ -126,7 +138,7 @@ class StrategyOracle(keras_tuner.Oracle):
         with self._told_to_all():
             while True:
                 trial, twin = self._next(tuner_id)
-                self._flush()
+                self._log.flush()
                 if twin is None:
                     return trial
                 self._take_over(trial, twin)
@@ -142,43 +154,49 @@ class StrategyOracle(keras_tuner.Oracle):
                 raise
             self.gave_up = self.gave_up or str(error)
 
-    @_synchronized
     def _next(self, tuner_id):
         """The trial to run next, and the one that has trained the same network already, if any."""
+        with self._thinking:
+            while True:
+                with self._lock:
+                    if (trial := self._at_hand(tuner_id)) is not None:
+                        return trial, None
+                    number = None if self._retry_queue else f"{len(self.trials):0{len(str(self.max_trials))}d}"
+                learner, _ = self._learned()
+                answer = None if number is None else self.populate_space(number)
+                with self._lock:
+                    if learner is not self._learner or number is None and not self._retry_queue:
+                        continue  # the log was opened again meanwhile, or the trial ended
+                    if number is None:
+                        trial = _afresh(self.trials[self._retry_queue.pop()])
+                    elif answer["status"] == "RUNNING":
+                        trial = self._begin(number, answer["values"])
+                    else:
+                        return self._nothing_left(tuner_id, answer["status"]), None
+                    self._display.on_trial_begin(trial)
+                    twin = learner.twin(trial.trial_id)
+                    return self.leases.give(tuner_id, trial), twin and self.trials[twin]
+
+    def _at_hand(self, tuner_id):
+        """What the tuner gets without the strategy being asked; None if that must be."""
         if self.should_stop() or self.gave_up is not None or self._is_spent() and not self.ongoing_trials:
-            return self._stopped(tuner_id), None
+            return self._stopped(tuner_id)
         self.open()
         self.expire()
+        self._run_failed_again()
         if tuner_id in self.ongoing_trials:
-            return self._given(tuner_id, _afresh(self.ongoing_trials[tuner_id])), None
-        self._learn()
+            return self.leases.give(tuner_id, _afresh(self.ongoing_trials[tuner_id]))
         self.tuner_ids.add(tuner_id)
-        if self._retry_queue:
-            trial = _afresh(self.trials[self._retry_queue.pop()])
-        elif self._is_spent() and self._heard and LEASED in tuner_id:  # a trial of another worker may come back
-            return _no_trial("IDLE"), None
-        elif self._is_spent():  # as the log says
-            return self._stopped(tuner_id), None
-        else:
-            number = f"{len(self.trials):0{len(str(self.max_trials))}d}"
-            answer = self.populate_space(number)
-            if answer["status"] != "RUNNING":
-                return _no_trial(answer["status"]), None
-            trial = self._begin(number, answer["values"])
-        self._display.on_trial_begin(trial)
-        twin = self._learner.twin(trial.trial_id)
-        return self._given(tuner_id, trial), None if twin is None else self.trials[twin]
+        return self._nothing_left(tuner_id, "STOPPED") if self._is_spent() else None  # as the log says
 
-    def _given(self, tuner_id, trial):
-        """The trial, which that tuner runs from now on."""
-        self.ongoing_trials[tuner_id] = trial
-        self._began[trial.trial_id] = time.monotonic()
-        if LEASED in tuner_id:
-            self._heard[trial.trial_id] = time.monotonic()
-        return trial
+    def _nothing_left(self, tuner_id, status):
+        """What a tuner gets for which there is nothing to run now."""
+        if status == "STOPPED" and not (self.leases and LEASED in tuner_id):
+            return self._stopped(tuner_id)
+        return _no_trial("IDLE" if status == "STOPPED" else status)  # a trial of another worker may come back
 
     def _is_spent(self):
-        return bool(self.max_trials) and len(self.trials) >= self.max_trials and not self._retry_queue
+        return bool(self.max_trials) and len(self.trials) >= self.max_trials and not (self._retry_queue or self._again)
 
     def _stopped(self, tuner_id):
         self.tuner_ids.discard(tuner_id)
@@ -186,22 +204,56 @@ class StrategyOracle(keras_tuner.Oracle):
             self.close()
         return _no_trial("STOPPED")
 
-    def _learn(self):
-        if self._learner is None:
-            self._learner = Learner(
-                self._make_strategy, self.space, self._epochs, self.seed, self.trials, self.end_order, self.objective.direction,
-                pathlib.Path(self._project_dir) / "strategy.npz",
-            )  # fmt: skip
-        if self._learner.behind:
-            self._flush()  # before the strategy learns of it
-        self._learner.learn(self.hyperparameters)
+    def _run_failed_again(self):
+        """Queues the trials that had failed for a passing cause when the log was read."""
+        again, self._again = self._again, []
+        for number in again:
+            self._write({"again": number})
+            self.trials.drop(number)
+        if again:
+            self._learner = None  # it may have learned that they failed
+            self._retry_queue = self.history.unfinished()[::-1]
+
+    def populate_space(self, trial_id):
+        """What the strategy proposes for the trial of that number, as Keras Tuner's. May be asked before any trial is begun."""
+        with self._thinking:
+            learner, running = self._learned()
+            values = learner.propose(int(trial_id) if trial_id.isdecimal() else len(self.trials), running)
+        if values is not None:
+            return {"status": "RUNNING", "values": values}
+        if self.exhausted is None:
+            self.exhausted = f"nothing new is left to try: {len(self.trials)} trials are all that the space has"
+            self._display.on_exhausted(self.exhausted)
+        return {"status": "STOPPED", "values": None}
+
+    def _learned(self):
+        """(the learner, which has learned all trials that ended; numbers of those that are running). Other threads are not kept waiting."""
+        with self._lock:
+            if self._learner is None:
+                file = pathlib.Path(self._project_dir) / "strategy.npz" if hasattr(self, "_directory") else None
+                self._learner = Learner(
+                    self._make_strategy, self.space, self._epochs, self.seed, self.trials, self.end_order, self.objective.direction,
+                    file, self.repeats,
+                )  # fmt: skip
+            learner, count, declared = self._learner, len(self.end_order), self._current()
+            running = [*(trial.trial_id for trial in self.ongoing_trials.values()), *self._retry_queue]
+        if learner.is_behind(count):
+            self._log.flush()  # before the strategy learns of it
+        learner.learn(declared, count)
+        return learner, running
+
+    def _current(self):
+        """The choices as they are declared now."""
+        if self._newest is None or len(self._newest.space) != len(self.hyperparameters.space):
+            self._newest = Declared(self.hyperparameters, self._epochs, self.space)
+        return self._newest
 
     def _begin(self, number, values):
         record = self._learner.begin(number, values)
         self._declare_on_disk()
         self._write(record)
-        self.start_order.append(number)
-        self.trials.begin(self._learner.declared, record, values)
+        self.trials.keep(number, values)
+        self.exhausted = None
         return self.trials[number]
 
     @_synchronized
@@ -227,16 +279,19 @@ class StrategyOracle(keras_tuner.Oracle):
         if isinstance(trial, str):  # Keras Tuner takes the number too
             trial = self.trials[trial]
             trial.status = status
+        self._end_for_all(trial)
+
+    def _end_for_all(self, trial, reused=None):
         with self._told_to_all():
-            ended = self._end(trial)
-            self._flush()
+            ended = self._end(trial, reused)
+            self._log.flush()
             if ended is not None:
                 self.on_end(ended)
             if self.gave_up is not None:  # raised when all is on disk and the lock is free
                 raise RuntimeError(self.gave_up)
 
     @_synchronized
-    def _end(self, given):
+    def _end(self, given, reused):
         """Writes what became of a trial. Returns it if it ended for good, now."""
         number = given.trial_id
         self.open()
@@ -250,24 +305,24 @@ class StrategyOracle(keras_tuner.Oracle):
         self.update_space(trial.hyperparameters)
         if trial.status == "COMPLETED":
             self.score_trial(trial)
-            if trial.score is None or math.isnan(trial.score):
+            if trial.score is None or not math.isfinite(trial.score):
                 trial.status = "INVALID"
         if trial.status == "INVALID" and self._run_times[number] < self.max_retries_per_trial:
             self._write({"retry": number, "message": trial.message})
-            self._run_times[number] += 1
             self._retry_queue.append(number)
-            self._leave(number)
+            self.leases.end(number)
             return None
         trial.status = "FAILED" if trial.status == "INVALID" else trial.status
-        seconds = round(time.monotonic() - self._began[number], 3) if number in self._began else None
-        record = end_record(trial, self.trials.values_at_begin(number), seconds)
-        self._write(record)
-        self._note_end(record)
+        began = self.leases.began.get(number)
+        self._write(end_record(trial, self.trials.values_at_begin(number), began and round(time.monotonic() - began, 3), reused))
+        self.trials.drop(number)
+        if number in self._retry_queue:
+            self._retry_queue.remove(number)
         most = self.max_consecutive_failed_trials or math.inf
-        if self._failed_in_a_row >= most:
+        if self.history.failed_in_a_row >= most:
             self.gave_up = f"Number of consecutive failures exceeded the limit of {most}.\n{trial.message or ''}"
         self._display.on_trial_end(trial)
-        self._leave(number)  # last: a chief ends when nobody is at work any more
+        self.leases.end(number)  # last: a chief ends when nobody is at work any more
         return trial
 
     @_synchronized
@@ -275,8 +330,7 @@ class StrategyOracle(keras_tuner.Oracle):
         """Keeps on disk that the process that ran a trial was lost. Returns how often that has happened to the trial."""
         self.open()
         self._write({"lost": trial_id, "message": reason})
-        self._times_lost[trial_id] += 1
-        return self._times_lost[trial_id]
+        return self.history.lost[trial_id]
 
     @_synchronized
     def get_trial(self, trial_id):
@@ -286,14 +340,13 @@ class StrategyOracle(keras_tuner.Oracle):
             if trial_id in self._retry_queue:  # the chief was away, or the worker
                 self._retry_queue.remove(trial_id)
                 self.ongoing_trials[f"{LEASED} {trial_id}"] = trial
-            self._heard[trial_id] = time.monotonic()
+            self.leases.renew(trial_id)
         return trial
 
     @_synchronized
     def expire(self):
         """Takes trials from workers that have given no sign of life for too long: others get them, but not for ever."""
-        late = [number for number, heard in self._heard.items() if time.monotonic() - heard > self.lease_seconds]
-        for number in late:
+        for number in self.leases.late():
             reason = f"its worker gave no sign of life for {self.lease_seconds:g} s"
             times = self.note_lost(number, reason)
             if times > MOST_LOST:
@@ -301,53 +354,39 @@ class StrategyOracle(keras_tuner.Oracle):
                 trial.status, trial.message = "FAILED", f"{reason}, {times} times"
                 self.end_trial(trial)
                 continue
-            self.tuner_ids -= {tuner_id for tuner_id, trial in self.ongoing_trials.items() if trial.trial_id == number}
+            self.tuner_ids -= set(self.leases.holders(number))
             self._retry_queue.append(number)
-            self._leave(number)
-
-    def _leave(self, number):
-        self._began.pop(number, None)
-        self._heard.pop(number, None)
-        for tuner_id in [tuner_id for tuner_id, trial in self.ongoing_trials.items() if trial.trial_id == number]:
-            del self.ongoing_trials[tuner_id]
-
-    def _note_end(self, record):
-        """Keeps in memory that a trial ended."""
-        number = record["end"]
-        self.trials.end(record)
-        self.end_order.append(number)
-        if number in self._retry_queue:
-            self._retry_queue.remove(number)
-        self._failed_in_a_row = self._failed_in_a_row + 1 if record["status"] == "FAILED" else 0
-        score = self.trials.score(number)
-        if score is not None:
-            bisect.insort(self._ranking, (-score if self.objective.direction == "max" else score, int(number), number))
+            self.leases.end(number)
 
     @_synchronized
     def get_best_trials(self, num_trials=1):
-        best = [number for _, _, number in self._ranking[:num_trials]]
+        """The best trials, best first; where fewer have completed, others after them, as Keras Tuner does."""
+        best = self.history.best(num_trials)
         if len(best) < num_trials:
             completed = set(best)
             best += itertools.islice((number for number in self.trials if number not in completed), num_trials - len(best))
         return [self.trials[number] for number in best]
 
     @_synchronized
+    def original(self, trial_id) -> str:
+        """Number of the trial that trained the network of this one: another where its result was reused, else its own."""
+        return self.history.original(trial_id)
+
     def parents(self) -> set[str]:
         """Numbers of the trials whose weights another trial may still begin with, if the space has such."""
-        unfinished = [*(trial.trial_id for trial in self.ongoing_trials.values()), *self._retry_queue]
-        return set() if self._learner is None else self._learner.parents(unfinished)
+        with self._thinking, self._lock:
+            unfinished = [*(trial.trial_id for trial in self.ongoing_trials.values()), *self._retry_queue]
+            return set() if self._learner is None else self._learner.parents(unfinished)
 
     def best_score(self):
         """The best score so far; None before there is one."""
-        return self.trials.score(self._ranking[0][-1]) if self._ranking else None
+        best = self.history.best(1)
+        return self.history.score(best[0]) if best else None
 
+    @_synchronized
     def update_space(self, hyperparameters):
         self._whole_space = True
         super().update_space(hyperparameters)
-
-    def populate_space(self, trial_id):
-        running = [trial.trial_id for trial in self.ongoing_trials.values()]
-        return {"status": "RUNNING", "values": self._learner.propose(trial_id, running)}
 
     def _take_over(self, trial, twin):
         step = twin.best_step or 0
@@ -355,7 +394,7 @@ class StrategyOracle(keras_tuner.Oracle):
         others = {other: twin.metrics.get_last_value(other) for other in twin.metrics.metrics if not other.startswith((EPOCH, "seconds"))}
         self.update_trial(trial.trial_id, {**others, name: twin.score}, step)
         trial.status, trial.message = "COMPLETED", f"the same network as trial {twin.trial_id}; its result was reused"
-        self.end_trial(trial)
+        self._end_for_all(trial, twin.trial_id)
 
     # State on disk.
 
@@ -364,37 +403,22 @@ class StrategyOracle(keras_tuner.Oracle):
 
         Raises: ValueError, a line that says what to do, if it is damaged, in use, or of another search.
         """
-        if self._journal is not None and (not self._journal.closed or self._journal.taken and self.ongoing_trials):
-            return
-        self._journal = Journal(self._log(), self._head)
-        if len(self._journal.records) != self._recorded:
-            self._replay(self._journal.records)
-        self._journal.records, self._checked = (), True
-        self._declare_on_disk()
+        if self._log.open(at_work=bool(self.ongoing_trials)):
+            self._checked = True
+            self._declare_on_disk()
 
     def close(self):
         """Lets another process go on with the search."""
-        if self._journal is not None:
-            self._journal.close()
+        self._log.close()
 
     def save(self):
         """What has begun and ended is on disk already; of a search that has not begun, its choices."""
-        if self._journal is None:
+        if not self._log.begun:
             self.open()
 
     def reload(self):
         """Takes up the trials that ended, and queues those that had not. Errors as of `open`; other processes may be searching."""
-        log = read(self._log())
-        if log.head is not None:
-            check_head(self._log(), log.head, self._head(log.head))
-            self._replay(log.records)
-            self._checked = True
-
-    def _log(self):
-        folder = pathlib.Path(self._project_dir)
-        if (folder / "oracle.json").exists():
-            raise ValueError(f"{folder / 'oracle.json'} is of another oracle, or of an older version; begin anew in another folder.")
-        return folder / TRIALS
+        self._checked = self._log.read() or self._checked
 
     def _head(self, there):
         """Whose log it is. Choices that are not declared yet are those that are there."""
@@ -411,61 +435,42 @@ class StrategyOracle(keras_tuner.Oracle):
         version = (there or {}).get("nasnet_tf", __version__)
         if version != __version__:
             warnings.warn(
-                f"{self._log()} was begun with nasnet_tf {version}; this is {__version__}, which may propose other things.", stacklevel=2
+                f"{self._log.path} was begun with nasnet_tf {version}; this is {__version__}, which may propose other things.", stacklevel=2
             )
         head = {"format": _FORMAT, "nasnet_tf": version, "objective": directions, "seed": int(self.seed)}
-        return {**head, **self._asked, "decisions": decisions}
+        data = self.data if there is None or self.data is None else there.get("data") and self.data
+        data = (there or {}).get("data") if data is None else data  # one that is not known on both sides is not held against the other
+        return {**head, **self._asked, "decisions": decisions, **({} if data is None else {"data": data})}
 
     def _declare_on_disk(self):
         space = self.hyperparameters.space
         if len(space) != self._told:
             self._write(space_record(space))
+            self._declared.append(self._current())
             self._told = len(space)
 
     def _write(self, record):
-        self._recorded, known = -1, self._recorded  # if this fails, the log is read again
-        self._journal.write(record)
-        self._recorded = known + 1
+        self._log.write(record)
+        self.history.take(record)
 
-    def _flush(self):
-        """What was written is on the disk. Workers that ask at the same time wait for the disk together."""
-        try:
-            if self._journal is not None:
-                self._journal.flush()
-        except RuntimeError:
-            self._recorded = -1
-            raise
-
-    def _replay(self, records):
+    def _replay(self, log, path):
         """Becomes what the log says."""
         self._forget()
-        declared = None
-        for number, record in enumerate(records, start=2):
-            try:
-                declared = self._take_up(record, declared)
-            except (KeyError, IndexError, TypeError, ValueError) as error:
-                raise ValueError(
-                    f"{self._log()}: line {number} does not fit those before it ({error!r}); restore a copy of the file."
-                ) from None
-        self._retry_queue = self.trials.unfinished()[::-1]  # taken from the end
-        self._recorded = len(records)
+        self.history.replay(log, path, self._take_up)
+        self._retry_queue = self.history.unfinished()[::-1]  # taken from the end
+        self._again = self.history.failed(passing=not self.retry_failed)
 
-    def _take_up(self, record, declared):
-        """Does what the record says was done. Returns the choices as they are declared then."""
+    def _take_up(self, record):
+        """What a record of the log means for what Keras Tuner knows."""
         if "space" in record:
-            self.hyperparameters = space_of(record)
+            self.hyperparameters, self._newest = space_of(record), None
+            self._declared.append(self._current())
             self._told = len(record["space"])
-            return Declared(self.hyperparameters, self._epochs, self.space)
-        if "begin" in record:
-            self.start_order.append(record["begin"])
-            self.trials.begin(declared, record)
-        elif "retry" in record:
-            self._run_times[record["retry"]] += 1
-        elif "lost" in record:
-            self._times_lost[record["lost"]] += 1
-        else:
-            self._note_end(record)
-        return declared
+        elif "begin" in record:
+            begin = self.history.begun[record["begin"]]
+            if self._declared[begin.space] is None:
+                self._declared[begin.space] = self._current()
+            self._declared[begin.space].check(begin.point)
 
 
 def _no_trial(status):
@@ -501,24 +506,3 @@ class PPOOracle(StrategyOracle):
 
     def __init__(self, objective=None, max_trials=10, **kwargs):
         super().__init__("ppo", objective, max_trials, **kwargs)
-
-
-class OneLine(kt_oracle.Display):
-    """One line a trial, in place of Keras Tuner's table of every choice."""
-
-    def on_trial_begin(self, trial):
-        pass
-
-    def on_trial_end(self, trial):
-        if self.verbose < 1:
-            return
-        seconds = time.monotonic() - self.oracle._began.get(trial.trial_id, time.monotonic())
-        best = self.oracle.best_score()
-        result = f"{trial.score:.4f}" if trial.status == "COMPLETED" else f"failed: {reason(trial)}"
-        print(f"trial {trial.trial_id}  {result}  best {'-' if best is None else f'{best:.4f}'}  {seconds:.1f} s", flush=True)
-
-
-def reason(trial) -> str:
-    """Why a trial failed, or what it reused, in one line."""
-    lines = (trial.message or "").strip().splitlines()
-    return lines[-1].removeprefix("keras_tuner.src.errors.FailedTrialError: ") if lines else ""

@@ -29,6 +29,7 @@ def simulate(make_strategy, table: Table, budget=None, seconds=None, noise=0.0, 
     oracle = StrategyOracle(
         make_strategy, keras_tuner.Objective("signal", "max"), max_trials=None, space=table.space, hyperparameters=hp,
         seed=strategy_seed, max_consecutive_failed_trials=MOST_TRAININGS + 1, allow_new_entries=False, tune_new_entries=False,
+        repeats=True,
     )  # fmt: skip
     oracle.verbose, oracle.should_stop, trained = 0, lambda: trainings.over, set()
 

@@ -1,14 +1,11 @@
-"""What a trial of Keras Tuner is on disk, as a record of a `nasnet_tf.journal`, and in memory, where thousands of them take little room.
-
-Records, in the order things happened: `{"space": ...}`, the choices as they are declared from here on; `{"begin": number, "point": ...}`,
-with `"parent"` if it begins with that trial's weights;
-`{"retry": number}`, a run that failed and is repeated; `{"lost": number}`, one whose process was lost; `{"end": number, "status": ...,
-"score": ..., "metrics": ...}`.
+"""What a trial of Keras Tuner is on disk, as a record of a `nasnet_tf.study.History`, and in memory, where thousands of them take
+little room.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import weakref
 from collections.abc import Mapping
 
@@ -17,6 +14,7 @@ from keras_tuner.src.engine import metrics_tracking
 from keras_tuner.src.engine import trial as kt_trial
 
 from nasnet_tf.spaces import EPOCHS, Choices, Decision, Space
+from nasnet_tf.study import History
 
 __all__ = ["PARENT", "Declared", "Trials", "decisions_of", "end_record", "space_of", "space_record"]
 
@@ -73,6 +71,11 @@ class Declared:
         """The point that a strategy proposed, of the values made from it."""
         return self.point({**json.loads(values[_INACTIVE]), **values} if _INACTIVE in values else values)
 
+    def check(self, point) -> None:
+        """Raises ValueError if a point of decisions is none of these choices."""
+        if self.free.decisions:
+            self.choices.checked(point)
+
     def point(self, values) -> tuple[int, ...]:
         """The point of these values: option 0 of what is not among them."""
         if not self.free.decisions:
@@ -83,78 +86,72 @@ class Declared:
 class Trials(Mapping):
     """The trials of a search by number, in the order they began.
 
-    One that is running or to be run again is kept as Keras Tuner's `Trial`. Of one that ended the records are kept, and a `Trial` is made
+    One that is running or to be run again is kept as Keras Tuner's `Trial`. Of one that ended the record is kept, and a `Trial` is made
     when it is asked for: changing it changes nothing.
+
+    Args:
+        history: the `nasnet_tf.study.History` of the search, which grows.
+        declared: the choices as they had been declared 0, 1, 2, ... times; grows too.
     """
 
-    def __init__(self):
-        self._began, self._ended, self._running, self._made = {}, {}, {}, weakref.WeakValueDictionary()
+    def __init__(self, history: History, declared: list[Declared]):
+        self._history, self._declared = history, declared
+        self._running, self._made = {}, weakref.WeakValueDictionary()
         self._values = {}  # number of a trial that has not ended: the values it began with
-        self._parents = {}  # number of a trial that began with the weights of another: {PARENT: its number}
 
     def __len__(self):
-        return len(self._began)
+        return len(self._history.begun)
 
     def __iter__(self):
-        return iter(self._began)
+        return iter(self._history.begun)
 
     def __getitem__(self, number):
-        kept = self._made if number in self._ended else self._running
+        kept = self._made if number in self._history.ended else self._running
         trial = kept.get(number)
         if trial is None:
             trial = kept[number] = self._trial(number)
         return trial
 
-    def begin(self, declared, record, values=None):
-        """Adds the trial of a record; its values, if they are at hand."""
-        self._began[record["begin"]] = declared, tuple(record["point"]), record["key"], record.get("values")
-        if "parent" in record:
-            self._parents[record["begin"]] = {PARENT: record["parent"]}
-        if values is not None:
-            self._values[record["begin"]] = dict(values)
+    def keep(self, number, values):
+        """Keeps the values of a trial that begins, which are at hand."""
+        self._values[number] = dict(values)
 
-    def end(self, record):
-        """Keeps what became of a trial."""
-        number = record["end"]
-        if number not in self._began or number in self._ended:
-            raise KeyError(number)
+    def drop(self, number):
+        """Lets go of a trial that ended, or that is run again."""
         self._running.pop(number, None)
         self._values.pop(number, None)
-        self._ended[number] = record
+        self._made.pop(number, None)
 
     def ended(self, number) -> bool:
         """Whether the trial ended for good."""
-        return number in self._ended
-
-    def unfinished(self) -> list[str]:
-        """Numbers of those that did not."""
-        return [number for number in self._began if number not in self._ended]
+        return number in self._history.ended
 
     def score(self, number):
         """The score of a trial that completed, else None."""
-        record = self._ended[number]
-        return record["score"] if record["status"] == "COMPLETED" else None
+        return self._history.score(number)
 
     def began(self, number):
         """(choices as they were declared, point, key, values or None where they are those of the point) of a trial's begin."""
-        return self._began[number]
+        begin = self._history.begun[number]
+        return self._declared[begin.space], begin.point, begin.key, begin.values
 
     def values_at_begin(self, number) -> dict:
         """The values a trial began with."""
-        declared, point, _, values = self._began[number]
+        declared, point, _, values = self.began(number)
         return self._values.get(number) or (values or declared.values(point)) | self.parent_of(number)
 
     def parent_of(self, number) -> dict:
         """{PARENT: number of the trial whose weights it began with}, or nothing."""
-        return self._parents.get(number, {})
+        parent = self._history.begun[number].parent
+        return {} if parent is None else {PARENT: parent}
 
     def _trial(self, number):
-        end = self._ended.get(number)
+        end = self._history.ended.get(number)
         values = end and end.get("values") or self.values_at_begin(number)
-        trial = kt_trial.Trial(self._began[number][0].hyperparameters(dict(values)), number)
+        trial = kt_trial.Trial(self.began(number)[0].hyperparameters(dict(values)), number)
         if end is not None:
-            trial.status, trial.score, trial.message = end["status"], end["score"], end["message"]
-            trial.best_step, trial.metrics = end["step"], _metrics(end["metrics"])
+            trial.status, trial.score, trial.message = end["status"], self.score(number), end.get("message")
+            trial.best_step, trial.metrics = end.get("step"), _metrics(end.get("metrics") or {})
         return trial
 
 
@@ -170,20 +167,22 @@ def space_of(record):
     return hp
 
 
-def end_record(trial, before, seconds) -> dict:
+def end_record(trial, before, seconds, reused=None) -> dict:
     """What became of a trial.
 
     Args:
         before: the values it began with.
         seconds: how long it took; None if that is not known.
+        reused: number of the trial whose result it took over, or None.
     """
     metrics = {
         name: [history.direction, *([_whole(seen.step), *map(float, seen.value)] for seen in history.get_history())]
         for name, history in trial.metrics.metrics.items()
     }
-    score = None if trial.score is None else float(trial.score)
+    score = float(trial.score) if trial.score is not None and math.isfinite(trial.score) else None
     record = {"end": trial.trial_id, "status": trial.status, "score": score, "step": _whole(trial.best_step), "metrics": metrics}
     record |= {"message": trial.message and trial.message[-_LONGEST_MESSAGE:], "seconds": seconds}
+    record |= {} if reused is None else {"reused": reused}
     return record if trial.hyperparameters.values == before else record | {"values": trial.hyperparameters.values}
 
 

@@ -1,0 +1,35 @@
+"""What an oracle prints: a line a trial, and why a search ended before its budget."""
+
+from __future__ import annotations
+
+import time
+
+from keras_tuner.src.engine import oracle as kt_oracle
+
+__all__ = ["OneLine", "reason"]
+
+
+class OneLine(kt_oracle.Display):
+    """One line a trial, in place of Keras Tuner's table of every choice."""
+
+    def on_trial_begin(self, trial):
+        pass
+
+    def on_trial_end(self, trial):
+        if self.verbose < 1:
+            return
+        seconds = time.monotonic() - self.oracle.leases.began.get(trial.trial_id, time.monotonic())
+        best = self.oracle.best_score()
+        result = f"{trial.score:.4f}" if trial.status == "COMPLETED" else f"failed: {reason(trial)}"
+        print(f"trial {trial.trial_id}  {result}  best {'-' if best is None else f'{best:.4f}'}  {seconds:.1f} s", flush=True)
+
+    def on_exhausted(self, text):
+        """The search ends because nothing new is left to try."""
+        if self.verbose >= 1:
+            print(text, flush=True)
+
+
+def reason(trial) -> str:
+    """Why a trial failed, or what it reused, in one line."""
+    lines = (trial.message or "").strip().splitlines()
+    return lines[-1].removeprefix("keras_tuner.src.errors.FailedTrialError: ") if lines else ""

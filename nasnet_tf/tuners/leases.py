@@ -1,0 +1,57 @@
+"""Who runs which trial, since when, and when that worker was last heard of."""
+
+from __future__ import annotations
+
+import time
+
+__all__ = ["LEASED", "Leases"]
+
+LEASED = "+lease"  # in the id of a tuner that gives signs of life
+
+
+class Leases:
+    """The trials that are being run.
+
+    Args:
+        seconds: how long a worker with a lease may give no sign of life.
+
+    Attributes:
+        running: {id of the tuner: its trial}, Keras Tuner's `ongoing_trials`.
+        began: {number of a running trial: when}.
+    """
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+        self.running, self.began, self._heard = {}, {}, {}
+
+    def __bool__(self):
+        """Whether a worker with a lease is at work: its trial may come back."""
+        return bool(self._heard)
+
+    def give(self, tuner_id: str, trial):
+        """The trial, which that tuner runs from now on."""
+        self.running[tuner_id] = trial
+        self.began[trial.trial_id] = time.monotonic()
+        if LEASED in tuner_id:
+            self.renew(trial.trial_id)
+        return trial
+
+    def renew(self, number: str) -> None:
+        """Its worker gave a sign of life."""
+        self._heard[number] = time.monotonic()
+
+    def late(self) -> list[str]:
+        """Numbers of the trials whose workers have given no sign of life for too long."""
+        return [number for number, heard in self._heard.items() if time.monotonic() - heard > self.seconds]
+
+    def holders(self, number: str) -> list[str]:
+        """Ids of the tuners that run the trial."""
+        return [tuner_id for tuner_id, trial in self.running.items() if trial.trial_id == number]
+
+    def end(self, number: str) -> float | None:
+        """Nobody runs the trial any more. Returns how many seconds it took, if that is known."""
+        began = self.began.pop(number, None)
+        self._heard.pop(number, None)
+        for tuner_id in self.holders(number):
+            del self.running[tuner_id]
+        return None if began is None else round(time.monotonic() - began, 3)
