@@ -21,6 +21,7 @@ from nasnet_tf.layers import AuxiliaryHead
 from nasnet_tf.operations import PACKAGE, ConvNorm
 from nasnet_tf.parts import dense, halved
 from nasnet_tf.plan import default_stem, plan, stage_cells, stem_convolution
+from nasnet_tf.saved import Sealed
 
 __all__ = ["Network", "plan"]
 
@@ -31,7 +32,7 @@ INPUT_SIZE = {"cifar": 32, "imagenet": 224}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class Network(keras.Model):
+class Network(Sealed, keras.Model):
     """A network of `genotype`'s cells.
 
     Inputs: images (batch, height, width, channels); in pixels if `mean` and `std` are given, else as preprocessed by you.

@@ -16,12 +16,12 @@ import numpy as np
 
 from nasnet_tf.files import open_regular
 
-__all__ = ["check_size", "read_npz"]
+__all__ = ["UNREADABLE", "check_size", "read_npz"]
 
 _MOST_EXPANSION, _ALWAYS = 50, 128 << 20  # bytes for each one in the file; bytes that are never too many
 _MOST_MEMBERS = 100_000
 # What zipfile, its decompressors and NumPy raise for a file that is no .npz, is cut short, is encrypted, or holds Python objects.
-_UNREADABLE = (
+UNREADABLE = (
     OSError, ValueError, EOFError, KeyError, IndexError, NotImplementedError, RuntimeError, MemoryError, OverflowError, SyntaxError,
     TypeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
 )  # fmt: skip
@@ -47,7 +47,7 @@ def read_npz(path: str | os.PathLike, wanted=None, names=None) -> dict[str, np.n
                 members = {name: member for name, member in members.items() if wanted is None or name in wanted}
                 check_size(sum(member.file_size for member in members.values()), os.fstat(file.fileno()).st_size, "numpy.savez")
                 return {name: _array(archive, name, member) for name, member in members.items()}
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
             raise ValueError(f"{path} is not a readable .npz file ({reason:.300}).") from error
 

@@ -85,17 +85,15 @@ def start_keras():
 
 def load_model(path):
     """The saved network at `path`, in Keras' safe mode. Raises ValueError that names the file."""
-    keras = start_keras()
+    start_keras()
 
     from nasnet_tf import networks
 
     networks.import_all()
 
-    if not pathlib.Path(path).is_file():
-        raise ValueError(f"{path}: no such file; give a network saved as .keras.")
+    from nasnet_tf.zoo.load import load_model
+
     try:
-        return keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras raises whatever its zip, HDF5 and JSON readers raise
-        raise ValueError(
-            f"{path}: not a whole .keras file ({type(error).__name__}); give one that nasnet-tf or model.save() wrote."
-        ) from None
+        return load_model(path)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file; give a network saved as .keras.") from None

@@ -9,11 +9,12 @@ from keras import layers
 
 from nasnet_tf import genotype as genotypes
 from nasnet_tf.parts import dense
+from nasnet_tf.saved import Sealed
 
 __all__ = ["GenotypeModel", "arguments", "check", "classified", "images", "policy", "shared"]
 
 
-class GenotypeModel(keras.Model):
+class GenotypeModel(Sealed, keras.Model):
     """Base of a network: a `keras.Model` from `inputs` to `outputs` that knows its genotype and is saved as what it was built with.
 
     Args:

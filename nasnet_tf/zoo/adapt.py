@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import keras
-
 from nasnet_tf.network import Network
+from nasnet_tf.zoo.load import load_model
 from nasnet_tf.zoo.weights import load_weights
 
 
@@ -20,7 +19,7 @@ def adapt(source, **changes) -> Network:
             genotype, num_cells or filters.
     Raises: ValueError if source is no `Network`, or a change makes it another network.
     """
-    model = source if isinstance(source, Network) else keras.saving.load_model(source, compile=False)
+    model = source if isinstance(source, Network) else load_model(source)
     if not isinstance(model, Network):
         raise ValueError(f"{source} holds a {type(model).__name__}, not a Network; see nasnet_tf.zoo.load_weights for other sources.")
     config = {**model.get_config(), **changes}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import re
 from collections.abc import Iterator
 
@@ -16,10 +17,11 @@ import h5py
 import ml_dtypes
 import numpy as np
 
+from nasnet_tf.npz import check_size
 from nasnet_tf.zoo.source import Layer, Refused, Stored
 
 _MOST_OBJECTS, _MOST_LEVELS = 100_000, 40  # NASNet-A large with its optimizer has some 10,000 on 8 levels
-_MOST_EXPANSION, _SMALL = 1000, 1 << 20  # bytes declared for each one stored, beyond a megabyte
+_MOST_EXPANSION, _SMALL = 1000, 1 << 20  # bytes that an array declares for each one stored, beyond a megabyte
 _CHECKPOINT_ROOTS = ("layers", "_layer_checkpoint_dependencies")  # the latter up to Keras 2.15
 
 
@@ -27,7 +29,12 @@ _CHECKPOINT_ROOTS = ("layers", "_layer_checkpoint_dependencies")  # the latter u
 def datasets(path) -> Iterator[tuple[h5py.File, dict[str, h5py.Dataset]]]:
     """Opens the HDF5 file at `path`: the file, and its datasets by their place in it."""
     with h5py.File(path, "r") as root:
-        yield root, _walk(root)
+        found = _walk(root)
+        try:
+            check_size(sum(dataset.nbytes for dataset in found.values()), os.path.getsize(path), "Keras, which packs no arrays")
+        except ValueError as error:
+            raise Refused(f"cannot be read: {error}.") from None
+        yield root, found
 
 
 def _walk(root):
@@ -54,6 +61,12 @@ def _checked(path, dataset):
     if dataset.shape is None or dataset.nbytes > _SMALL + _MOST_EXPANSION * dataset.id.get_storage_size():
         raise Refused(f"says that {path} is {dataset.shape}, but does not hold so many numbers: it is damaged.")
     return dataset
+
+
+def has_checksums(found: dict[str, h5py.Dataset]) -> bool:
+    """Whether HDF5 itself checks every weight that is read by a Fletcher-32; of names and shapes it has no checksum."""
+    weights = [dataset for dataset in found.values() if is_weight(dataset)]
+    return bool(weights) and all(dataset.fletcher32 for dataset in weights)
 
 
 def is_weight(dataset: h5py.Dataset) -> bool:

@@ -13,6 +13,7 @@ from nasnet_tf.cost import cost
 from nasnet_tf.genotype import NASNET_A, Genotype
 from nasnet_tf.network import Network
 from nasnet_tf.operations import PACKAGE
+from nasnet_tf.saved import Sealed
 from nasnet_tf.zoo.models import create_model, list_models, variant_arguments
 
 try:
@@ -36,7 +37,7 @@ def _described(name, arguments):
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class NASNetBackbone(models.FeaturePyramidBackbone):
+class NASNetBackbone(Sealed, models.FeaturePyramidBackbone):
     """The cells of a `nasnet_tf.network.Network` without its classifier.
 
     Inputs: images (batch, height, width, channels), preprocessed by you; NASNet-A takes pixels scaled to -1 ... 1.

@@ -111,8 +111,8 @@ def _aside(place, md5):
     kept.unlink() if place.is_file() else os.replace(kept, place)
 
 
-def check(path: pathlib.Path) -> None:
-    """Refuses a file that has the name of a published one and is another."""
+def check(path: pathlib.Path) -> str | None:
+    """Refuses a file that has the name of a published one and is another. Says that it was verified if it is that one."""
     for file in FILES.values():
         if path.name in (file.name, file.cached_as):
             found = _md5(path)
@@ -121,6 +121,8 @@ def check(path: pathlib.Path) -> None:
                     f"has the name of a file that Keras publishes but not its MD5 ({found}, not {file.md5}): it is damaged or cut short. "
                     f"Download it again from {BASE_URL}{file.name}, or rename it if it is a file of your own."
                 )
+            return "verified: its published MD5"
+    return None
 
 
 def _md5(path):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
-import tarfile
 from collections.abc import Iterator, Mapping
 
 import keras
 
+from nasnet_tf.files import open_regular
 from nasnet_tf.network import Network
+from nasnet_tf.saved import Damaged, verify
 from nasnet_tf.zoo import checkpoints, keras_files, official
 from nasnet_tf.zoo.source import Refused, Source
 
@@ -35,6 +36,8 @@ def opened(source, model: Network | None = None) -> Iterator[tuple[str, Source]]
         raise
     except Refused as error:
         raise ValueError(f"{name} {error}") from None
+    except Damaged as error:
+        raise ValueError(str(error)) from None
     except Exception as error:  # h5py, zipfile, tarfile, json and TensorFlow each have their own for a damaged file
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise ValueError(f"{name} cannot be read ({reason:.300}); it is cut short, damaged or of another kind.") from error
@@ -52,24 +55,27 @@ def _object(source):
 def _file(path, model):
     prefix = checkpoints.prefix_of(path)
     if prefix is None and not path.is_file():
+        if path.exists():
+            raise Refused("is no file of weights; give a .h5, .keras or .tar.gz file, or a TensorFlow checkpoint.")
         raise FileNotFoundError(f"there is no file {path}; give the path of a .h5, .keras or .tar.gz file or of a TensorFlow checkpoint.")
+    verified = None
     if path.is_file():
-        official.check(path)
+        verified = official.check(path) or verify(path)
     if prefix:
         yield checkpoints.checkpoint_source(prefix)
         return
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         start = file.read(len(_HDF5))
     if start == _HDF5:
         kind = keras_files.hdf5_source(path, model)
     elif start.startswith(_ZIP):
         kind = keras_files.archive_source(path, model)
-    elif tarfile.is_tarfile(path):
-        kind = _archived_checkpoint(path)
+    elif checkpoints.is_archive(path):
+        kind, verified = _archived_checkpoint(path), None
     else:
         raise Refused("is no file of weights: neither HDF5, nor a .keras file, nor a TensorFlow checkpoint.")
     with kind as found:
-        yield found
+        yield found if found.verified or verified is None else found._replace(verified=verified)
 
 
 @contextlib.contextmanager

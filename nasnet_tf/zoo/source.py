@@ -41,6 +41,7 @@ class Source(NamedTuple):
     config: of a model of `keras.applications`, as Keras writes it, if the source has it.
     foreign: names of arrays that are no part of such a network.
     bookkeeping: names of arrays that only the training of it needs.
+    verified: by what checksum the source was found whole, in words; "" of what is in memory.
     """
 
     arrays: dict[str, Stored]
@@ -49,6 +50,7 @@ class Source(NamedTuple):
     config: dict = {}
     foreign: tuple[str, ...] = ()
     bookkeeping: tuple[str, ...] = ()
+    verified: str = ""
 
 
 def stored(array) -> Stored:

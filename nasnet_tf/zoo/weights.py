@@ -23,15 +23,18 @@ class WeightsReport(NamedTuple):
     loaded: roles whose arrays the model has now.
     kept: roles of the model that keep their values, and why.
     unused: what the source has besides, and why it has no place.
+    verified: by what checksum the file was found whole, or that it has none: then damage to numbers in it may have gone unnoticed.
+        "" of what was in memory.
     """
 
     source: str
     loaded: tuple[str, ...]
     kept: dict[str, str]
     unused: dict[str, str]
+    verified: str = ""
 
     def __str__(self):
-        lines = [f"{self.source}: {len(self.loaded)} arrays loaded"]
+        lines = [f"{self.source}: {len(self.loaded)} arrays loaded{f'; {self.verified}' if self.verified else ''}"]
         for title, reasons in (("not changed in the model", self.kept), ("not used of the source", self.unused)):
             for reason in dict.fromkeys(reasons.values()):
                 names = [name for name, why in reasons.items() if why == reason]
@@ -64,7 +67,7 @@ def load_weights(model: Network, source, partial: bool = False) -> WeightsReport
         matched = match(model, found, partial)
         arrays = read(model, matched)
     assign(model, arrays)
-    return WeightsReport(name, tuple(arrays), matched.kept, matched.unused)
+    return WeightsReport(name, tuple(arrays), matched.kept, matched.unused, found.verified)
 
 
 def read(model: Network, matched: Match) -> dict[str, np.ndarray]:
