@@ -37,7 +37,7 @@ setup(
     extras_require={
         "hub": ["keras-hub>=0.20"],
         "gpu": ["tensorflow[and-cuda]>=2.16"],
-        "ray": ["ray>=2.40"],
+        "ray": ["ray>=2.52"],
         "notebooks": ["jupyter", "nbclient", "ipykernel"],
         "test": ["build", "hypothesis>=6.90", "jax>=0.4.30", "pytest>=8", "pytest-xdist>=3.5", "ruff==0.17.6"],
     },

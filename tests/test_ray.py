@@ -122,10 +122,12 @@ test_ray.search({str(tmp_path)!r}, 8, engine="ray", address={machines.address!r}
     assert ended()[: len(before)] == before and sorted(ended()) == list("01234567")
 
 
-def test_a_cluster_that_a_search_starts_lets_nobody_else_in():
+@pytest.mark.parametrize("before", ["", "import ray; "])
+def test_a_cluster_that_a_search_starts_lets_nobody_else_in(before):
     plain = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {"PYTHONPATH": str(ROOT)}
     start = (
-        "from nasnet_tf.evaluation.ray_worker import Cluster as C; print(C().ray.get_runtime_context().gcs_address, flush=True); input()"
+        f"{before}from nasnet_tf.evaluation.ray_worker import Cluster; ray = Cluster().ray; "
+        "print(ray.get_runtime_context().gcs_address, flush=True); input()"
     )
     join = "import sys, ray; ray.init(sys.argv[1], log_to_driver=False)"
     pipes = dict(text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -135,3 +137,27 @@ def test_a_cluster_that_a_search_starts_lets_nobody_else_in():
         other = subprocess.run([sys.executable, "-c", join, address], env=plain, timeout=120, capture_output=True, text=True)
         assert other.returncode == 1 and "Failed to connect" in other.stderr, other.stderr
         owner.communicate("\n")
+
+
+def test_workers_run_nothing_of_the_current_folder(tmp_path):
+    here, beside = tmp_path / "here", tmp_path / "beside"
+    for name in ("numpy", "keras", "tensorflow", "nasnet_tf"):
+        (here / name).mkdir(parents=True)
+        (here / name / "__init__.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write({name!r}); raise SystemExit(1)")
+    beside.mkdir()
+    (beside / "of_the_script.py").write_text("")
+    (beside / "script.py").write_text(
+        "import sys; from nasnet_tf.evaluation.ray_worker import Cluster, RayWorker\n"
+        "assert RayWorker(Cluster()).run(exec, 'import numpy, keras, of_the_script') is None\n"
+    )
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, beside / "script.py"], cwd=here, env=plain, timeout=120, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
+
+
+def test_a_folder_is_sent_as_an_absolute_one(machines, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tuner = search("runs", trials=1, engine="ray", address=machines.address)
+    (trial,) = tuner.oracle.get_best_trials()
+    assert trial.status == "COMPLETED" and tuner.load_model(trial) is not None

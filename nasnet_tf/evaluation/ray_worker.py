@@ -23,23 +23,26 @@ class Cluster:
 
     Args:
         address: of the cluster, "auto" for the one that runs on this machine; None starts one here, for this process alone.
+    A cluster that is started here listens to other machines too, and asks them for a token: that of RAY_AUTH_TOKEN, or a new one.
+
     Raises: ValueError if Ray is not installed or there is no cluster.
     """
 
     def __init__(self, address: str | None = None):
         address = address or os.environ.get("RAY_ADDRESS") or "local"
-        if address == "local" and "ray" not in sys.modules:  # it will listen to other machines too
-            os.environ.setdefault("RAY_AUTH_MODE", "token")  # is read when Ray is imported
-            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        try:
-            import ray
-        except ImportError:
-            raise ValueError("Ray is not installed; install nasnet_tf[ray], or leave engine out.") from None
+        ray = _imported(starts=address == "local")
         host, _, port = address.removeprefix("ray://").rpartition(":")
         try:
             if port.isdigit():  # Ray would try for minutes
                 socket.create_connection((host, int(port)), timeout=10).close()
-            ray.init(address=address, ignore_reinit_error=True, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+            ray.init(
+                address=address,
+                ignore_reinit_error=True,
+                log_to_driver=False,
+                logging_level="ERROR",
+                include_dashboard=False,
+                **_paths(address),
+            )
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise ValueError(f"there is no Ray cluster at {address}: {reason:.200}; start one with `ray start --head`.") from None
@@ -57,6 +60,56 @@ class Cluster:
         if id(value) not in self._stored:
             self._stored[id(value)] = value, self.ray.put(value)  # the array too: its id must not become another's
         return self._stored[id(value)][1]
+
+
+def _imported(starts):
+    """Ray; where it `starts` a cluster, one that asks for a token, unless the user has settled with RAY_AUTH_MODE that it does not."""
+    ray = sys.modules.get("ray")
+    if starts and not (ray and ray.is_initialized()):
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    else:
+        starts = False
+    before = ray is not None
+    try:
+        import ray
+    except ImportError:
+        raise ValueError("Ray is not installed; install nasnet_tf[ray], or leave engine out.") from None
+    if starts and before:  # it has read these variables already
+        try:
+            from ray._raylet import AuthenticationTokenLoader, Config
+
+            Config.initialize("")
+            AuthenticationTokenLoader.instance().reset_cache()
+        except (ImportError, AttributeError):
+            raise ValueError(
+                "Ray was imported before it could be given a token; import it after the search began, set RAY_AUTH_MODE=token before "
+                "Python starts, or update Ray."
+            ) from None
+    return ray
+
+
+def _paths(address):
+    """An argument of `ray.init`: workers do not import from this process' current folder, unless this process does."""
+    here = os.path.abspath(os.curdir)
+    if address.startswith("ray://") or {"", here} & set(sys.path):
+        return {}
+    from ray.job_config import JobConfig
+
+    config = JobConfig()
+    config._py_driver_sys_path = _Without(here)  # to which Ray adds the current folder
+    return {"job_config": config}
+
+
+class _Without(list):
+    """A list that takes anything but one thing."""
+
+    def __init__(self, unwanted):
+        super().__init__()
+        self._unwanted = unwanted
+
+    def extend(self, values):
+        super().extend(value for value in values if value != self._unwanted)
 
 
 class RayWorker:

@@ -23,6 +23,7 @@ class Leases:
     def __init__(self, seconds: float):
         self.seconds = seconds
         self.running, self.began, self._heard = {}, {}, {}
+        self._lost = {}  # number of a trial nobody runs: who ran it and may come back; None is anyone
 
     def __bool__(self):
         """Whether a worker with a lease is at work: its trial may come back."""
@@ -32,13 +33,34 @@ class Leases:
         """The trial, which that tuner runs from now on."""
         self.running[tuner_id] = trial
         self.began[trial.trial_id] = time.monotonic()
-        if LEASED in tuner_id:
-            self.renew(trial.trial_id)
+        self._lost.pop(trial.trial_id, None)
+        self.renew(tuner_id, trial.trial_id)
         return trial
 
-    def renew(self, number: str) -> None:
-        """Its worker gave a sign of life."""
-        self._heard[number] = time.monotonic()
+    def holds(self, tuner_id: str, number: str) -> bool:
+        """Whether the tuner runs the trial."""
+        trial = self.running.get(tuner_id)
+        return trial is not None and trial.trial_id == number
+
+    def renew(self, tuner_id: str, number: str) -> None:
+        """The tuner gave a sign of life. Those of tuners that do not run the trial are not heard."""
+        if LEASED in tuner_id and self.holds(tuner_id, number):
+            self._heard[number] = time.monotonic()
+
+    def lose(self, number: str) -> list[str]:
+        """Its worker is taken for lost. Returns the ids of the tuners that ran the trial."""
+        holders = self.holders(number)
+        self.end(number)
+        self._lost[number] = holders[0] if holders else None
+        return holders
+
+    def expect(self, numbers) -> None:
+        """The chief itself was away: whoever says first that it runs one of these trials may have it."""
+        self._lost = dict.fromkeys(numbers)
+
+    def may_return(self, tuner_id: str, number: str) -> bool:
+        """Whether the tuner may go on with a trial that nobody runs."""
+        return tuner_id not in ("", *self.running) and number in self._lost and self._lost[number] in (None, tuner_id)
 
     def late(self) -> list[str]:
         """Numbers of the trials whose workers have given no sign of life for too long."""

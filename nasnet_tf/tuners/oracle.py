@@ -40,6 +40,10 @@ MOST_LOST = 3  # processes that a trial may lose and be run again
 MESSAGE = "tuner/message"  # value in which a worker tells its chief why a trial failed: Keras Tuner sends no messages
 
 
+class LeaseLost(Exception):
+    """A worker told its chief of a trial that it does not hold, or not any more."""
+
+
 def _synchronized(method):
     """One thread at a time. Keras Tuner's own lock is kept for ever when a method raises, and tells its owners by their names."""
 
@@ -334,14 +338,15 @@ class StrategyOracle(keras_tuner.Oracle):
 
     @_synchronized
     def get_trial(self, trial_id):
-        """As Keras Tuner's. In a chief, a sign of life of the worker that runs the trial."""
-        trial = self.trials[trial_id]
-        if dist_utils.is_chief_oracle() and not self.trials.ended(trial_id):
-            if trial_id in self._retry_queue:  # the chief was away, or the worker
-                self._retry_queue.remove(trial_id)
-                self.ongoing_trials[f"{LEASED} {trial_id}"] = trial
-            self.leases.renew(trial_id)
-        return trial
+        return self.trials[trial_id]
+
+    @_synchronized
+    def renew(self, trial_id, tuner_id):
+        """A sign of life of the tuner that runs a trial. If it or the chief was away, it has its trial again, unless another has."""
+        if trial_id in self._retry_queue and self.leases.may_return(tuner_id, trial_id):
+            self._retry_queue.remove(trial_id)
+            self.leases.give(tuner_id, self.trials[trial_id])
+        self.leases.renew(tuner_id, trial_id)
 
     @_synchronized
     def expire(self):
@@ -354,9 +359,8 @@ class StrategyOracle(keras_tuner.Oracle):
                 trial.status, trial.message = "FAILED", f"{reason}, {times} times"
                 self.end_trial(trial)
                 continue
-            self.tuner_ids -= set(self.leases.holders(number))
             self._retry_queue.append(number)
-            self.leases.end(number)
+            self.tuner_ids -= set(self.leases.lose(number))
 
     @_synchronized
     def get_best_trials(self, num_trials=1):
@@ -458,6 +462,7 @@ class StrategyOracle(keras_tuner.Oracle):
         self._forget()
         self.history.replay(log, path, self._take_up)
         self._retry_queue = self.history.unfinished()[::-1]  # taken from the end
+        self.leases.expect(self._retry_queue)
         self._again = self.history.failed(passing=not self.retry_failed)
 
     def _take_up(self, record):

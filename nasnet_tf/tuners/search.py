@@ -12,6 +12,7 @@ import pathlib
 import pickle
 import threading
 import time
+import warnings
 
 import keras
 import keras_tuner
@@ -29,7 +30,7 @@ from nasnet_tf.evaluation.streams import is_dataset
 from nasnet_tf.files import write_json
 from nasnet_tf.npz import read_npz
 from nasnet_tf.spaces import EPOCHS
-from nasnet_tf.tuners.oracle import EPOCH, LEASED, MESSAGE, MOST_LOST, StrategyOracle
+from nasnet_tf.tuners.oracle import EPOCH, LEASED, MESSAGE, MOST_LOST, LeaseLost, StrategyOracle
 from nasnet_tf.tuners.prejudge import Prejudge
 from nasnet_tf.tuners.progress import Progress, Pulse
 from nasnet_tf.tuners.trials import PARENT
@@ -108,7 +109,7 @@ class CellTuner(keras_tuner.Tuner):
             self.tuner_id += LEASED
             from nasnet_tf.tuners import chief  # not at the top: Keras Tuner warns of inconsistent versions of protobuf
 
-            chief.introduce(self.oracle)
+            chief.introduce(self.oracle, self.project_dir)
 
     def _populate_initial_space(self):
         """Where the hypermodel can declare its choices nothing needs to be built for that. Then what was searched before is taken up."""
@@ -246,7 +247,13 @@ class CellTuner(keras_tuner.Tuner):
         if not (isolated or self._inherits):
             results = super().run_trial(trial, *args, **kwargs)
             return results, getattr(results[0], "history", {})
-        job = (self.hypermodel, trial.hyperparameters, self._seed(trial), self._policy.name, self.get_trial_dir(trial.trial_id))
+        job = (
+            self.hypermodel,
+            trial.hyperparameters,
+            self._seed(trial),
+            self._policy.name,
+            os.path.abspath(self.get_trial_dir(trial.trial_id)),
+        )
         began = time.monotonic()
         try:
             run = functools.partial(self._run_child, trial) if isolated else _here
@@ -335,7 +342,11 @@ class CellTuner(keras_tuner.Tuner):
     def on_trial_end(self, trial):
         if self._is_worker() and trial.message:
             trial.hyperparameters.values[MESSAGE] = trial.message[-2000:]
-        super().on_trial_end(trial)
+        try:
+            super().on_trial_end(trial)
+        except LeaseLost as error:
+            warnings.warn(f"{error}. It was given to another worker, as this one was taken for lost.", stacklevel=2)
+            return
         (pathlib.Path(self.get_trial_dir(trial.trial_id)) / _PROGRESS).unlink(missing_ok=True)
         best, nearly = (self.oracle.get_best_trials(self.keep_best + more) for more in (0, 1))
         self._kept |= {trial.trial_id, *(t.trial_id for t in nearly)}
