@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from nasnet_tf import motifs
 from nasnet_tf.genotype import DNA, Genotype, Hierarchical, Layerwise, NASBench201, RecurrentCell
-from nasnet_tf.genotype.kinds import call, entry
+from nasnet_tf.genotype.kinds import call
 from nasnet_tf.plan import (
     NAS_BENCH_201_PARTS,
     OPERATION_PARTS,
@@ -26,6 +26,7 @@ from nasnet_tf.plan import (
     stem_convolution,
 )
 from nasnet_tf.plan_layerwise import plan_layerwise
+from nasnet_tf.signatures import checked
 
 
 class Cost(NamedTuple):
@@ -69,6 +70,7 @@ class _Sum:
         return part.filters, size
 
 
+@checked
 def cost(
     genotype: Genotype,
     num_cells=6,
@@ -141,8 +143,13 @@ def nas_bench_201_cost(genotype: NASBench201, num_cells=5, filters: int = 16, *,
     return Cost(total.trainable, total.trainable + total.moving, total.multiply_adds)
 
 
-def recurrent_cost(genotype: RecurrentCell, num_cells=2, filters: int = 200, *, classes: int = 10_000, tied: bool = True) -> Cost:
-    """What `nasnet_tf.networks.recurrent.LanguageModel` of the same arguments costs, for one word. All cells of a base cost the same."""
+def recurrent_cost(
+    genotype: RecurrentCell, num_cells=2, filters: int = 200, *, classes: int = 10_000, input_shape=(None,), tied: bool = True
+) -> Cost:
+    """What `nasnet_tf.networks.recurrent.LanguageModel` of the same arguments costs, for one word of however many.
+
+    All cells of a base cost the same.
+    """
     layer = genotype.base * filters * (filters + filters)
     vectors = classes * filters
     parameters = vectors * (1 if tied else 2) + classes + num_cells * layer
@@ -213,10 +220,19 @@ COSTS = {
 
 
 def cost_of(genotype, **arguments) -> Cost | None:
-    """What `nasnet_tf.networks.build` of the same arguments costs, for a genotype of any kind; None if nobody counts for its kind."""
-    if genotype.schema not in COSTS:
-        return None
-    return call(entry(COSTS, genotype, "cost"), genotype, arguments, drop=lambda value: True)
+    """What `nasnet_tf.networks.build` of the same arguments costs, for a genotype of any kind; None if nobody counts for its kind.
+
+    Args:
+        **arguments: of the function in `COSTS` for its kind: num_cells, filters, classes, input_shape, stem, ... What only other kinds
+            take is left out if it asks for nothing, as `nasnet_tf.networks.build` does.
+    Raises: TypeError for an argument that none of the functions takes, with the nearest name; ValueError as `build`.
+    """
+    return call(COSTS, genotype, "cost", arguments) if genotype.schema in COSTS else None
+
+
+def counted_arguments(genotype) -> tuple[str, ...]:
+    """Names of the arguments that `cost_of` takes for a kind of genotype; those of `cost` for a kind nobody counts for."""
+    return tuple(inspect.signature(COSTS.get(genotype.schema, cost)).parameters)[1:]
 
 
 def defaults_of(genotype) -> dict:

@@ -64,6 +64,7 @@ class DropPath(layers.Layer):
         super().__init__(**kwargs)
         self.rate, self.steps, self.seed = rate, steps, seed
         self.seed_generator = keras.random.SeedGenerator(seed)
+        self.supports_masking = True
 
     def build(self, input_shape):
         if self.steps:  # whole numbers are not cast down under mixed precision

@@ -18,10 +18,10 @@ from nasnet_tf import genotype as genotypes
 from nasnet_tf.cell import Cell
 from nasnet_tf.genotype import Genotype
 from nasnet_tf.layers import AuxiliaryHead
-from nasnet_tf.operations import PACKAGE, ConvNorm
+from nasnet_tf.model import GenotypeModel, arguments, image_shape, normalized, policy
+from nasnet_tf.operations import PACKAGE, ConvNorm, check_channels_last
 from nasnet_tf.parts import dense, halved
 from nasnet_tf.plan import default_stem, plan, stage_cells, stem_convolution
-from nasnet_tf.saved import Sealed
 
 __all__ = ["Network", "plan"]
 
@@ -29,10 +29,11 @@ __all__ = ["Network", "plan"]
 # CIFAR stem, searched children among them, use the short one.
 BATCH_NORM = {"cifar": dict(momentum=0.9, epsilon=1e-5), "imagenet": dict(momentum=0.9997, epsilon=1e-3)}
 INPUT_SIZE = {"cifar": 32, "imagenet": 224}
+_OF_THE_MODEL = ("input_shape", "input_tensor", "class_names", "trainable", "name")  # arguments that say nothing about its graph
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class Network(Sealed, keras.Model):
+class Network(GenotypeModel):
     """A network of `genotype`'s cells.
 
     Inputs: images (batch, height, width, channels); in pixels if `mean` and `std` are given, else as preprocessed by you.
@@ -46,6 +47,8 @@ class Network(Sealed, keras.Model):
         classes: number of classes.
         stem: "cifar" (small images) or "imagenet" (the image is reduced eightfold before the first stage); None: by `input_shape`.
         input_shape: (height, width, channels); height and width may be None without an auxiliary head.
+        input_tensor: a Keras tensor to take the images from, as in `keras.applications`: a `keras.Input`, or what layers make of one;
+            these layers become the first of the network. None makes an input of `input_shape`.
         include_top, pooling, classifier_activation: as in `keras.applications`.
         auxiliary_head: second classifier on the last cell before the second reduction.
         drop_path_rate: chance to drop a path in the last cell at the end of training; linear in depth.
@@ -61,7 +64,12 @@ class Network(Sealed, keras.Model):
         zero_padded_pools: strided pools as in `keras.applications`, for weights that were trained so.
         mean, std: of the training images, one number a channel; the network then normalizes its input itself.
         class_names: kept with the model for those who use it.
+        dtype: a Keras dtype policy or its name; None is the global one.
+        trainable: False freezes all layers.
+    Raises: TypeError for an argument that there is not, with the nearest name; ValueError that names the argument.
     """
+
+    weights_report = None  # what `nasnet_tf.zoo.load_weights` told, of a network that the zoo has filled
 
     def __init__(
         self,
@@ -72,6 +80,7 @@ class Network(Sealed, keras.Model):
         classes=10,
         stem="cifar",
         input_shape=None,
+        input_tensor=None,
         include_top=True,
         pooling=None,
         classifier_activation="softmax",
@@ -91,43 +100,40 @@ class Network(Sealed, keras.Model):
         mean=None,
         std=None,
         class_names=None,
+        dtype=None,
+        trainable=True,
         name="network",
-        **kwargs,
     ):
-        config = {key: value for key, value in locals().items() if key not in ("self", "kwargs", "__class__")}
+        config = arguments(locals())
+        check_channels_last()
         config["genotype"] = genotype if isinstance(genotype, Genotype) else genotypes.get(genotype)
-        config["stem"] = stem or default_stem(input_shape or (None, None))
-        config["input_shape"] = _input_shape(input_shape, config["stem"])
+        if input_tensor is not None:
+            input_tensor, config["input_shape"] = _given_tensor(input_tensor, input_shape)
+        config["stem"] = stem or default_stem(config["input_shape"] or (None, None))
+        config["input_shape"] = _input_shape(config["input_shape"], config["stem"])
         for statistic in ("mean", "std"):
             if config[statistic] is not None:
                 config[statistic] = [float(value) for value in config[statistic]]
-        dtype = kwargs.pop("dtype", None)
-        dtype = keras.dtype_policies.get(keras.config.dtype_policy() if dtype is None else dtype)
-        inputs = keras.Input(config["input_shape"], name="image")
+        config["dtype"] = policy(dtype)
+        x = keras.Input(config["input_shape"], name="image") if input_tensor is None else input_tensor
+        inputs = keras.utils.get_source_inputs(x)
+        inputs = inputs[0] if len(inputs) == 1 else inputs
         with _no_garbage_collection():
-            outputs, endpoints = assemble(
-                inputs, dtype=dtype, **{k: v for k, v in config.items() if k not in ("input_shape", "name", "class_names")}
-            )
-        super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
-        self.dtype_policy = dtype  # compile() scales the loss by it
-        self._config = {**config, "dtype": dtype}
-        self.genotype = config["genotype"]
-        self.class_names = None if class_names is None else tuple(class_names)
+            outputs, endpoints = assemble(x, **{key: value for key, value in config.items() if key not in _OF_THE_MODEL})
+        super().__init__(inputs, outputs, {key: value for key, value in config.items() if key not in ("input_tensor", "trainable")})
+        if not trainable:
+            self.trainable = False
+        self._input_tensor = input_tensor
         # Outputs by the names of the original code: Stem, Cell_0, Reduction_Cell_0, ..., global_pool, Predictions, AuxLogits.
         self.endpoints = endpoints
         # The last output at each stride 2^k of the image, by "Pk": P2 to P5 with the imagenet stem, P0 to P2 with the cifar stem.
         self.pyramid_outputs = pyramid(endpoints, config["num_cells"], config["stem"])
 
     def get_config(self):
-        plain = {**self._config, "genotype": json.loads(self.genotype.to_json())}
-        plain["dtype"] = keras.dtype_policies.serialize(plain["dtype"])
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in plain.items()}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        if "genotype" not in config:  # a model cut out of a Network, saved layer by layer
-            return super().from_config(config, custom_objects)
-        return cls(**{**config, "genotype": Genotype.from_json(json.dumps(config["genotype"]))})
+        if self._input_tensor is None:
+            return super().get_config()
+        before = keras.saving.serialize_keras_object(keras.Model(self.input, self._input_tensor, name="before"))
+        return super().get_config() | {"input_tensor": json.loads(json.dumps(before))}  # lists, as a file has them
 
 
 def assemble(
@@ -137,16 +143,14 @@ def assemble(
 ):  # fmt: skip
     """The tensors of a network on `inputs`: (output or dict of outputs, endpoints by name). Arguments as `Network`."""
     steps = plan(genotype, num_cells, filters, stem, skip_reduction, stem_cell_filters)
-    _check(classes, include_top, pooling, drop_path_rate, dropout_rate, mean, std)
+    _check(classes, pooling, drop_path_rate, dropout_rate)
     shared = dict(
         batch_norm_momentum=BATCH_NORM[stem]["momentum"] if batch_norm_momentum is None else batch_norm_momentum,
         batch_norm_epsilon=BATCH_NORM[stem]["epsilon"] if batch_norm_epsilon is None else batch_norm_epsilon,
         weight_decay=weight_decay,
         dtype=dtype,
     )
-    x = inputs
-    if mean is not None:
-        x = layers.Normalization(mean=list(mean), variance=[s * s for s in std], dtype="float32", name="normalization")(x)
+    x = normalized(inputs, mean, std)
     x = ConvNorm(**stem_convolution(stem, filters, stem_filters)._asdict(), name="stem", **shared)(x)
     outputs, endpoints = [x], {"Stem": x}
     for step in steps:
@@ -197,17 +201,27 @@ def pyramid(endpoints, num_cells, stem):
     return {f"P{level}": endpoints[name] for level, name in enumerate(levels, start=2 if stem == "imagenet" else 0)}
 
 
+def _given_tensor(given, input_shape):
+    """(the tensor, its shape without the batch), of a Keras tensor or of what `Network.get_config` makes of one."""
+    if isinstance(given, dict):
+        given = keras.saving.deserialize_keras_object(given).output
+    if not isinstance(given, keras.KerasTensor):
+        raise ValueError(f"input_tensor is a {type(given).__name__}; give a keras.Input, or what layers make of one.")
+    shape = tuple(given.shape[1:])
+    if input_shape is not None and tuple(input_shape) != shape:
+        raise ValueError(f"input_shape is {tuple(input_shape)}, but input_tensor has the shape {shape}; leave input_shape out.")
+    return given, shape
+
+
 def _input_shape(input_shape, stem):
-    shape = (INPUT_SIZE.get(stem, 32),) * 2 + (3,) if input_shape is None else tuple(input_shape)
-    if len(shape) != 3 or shape[-1] not in (1, 2, 3, 4):
-        raise ValueError(f"input_shape is {shape}; give (height, width, channels), channels last, such as (32, 32, 3).")
+    shape = image_shape((INPUT_SIZE.get(stem, 32),) * 2 + (3,) if input_shape is None else input_shape)
     smallest = 3 if stem == "imagenet" else 1
     if any(size is not None and size < smallest for size in shape[:2]):
         raise ValueError(f"input_shape is {shape}; the {stem} stem needs at least {smallest} pixels each way.")
     return shape
 
 
-def _check(classes, include_top, pooling, drop_path_rate, dropout_rate, mean, std):
+def _check(classes, pooling, drop_path_rate, dropout_rate):
     if not isinstance(classes, int) or classes < 1:
         raise ValueError(f"classes is {classes!r}; give a whole number of at least 1.")
     if pooling not in (None, "avg", "max"):
@@ -215,8 +229,6 @@ def _check(classes, include_top, pooling, drop_path_rate, dropout_rate, mean, st
     for name, rate in (("drop_path_rate", drop_path_rate), ("dropout_rate", dropout_rate)):
         if not 0 <= rate < 1:
             raise ValueError(f"{name} is {rate!r}; give a number of at least 0 and below 1.")
-    if (mean is None) != (std is None):
-        raise ValueError("give both mean and std, one number a channel each, or neither.")
 
 
 def _auxiliary_size(image_shape, stem):

@@ -22,25 +22,39 @@ from nasnet_tf.plan import OPERATION_PARTS, Convolution, Pooling
 PACKAGE = "nasnet_tf"
 
 
+def check_channels_last() -> None:
+    """Raises ValueError if Keras is set to channels first, which would build another network without a word."""
+    found = keras.config.image_data_format()
+    if found != "channels_last":
+        raise ValueError(
+            f"Keras's image_data_format is {found!r}; networks and layers of nasnet_tf take images as (batch, height, width, channels) "
+            'only: call keras.config.set_image_data_format("channels_last") first, or change it in ~/.keras/keras.json.'
+        )
+
+
 class CellLayer(layers.Layer):
     """A layer with the numbers every part of a cell shares.
 
     Args:
         batch_norm_momentum, batch_norm_epsilon: of every batch norm inside.
         weight_decay: weight of the L2 loss as the paper counts it (`nasnet_tf.parts.l2`); on all kernels, not on batch norms.
+        freeze_batch_norms: batch norms use their averages and learn nothing, even while the layer is trained; for fine-tuning. An
+            attribute that can be set, too.
+    Raises: ValueError if Keras is set to channels first.
     """
 
-    def __init__(self, *, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5, weight_decay=0.0, **kwargs):
+    def __init__(self, *, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5, weight_decay=0.0, freeze_batch_norms=False, **kwargs):
+        check_channels_last()
         super().__init__(**kwargs)
         self.batch_norm_momentum = batch_norm_momentum
         self.batch_norm_epsilon = batch_norm_epsilon
         self.weight_decay = weight_decay
-        self._freeze_batch_norms = False
         self._moves = None
+        self.freeze_batch_norms = freeze_batch_norms
 
     @property
     def freeze_batch_norms(self):
-        """Settable: batch norms use their averages and learn nothing, even while the layer is trained; for fine-tuning."""
+        """Settable; see the argument of that name."""
         return self._freeze_batch_norms
 
     @freeze_batch_norms.setter
@@ -78,7 +92,7 @@ class CellLayer(layers.Layer):
         return self._trainable_variables + self._non_trainable_variables
 
     def get_config(self):
-        names = ("batch_norm_momentum", "batch_norm_epsilon", "weight_decay")
+        names = ("batch_norm_momentum", "batch_norm_epsilon", "weight_decay", "freeze_batch_norms")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
@@ -131,6 +145,7 @@ class Pool(layers.Layer):
     """
 
     def __init__(self, kind, size, strides=1, zero_padding=False, **kwargs):
+        check_channels_last()
         super().__init__(**kwargs)
         self.part = parts.Pool(Pooling(kind, size, strides), zero_padding)
 

@@ -50,6 +50,8 @@ class Norm:
 
         self.owner = owner
         self.gamma, self.beta = weight("gamma", ones), weight("beta", zeros)
+        if owner.freeze_batch_norms:  # after they were made trainable, which decides their place in files
+            self.gamma.trainable = self.beta.trainable = False
         moving = dict(trainable=False, aggregation="mean")
         self.moving_mean, self.moving_variance = weight("moving_mean", zeros, **moving), weight("moving_variance", ones, **moving)
 

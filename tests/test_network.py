@@ -1,18 +1,23 @@
 """Cells stacked into networks: the shapes and counts of the original graph, and any genotype at any legal size."""
 
+import copy
 import math
+import pickle
 
 import keras
 import numpy as np
 import pytest
 
+from nasnet_tf import networks, operations, spaces, zoo
 from nasnet_tf.cell import Cell
 from nasnet_tf.cost import cost
 from nasnet_tf.genotype import NASNET_A, PNASNET_5, Block, Genotype
 from nasnet_tf.genotype import Cell as Wiring
+from nasnet_tf.layers import AuxiliaryHead, FactorizedReduction
 from nasnet_tf.network import Network
 from nasnet_tf.operations import CellLayer
 from nasnet_tf.plan import plan
+from nasnet_tf.tuners import CellHyperModel
 from nasnet_tf.zoo import NASNetA
 
 # Height, width and channels that the original code's tests assert (slim/nets/nasnet/nasnet_test.py).
@@ -582,3 +587,184 @@ def test_weights_go_between_networks_with_and_without_a_schedule(tmp_path):
 def test_arguments_that_make_no_network_are_refused_by_name(arguments, message):
     with pytest.raises(ValueError, match=message):
         Network(**{"genotype": SMALL, **TINY, **arguments})
+
+
+# ---- what is said about training stays said ----
+
+
+def said(model):
+    """Which layers are trained and which batch norms are frozen, and what that leaves to learn."""
+    layers = [(layer.name, layer.trainable, getattr(layer, "freeze_batch_norms", None)) for layer in model._flatten_layers()]
+    return layers, [weight.path for weight in model.trainable_weights]
+
+
+def partly_frozen(model):
+    model.layers[1].trainable = False
+    model.layers[3].trainable = False
+    for layer in model.layers:
+        if isinstance(layer, CellLayer):
+            layer.freeze_batch_norms = layer is not model.layers[2]
+    return model
+
+
+def wholly_frozen(model):
+    model.trainable = False
+    return model
+
+
+def all_but_the_last(model):
+    model.trainable = False
+    model.layers[-1].trainable = True
+    return model
+
+
+def through_a_file(model, path):
+    model.save(path / "m.keras")
+    return keras.saving.load_model(path / "m.keras")
+
+
+def inside_another(model, path):
+    outer = through_a_file(keras.Sequential([keras.Input(model.input_shape[1:], dtype=model.inputs[0].dtype), model]), path)
+    return outer.layers[-1]
+
+
+COPIES = {
+    "file": through_a_file,
+    "pickle": lambda model, path: pickle.loads(pickle.dumps(model)),
+    "deepcopy": lambda model, path: copy.deepcopy(model),
+    "configuration": lambda model, path: type(model).from_config(model.get_config()),
+    "inside another": inside_another,
+}
+
+
+@pytest.mark.parametrize("freeze", [partly_frozen, wholly_frozen, all_but_the_last])
+@pytest.mark.parametrize("way", COPIES)
+def test_frozen_layers_stay_frozen(way, freeze, tmp_path):
+    model = freeze(Network(SMALL, **{**TINY, "input_shape": (32, 32, 3)}, auxiliary_head=True, drop_path_rate=0.3))
+    there = COPIES[way](model, tmp_path)
+    assert type(there) is Network and said(there) == said(model)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(spaces.SPACES))
+def test_frozen_layers_of_every_kind_of_network_stay_frozen(name, tmp_path):
+    space = spaces.get(name)()
+    genotype = space.decode(space.first)
+    shape = (8,) if getattr(genotype, "reads", "images") == "text" else (16, 16, 3)
+    model = partly_frozen(networks.build(genotype, num_cells=1, filters=4, classes=3, input_shape=shape))
+    for way in COPIES.values():
+        assert said(way(model, tmp_path)) == said(model)
+
+
+def test_layers_of_a_keras_clone_stay_frozen():
+    model = partly_frozen(Network(SMALL, **TINY))
+    there = keras.models.clone_model(model)
+    assert said(there) == said(model)
+
+
+def test_the_order_of_the_weights_of_a_frozen_network_is_that_of_another(tmp_path):
+    model, frozen = Network(SMALL, **TINY), partly_frozen(Network(SMALL, **TINY))
+    frozen.save(tmp_path / "m.keras")
+    there = keras.saving.load_model(tmp_path / "m.keras")
+    for one, other in zip(model.layers, there.layers, strict=True):
+        one.set_weights(other.get_weights())
+    there.trainable = True
+    for layer in there.layers:
+        if isinstance(layer, CellLayer):
+            layer.freeze_batch_norms = False
+    assert [weight.path for weight in there.weights] == [weight.path for weight in model.weights]
+
+
+def test_class_names_that_are_set_later_are_saved(tmp_path):
+    model = Network(SMALL, **TINY)
+    model.class_names = ["a", "b", "c"]
+    assert through_a_file(model, tmp_path).class_names == ("a", "b", "c")
+
+
+# ---- on a given tensor ----
+
+
+def test_a_network_on_a_tensor_is_a_network(tmp_path):
+    pixels = keras.Input((16, 16, 3), name="pixels")
+    model = Network(SMALL, **{**TINY, "input_shape": None}, input_tensor=keras.layers.Rescaling(0.5, name="scale")(pixels))
+    plain = Network(SMALL, **TINY)
+    assert (model.input is pixels, model.genotype, list(model.pyramid_outputs)) == (True, SMALL, ["P0", "P1", "P2"])
+    assert list(model.endpoints) == list(plain.endpoints)
+    plain.set_weights(model.get_weights())
+    x = images(2, 16, 16, 3)
+    np.testing.assert_allclose(model(x), plain(x * 0.5), rtol=1e-5, atol=1e-6)
+    for there in (through_a_file(model, tmp_path), copy.deepcopy(model)):
+        assert type(there) is Network and there.get_config() == model.get_config()
+        np.testing.assert_allclose(there(x), model(x), rtol=1e-6)
+
+
+def test_a_network_on_a_tensor_of_several_inputs_comes_back_with_them(tmp_path):
+    one, two = keras.Input((16, 16, 3), name="one"), keras.Input((16, 16, 3), name="two")
+    model = Network(SMALL, **{**TINY, "input_shape": None}, input_tensor=keras.layers.Average(name="mean")([one, two]))
+    x, y = images(1, 16, 16, 3), images(1, 16, 16, 3, seed=1)
+    np.testing.assert_allclose(through_a_file(model, tmp_path)([x, y]), model([x, y]), rtol=1e-6)
+
+
+def test_what_is_no_tensor_of_keras_or_has_another_shape_is_refused():
+    with pytest.raises(ValueError, match="input_tensor is a ndarray; give a keras.Input"):
+        Network(SMALL, **{**TINY, "input_shape": None}, input_tensor=images(1, 16, 16, 3))
+    with pytest.raises(ValueError, match=r"input_shape is \(16, 16, 3\), but input_tensor has the shape \(8, 8, 3\)"):
+        Network(SMALL, **TINY, input_tensor=keras.Input((8, 8, 3)))
+
+
+# ---- what is refused ----
+
+
+def test_quantization_is_refused_with_the_reason(tmp_path):
+    model = Network(SMALL, **TINY)
+    with pytest.raises(ValueError, match="Keras can quantize Dense layers only"):
+        model.quantize("int8")
+    outer = keras.Sequential([keras.Input((16, 16, 3)), model])
+    outer.quantize("int8")  # Keras asks the layers inside, not the network
+    with pytest.raises(ValueError, match="the saved file could not be loaded"):
+        outer.save(tmp_path / "m.keras")
+
+
+@pytest.mark.parametrize("name", sorted(spaces.SPACES))
+def test_channels_first_is_refused_by_every_network_of_images(name, channels_first):
+    space = spaces.get(name)()
+    genotype = space.decode(space.first)
+    if getattr(genotype, "reads", "images") == "text":  # has no channels
+        return
+    with pytest.raises(ValueError, match="image_data_format is 'channels_first'.*only: call keras.config.set_image_data_format"):
+        networks.build(genotype, num_cells=1, filters=4)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        NASNetA,
+        zoo.PNASNet5,
+        zoo.AmoebaNetA,
+        lambda: zoo.create_model("nasnet_a"),
+        lambda: CellHyperModel((8, 8, 3), 2),
+        lambda: Cell(SMALL.normal, 4),
+        lambda: operations.ConvNorm(4),
+        lambda: operations.Operation("conv_1x1", 4),
+        lambda: operations.Pool("max", 3),
+        lambda: FactorizedReduction(4),
+        lambda: AuxiliaryHead(3, (1, 1)),
+    ],
+)
+def test_channels_first_is_refused_by_variants_children_and_layers(make, channels_first):
+    with pytest.raises(ValueError, match="image_data_format is 'channels_first'"):
+        make()
+
+
+def test_a_file_is_not_loaded_under_channels_first(tmp_path, request):
+    Network(SMALL, **TINY).save(tmp_path / "m.keras")
+    request.getfixturevalue("channels_first")
+    with pytest.raises(ValueError, match="image_data_format is 'channels_first'"):
+        keras.saving.load_model(tmp_path / "m.keras")
+
+
+@pytest.fixture
+def channels_first():
+    keras.config.set_image_data_format("channels_first")
+    yield
+    keras.config.set_image_data_format("channels_last")

@@ -13,8 +13,9 @@ import os
 from importlib import import_module
 
 from nasnet_tf.files import parse_json, read_small, write_whole
+from nasnet_tf.signatures import refuse_unknown
 
-__all__ = ["KINDS", "BaseGenotype", "call", "entry", "from_json", "imported", "parsed", "read_file"]
+__all__ = ["KINDS", "BaseGenotype", "call", "entry", "fitting", "from_json", "imported", "parsed", "read_file"]
 
 KINDS: dict[str, type] = {}
 
@@ -121,15 +122,43 @@ def imported(value):
     return getattr(import_module(module), name)
 
 
-def call(function, genotype, arguments: dict, drop=lambda value: not value):
-    """`function(genotype, ...)` with those of `arguments` that it takes. Raises ValueError for others unless `drop(value)`."""
-    taken = inspect.signature(function).parameters
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
-        for name in [name for name in arguments if name not in taken]:
-            if not drop(arguments[name]):
-                raise ValueError(f"{name} is {arguments[name]!r:.60}, but a network of {genotype.schema} has no {name}; leave it out.")
-            arguments = {key: value for key, value in arguments.items() if key != name}
-    return function(genotype, **arguments)
+def call(table: dict, genotype, what: str, arguments: dict):
+    """The function that `table` has for the kind of `genotype`, called with it and those of `arguments` that are for it.
+
+    See `fitting`.
+    """
+    return entry(table, genotype, what)(genotype, **fitting(table, genotype, what, arguments))
+
+
+def fitting(table: dict, genotype, what: str, arguments: dict) -> dict:
+    """`arguments` without those that only functions for other kinds take and that ask for nothing: None, False or 0.
+
+    num_cells and filters are left out for a genotype that is `sized`.
+
+    Raises: TypeError with the nearest name for an argument that no function of `table` takes; ValueError for one that functions for
+        other kinds take, and that asks for something.
+    """
+    if getattr(genotype, "sized", False):
+        arguments = {name: value for name, value in arguments.items() if name not in ("num_cells", "filters")}
+    taken = _parameters(entry(table, genotype, what))
+    if taken is None or arguments.keys() <= set(taken):
+        return arguments
+    everywhere = [_parameters(imported(function)) for function in table.values()]
+    if None not in everywhere:
+        known = dict.fromkeys([*taken, *(name for names in everywhere for name in names)])
+        refuse_unknown(f"a {what} of {genotype.schema}", arguments, known)
+    for name in arguments.keys() - set(taken):
+        if arguments[name]:
+            raise ValueError(f"{name} is {arguments[name]!r:.60}, but a {what} of {genotype.schema} has no {name}; leave it out.")
+    return {name: value for name, value in arguments.items() if name in taken}
+
+
+def _parameters(function):
+    """Names of the arguments besides the genotype that `function` takes; None if it takes any."""
+    parameters = list(inspect.signature(function).parameters.values())
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return [parameter.name for parameter in parameters[1:]]
 
 
 def _object(text: str) -> dict:

@@ -7,9 +7,9 @@ A kind's network is entered in `NETWORKS` under the genotype's schema: a class o
 
 from __future__ import annotations
 
-from nasnet_tf.genotype.kinds import call, entry, imported
+from nasnet_tf.genotype.kinds import call, fitting, imported
 
-__all__ = ["NETWORKS", "build", "import_all"]
+__all__ = ["NETWORKS", "build", "check", "import_all"]
 
 NETWORKS = {
     "nasnet_tf.genotype": "nasnet_tf.network:Network",
@@ -25,14 +25,18 @@ def build(genotype, **arguments):
     """The network of `genotype`, a `keras.Model`.
 
     Args:
-        **arguments: of its network: num_cells, filters, input_shape, classes, mean, std, ... One that this kind does not have (a
-            stem, say) is left out if it asks for nothing: None, False or 0; num_cells and filters are left out of a kind that is
-            `sized`.
-    Raises: ValueError for other arguments that it does not have, and for a kind without a network.
+        **arguments: of its network: num_cells, filters, input_shape, classes, mean, std, ... One that only networks of other kinds
+            have (a stem, say) is left out if it asks for nothing: None, False or 0; num_cells and filters are left out of a kind
+            that is `sized`.
+    Raises: TypeError for an argument that no network has, with the nearest name; ValueError for one that this kind does not have
+        and that asks for something, and for a kind without a network.
     """
-    if getattr(genotype, "sized", False):
-        arguments = {name: value for name, value in arguments.items() if name not in ("num_cells", "filters")}
-    return call(entry(NETWORKS, genotype, "network"), genotype, arguments)
+    return call(NETWORKS, genotype, "network", arguments)
+
+
+def check(genotype, arguments) -> None:
+    """Raises what `build` would for arguments that the network of `genotype` does not have; nothing is built."""
+    fitting(NETWORKS, genotype, "network", arguments)
 
 
 def import_all() -> None:

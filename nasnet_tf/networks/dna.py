@@ -10,7 +10,7 @@ from keras import ops
 
 from nasnet_tf import parts
 from nasnet_tf.genotype import DNA
-from nasnet_tf.networks.model import GenotypeModel, arguments, check, classified, images, shared
+from nasnet_tf.model import GenotypeModel, arguments, check, classified, images, shared
 from nasnet_tf.operations import PACKAGE, CellLayer, short_names
 from nasnet_tf.parts import halved
 

@@ -10,7 +10,7 @@ from keras import layers, ops
 
 from nasnet_tf import motifs, parts
 from nasnet_tf.genotype import Hierarchical
-from nasnet_tf.networks.model import GenotypeModel, arguments, check, classified, images, shared
+from nasnet_tf.model import GenotypeModel, arguments, check, classified, images, shared
 from nasnet_tf.operations import PACKAGE, CellLayer, ConvNorm, short_names
 from nasnet_tf.plan import Pooling, default_stem
 

@@ -10,7 +10,7 @@ import keras
 from keras import layers
 
 from nasnet_tf.genotype import Layerwise
-from nasnet_tf.networks.model import GenotypeModel, arguments, check, classified, images, policy, shared
+from nasnet_tf.model import GenotypeModel, arguments, check, classified, images, policy, shared
 from nasnet_tf.operations import PACKAGE, ConvNorm, Pool
 from nasnet_tf.plan_layerwise import plan_layerwise
 

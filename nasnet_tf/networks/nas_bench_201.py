@@ -10,7 +10,7 @@ from keras import layers, ops
 
 from nasnet_tf import parts
 from nasnet_tf.genotype import NASBench201
-from nasnet_tf.networks.model import GenotypeModel, arguments, check, classified, images, shared
+from nasnet_tf.model import GenotypeModel, arguments, check, classified, images, shared
 from nasnet_tf.operations import PACKAGE, CellLayer, ConvNorm, short_names
 from nasnet_tf.parts import halved
 from nasnet_tf.plan import NAS_BENCH_201_PARTS, Convolution, Pooling, stage_cells

@@ -12,7 +12,7 @@ import keras
 from keras import layers, ops
 
 from nasnet_tf.genotype import RecurrentCell
-from nasnet_tf.networks.model import GenotypeModel, arguments, check, policy
+from nasnet_tf.model import GenotypeModel, arguments, check, policy
 from nasnet_tf.operations import PACKAGE
 from nasnet_tf.parts import l2, wide
 
@@ -111,10 +111,12 @@ class Vocabulary(layers.Layer):
         dtype = wide(self.compute_dtype)
         return ops.matmul(ops.cast(x, dtype), ops.transpose(ops.cast(self.outputs, dtype))) + ops.cast(self.bias, dtype)
 
+    def compute_output_shape(self, input_shape, reverse=False):
+        return (*input_shape[:-1], self.words) if reverse else (*input_shape, self.units)
+
     def compute_output_spec(self, x, reverse=False):
-        if reverse:
-            return keras.KerasTensor((*x.shape[:-1], self.words), dtype=wide(self.compute_dtype))
-        return keras.KerasTensor((*x.shape, self.units), dtype=self.compute_dtype)
+        dtype = wide(self.compute_dtype) if reverse else self.compute_dtype
+        return keras.KerasTensor(self.compute_output_shape(x.shape, reverse), dtype=dtype)
 
     def get_config(self):
         own = {"words": self.words, "units": self.units, "tied": self.tied, "weight_decay": self.weight_decay}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Sequence
 
@@ -11,12 +10,15 @@ import keras_tuner
 import numpy as np
 
 from nasnet_tf import networks
-from nasnet_tf.cost import cost
+from nasnet_tf.cost import counted_arguments
 from nasnet_tf.evaluation.limits import SoftLimit
 from nasnet_tf.evaluation.streams import is_dataset
 from nasnet_tf.genotype.kinds import imported
+from nasnet_tf.operations import check_channels_last
 from nasnet_tf.spaces import NASNetSpace, Space
 from nasnet_tf.tuners.progress import Progress
+
+_ANNEALED = "nasnet_tf_annealed"  # attribute of an optimizer: its rate falls along a cosine
 
 
 class CellHyperModel(keras_tuner.HyperModel):
@@ -36,6 +38,7 @@ class CellHyperModel(keras_tuner.HyperModel):
         native: train children in a tuner's worker by `nasnet_tf.native`, where that can do all that is asked for: without a GPU, in
             float32. They begin at once, where Keras traces each for longer than a short training takes.
         **network: further arguments of the genotype's network (`nasnet_tf.networks.build`), such as stem, mean, std, drop_path_rate.
+    Raises: TypeError for an argument that no network has, with the nearest name; ValueError for one of other kinds of network.
     Source: Zoph et al. 2017, arXiv 1707.07012, appendix A.1 and A.6 (children); their width and rate are not stated there.
     """
 
@@ -57,8 +60,11 @@ class CellHyperModel(keras_tuner.HyperModel):
         name=None,
         **network,
     ):
+        if type(self).build is CellHyperModel.build and len(tuple(input_shape)) == 3:  # of images
+            check_channels_last()
         super().__init__(name=name)
         self.space: Space = space or NASNetSpace()
+        networks.check(self.space.decode(self.space.first), network)
         self.input_shape, self.classes = tuple(input_shape), classes
         self.num_cells, self.filters, self.learning_rate, self.loss = num_cells, filters, learning_rate, loss
         self.reward, self.soft, self.native = reward, soft, native
@@ -68,7 +74,8 @@ class CellHyperModel(keras_tuner.HyperModel):
     def size(self) -> dict:
         """The arguments that `nasnet_tf.cost.cost_of` takes of those the children are built with."""
         everything = dict(self.network, num_cells=self.num_cells, filters=self.filters, classes=self.classes, input_shape=self.input_shape)
-        return {name: value for name, value in everything.items() if name in inspect.signature(cost).parameters}
+        taken = counted_arguments(self.space.decode(self.space.first))
+        return {name: value for name, value in everything.items() if name in taken}
 
     @property
     def objective(self):
@@ -99,6 +106,7 @@ class CellHyperModel(keras_tuner.HyperModel):
             **self.network,
         )
         self._compile(model, getattr(genotype, "learning_rate", self.learning_rate))
+        setattr(model.optimizer, _ANNEALED, not hasattr(genotype, "learning_rate"))  # another one, which a tuner gives, is left as it is
         return model
 
     def build_native(self, hp, args, kwargs):
@@ -113,8 +121,8 @@ class CellHyperModel(keras_tuner.HyperModel):
         """`model.fit(*args, **kwargs)`, with the rate falling to 0 over all its steps where their number is known."""
         steps = _steps(args, kwargs)
         traced = isinstance(model, keras.Model)
-        if steps and traced and not hasattr(self.genotype(hp), "learning_rate"):
-            self._compile(model, keras.optimizers.schedules.CosineDecay(self.learning_rate, steps * kwargs.get("epochs", 1)))
+        if steps and traced and getattr(model.optimizer, _ANNEALED, False):
+            model.optimizer.learning_rate = keras.optimizers.schedules.CosineDecay(self.learning_rate, steps * kwargs.get("epochs", 1))
         if self.reward is not None or self.soft is not None:  # first of all callbacks, so that the others are told the reward
             callbacks = list(kwargs.get("callbacks") or ())
             factor = 1.0 if self.soft is None else self.soft.reward(1.0, self.genotype(hp))

@@ -11,6 +11,7 @@ import numpy as np
 
 from nasnet_tf.evaluation.streams import is_dataset
 from nasnet_tf.files import read_json, write_json
+from nasnet_tf.signatures import passes_on
 from nasnet_tf.strategies import PPO, OneShot
 from nasnet_tf.tuners.search import StrategySearch
 
@@ -38,6 +39,7 @@ class OneShotSearch(StrategySearch):
     stay in the project's folder under `one_shot/`; an interrupted search goes on from there. The ranking becomes `ranking.json`.
     """
 
+    @passes_on(StrategySearch, without=("strategy",))
     def __init__(
         self, hypermodel, objective=None, max_trials=10, *, share_epochs=30, share_minutes=None, candidates=100, settings=None,
         on_share=None, **kwargs,

@@ -23,6 +23,7 @@ from keras_tuner.src.engine import oracle as kt_oracle
 from keras_tuner.src.engine import trial as kt_trial
 
 from nasnet_tf import __version__, strategies
+from nasnet_tf.signatures import passes_on
 from nasnet_tf.study import History
 from nasnet_tf.tuners.display import OneLine, reason
 from nasnet_tf.tuners.learner import Learner
@@ -82,6 +83,7 @@ class StrategyOracle(keras_tuner.Oracle):
     `trials` makes the `Trial` of one that ended when it is asked for: changing it changes nothing.
     """
 
+    @passes_on(keras_tuner.Oracle)
     def __init__(
         self,
         strategy="ppo",
@@ -509,5 +511,6 @@ class PPOOracle(StrategyOracle):
     Source: Zoph et al. 2017, arXiv 1707.07012, appendix A.2.
     """
 
+    @passes_on(StrategyOracle, without=("strategy",))
     def __init__(self, objective=None, max_trials=10, **kwargs):
         super().__init__("ppo", objective, max_trials, **kwargs)

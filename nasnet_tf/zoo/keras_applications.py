@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from nasnet_tf.genotype import NASNET_A
 from nasnet_tf.network import Network
+from nasnet_tf.signatures import checked
 from nasnet_tf.zoo import keras_config, official, weights
 from nasnet_tf.zoo.matching import match
 from nasnet_tf.zoo.reading import opened
 from nasnet_tf.zoo.source import KERAS, Refused
 
 
+@checked
 def from_keras_applications(source) -> Network:
     """Our network with the weights and the outputs of a NASNet from `keras.applications`, fine-tuned or not.
 

@@ -11,19 +11,21 @@ import keras
 
 from nasnet_tf.cost import cost
 from nasnet_tf.genotype import NASNET_A, Genotype
+from nasnet_tf.model import FROZEN, freeze, frozen
 from nasnet_tf.network import Network
 from nasnet_tf.operations import PACKAGE
 from nasnet_tf.saved import Sealed
+from nasnet_tf.signatures import checked
 from nasnet_tf.zoo.models import create_model, list_models, variant_arguments
 
 try:
-    from keras_hub import models
+    from keras_hub import layers, models
 except ModuleNotFoundError as error:
     if error.name != "keras_hub":
         raise
     raise ImportError("nasnet_tf.zoo.keras_hub needs KerasHub, which is not installed: pip install keras-hub") from None
 
-__all__ = ["NASNetBackbone"]
+__all__ = ["NASNetBackbone", "NASNetImageClassifier", "NASNetImageClassifierPreprocessor", "NASNetImageConverter"]
 
 _ARGUMENTS = ("num_cells", "filters", "stem", "stem_filters", "skip_reduction")
 _NAMES = [name for name in list_models() if name.startswith("nasnet_a")]
@@ -49,7 +51,7 @@ class NASNetBackbone(Sealed, models.FeaturePyramidBackbone):
         num_cells, filters, stem, stem_filters, skip_reduction: as `nasnet_tf.network.Network`.
         image_shape: (height, width, channels); height and width may be None.
         data_format: None or "channels_last"; there is no other.
-        **kwargs: of KerasHub's `Backbone`: name, trainable.
+        dtype, trainable, name: as in `keras.Model`.
     Raises: ValueError or TypeError that names the argument.
 
     Its layers are those of a `Network` of the same arguments without `include_top`: `set_weights(network.get_weights())` fills it.
@@ -58,6 +60,7 @@ class NASNetBackbone(Sealed, models.FeaturePyramidBackbone):
     # In place of KerasHub's registry, whose presets must be on Kaggle.
     presets = {name: _described(name, arguments) for name, arguments in _PRESETS.items()}
 
+    @checked
     def __init__(
         self,
         genotype="nasnet_a",
@@ -69,7 +72,8 @@ class NASNetBackbone(Sealed, models.FeaturePyramidBackbone):
         image_shape=(None, None, 3),
         data_format=None,
         dtype=None,
-        **kwargs,
+        trainable=True,
+        name=None,
     ):
         _check_data_format(data_format)
         network = Network(
@@ -83,7 +87,7 @@ class NASNetBackbone(Sealed, models.FeaturePyramidBackbone):
             include_top=False,
             dtype=dtype,
         )
-        super().__init__(inputs=network.input, outputs=network.output, dtype=dtype, **kwargs)
+        super().__init__(inputs=network.input, outputs=network.output, dtype=dtype, trainable=trainable, name=name)
         self.genotype = network.genotype
         self.num_cells = tuple(num_cells) if isinstance(num_cells, list) else num_cells
         self.filters, self.stem, self.stem_filters, self.skip_reduction = filters, stem, stem_filters, skip_reduction
@@ -93,7 +97,13 @@ class NASNetBackbone(Sealed, models.FeaturePyramidBackbone):
 
     def get_config(self):
         own = {key: getattr(self, key) for key in (*_ARGUMENTS, "image_shape")}
-        return {**super().get_config(), "genotype": json.loads(self.genotype.to_json()), **own}
+        return {**super().get_config(), "genotype": json.loads(self.genotype.to_json()), **own, **frozen(self)}
+
+    @classmethod
+    def from_config(cls, config):
+        backbone = super().from_config({name: value for name, value in config.items() if name != FROZEN})
+        freeze(backbone, config.get(FROZEN))
+        return backbone
 
     @classmethod
     def from_preset(cls, preset, load_weights=True, **kwargs):
@@ -112,6 +122,41 @@ class NASNetBackbone(Sealed, models.FeaturePyramidBackbone):
             network = create_model(preset, include_top=False, weights="imagenet", input_shape=backbone.image_shape)
             backbone.set_weights(network.get_weights())
         return backbone
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class NASNetImageConverter(layers.ImageConverter):
+    """KerasHub's `ImageConverter` for a `NASNetBackbone`: resizes, crops and scales; NASNet-A takes scale=1 / 127.5 and offset=-1."""
+
+    backbone_cls = NASNetBackbone
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class NASNetImageClassifierPreprocessor(models.ImageClassifierPreprocessor):
+    """KerasHub's `ImageClassifierPreprocessor` for a `NASNetBackbone`."""
+
+    backbone_cls = NASNetBackbone
+    image_converter_cls = NASNetImageConverter
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class NASNetImageClassifier(models.ImageClassifier):
+    """KerasHub's `ImageClassifier` on a `NASNetBackbone`. Arguments as there.
+
+    Its presets are read by `keras_hub.models.ImageClassifier.from_preset` too, where this module is imported. KerasHub cannot read a
+    preset with the head of its base class `ImageClassifier` itself, on any backbone.
+    """
+
+    backbone_cls = NASNetBackbone
+    preprocessor_cls = NASNetImageClassifierPreprocessor
+
+    def __init__(self, backbone, num_classes=None, **kwargs):
+        if num_classes is None:
+            raise ValueError(
+                "num_classes is missing. A preset that was saved as KerasHub's own ImageClassifier has no head that KerasHub can read: "
+                "save a NASNetImageClassifier instead, or give num_classes for a new head."
+            )
+        super().__init__(backbone=backbone, num_classes=num_classes, **kwargs)
 
 
 def _genotype(value):

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import os
 
-import keras
-
 from nasnet_tf import genotype as genotypes
 from nasnet_tf.genotype import AMOEBANET_A, GENOTYPES, NASNET_A, PNASNET_5, Genotype
 from nasnet_tf.network import Network
-from nasnet_tf.zoo.classes import class_names
+from nasnet_tf.signatures import checked
 from nasnet_tf.zoo.weights import load_weights
 
 _MOBILE = dict(stem="imagenet", stem_filters=32, input_shape=(224, 224, 3), classes=1000)
@@ -48,27 +46,129 @@ FAMILIES = {
 _ALIASES = {"4@1056": "mobile", "6@4032": "large", "6@768": "cifar", "5@1538": "5@1536"}  # 1538 is a slip in table 2: no multiple of 24
 
 
-def NASNetA(variant="mobile", **arguments):
+@checked
+def NASNetA(
+    variant="mobile",
+    *,
+    include_top=True,
+    weights=None,
+    input_tensor=None,
+    input_shape=None,
+    pooling=None,
+    classes=None,
+    classifier_activation="softmax",
+    name=None,
+    num_cells=None,
+    filters=None,
+    penultimate_filters=None,
+    stem=None,
+    stem_filters=None,
+    stem_cell_filters=None,
+    skip_reduction=None,
+    auxiliary_head=False,
+    drop_path_rate=0.0,
+    drop_path_steps=None,
+    dropout_rate=0.0,
+    residual=False,
+    batch_norm_momentum=None,
+    batch_norm_epsilon=None,
+    weight_decay=0.0,
+    zero_padded_pools=False,
+    gradient_checkpointing=False,
+    mean=None,
+    std=None,
+    class_names=None,
+    dtype=None,
+    trainable=True,
+):
     """NASNet-A, exact to the authors' original code.
 
     Args:
         variant: "mobile" (4 @ 1056, 224 px), "large" (6 @ 4032, 331 px), "cifar" (6 @ 768, 32 px), or another size of the paper's
             tables: "7@2304" (CIFAR), "5@1536" and "7@1920" (299 px). For any other size give num_cells and filters.
-        **arguments: of `create_model`.
+        others: as `create_model`.
     Returns: a `Network`, which is a `keras.Model`.
-    Raises: ValueError that names the argument.
+    Raises: ValueError that names the argument; TypeError for one that there is not.
     """
-    return _build("nasnet_a", variant, **arguments)
+    return _build("nasnet_a", **locals())
 
 
-def PNASNet5(variant="mobile", **arguments):
+@checked
+def PNASNet5(
+    variant="mobile",
+    *,
+    include_top=True,
+    weights=None,
+    input_tensor=None,
+    input_shape=None,
+    pooling=None,
+    classes=None,
+    classifier_activation="softmax",
+    name=None,
+    num_cells=None,
+    filters=None,
+    penultimate_filters=None,
+    stem=None,
+    stem_filters=None,
+    stem_cell_filters=None,
+    skip_reduction=None,
+    auxiliary_head=False,
+    drop_path_rate=0.0,
+    drop_path_steps=None,
+    dropout_rate=0.0,
+    residual=False,
+    batch_norm_momentum=None,
+    batch_norm_epsilon=None,
+    weight_decay=0.0,
+    zero_padded_pools=False,
+    gradient_checkpointing=False,
+    mean=None,
+    std=None,
+    class_names=None,
+    dtype=None,
+    trainable=True,
+):
     """PNASNet-5: "mobile" (224 px), "large" (331 px) or "cifar" (32 px). Arguments as `create_model`."""
-    return _build("pnasnet_5", variant, **arguments)
+    return _build("pnasnet_5", **locals())
 
 
-def AmoebaNetA(variant="cifar", **arguments):
+@checked
+def AmoebaNetA(
+    variant="cifar",
+    *,
+    include_top=True,
+    weights=None,
+    input_tensor=None,
+    input_shape=None,
+    pooling=None,
+    classes=None,
+    classifier_activation="softmax",
+    name=None,
+    num_cells=None,
+    filters=None,
+    penultimate_filters=None,
+    stem=None,
+    stem_filters=None,
+    stem_cell_filters=None,
+    skip_reduction=None,
+    auxiliary_head=False,
+    drop_path_rate=0.0,
+    drop_path_steps=None,
+    dropout_rate=0.0,
+    residual=False,
+    batch_norm_momentum=None,
+    batch_norm_epsilon=None,
+    weight_decay=0.0,
+    zero_padded_pools=False,
+    gradient_checkpointing=False,
+    mean=None,
+    std=None,
+    class_names=None,
+    dtype=None,
+    trainable=True,
+):
     """AmoebaNet-A: "cifar" (N = 6, F = 36, 32 px), or any num_cells and filters. Arguments as `create_model`."""
-    return _build("amoebanet_a", variant, **arguments)
+    return _build("amoebanet_a", **locals())
 
 
 def list_models() -> list[str]:
@@ -76,28 +176,64 @@ def list_models() -> list[str]:
     return [_name(family, variant) for family, (_, variants) in FAMILIES.items() for variant in variants]
 
 
-def create_model(name, **arguments):
+@checked
+def create_model(
+    name,
+    *,
+    include_top=True,
+    weights=None,
+    input_tensor=None,
+    input_shape=None,
+    pooling=None,
+    classes=None,
+    classifier_activation="softmax",
+    model_name=None,
+    num_cells=None,
+    filters=None,
+    penultimate_filters=None,
+    stem=None,
+    stem_filters=None,
+    stem_cell_filters=None,
+    skip_reduction=None,
+    auxiliary_head=False,
+    drop_path_rate=0.0,
+    drop_path_steps=None,
+    dropout_rate=0.0,
+    residual=False,
+    batch_norm_momentum=None,
+    batch_norm_epsilon=None,
+    weight_decay=0.0,
+    zero_padded_pools=False,
+    gradient_checkpointing=False,
+    mean=None,
+    std=None,
+    class_names=None,
+    dtype=None,
+    trainable=True,
+):
     """The network of that name, or one of a genotype.
 
     Inputs: images (batch, height, width, 3) as `preprocess_input` leaves them, in [-1, 1]; in pixels if `mean` and `std` are given.
     Args:
         name: one of `list_models()`, such as "nasnet_a_mobile"; or a `Genotype`, the name of a published one, or the path of a
             genotype's JSON file, which give a network of the CIFAR kind unless `stem`, `num_cells` and `filters` say otherwise.
-        include_top, input_tensor, input_shape, pooling, classes, classifier_activation, name: as in `keras.applications`.
+        include_top, input_tensor, input_shape, pooling, classes, classifier_activation: as in `keras.applications`; so is the `name` of
+            `NASNetA` and its kin, which is `model_name` here.
         weights: None (random), "imagenet" (NASNet-A mobile and large), or whatever `load_weights` takes. A classifier for another
             number of classes stays random; `model.weights_report` says what was loaded.
         num_cells: N, normal cells a stage, in place of the variant's.
         filters: F, filters of the first stage; a multiple of 4 with the imagenet stem.
         penultimate_filters: P = 24 F, another way to give F of a NASNet-A ("N @ P" in the paper).
-        **arguments: others of `nasnet_tf.network.Network`: auxiliary_head, drop_path_rate, dropout_rate, weight_decay, mean, std,
-            batch_norm_momentum, batch_norm_epsilon, dtype, ...
-    Raises: ValueError that names the argument.
+        others: as `nasnet_tf.network.Network`.
+    Of num_cells, filters, stem, stem_filters, stem_cell_filters, skip_reduction, input_shape and classes None means the variant's.
+    Raises: ValueError that names the argument; TypeError for one that there is not, with the nearest name.
     """
+    given = {key: value for key, value in locals().items() if key not in ("name", "model_name")}
     for family, (_, variants) in FAMILIES.items():
         for variant in variants:
             if name == _name(family, variant):
-                return _build(family, variant, **arguments)
-    return _network(_genotype(name), {**_CIFAR, "num_cells": 6, "filters": 32}, arguments.pop("model_name", "network"), **arguments)
+                return _build(family, variant, name=model_name, **given)
+    return _network(_genotype(name), {**_CIFAR, "num_cells": 6, "filters": 32}, "network", name=model_name, **given)
 
 
 def variant_arguments(name: str) -> tuple[Genotype, dict]:
@@ -122,7 +258,7 @@ def _genotype(name):
     raise ValueError(f"no model {name!r}; there are {', '.join([*list_models(), *GENOTYPES])}, or the path of a genotype's JSON file.")
 
 
-def _build(family, variant, **arguments):
+def _build(family, variant, **given):
     genotype, variants = FAMILIES[family]
     variant = str(variant).replace(" ", "").lower()
     variant = _ALIASES.get(variant, variant)
@@ -130,23 +266,19 @@ def _build(family, variant, **arguments):
         raise ValueError(
             f"no variant {variant!r} of {family}; there are {', '.join(variants)}; give num_cells and filters for another size."
         )
-    return _network(genotype, variants[variant], _name(family, variant), **arguments)
+    return _network(genotype, variants[variant], _name(family, variant), **given)
 
 
-def _network(genotype, defaults, default_name, weights=None, input_tensor=None, penultimate_filters=None, name=None, **given):
+def _network(genotype, defaults, default_name, *, weights, penultimate_filters, name, **given):
     if penultimate_filters is not None:
-        given["filters"] = _filters(penultimate_filters, given.get("filters"), len(genotype.normal.concat))
-    if input_tensor is not None:
-        given["input_shape"] = tuple(input_tensor.shape[1:])
+        given["filters"] = _filters(penultimate_filters, given["filters"], len(genotype.normal.concat))
+    if given["input_tensor"] is not None:
+        defaults = {key: value for key, value in defaults.items() if key != "input_shape"}
     given = {key: value for key, value in given.items() if value is not None or key in ("classifier_activation", "pooling")}
     model = Network(genotype, **{**defaults, "name": name or default_name, **given})
-    model.weights_report = None if weights is None else load_weights(model, weights)
-    if weights == "imagenet" and model.get_config()["classes"] == 1000 and model.get_config()["class_names"] is None:
-        model.class_names = class_names()
-    if input_tensor is None:
-        return model
-    sources = keras.utils.get_source_inputs(input_tensor)
-    return keras.Model(sources[0] if len(sources) == 1 else sources, model(input_tensor), name=model.name)
+    if weights is not None:
+        model.weights_report = load_weights(model, weights)
+    return model
 
 
 def _filters(penultimate_filters, filters, states):

@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from nasnet_tf.network import Network
+from nasnet_tf.signatures import checked
 from nasnet_tf.zoo import official
+from nasnet_tf.zoo.classes import class_names
 from nasnet_tf.zoo.matching import Match, match
 from nasnet_tf.zoo.reading import opened
 from nasnet_tf.zoo.slim import slim_variables
@@ -42,10 +44,12 @@ class WeightsReport(NamedTuple):
         return "\n".join(lines)
 
 
+@checked
 def load_weights(model: Network, source, partial: bool = False) -> WeightsReport:
     """Gives the variables of `model` the values they have in `source`; all of them or, if anything is wrong, none.
 
-    A classifier for another number of classes, and a classifier or an auxiliary head that only one side has, are left alone.
+    A classifier for another number of classes, and a classifier or an auxiliary head that only one side has, are left alone. With
+    ImageNet's classifier the model's `class_names` become ImageNet's, if it has none.
 
     Args:
         source: one of
@@ -67,6 +71,8 @@ def load_weights(model: Network, source, partial: bool = False) -> WeightsReport
         matched = match(model, found, partial)
         arrays = read(model, matched)
     assign(model, arrays)
+    if path is not source and model.class_names is None and model.get_config()["classes"] == 1000:
+        model.class_names = class_names()
     return WeightsReport(name, tuple(arrays), matched.kept, matched.unused, found.verified)
 
 
