@@ -6,6 +6,7 @@ import contextlib
 import copy
 import errno
 import functools
+import inspect
 import math
 import os
 import pathlib
@@ -20,6 +21,7 @@ import numpy as np
 from keras_tuner import errors
 from keras_tuner.src.distribute import utils as dist_utils
 from keras_tuner.src.engine import tuner_utils
+from keras_tuner.src.engine.tuner import maybe_distribute
 
 from nasnet_tf.evaluation import ChildFailed, Stopped, Worker, WorkerLost
 from nasnet_tf.evaluation.early import MedianStopping, StopHopeless
@@ -29,7 +31,9 @@ from nasnet_tf.evaluation.ray_worker import Cluster, RayWorker
 from nasnet_tf.evaluation.streams import is_dataset
 from nasnet_tf.files import write_json
 from nasnet_tf.npz import read_npz
+from nasnet_tf.signatures import checked, passes_on
 from nasnet_tf.spaces import EPOCHS
+from nasnet_tf.tuners.compiling import Compiling
 from nasnet_tf.tuners.oracle import EPOCH, LEASED, MESSAGE, MOST_LOST, LeaseLost, StrategyOracle
 from nasnet_tf.tuners.prejudge import Prejudge
 from nasnet_tf.tuners.progress import Progress, Pulse
@@ -39,6 +43,9 @@ _TRACED, _NAMED = "checkpoint.weights.h5", "checkpoint.npz"  # weights of a chil
 _REQUESTS = 16  # that a chief answers at once
 _BEAT = 5.0  # seconds between two signs of life for a chief
 _PROGRESS = "progress.npz"  # of a child that is being trained
+_AS_IT_IS = Compiling()
+_NUMBER = "number"  # a hypermodel that returns a number from `fit`: the objective
+_BEST = "best_"  # before the names of the weights of the best training of a child so far, where there are several
 _TOO_BIG_TO_KEEP = (_TRACED, _NAMED, "build_config.json")
 
 
@@ -46,7 +53,11 @@ class CellTuner(keras_tuner.Tuner):
     """A Keras Tuner whose trials cannot harm the search.
 
     Args:
-        oracle, hypermodel, directory, project_name, overwrite: as in `keras_tuner.Tuner`.
+        oracle, hypermodel, directory, project_name, overwrite, tuner_id, logger, max_model_size, optimizer, loss, metrics: as in
+            `keras_tuner.Tuner`. The hypermodel may only be left out where `run_trial` is overridden.
+        executions_per_trial: trainings of each child, from different random weights; its metrics are their means, the weights that are
+            kept those of the best.
+        distribution_strategy: a `tf.distribute.Strategy`; children are trained under it in this process, as with isolation "none".
         isolation: "process" trains every child in a process of its own, which is replaced when it has grown; "none" trains here, as
             Keras Tuner does. "auto" is "process" unless the hypermodel or a callback is defined in the running script or notebook,
             where another process cannot find it.
@@ -63,6 +74,7 @@ class CellTuner(keras_tuner.Tuner):
         gpus_per_trial: may be less than 1: children share a GPU then.
     """
 
+    @checked
     def __init__(
         self,
         oracle,
@@ -76,9 +88,30 @@ class CellTuner(keras_tuner.Tuner):
         engine="local",
         address=None,
         gpus_per_trial=0.0,
+        directory=None,
+        project_name=None,
         overwrite=False,
-        **kwargs,
+        tuner_id=None,
+        logger=None,
+        max_model_size=None,
+        optimizer=None,
+        loss=None,
+        metrics=None,
+        executions_per_trial=1,
+        distribution_strategy=None,
     ):
+        if hypermodel is None and type(self).run_trial is CellTuner.run_trial:
+            raise ValueError(
+                "Received `hypermodel=None`, so nobody says what a trial is; give one, such as nasnet_tf.tuners.CellHyperModel, or "
+                "override run_trial(trial, ...) in a subclass."
+            )
+        if not isinstance(executions_per_trial, int) or executions_per_trial < 1:
+            raise ValueError(f"executions_per_trial is {executions_per_trial!r}; give how often each child is trained, at least 1.")
+        if distribution_strategy is not None and (isolation == "process" or workers != 1 or engine != "local"):
+            raise ValueError(
+                "distribution_strategy holds devices of this process, so children are trained here, one at a time; leave isolation, "
+                "workers and engine out."
+            )
         if isolation not in ("auto", "process", "none"):
             raise ValueError(f'isolation is {isolation!r}; give "auto", "process" or "none".')
         if not isinstance(workers, int) or workers < 1:
@@ -91,7 +124,9 @@ class CellTuner(keras_tuner.Tuner):
             raise ValueError('isolation is "none", which trains here; leave it out with engine "ray".')
         if overwrite and "KERASTUNER_ORACLE_IP" in os.environ and "chief" not in os.environ.get("KERASTUNER_TUNER_ID", ""):
             raise ValueError("overwrite=True on a worker would delete the trials of the whole search; set it on the chief alone.")
-        self.isolation, self.keep_best, self.stop_early = isolation, keep_best, stop_early
+        self.isolation = isolation if distribution_strategy is None else "none"
+        self.keep_best, self.stop_early = keep_best, stop_early
+        self.compiling = Compiling(optimizer, loss, metrics, max_model_size)
         self._make_worker = functools.partial(Worker, threads)
         if engine == "ray":
             self._make_worker = functools.partial(RayWorker, Cluster(address), threads, gpus_per_trial)
@@ -102,7 +137,10 @@ class CellTuner(keras_tuner.Tuner):
         self._asked = False  # whether the last thing that was done was to ask for a trial
         self._inherits = getattr(getattr(hypermodel, "space", None), "inherits", False)
         self._kept = set()  # numbers of the trials whose weights are on disk
-        super().__init__(oracle, hypermodel, overwrite=overwrite, **kwargs)
+        super().__init__(
+            oracle, hypermodel, max_model_size, optimizer, loss, metrics, distribution_strategy, directory, project_name, logger,
+            tuner_id, overwrite, executions_per_trial,
+        )  # fmt: skip
         if self._inherits:
             self._kept |= {file.parent.name.removeprefix("trial_") for file in pathlib.Path(self.project_dir).glob(f"trial_*/{_NAMED}")}
         if self._is_worker():
@@ -114,9 +152,9 @@ class CellTuner(keras_tuner.Tuner):
     def _populate_initial_space(self):
         """Where the hypermodel can declare its choices nothing needs to be built for that. Then what was searched before is taken up."""
         hp = self.oracle.get_space()
-        if self.hypermodel is not None:
-            self.hypermodel.declare_hyperparameters(hp)
-        if hp.space:
+        declare = getattr(type(self.hypermodel), "declare_hyperparameters", keras_tuner.HyperModel.declare_hyperparameters)
+        if declare is not keras_tuner.HyperModel.declare_hyperparameters:
+            declare(self.hypermodel, hp)
             self.oracle.update_space(hp)
         else:
             super()._populate_initial_space()
@@ -247,23 +285,39 @@ class CellTuner(keras_tuner.Tuner):
         if not (isolated or self._inherits):
             results = super().run_trial(trial, *args, **kwargs)
             return results, getattr(results[0], "history", {})
-        job = (
-            self.hypermodel,
-            trial.hyperparameters,
-            self._seed(trial),
-            self._policy.name,
-            os.path.abspath(self.get_trial_dir(trial.trial_id)),
-        )
         began = time.monotonic()
         try:
-            run = functools.partial(self._run_child, trial) if isolated else _here
-            metrics, history = run(train_child, *job, *args, **kwargs)
+            metrics, history = self._executions(trial, functools.partial(self._run_child, trial) if isolated else self._here, args, kwargs)
         except ChildFailed as error:
             if os.strerror(errno.ENOSPC) in str(error):  # not the child's fault, and the next one's too
                 full = f"{self.project_dir}: {os.strerror(errno.ENOSPC)}; make room"
                 raise errors.FatalRuntimeError(f"{full}, then go on with --resume (in Python: the same script again).") from None
             raise errors.FailedTrialError(str(error)) from None
         return {**metrics, "seconds": round(time.monotonic() - began, 2)}, history
+
+    def _executions(self, trial, run, args, kwargs):
+        """(metrics, history) of a child: the means of as many trainings as are asked for. The weights of the best of them stay."""
+        folder, objective = pathlib.Path(self.get_trial_dir(trial.trial_id)).absolute(), self.oracle.objective
+        outcomes, best = [], None
+        for execution in range(self.executions_per_trial):
+            seed = self._seed(trial) + execution
+            job = (self.hypermodel, trial.hyperparameters, seed, self._policy.name, str(folder))
+            outcomes.append(run(train_child, *job, *args, compiling=self.compiling, **kwargs))
+            if self.executions_per_trial > 1:
+                metrics = outcomes[-1][0]
+                value = metrics[_NUMBER] if _NUMBER in metrics else objective.get_value(metrics)
+                if best is None or objective.better_than(value, best):
+                    best = value
+                    _rename(folder, "", _BEST)
+        _rename(folder, _BEST, "")
+        for metrics, _ in outcomes:
+            if _NUMBER in metrics:
+                metrics[objective.name] = metrics.pop(_NUMBER)
+        return (outcomes[0][0], outcomes[0][1]) if len(outcomes) == 1 else _means(outcomes)
+
+    def _here(self, function, *args, **kwargs):
+        with maybe_distribute(self.distribution_strategy):
+            return function(*args, **kwargs)
 
     @contextlib.contextmanager
     def _signs_of_life(self, trial):
@@ -335,6 +389,10 @@ class CellTuner(keras_tuner.Tuner):
                 variable.assign(weights[variable.path])
         return model
 
+    def _override_compile_args(self, model):
+        with maybe_distribute(self.distribution_strategy):
+            self.compiling.compile(model)
+
     def _build_hypermodel(self, hp):
         keras.config.set_dtype_policy(self._policy)  # Keras Tuner has just called clear_session(), which resets it
         return super()._build_hypermodel(hp)
@@ -375,11 +433,21 @@ class CellTuner(keras_tuner.Tuner):
         return [self.hypermodel.genotype(trial.hyperparameters) for trial in trials]
 
 
-def _here(function, *args, **kwargs):
-    return function(*args, **kwargs)
+def _rename(folder, old, new):
+    """Gives the files of a child's weights another beginning of their names."""
+    for name in (_TRACED, _NAMED):
+        if (folder / f"{old}{name}").is_file():
+            os.replace(folder / f"{old}{name}", folder / f"{new}{name}")
 
 
-def train_child(hypermodel, hp, seed, policy, folder, /, *args, **kwargs):
+def _means(outcomes):
+    """(metrics, history) of several trainings, for as many epochs as all of them had."""
+    metrics, histories = zip(*outcomes, strict=True)
+    means = {name: float(np.mean([each[name] for each in metrics])) for name in metrics[0]}
+    return means, {name: np.mean(list(zip(*(each[name] for each in histories), strict=False)), axis=1).tolist() for name in histories[0]}
+
+
+def train_child(hypermodel, hp, seed, policy, folder, /, *args, compiling=_AS_IT_IS, **kwargs):
     """Builds, trains and scores one child on what `fit` is given. Runs in the worker.
 
     Returns: {metric: value}, of the last epoch where the hypermodel returns a history, and "inherited", how many layers began with a
@@ -395,14 +463,18 @@ def train_child(hypermodel, hp, seed, policy, folder, /, *args, **kwargs):
     others = kwargs.get("callbacks") or ()
     progress = Progress(os.path.join(folder, _PROGRESS), [hp.values, seed, policy, _described(args), _described(kwargs)], others)
     kwargs["callbacks"] = [*others, progress, Pulse()]
-    make_native = getattr(hypermodel, "build_native", None)
+    make_native = None if compiling.changes else getattr(hypermodel, "build_native", None)
     model = make_native and make_native(hp, args, kwargs)
     native = model is not None
     if not native:
         model = hypermodel.build(hp)
+        compiling.compile(model)
+    compiling.check_size(model)
     parent = hp.values.get(PARENT)
     inherited = [] if parent is None else inherit(model, os.path.join(os.path.dirname(folder), f"trial_{parent}", _NAMED))
     fitted = hypermodel.fit(hp, model, *args, **{"verbose": 0, **kwargs})
+    if isinstance(fitted, int | float):
+        fitted = {_NUMBER: fitted}
     history = {} if isinstance(fitted, dict) else progress.history if progress.resumed else fitted.history
     metrics = {name: float(value) for name, value in (fitted if isinstance(fitted, dict) else _last(history)).items()}
     wrong = [f"{name} is {value}" for name, value in metrics.items() if not math.isfinite(value)]
@@ -438,18 +510,14 @@ class StrategySearch(CellTuner):
         hypermodel: a `CellHyperModel`, or any hypermodel of discrete choices.
         strategy, objective, max_trials, seed, settings, hyperparameters, ...: of `StrategyOracle`.
         prejudge: a `Prejudge`: what breaks its limits is not trained, and of several cells the best by an untrained score is.
-        directory, project_name, overwrite, isolation, keep_best, threads, workers, stop_early, engine, address, gpus_per_trial: of
-            `CellTuner`.
+        directory, project_name, overwrite, isolation, keep_best, threads, workers, stop_early, optimizer, ...: of `CellTuner`.
     """
 
+    @passes_on(StrategyOracle, CellTuner, without=("space", "oracle"))
     def __init__(
         self, hypermodel=None, objective=None, max_trials=10, *, strategy="ppo", prejudge: Prejudge | None = None, **kwargs
     ):  # fmt: skip
-        own = (
-            "directory", "project_name", "overwrite", "isolation", "keep_best", "threads", "workers", "stop_early",
-            "engine", "address", "gpus_per_trial", "executions_per_trial", "tuner_id", "logger",
-        )  # fmt: skip
-        of_tuner = {name: kwargs.pop(name) for name in own if name in kwargs}
+        of_tuner = {name: kwargs.pop(name) for name in inspect.signature(CellTuner).parameters if name in kwargs}
         if prejudge is not None:
             strategy = prejudge.in_front_of(strategy, hypermodel, self._measure)
         oracle = StrategyOracle(strategy, objective, max_trials, space=getattr(hypermodel, "space", None), **kwargs)
@@ -465,5 +533,6 @@ class PPOSearch(StrategySearch):
     Source: Zoph et al. 2017, arXiv 1707.07012, section 3 and appendix A.
     """
 
+    @passes_on(StrategySearch, without=("strategy",))
     def __init__(self, hypermodel=None, objective=None, max_trials=10, **kwargs):
         super().__init__(hypermodel, objective, max_trials, strategy="ppo", **kwargs)

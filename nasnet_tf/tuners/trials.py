@@ -215,7 +215,10 @@ def decisions_of(hyperparameters, space=None) -> Space:
         options = _options(hp)
         found[hp.name] = tuple(dict.fromkeys((*found.get(hp.name, ()), *options)))  # one name may stand under several parents
     if not found:
-        raise ValueError("the hypermodel makes no choices; its build(hp) must ask for at least one, such as hp.Choice('units', [16, 32]).")
+        raise ValueError(
+            "the hypermodel makes no choices; its build(hp) must ask for at least one, such as hp.Choice('units', [16, 32]). The choices "
+            "of a run_trial() without hypermodel are declared before: give them as hyperparameters."
+        )
     return Choices([Decision(name, options) for name, options in found.items()])
 
 

@@ -1,0 +1,55 @@
+"""What a tuner is asked to change in the models of its hypermodel: how they are compiled, and how large they may be."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import keras
+
+__all__ = ["Compiling"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiling:
+    """Arguments of `keras_tuner.Tuner` about the models of every trial; None changes nothing.
+
+    Args:
+        optimizer, loss, metrics: in place of those the hypermodel compiles with, as `keras.Model.compile` takes them.
+        max_model_size: trainable parameters; a larger model is a failed trial.
+    """
+
+    optimizer: object = None
+    loss: object = None
+    metrics: object = None
+    max_model_size: int | None = None
+
+    @property
+    def changes(self) -> dict:
+        """What is compiled otherwise, each trial's objects its own."""
+        asked = {"optimizer": self.optimizer, "loss": self.loss, "metrics": self.metrics}
+        return {name: keras.tree.map_structure(_fresh, value) for name, value in asked.items() if value is not None}
+
+    def compile(self, model) -> None:
+        """Compiles `model` as it was, but for the changes."""
+        changes = self.changes
+        if changes:
+            compiled = getattr(model, "_compile_config", None)  # the arguments of the last compile()
+            model.compile(**{**({} if compiled is None else compiled.config), **changes})
+
+    def check_size(self, model) -> None:
+        """Raises ValueError if `model`, of Keras or native, is too large."""
+        if self.max_model_size is None:
+            return
+        if isinstance(model, keras.Model):
+            shapes = [weight.shape for weight in model.trainable_weights]
+        else:
+            shapes = [array.shape for name, array in model.named().items() if ".moving_" not in name]
+        size = sum(map(math.prod, shapes))
+        if size > self.max_model_size:
+            raise ValueError(f"Oversized model: {size:,} trainable parameters, more than max_model_size={self.max_model_size:,}.")
+
+
+def _fresh(value):
+    """A copy of an object that has a state, such as an optimizer; anything else, such as a name, is itself."""
+    return type(value).from_config(value.get_config()) if hasattr(value, "get_config") else value
