@@ -14,7 +14,7 @@ from nasnet_tf.genotype import NASNET_A, Block, Cell, Genotype
 from nasnet_tf.network import Network
 from nasnet_tf.zoo import list_models, load_weights
 
-GOLDEN = pathlib.Path(__file__).parent / "data" / "mobile_n1_f8_80px.npz"
+GOLDEN = pathlib.Path(__file__).parents[1] / "data" / "mobile_n1_f8_80px.npz"
 TINY = dict(num_cells=1, filters=8)
 ONE_BLOCK = Genotype(*2 * (Cell((Block(0, "sep_conv_3x3", 1, "identity"),), (2,)),))  # quick to build
 
@@ -51,7 +51,7 @@ def test_without_kerashub_the_zoo_is_whole_and_the_backbone_says_what_to_install
         "import sys, nasnet_tf.zoo\nassert 'keras_hub' not in sys.modules\nsys.modules['keras_hub'] = None\n"
         "try: import nasnet_tf.zoo.keras_hub\nexcept ImportError as error: print(error)"
     )
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=pathlib.Path(__file__).parents[1])
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=pathlib.Path(__file__).parents[2])
     assert done.stdout == "nasnet_tf.zoo.keras_hub needs KerasHub, which is not installed: pip install keras-hub\n"
 
 
@@ -226,3 +226,71 @@ def test_a_kerashub_feature_pyramid_stands_on_it(keras_hub, backbones):
     pyramid = keras_hub.models.RetinaNetBackbone(image_encoder=encoder, min_level=3, max_level=5, use_p5=False)
     shapes = {level: tuple(output.shape[1:]) for level, output in pyramid(images(1, 64, 64, 3)).items()}
     assert shapes == {"P3": (8, 8, 256), "P4": (4, 4, 256), "P5": (2, 2, 256)}
+
+
+# ---- the classifier ----
+
+
+@pytest.fixture(scope="module")
+def hub(keras_hub):
+    """Our module for KerasHub."""
+    from nasnet_tf.zoo import keras_hub as hub
+
+    return hub
+
+
+def classifier_of(hub, side=32):
+    converter = hub.NASNetImageConverter(image_size=(side, side), scale=1 / 127.5, offset=-1.0)
+    preprocessor = hub.NASNetImageClassifierPreprocessor(image_converter=converter)
+    backbone = hub.NASNetBackbone(ONE_BLOCK, **TINY, image_shape=(side, side, 3))
+    return dict(backbone=backbone, preprocessor=preprocessor, num_classes=3)
+
+
+@pytest.mark.slow
+def test_kerashubs_own_test_of_a_task_passes(hub):
+    """Serialization, prediction and training on arrays and data sets, with the preprocessor inside and outside."""
+    tests = pytest.importorskip("keras_hub.src.tests.test_case", reason="KerasHub's tests need what they import: pip install grain")
+    x = np.random.default_rng(0).uniform(0, 255, (2, 40, 40, 3)).astype("float32")
+    tests.TestCase().run_task_test(hub.NASNetImageClassifier, classifier_of(hub), (x, np.array([0, 2])), expected_output_shape=(2, 3))
+
+
+def test_a_classifier_comes_back_from_a_folder_by_its_class_and_by_that_of_kerashub(keras_hub, hub, tmp_path):
+    classifier = hub.NASNetImageClassifier(**classifier_of(hub))
+    classifier.save_to_preset(str(tmp_path))
+    x = np.random.default_rng(0).uniform(0, 255, (2, 40, 40, 3)).astype("float32")
+    expected = classifier.predict(x, verbose=0)
+    for loader in (hub.NASNetImageClassifier, keras_hub.models.ImageClassifier):
+        there = loader.from_preset(str(tmp_path))
+        assert type(there) is hub.NASNetImageClassifier
+        np.testing.assert_allclose(there.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-6)
+    other = keras_hub.models.ImageClassifier.from_preset(str(tmp_path), num_classes=5)
+    assert other.predict(x, verbose=0).shape == (2, 5)
+    assert equal_weights(other.backbone, classifier.backbone)
+
+
+def test_a_folder_of_the_base_class_is_refused_with_the_mend(keras_hub, hub, tmp_path):
+    keras_hub.models.ImageClassifier(backbone=hub.NASNetBackbone(ONE_BLOCK, **TINY), num_classes=3).save_to_preset(str(tmp_path))
+    with pytest.raises(ValueError, match="num_classes is missing.*save a NASNetImageClassifier"):
+        keras_hub.models.ImageClassifier.from_preset(str(tmp_path))
+    assert keras_hub.models.ImageClassifier.from_preset(str(tmp_path), num_classes=3).num_classes == 3
+
+
+def test_a_classifier_comes_back_from_a_keras_file(hub, tmp_path):
+    classifier = hub.NASNetImageClassifier(**classifier_of(hub))
+    classifier.save(tmp_path / "m.keras")
+    there = keras.saving.load_model(tmp_path / "m.keras")
+    assert type(there) is hub.NASNetImageClassifier and equal_weights(there, classifier)
+
+
+def test_frozen_layers_of_a_backbone_stay_frozen(backbones, tmp_path):
+    backbone = backbones(ONE_BLOCK, **TINY)
+    backbone.get_layer("stem").trainable = False
+    backbone.get_layer("cell_0").freeze_batch_norms = True
+    backbone.save(tmp_path / "m.keras")
+    there = keras.saving.load_model(tmp_path / "m.keras")
+    assert [weight.path for weight in there.trainable_weights] == [weight.path for weight in backbone.trainable_weights]
+
+
+def test_a_misspelt_argument_of_a_backbone_is_answered_with_the_nearest(backbones):
+    with pytest.raises(TypeError, match="NASNetBackbone takes no argument 'filter', did you mean 'filters'"):
+        backbones(filter=8)
