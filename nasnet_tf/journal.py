@@ -28,10 +28,11 @@ except ImportError:  # Windows has no advisory locks of this kind
 
 from nasnet_tf.files import open_regular, read_small, sync_folder
 
-__all__ = ["TRIALS", "Journal", "Log", "check_head", "read"]
+__all__ = ["TRIALS", "Journal", "Log", "check_head", "first_record", "held", "lock", "read"]
 
 TRIALS = "trials.log"  # a search's log in the search's folder
 _LARGEST_LENGTH = 1000  # bytes of FILE.length
+_LONGEST_HEAD = 10_000_000  # bytes
 _PATIENCE = 0.005  # seconds that others have to add to what is flushed
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows
 _OPEN = weakref.WeakValueDictionary()  # (device, inode): the Journal of this process that appends to it
@@ -190,19 +191,7 @@ class Journal:
         with contextlib.suppress(FileNotFoundError):
             open_regular(self.path).close()
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _BINARY, 0o666)
-        status = os.fstat(self._file)
-        same = _OPEN.get((status.st_dev, status.st_ino))
-        if same is not None and not same.closed:
-            same.close()
-            same.taken = True
-        _OPEN[status.st_dev, status.st_ino] = self
-        if fcntl is not None:
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ValueError(f"{self.path}: another process is searching here; wait until it ends, or stop it.") from None
-            except OSError:  # a file system without locks
-                pass
+        _OPEN[_take(self.path, self._file)] = self
 
     def _note(self, records, size):
         """Writes FILE.length, in place: it is smaller than what a disk writes at once, and never gets shorter. Returns its bytes."""
@@ -214,6 +203,56 @@ class Journal:
 
 class _Removed(OSError):
     """The log has no name any more."""
+
+
+@contextlib.contextmanager
+def held(path: str | os.PathLike):
+    """Holds the log at `path`, if there is one, whatever is in it: meanwhile no other process can append to it.
+
+    Raises: ValueError if another process has it.
+    """
+    try:
+        open_regular(path).close()
+        file = os.open(path, os.O_RDWR | _BINARY)
+    except (FileNotFoundError, NotADirectoryError):
+        yield
+        return
+    try:
+        _take(path, file)
+        yield
+    finally:
+        os.close(file)
+
+
+def first_record(path: str | os.PathLike):
+    """The head of the log at `path`; None if there is no log, or its first line is damaged."""
+    try:
+        with open_regular(path) as file:
+            return _record(file.readline(_LONGEST_HEAD).removesuffix(b"\n"))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _take(path, file):
+    """Locks an open log against other processes; who has it in this process loses it. Returns (device, inode)."""
+    status = os.fstat(file)
+    same = _OPEN.get((status.st_dev, status.st_ino))
+    if same is not None and not same.closed:
+        same.close()
+        same.taken = True
+    lock(file, f"{path}: another process is searching here; wait until it ends, or stop it.")
+    return status.st_dev, status.st_ino
+
+
+def lock(file: int, otherwise: str) -> None:
+    """Locks an open file until it is closed. Raises ValueError with the text if another process has locked it."""
+    if fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(otherwise) from None
+        except OSError:  # a file system without locks
+            pass
 
 
 def check_head(path, there: dict, here: dict) -> None:

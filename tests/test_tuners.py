@@ -1,6 +1,7 @@
 """The oracle around any strategy and any hypermodel of choices; the faults of Keras Tuner met."""
 
 import errno
+import itertools
 import json
 import math
 import os
@@ -21,7 +22,7 @@ from nasnet_tf import journal
 from nasnet_tf.evaluation import ChildFailed, WorkerLost
 from nasnet_tf.genotype import OPERATION_NAMES
 from nasnet_tf.spaces import NASNetSpace
-from nasnet_tf.strategies import PPO
+from nasnet_tf.strategies import PPO, STRATEGIES
 from nasnet_tf.tuners import CellHyperModel, CellTuner, PPOOracle, PPOSearch, StrategyOracle, StrategySearch
 
 SPACE = NASNetSpace(2)
@@ -685,16 +686,29 @@ class PolicyChild(CellHyperModel):
         return model
 
 
-def test_a_child_that_finds_the_disk_full_is_no_failed_trial(tmp_path, monkeypatch):
-    def full(*args, **kwargs):
-        raise ChildFailed("OSError: [Errno 28] No space left on device: 'checkpoint.npz'")
+@pytest.mark.parametrize(
+    "error, says",
+    [
+        ("OSError: [Errno 28] No space left on device: 'checkpoint.npz'", "No space left on device; make room"),
+        ("PermissionError: [Errno 1] Operation not permitted: 'progress.npz'", "Operation not permitted; mend that"),
+        ("OSError: [Errno 30] Read-only file system: 'progress.npz'", "Read-only file system; mend that"),
+    ],
+)
+@pytest.mark.parametrize("isolation", ["process", "none"])
+def test_a_child_that_finds_the_machine_at_fault_is_no_failed_trial(tmp_path, monkeypatch, error, says, isolation):
+    def fails(*args, **kwargs):
+        raise ChildFailed(error) if isolation == "process" else OSError(error)
 
     child = CellHyperModel((8, 8, 1), 2, space=SPACE)
-    tuner = StrategySearch(child, "val_accuracy", 3, strategy="random", seed=0, directory=str(tmp_path), project_name="s")
-    monkeypatch.setattr(tuner.worker, "run", full)
-    with pytest.raises(RuntimeError, match="No space left on device; make room, then go on with --resume"):
+    given = {"strategy": "random", "seed": 0, "directory": str(tmp_path), "project_name": "s", "isolation": isolation}
+    tuner = StrategySearch(child, "val_accuracy", 3, **given)
+    if isolation == "process":
+        monkeypatch.setattr(tuner.worker, "run", fails)
+    else:
+        monkeypatch.setattr(child, "build", fails)
+    with pytest.raises(RuntimeError, match=f"{says}, then go on with --resume"):
         tuner.search(np.zeros((2, 8, 8, 1)), np.zeros(2), verbose=0)
-    assert tuner.oracle.end_order == []
+    assert tuner.oracle.end_order == [] and sorted(tuner.oracle.trials) == ["0"]
 
 
 @pytest.mark.parametrize("times, status", [(3, "COMPLETED"), (4, "FAILED")])
@@ -742,6 +756,226 @@ def test_our_tuner_goes_on_with_any_oracle(tmp_path, own):
     assert len(again.oracle.trials) == 4 and len(again.get_best_genotypes(4)) == 4
     for number, trial in first.oracle.trials.items():
         assert again.oracle.trials[number].score == trial.score
+
+
+class Repeated(CellHyperModel):
+    """Children of two kinds, whose weight says which trial trained them."""
+
+    def declare_hyperparameters(self, hp):
+        hp.Choice("one", [1, 2])
+
+    def build(self, hp):
+        hp.Choice("one", [1, 2])
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+        model.compile("sgd", "mse")
+        return model
+
+    def fit(self, hp, model, *args, **kwargs):
+        model.layers[-1].kernel.assign([[float(hp.get("one"))]])
+        return {"val_accuracy": 0.5 if hp.get("one") == 1 else 0.25}
+
+
+class WithWeights(CellTuner):
+    """Trains nothing, and leaves the weights behind."""
+
+    def run_trial(self, trial, *args, **kwargs):
+        model = self.hypermodel.build(trial.hyperparameters)
+        figures = self.hypermodel.fit(trial.hyperparameters, model)
+        model.save_weights(os.path.join(self.get_trial_dir(trial.trial_id), "checkpoint.weights.h5"))
+        return figures
+
+
+def with_weights(folder, trials, **given):
+    search = StrategyOracle("random", keras_tuner.Objective("val_accuracy", "max"), trials, seed=0, repeats=True)
+    return WithWeights(search, Repeated((1,), 2), isolation="none", directory=str(folder), project_name="s", **given)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_the_model_of_a_duplicate_is_the_one_that_was_trained(tmp_path, again):
+    tuner = with_weights(tmp_path, 8)
+    tuner.search(verbose=0)
+    tuner = with_weights(tmp_path, 8) if again else tuner
+    best = tuner.oracle.get_best_trials(8)
+    assert sum("reused" in (trial.message or "") for trial in best) == 6
+    models = tuner.get_best_models(8)
+    assert [float(model.layers[-1].kernel[0, 0]) for model in models] == [trial.hyperparameters.get("one") for trial in best]
+    assert len(list(tmp_path.rglob("checkpoint.weights.h5"))) == 2
+
+
+def test_weights_that_are_not_kept_are_missed_in_words(tmp_path):
+    tuner = with_weights(tmp_path, 8, keep_best=1)
+    tuner.search(verbose=0)
+    worst = tuner.oracle.get_best_trials(8)[-1]
+    with pytest.raises(ValueError, match="the weights of trial . are not in .*keep_best is 1; search with more"):
+        tuner.load_model(worst)
+
+
+def test_failed_trials_have_no_models(tmp_path):
+    tuner = with_weights(tmp_path, 2)
+    tuner.hypermodel.fit = lambda *args, **kwargs: 1 / 0
+    tuner.search(verbose=0)
+    assert tuner.get_best_models(2) == [] and len(tuner.oracle.get_best_trials(2)) == 2
+
+
+def test_who_ends_meanwhile_does_not_lose_its_weights(tmp_path):
+    """What is best is asked for once, and while nobody else deletes."""
+    tuner = with_weights(tmp_path, 8)
+    asked = []
+    get_best_trials = tuner.oracle.get_best_trials
+    tuner.oracle.get_best_trials = lambda count=1: asked.append(count) or get_best_trials(count)
+    trial = tuner.oracle.create_trial("a")
+    tuner.oracle.update_trial(trial.trial_id, {"val_accuracy": 0.5})
+    trial.status = "COMPLETED"
+    tuner.on_trial_end(trial)
+    assert asked == [tuner.keep_best + 1]
+
+
+# Beginning anew.
+
+
+def test_overwriting_deletes_what_a_search_wrote_and_nothing_else(tmp_path):
+    finished(tmp_path, 3)
+    tuner = with_weights(tmp_path, 3)
+    tuner.search(verbose=0)
+    (tmp_path / "s" / "thesis.tex").write_text("years")
+    again = with_weights(tmp_path, 3, overwrite=True)
+    assert not again.oracle.trials and (tmp_path / "s" / "thesis.tex").read_text() == "years"
+    assert not list(tmp_path.rglob("checkpoint.weights.h5"))
+
+
+def test_overwriting_leaves_a_strangers_folder_alone(tmp_path):
+    (tmp_path / "s" / "trial_1").mkdir(parents=True)
+    for name in ("config.json", "trials.log", "trial_1/data.csv"):
+        (tmp_path / "s" / name).write_text('{"theirs": 1}')
+    with pytest.raises(ValueError, match="holds no search, so it is not overwritten"):
+        with_weights(tmp_path, 3, overwrite=True)
+    assert len([path for path in (tmp_path / "s").rglob("*") if path.is_file()]) == 3
+
+
+@pytest.mark.skipif(journal.fcntl is None, reason="no advisory locks here")
+def test_overwriting_leaves_a_search_alone_that_goes_on_in_another_process(tmp_path):
+    with_weights(tmp_path, 3).search(verbose=0)
+    before = (tmp_path / "s" / "trials.log").read_bytes()
+    code = "import fcntl, sys, time; file = open(sys.argv[1], 'rb'); fcntl.flock(file, fcntl.LOCK_EX); print(1, flush=True); time.sleep(60)"
+    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "s" / "trials.log")], stdout=subprocess.PIPE)
+    other.stdout.readline()
+    try:
+        with pytest.raises(ValueError, match="another process is searching here; wait until it ends, or stop it"):
+            with_weights(tmp_path, 3, overwrite=True)
+    finally:
+        other.kill()
+        other.wait()
+    assert (tmp_path / "s" / "trials.log").read_bytes() == before and list(tmp_path.rglob("checkpoint.weights.h5"))
+
+
+# Trials that failed.
+
+
+def shaky(folder, failures, **given):
+    """A search of which the trials with these numbers fail so."""
+    return Toy(oracle(12, **given), folder, breaks=lambda number: failures.get(number))
+
+
+def test_what_failed_for_a_passing_cause_is_run_again_when_the_search_goes_on(tmp_path):
+    first = shaky(tmp_path, {"03": MemoryError("no room"), "05": ValueError("no such column")})
+    first.search(verbose=0)
+    again = shaky(tmp_path, {})
+    again.search(verbose=0)
+    assert again.trained == ["03"]
+    assert [number for number, trial in again.oracle.trials.items() if trial.status == "FAILED"] == ["05"]
+    assert again.oracle.end_order == [*(number for number in first.oracle.end_order if number != "03"), "03"]
+    assert shaky(tmp_path, {}).oracle.end_order == again.oracle.end_order, "it reads the same from the disk"
+
+
+def test_what_failed_otherwise_is_run_again_on_demand(tmp_path):
+    shaky(tmp_path, {"03": ValueError("no such column"), "05": ValueError("no such column")}).search(verbose=0)
+    again = shaky(tmp_path, {}, retry_failed=True)
+    again.search(verbose=0)
+    assert again.trained == ["03", "05"] and {trial.status for trial in again.oracle.trials.values()} == {"COMPLETED"}
+
+
+def test_what_fails_again_is_not_run_for_ever(tmp_path):
+    for times in (12, 1, 1):
+        tuner = shaky(tmp_path, {"03": MemoryError("no room")})
+        tuner.search(verbose=0)
+        tuner.search(verbose=0)
+        assert len(tuner.trained) == times
+
+
+def test_proposals_after_a_trial_that_is_run_again_are_as_if_it_had_ended_late(tmp_path):
+    """Interrupted anywhere, too: the strategy learns what the log says."""
+    failures = {"03": MemoryError("no room")}
+    whole = Toy(oracle(30), tmp_path / "whole", breaks=lambda number: failures.get(number) if len(whole.trained) < 12 else None)
+    whole.search(verbose=0)
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    one, two = (Toy(oracle(40), tmp_path / folder) for folder in ("whole", "cut"))
+    two.breaks = lambda number: KeyboardInterrupt() if number == "33" else None
+    one.search(verbose=0)
+    with pytest.raises(KeyboardInterrupt):
+        two.search(verbose=0)
+    two = Toy(oracle(40), tmp_path / "cut")
+    two.search(verbose=0)
+    assert proposals(one.oracle) == proposals(two.oracle) and one.trained[0] == "03"
+
+
+# Small spaces.
+
+
+def small(folder, strategy="random", trials=100, **given):
+    search = StrategyOracle(strategy, keras_tuner.Objective("score", "max"), trials, seed=0, **given)
+
+    class Small(keras_tuner.HyperModel):
+        def build(self, hp):
+            hp.Choice("one", [1, 2, 3]), hp.Boolean("two"), hp.Int("three", 0, 6, step=2)
+
+    class Tuner(keras_tuner.engine.base_tuner.BaseTuner):
+        def run_trial(self, trial, *args, **kwargs):
+            return {"score": float(trial.hyperparameters.get("one"))}
+
+    tuner = Tuner(search, Small(), directory=str(folder), project_name="small")
+    tuner.search(verbose=1)
+    return [tuple(sorted(trial.hyperparameters.values.items())) for trial in search.trials.values()]
+
+
+@pytest.mark.parametrize("strategy", sorted(set(STRATEGIES) - {"successive-halving"}))
+def test_a_small_space_is_tried_whole_without_repeats_and_then_the_search_ends(tmp_path, capsys, strategy):
+    tried = small(tmp_path, strategy)
+    assert len(tried) == len(set(tried)) == 24
+    assert "nothing new is left to try: 24 trials are all that the space has" in capsys.readouterr().out
+
+
+def test_a_small_space_is_tried_whole_by_what_decides_epochs_too(tmp_path):
+    tried = small(tmp_path, "successive-halving", settings={"epochs": (1, 3)})
+    assert len(tried) == len(set(tried)) == 48
+
+
+def test_within_a_budget_nothing_is_tried_twice(tmp_path):
+    assert len(set(small(tmp_path, trials=24))) == 24 and len(set(small(tmp_path / "less", trials=20))) == 20
+
+
+def test_a_small_space_that_is_searched_in_parts_is_tried_whole_too(tmp_path):
+    whole = small(tmp_path / "whole")
+    for trials in (5, 17):
+        small(tmp_path, trials=trials)
+    assert [dict(values) for values in small(tmp_path)] == [dict(values) for values in whole]
+
+
+def test_a_small_space_of_networks_ends_when_all_networks_were_tried(tmp_path):
+    space = NASNetSpace(1, operations=("identity", "conv_1x1"), combinations=("add",))
+    keys = {space.key(point) for point in itertools.product(*map(range, space.sizes))}
+
+    class Small(keras_tuner.HyperModel):
+        def build(self, hp):
+            for name, options in space.decisions:
+                hp.Choice(name, list(options))
+
+    tuner = keras_tuner.engine.base_tuner.BaseTuner.__new__(Toy)
+    tuner.breaks, tuner.trained = lambda number: None, []
+    search = StrategyOracle("random", keras_tuner.Objective("score", "max"), 1000, seed=0, space=space)
+    keras_tuner.engine.base_tuner.BaseTuner.__init__(tuner, search, Small(), directory=str(tmp_path), project_name="networks")
+    tuner.search(verbose=0)
+    tried = [space.key(space.choices(values)) for values in proposals(search)]
+    assert len(tried) == len(set(tried)) and set(tried) == keys and len(keys) < 256
 
 
 def test_process_isolation_of_what_cannot_be_sent_is_refused(tmp_path):

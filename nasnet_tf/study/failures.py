@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 
 __all__ = ["OF_THE_MACHINE", "is_passing"]
@@ -23,8 +24,10 @@ _OF_THE_PROCESS = ("the training process was killed", "the training process ende
 def is_passing(message: str | None) -> bool:
     """Whether a trial that failed with this message, a traceback or one line, may succeed when it is run again.
 
-    That is so if its process was killed or lost, if memory ran out, or if the disk or the rights to it did. Of a traceback the last
-    line counts: that names the error.
+    That is so if its process was killed or lost, if memory ran out, or if the disk or the rights to it did. Of a traceback only what
+    comes after the places in the code counts: there the error is named.
     """
-    lines = (message or "").strip().splitlines()
-    return bool(lines) and any(cause in lines[-1] for cause in (*OF_THE_MACHINE, *_OF_MEMORY, *_OF_THE_PROCESS))
+    lines = (message or "").splitlines()
+    last = max((number for number, line in enumerate(lines) if line.startswith('  File "')), default=-1)
+    error = "\n".join(itertools.dropwhile(lambda line: line.startswith("  "), lines[last + 1 :]))
+    return any(cause in error for cause in (*OF_THE_MACHINE, *_OF_MEMORY, *_OF_THE_PROCESS))

@@ -33,20 +33,21 @@ from nasnet_tf.files import write_json
 from nasnet_tf.npz import read_npz
 from nasnet_tf.signatures import checked, passes_on
 from nasnet_tf.spaces import EPOCHS
+from nasnet_tf.study import OF_THE_MACHINE
 from nasnet_tf.tuners.compiling import Compiling
+from nasnet_tf.tuners.kept import NAMED, TRACED, KeptWeights, original_of
 from nasnet_tf.tuners.oracle import EPOCH, LEASED, MESSAGE, MOST_LOST, LeaseLost, StrategyOracle
 from nasnet_tf.tuners.prejudge import Prejudge
 from nasnet_tf.tuners.progress import Progress, Pulse
+from nasnet_tf.tuners.project import clear
 from nasnet_tf.tuners.trials import PARENT
 
-_TRACED, _NAMED = "checkpoint.weights.h5", "checkpoint.npz"  # weights of a child; the first is Keras Tuner's name
 _REQUESTS = 16  # that a chief answers at once
 _BEAT = 5.0  # seconds between two signs of life for a chief
 _PROGRESS = "progress.npz"  # of a child that is being trained
 _AS_IT_IS = Compiling()
 _NUMBER = "number"  # a hypermodel that returns a number from `fit`: the objective
 _BEST = "best_"  # before the names of the weights of the best training of a child so far, where there are several
-_TOO_BIG_TO_KEEP = (_TRACED, _NAMED, "build_config.json")
 
 
 class CellTuner(keras_tuner.Tuner):
@@ -136,13 +137,16 @@ class CellTuner(keras_tuner.Tuner):
         self._policy = keras.config.dtype_policy()
         self._asked = False  # whether the last thing that was done was to ask for a trial
         self._inherits = getattr(getattr(hypermodel, "space", None), "inherits", False)
-        self._kept = set()  # numbers of the trials whose weights are on disk
+        if overwrite and isinstance(oracle, StrategyOracle):  # Keras Tuner deletes whatever is there, also under who is searching
+            with clear(pathlib.Path(directory or ".") / (project_name or "untitled_project")):
+                overwrite = False
         super().__init__(
             oracle, hypermodel, max_model_size, optimizer, loss, metrics, distribution_strategy, directory, project_name, logger,
             tuner_id, overwrite, executions_per_trial,
         )  # fmt: skip
-        if self._inherits:
-            self._kept |= {file.parent.name.removeprefix("trial_") for file in pathlib.Path(self.project_dir).glob(f"trial_*/{_NAMED}")}
+        folder = pathlib.Path(self.project_dir)
+        there = {file.parent.name.removeprefix("trial_") for file in folder.glob(f"trial_*/{NAMED}")} if self._inherits else ()
+        self._weights = KeptWeights(keep_best, lambda number: folder / f"trial_{number}", there)
         if self._is_worker():
             self.tuner_id += LEASED
             from nasnet_tf.tuners import chief  # not at the top: Keras Tuner warns of inconsistent versions of protobuf
@@ -265,7 +269,11 @@ class CellTuner(keras_tuner.Tuner):
         if EPOCHS in trial.hyperparameters.values:
             kwargs["epochs"] = trial.hyperparameters.values[EPOCHS]
         with self._signs_of_life(trial):
-            return self._run_trial(trial, *args, **kwargs)
+            try:
+                return self._run_trial(trial, *args, **kwargs)
+            except OSError as error:
+                self._check_machine(error)
+                raise
 
     def _run_trial(self, trial, *args, **kwargs):
         if self.stop_early is None:
@@ -289,11 +297,18 @@ class CellTuner(keras_tuner.Tuner):
         try:
             metrics, history = self._executions(trial, functools.partial(self._run_child, trial) if isolated else self._here, args, kwargs)
         except ChildFailed as error:
-            if os.strerror(errno.ENOSPC) in str(error):  # not the child's fault, and the next one's too
-                full = f"{self.project_dir}: {os.strerror(errno.ENOSPC)}; make room"
-                raise errors.FatalRuntimeError(f"{full}, then go on with --resume (in Python: the same script again).") from None
+            self._check_machine(error)
             raise errors.FailedTrialError(str(error)) from None
         return {**metrics, "seconds": round(time.monotonic() - began, 2)}, history
+
+    def _check_machine(self, error):
+        """Ends the search if a trial failed of what is not its fault, and the next one's too. The trial stays unfinished."""
+        cause = next((cause for cause in OF_THE_MACHINE if cause in str(error)), None)
+        if cause is not None:
+            mend = "make room" if cause in (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT)) else "mend that"
+            raise errors.FatalRuntimeError(
+                f"{self.project_dir}: {cause}; {mend}, then go on with --resume (in Python: the same script again). What failed: {error}"
+            ) from None
 
     def _executions(self, trial, run, args, kwargs):
         """(metrics, history) of a child: the means of as many trainings as are asked for. The weights of the best of them stay."""
@@ -375,8 +390,17 @@ class CellTuner(keras_tuner.Tuner):
         return (seed * 1_000_003 + int(trial.trial_id)) % 2**31 if trial.trial_id.isdigit() else seed
 
     def load_model(self, trial):
-        """The child of a trial as a Keras model, with the weights it was left with."""
-        file = pathlib.Path(self.get_trial_dir(trial.trial_id)) / _NAMED
+        """The child of a trial as a Keras model, with the weights it was left with; of a duplicate, the child that was trained.
+
+        Raises: ValueError if the weights are not there any more.
+        """
+        original = original_of(self.oracle, trial.trial_id)
+        if original != trial.trial_id:
+            trial = self.oracle.get_trial(original)
+        folder = pathlib.Path(self.project_dir) / f"trial_{original}"
+        file = folder / NAMED
+        if not file.is_file() and not (folder / TRACED).is_file():
+            raise ValueError(f"the weights of trial {original} are not in {folder}: keep_best is {self._weights.count}; search with more.")
         if not file.is_file():
             return super().load_model(trial)
         model = self._try_build(trial.hyperparameters)
@@ -405,27 +429,24 @@ class CellTuner(keras_tuner.Tuner):
         except LeaseLost as error:
             warnings.warn(f"{error}. It was given to another worker, as this one was taken for lost.", stacklevel=2)
             return
-        (pathlib.Path(self.get_trial_dir(trial.trial_id)) / _PROGRESS).unlink(missing_ok=True)
-        best, nearly = (self.oracle.get_best_trials(self.keep_best + more) for more in (0, 1))
-        self._kept |= {trial.trial_id, *(t.trial_id for t in nearly)}
-        for number in list(self._kept - {t.trial_id for t in best} - self._parents()):
-            self._forget_weights(number)
-            self._kept.discard(number)
+        with contextlib.suppress(OSError):  # nothing is lost if it stays
+            (pathlib.Path(self.get_trial_dir(trial.trial_id)) / _PROGRESS).unlink(missing_ok=True)
+        self._weights.settle(trial.trial_id, self.oracle, self._parents)
 
-    def _parents(self):
-        """Numbers of the trials whose weights a child may yet inherit."""
+    def _parents(self, kept):
+        """Numbers of the trials whose weights a child may yet inherit; `kept` are all whose weights are there."""
         if not self._inherits:
             return set()
         told = getattr(self.oracle, "parents", None)  # a chief does not tell its workers
-        return set(self._kept) if told is None else told()
-
-    def _forget_weights(self, trial_id):
-        for name in _TOO_BIG_TO_KEEP:
-            (pathlib.Path(self.get_trial_dir(trial_id)) / name).unlink(missing_ok=True)
+        return kept if told is None else told()
 
     def _configure_tensorboard_dir(self, callbacks, trial, execution=0):
         if any(type(callback).__name__ == "TensorBoard" for callback in callbacks):  # else nothing needs tensorboard
             super()._configure_tensorboard_dir(callbacks, trial, execution)
+
+    def get_best_models(self, num_models=1):
+        """The children of the best trials that completed, best first, with their weights; of duplicates, the one that was trained."""
+        return [self.load_model(trial) for trial in self.oracle.get_best_trials(num_models) if trial.status == "COMPLETED"]
 
     def get_best_genotypes(self, num_trials=1):
         """The genotypes of the best trials that completed, best first."""
@@ -435,7 +456,7 @@ class CellTuner(keras_tuner.Tuner):
 
 def _rename(folder, old, new):
     """Gives the files of a child's weights another beginning of their names."""
-    for name in (_TRACED, _NAMED):
+    for name in (TRACED, NAMED):
         if (folder / f"{old}{name}").is_file():
             os.replace(folder / f"{old}{name}", folder / f"{new}{name}")
 
@@ -471,7 +492,7 @@ def train_child(hypermodel, hp, seed, policy, folder, /, *args, compiling=_AS_IT
         compiling.compile(model)
     compiling.check_size(model)
     parent = hp.values.get(PARENT)
-    inherited = [] if parent is None else inherit(model, os.path.join(os.path.dirname(folder), f"trial_{parent}", _NAMED))
+    inherited = [] if parent is None else inherit(model, os.path.join(os.path.dirname(folder), f"trial_{parent}", NAMED))
     fitted = hypermodel.fit(hp, model, *args, **{"verbose": 0, **kwargs})
     if isinstance(fitted, int | float):
         fitted = {_NUMBER: fitted}
@@ -481,9 +502,9 @@ def train_child(hypermodel, hp, seed, policy, folder, /, *args, compiling=_AS_IT
     if wrong:
         raise ArithmeticError(f"training diverged: {', '.join(wrong)}")
     if getattr(getattr(hypermodel, "space", None), "inherits", False):
-        keep(model, os.path.join(folder, _NAMED))
+        keep(model, os.path.join(folder, NAMED))
     else:
-        model.save_weights(os.path.join(folder, _NAMED if native else _TRACED))
+        model.save_weights(os.path.join(folder, NAMED if native else TRACED))
     progress.remove()
     return metrics | ({} if parent is None else {"inherited": len(inherited)}), history
 
