@@ -12,9 +12,7 @@ from nasnet_tf.study import History, is_passing
 from nasnet_tf.tuners import StrategyOracle
 
 HEAD = {"objective": {"score": "max"}}
-_OTHER = (
-    'Traceback (most recent call last):\n  File "a.py", line 3, in run\n    # OSError: No space left on device\nValueError: no such column'
-)
+_OTHER = 'Traceback (most recent call last):\n  File "a.py", line 3, in run\n    # No space left on device\nValueError: no such column'
 FAILED = {"status": "FAILED", "score": None, "metrics": {}, "message": "ValueError: no such column", "seconds": 1.0}
 
 

@@ -52,10 +52,6 @@ class Learner:
         self._history = 0  # checksum of what was learned
         self._order, self._place = None, 0  # the points of a small space in random order, and how many of them are known to be tried
 
-    def is_behind(self, count: int) -> bool:
-        """Whether the strategy has not learned the first `count` of the trials that ended."""
-        return self.strategy is None or self.strategy.observed < count
-
     def learn(self, declared: Declared, count: int) -> None:
         """Makes the strategy for the choices as they are declared now, and lets it learn the first `count` trials that ended."""
         if declared is not self.declared:

@@ -136,6 +136,7 @@ class StrategyOracle(keras_tuner.Oracle):
         self._again = []  # numbers of the trials that failed before and are run again when the search goes on
         self.gave_up = None  # why the search was given up
         self.exhausted = None  # in words, once nothing new is left to try
+        self._on_disk = 0  # how many of the trials that ended: of no other does the strategy learn
         self._learner = None
 
     # What Keras Tuner calls.
@@ -164,13 +165,14 @@ class StrategyOracle(keras_tuner.Oracle):
         """The trial to run next, and the one that has trained the same network already, if any."""
         with self._thinking:
             while True:
-                with self._lock:
+                with self._lock.ahead():
                     if (trial := self._at_hand(tuner_id)) is not None:
                         return trial, None
                     number = None if self._retry_queue else f"{len(self.trials):0{len(str(self.max_trials))}d}"
-                learner, _ = self._learned()
-                answer = None if number is None else self.populate_space(number)
-                with self._lock:
+                    learner, *rest = self._to_learn()
+                learner.learn(*rest[:2])
+                answer = None if number is None else self._answer(number, learner, rest[-1])
+                with self._lock.ahead():
                     if learner is not self._learner or number is None and not self._retry_queue:
                         continue  # the log was opened again meanwhile, or the trial ended
                     if number is None:
@@ -217,14 +219,21 @@ class StrategyOracle(keras_tuner.Oracle):
             self._write({"again": number})
             self.trials.drop(number)
         if again:
-            self._learner = None  # it may have learned that they failed
+            self._learner, self._on_disk = None, len(self.end_order)  # it may have learned that they failed
             self._retry_queue = self.history.unfinished()[::-1]
 
     def populate_space(self, trial_id):
         """What the strategy proposes for the trial of that number, as Keras Tuner's. May be asked before any trial is begun."""
         with self._thinking:
             learner, running = self._learned()
-            values = learner.propose(int(trial_id) if trial_id.isdecimal() else len(self.trials), running)
+            return self._proposed(trial_id, learner, running)
+
+    def _answer(self, number, learner, running):
+        own = getattr(self.populate_space, "__func__", None) is StrategyOracle.populate_space
+        return self._proposed(number, learner, running) if own else self.populate_space(number)
+
+    def _proposed(self, trial_id, learner, running):
+        values = learner.propose(int(trial_id) if trial_id.isdecimal() else len(self.trials), running)
         if values is not None:
             return {"status": "RUNNING", "values": values}
         if self.exhausted is None:
@@ -234,19 +243,21 @@ class StrategyOracle(keras_tuner.Oracle):
 
     def _learned(self):
         """(the learner, which has learned all trials that ended; numbers of those that are running). Other threads are not kept waiting."""
-        with self._lock:
-            if self._learner is None:
-                file = pathlib.Path(self._project_dir) / "strategy.npz" if hasattr(self, "_directory") else None
-                self._learner = Learner(
-                    self._make_strategy, self.space, self._epochs, self.seed, self.trials, self.end_order, self.objective.direction,
-                    file, self.repeats,
-                )  # fmt: skip
-            learner, count, declared = self._learner, len(self.end_order), self._current()
-            running = [*(trial.trial_id for trial in self.ongoing_trials.values()), *self._retry_queue]
-        if learner.is_behind(count):
-            self._log.flush()  # before the strategy learns of it
+        with self._lock.ahead():
+            learner, declared, count, running = self._to_learn()
         learner.learn(declared, count)
         return learner, running
+
+    def _to_learn(self):
+        """(the learner, the choices, how many trials it is to learn, numbers of those that are running)."""
+        if self._learner is None:
+            file = pathlib.Path(self._project_dir) / "strategy.npz" if hasattr(self, "_directory") else None
+            self._learner = Learner(
+                self._make_strategy, self.space, self._epochs, self.seed, self.trials, self.end_order, self.objective.direction,
+                file, self.repeats,
+            )  # fmt: skip
+        running = [*(trial.trial_id for trial in self.ongoing_trials.values()), *self._retry_queue]
+        return self._learner, self._current(), self._on_disk, running
 
     def _current(self):
         """The choices as they are declared now."""
@@ -290,7 +301,9 @@ class StrategyOracle(keras_tuner.Oracle):
     def _end_for_all(self, trial, reused=None):
         with self._told_to_all():
             ended = self._end(trial, reused)
+            count = len(self.end_order)
             self._log.flush()
+            self._on_disk = max(count, self._on_disk)
             if ended is not None:
                 self.on_end(ended)
             if self.gave_up is not None:  # raised when all is on disk and the lock is free
@@ -463,6 +476,7 @@ class StrategyOracle(keras_tuner.Oracle):
         """Becomes what the log says."""
         self._forget()
         self.history.replay(log, path, self._take_up)
+        self._on_disk = len(self.end_order)
         self._retry_queue = self.history.unfinished()[::-1]  # taken from the end
         self.leases.expect(self._retry_queue)
         self._again = self.history.failed(passing=not self.retry_failed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import threading
 
 __all__ = ["Turns"]
@@ -16,6 +17,18 @@ class Turns:
         self._owner, self._depth = None, 0
 
     def __enter__(self):
+        self._enter()
+
+    @contextlib.contextmanager
+    def ahead(self):
+        """For a with statement: before all who wait. Only for one thread at a time, or the others would wait for ever."""
+        self._enter(ahead=True)
+        try:
+            yield
+        finally:
+            self.__exit__()
+
+    def _enter(self, ahead=False):
         me = threading.get_ident()
         if self._owner != me:
             gate = threading.Lock()
@@ -24,6 +37,8 @@ class Turns:
                 if self._owner is None:
                     self._owner = me
                     gate.release()
+                elif ahead:
+                    self._waiting.appendleft((me, gate))
                 else:
                     self._waiting.append((me, gate))
             try:
