@@ -202,7 +202,14 @@ class FactorizedReduction:
 
 
 def dense(classes, activation, weight_decay, name, dtype="float32"):
-    """The classifier: a Dense layer with the paper's L2 loss, in float32, or in float64 after layers of that `dtype`."""
+    """The classifier: a Dense layer with the paper's L2 loss, in float32, or in float64 after layers of that `dtype`.
+
+    Raises: ValueError for one class with softmax, whose probability is 1 whatever the network computes.
+    """
+    if classes == 1 and keras.activations.get(activation) is keras.activations.softmax:
+        raise ValueError(
+            'classes is 1, whose softmax is always 1, so nothing would be learned; give classes=2, or classifier_activation="sigmoid".'
+        )
     return keras.layers.Dense(
         classes,
         activation,

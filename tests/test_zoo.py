@@ -296,6 +296,28 @@ def test_every_model_is_listed_and_made_by_its_name():
     assert (network.name, network.genotype, network.output_shape) == ("pnasnet_5_cifar", PNASNET_5, (None, 3))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("*pnas*",), ["pnasnet_5_mobile", "pnasnet_5_large", "pnasnet_5_cifar"]),
+        (("*_CIFAR",), ["nasnet_a_cifar", "pnasnet_5_cifar", "amoebanet_a_cifar"]),
+        ((["amoeba*", "pnasnet_?_large"],), ["pnasnet_5_large", "amoebanet_a_cifar"]),
+        (("*", ["*_a_*", "*large"]), ["pnasnet_5_mobile", "pnasnet_5_cifar"]),
+        (("", "*", True), []),
+        (("", "*large", True), ["nasnet_a_mobile"]),
+        (("nasnet",), []),
+    ],
+)
+def test_models_are_listed_by_patterns(arguments, expected):
+    assert list_models(*arguments) == expected
+
+
+def test_a_softmax_of_one_class_is_refused_and_a_sigmoid_is_not():
+    with pytest.raises(ValueError, match="classes is 1, whose softmax is always 1.*classes=2, or classifier_activation=.sigmoid"):
+        NASNetA("cifar", num_cells=1, filters=4, classes=1)
+    assert NASNetA("cifar", num_cells=1, filters=4, classes=1, classifier_activation="sigmoid").output_shape == (None, 1)
+
+
 @pytest.mark.parametrize(("name", "variant"), [("4@1056", "mobile"), ("6 @ 4032", "large"), ("6@768", "cifar"), ("5@1538", "5@1536")])
 def test_a_size_of_the_paper_is_the_variant_it_names(name, variant):
     small = dict(num_cells=1, filters=4, classes=2, input_shape=(64, 64, 3))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import click
 
-from nasnet_tf.cli import options
+from nasnet_tf.cli import options, printing
 from nasnet_tf.strategies import STRATEGIES, get
 
 _BUDGET = 100
@@ -119,9 +119,9 @@ def compare(table, strategies, budget, seconds, runs, noise, through_oracle, wor
         title = f"Searches of {trainings.name}"
         write_comparison(out, title=title, facts=facts, results=shown, curves=curves, best=trainings.best, axis=axis)
     if as_json:
-        click.echo(json.dumps(results))
+        printing.show(json.dumps(results))
     else:
-        click.echo("\n".join(lines(results, trainings)) + (f"\nsee {out / 'report.html'}" if out else ""))
+        printing.show(*lines(results, trainings), *([f"see {out / 'report.html'}"] if out else []))
 
 
 def _histories(chosen, table, given, runs, seed, through_oracle, workers, progress):

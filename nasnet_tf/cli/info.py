@@ -7,7 +7,7 @@ import pathlib
 
 import click
 
-from nasnet_tf.cli import options
+from nasnet_tf.cli import options, printing
 from nasnet_tf.genotype import NAMED
 
 
@@ -21,7 +21,7 @@ from nasnet_tf.genotype import NAMED
 @options.image_size
 @options.as_json
 def info(what, num_cells, filters, stem, classes, picture, image_size, as_json):
-    """What WHAT is made of: a published genotype's name, a genotype JSON or a .keras file. Without it: what there is."""
+    """What WHAT is made of: a published genotype's name, a model of the zoo, a genotype JSON or a .keras file; or what there is."""
     if what is None:
         facts = versions()
     elif str(what).endswith(".keras"):
@@ -31,9 +31,10 @@ def info(what, num_cells, filters, stem, classes, picture, image_size, as_json):
         told = {"words": names and len(names)} if options.reads(found) == "text" else {"classes": names}
         facts = {"input": list(network.input_shape[1:]), **told, "parameters": network.count_params()}
     else:
-        found = options.genotype(what)
-        side = image_size or (224 if stem == "imagenet" else 32)
-        facts = network_of(found, side, {"num_cells": num_cells, "filters": filters, "stem": stem, "classes": classes})
+        found, own = described_by(what)
+        side = image_size or own.pop("image_size", None) or (224 if stem == "imagenet" else 32)
+        given = {"num_cells": num_cells, "filters": filters, "stem": stem, "classes": classes}
+        facts = network_of(found, side, {**own, **{name: value for name, value in given.items() if value is not None}})
     if what is not None and found is not None:
         facts["genotype"] = json.loads(found.to_json())
         facts["lines"] = found.lines()
@@ -42,7 +43,21 @@ def info(what, num_cells, filters, stem, classes, picture, image_size, as_json):
 
             draw_genotype(found, picture, title=pathlib.Path(what).stem)
     described = facts.pop("lines", [])
-    click.echo(json.dumps(facts) if as_json else "\n".join([*lines(facts), *described]))
+    printing.show(*([json.dumps(facts)] if as_json else [*lines(facts), *described]))
+
+
+def described_by(what):
+    """(genotype, arguments of its network and "image_size") of a published genotype's name, a model of the zoo, or a genotype's file."""
+    if what in NAMED or pathlib.Path(what).exists():
+        return options.genotype(what), {}
+    options.start_keras()
+    from nasnet_tf.zoo.models import list_models, variant_arguments
+
+    if what not in list_models():
+        raise ValueError(f"{what!r} is no genotype ({', '.join(NAMED)}), no model of the zoo ({', '.join(list_models())}), and no file.")
+    genotype, arguments = variant_arguments(what)
+    height, _, _ = arguments.pop("input_shape")
+    return genotype, {**arguments, "image_size": height}
 
 
 def network_of(genotype, side, given):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import logging
 import pathlib
-import sys
 
 import click
 
 from nasnet_tf import genotype as genotypes
+from nasnet_tf.cli.notices import without_notices
 
 POSITIVE = click.IntRange(min=1)
 MINUTES = click.FloatRange(min=0, min_open=True)
@@ -17,6 +17,9 @@ image_size = click.option("--image-size", type=POSITIVE, help="Side in pixels; p
 data_dir = click.option("--data-dir", type=click.Path(file_okay=False), help="Where TensorFlow Datasets keeps its files.")
 seed = click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of everything random.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+skip_broken = click.option(
+    "--skip-broken", is_flag=True, default=None, help="Leave pictures out that cannot be read, and say so, rather than stop."
+)
 
 
 def genotype(text):
@@ -48,10 +51,11 @@ def number(value: float) -> str:
 
 def outcome(result: dict, part: str = "test") -> str:
     """How a network does, as `nasnet_tf.training.scores` tells, in words."""
+    part = "" if part == "all" else f"{part} "
     if "perplexity" not in result:
-        return f"{result['accuracy']:.2%} of {result['images']} {part} images right"
+        return f"{result['accuracy']:.2%} of {result['images']} {part}images right"
     bits = f" ({result['bits_per_character']:.3f} bits a character)" if "bits_per_character" in result else ""
-    return f"perplexity {result['perplexity']:.2f}{bits} on a {part} part of {result['words']} {'characters' if bits else 'words'}"
+    return f"perplexity {result['perplexity']:.2f}{bits} on a {part}part of {result['words']} {'characters' if bits else 'words'}"
 
 
 def reads(genotype) -> str:
@@ -69,18 +73,12 @@ def new_folder(path: pathlib.Path, overwrite: bool, hint: str) -> pathlib.Path:
 
 def start_keras():
     """Imports Keras, and TensorFlow without the notices its C++ side prints on standard error whatever the log level."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
+    with without_notices():
         import keras
 
         keras.ops.zeros(1) + 1
-        return keras
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+    logging.getLogger("absl").setLevel(logging.ERROR)  # through it Keras and TensorFlow Datasets give advice to programmers
+    return keras
 
 
 def load_model(path):
@@ -97,3 +95,28 @@ def load_model(path):
         return load_model(path)
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file; give a network saved as .keras.") from None
+
+
+def class_names_of(network, path):
+    """The names of a network's classes in order; None if it does not know them.
+
+    Raises: ValueError if there is not one for each class.
+    """
+    names, count = getattr(network, "class_names", None), classes_of(network)
+    if names is not None and len(names) != count:
+        raise ValueError(f"{path} tells {count} classes apart but has {len(names)} class_names; save it again with a name for each.")
+    return names
+
+
+def classes_of(network):
+    """How many classes a network tells apart."""
+    shape = network.output_shape
+    return (shape["predictions"] if isinstance(shape, dict) else shape)[-1]
+
+
+def folder_name(name: str, what: str) -> str:
+    """`name`, if it can be that of a folder in another and of nothing outside it. Raises ValueError that begins with `what`, if not."""
+    of_path = pathlib.PurePosixPath(name).name, pathlib.PureWindowsPath(name).name
+    if name in ("", ".", "..") or of_path != (name, name) or not name.isprintable():
+        raise ValueError(f"{what} is {name!r}; give the name of one folder, such as digits. --runs-dir says where it lies.")
+    return name

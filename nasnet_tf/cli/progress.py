@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from nasnet_tf.cli import printing
 
 
 def bar() -> Progress:
     """A bar with the time that has passed and that is left; nothing but plain lines where standard error is no terminal."""
     columns = ("{task.description}", BarColumn(), "{task.percentage:>3.0f} %", TimeElapsedColumn(), "left", TimeRemainingColumn())
-    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-    return Progress(*(TextColumn(c) if isinstance(c, str) else c for c in columns), console=console, transient=True)
+    columns = (TextColumn(column) if isinstance(column, str) else column for column in columns)
+    return Progress(*columns, console=printing.console(), transient=True, disable=printing.is_quiet())
 
 
 def epochs_on(progress: Progress, description="training"):

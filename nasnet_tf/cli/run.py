@@ -11,6 +11,7 @@ from typing import NamedTuple
 from nasnet_tf import genotype as genotypes
 from nasnet_tf.cost import cost_of
 from nasnet_tf.files import read_json, write_whole
+from nasnet_tf.spreadsheets import cell
 
 BASELINE = "random baseline"  # how its trials are labelled beside the search's
 _BUDGET = ("minutes", "max_trials", "epochs", "workers", "engine", "address", "gpus_per_trial")  # may change when a search goes on
@@ -106,13 +107,13 @@ class Run:
     def add_to_table(self, row):
         """Adds a row to trials.csv, which is written anew when a search goes on."""
         with open(self.path / "trials.csv", "a", newline="") as file:
-            csv.DictWriter(file, self.shown.columns).writerow(row)
+            csv.DictWriter(file, self.shown.columns).writerow(_cells(row))
 
     def _write_table(self, name, rows):
         text = io.StringIO()
         table = csv.DictWriter(text, self.shown.columns)
         table.writeheader()
-        table.writerows(rows)
+        table.writerows(map(_cells, rows))
         self.write(name, text.getvalue())
 
     def best(self):
@@ -152,6 +153,10 @@ class Run:
     def write(self, name, text):
         """Writes a file of the folder, whole or not at all."""
         write_whole(self.path / name, text.encode())
+
+
+def _cells(row):
+    return {name: cell(value) for name, value in row.items()}
 
 
 def _rank(row):

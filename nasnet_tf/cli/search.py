@@ -15,7 +15,7 @@ import time
 
 import click
 
-from nasnet_tf.cli import options, prejudge, texts
+from nasnet_tf.cli import options, prejudge, printing, texts
 from nasnet_tf.cli.pictures import Pictures
 from nasnet_tf.cli.run import BASELINE, Run
 from nasnet_tf.spaces import EPOCHS, SPACES
@@ -70,6 +70,7 @@ _SHARING_SHARE = 0.5  # of the search's time, with one-shot: the rest trains the
 @prejudge.limits
 @texts.of_text
 @options.image_size
+@options.skip_broken
 @options.data_dir
 @options.seed
 @options.as_json
@@ -85,7 +86,13 @@ def search(source, name, runs_dir, resume, overwrite, as_json, data_dir, **confi
     space = _space(config)
     _settle(config, space)
     task = _SEARCHES[options.reads(space.decode(space.first))](source, config, data_dir, space)  # raises before anything is begun
-    run = Run(runs_dir / (name or task.data.name), {"data": source, **config}, resume, overwrite, shown=task.shown)
+    run = Run(
+        runs_dir / options.folder_name(task.data.name if name is None else name, "--name"),
+        {"data": source, **config},
+        resume,
+        overwrite,
+        shown=task.shown,
+    )
     if overwrite:
         _clear(run.path)
     run.begin()
@@ -97,7 +104,7 @@ def search(source, name, runs_dir, resume, overwrite, as_json, data_dir, **confi
         found = _search(run, task, config, began, progress)
         result = _train(run, found, task, config, began, progress)
     run.write("result.json", json.dumps(result, indent=1))
-    click.echo(json.dumps(result) if as_json else f"{run.path}: {options.outcome(result)}; see {run.path / 'report.html'}")
+    printing.show(json.dumps(result) if as_json else f"{run.path}: {options.outcome(result)}; see {run.path / 'report.html'}")
 
 
 def _clear(folder):

@@ -7,7 +7,7 @@ import pathlib
 
 import click
 
-from nasnet_tf.cli import options
+from nasnet_tf.cli import options, printing
 from nasnet_tf.files import read_json
 from nasnet_tf.journal import TRIALS, read
 from nasnet_tf.study import History
@@ -19,7 +19,7 @@ from nasnet_tf.study import History
 def status(run, as_json):
     """How far the search in the folder RUN is: that of nasnet-tf search, or a Keras Tuner project of ours. It may be running."""
     facts = status_of(run)
-    click.echo(json.dumps(facts) if as_json else "\n".join(_lines(facts)))
+    printing.show(*([json.dumps(facts)] if as_json else _lines(facts)))
 
 
 def status_of(run: pathlib.Path) -> dict:

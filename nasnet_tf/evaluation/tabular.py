@@ -44,10 +44,15 @@ class Trainings:
             raise ValueError("a search of a table needs an end; give a budget of trainings, or seconds.")
         if budget is not None and not 1 <= budget <= MOST_TRAININGS:
             raise ValueError(f"budget is {budget}; give 1 to {MOST_TRAININGS} trainings.")
-        if seconds is not None and not (0 < seconds < np.inf and table.mean_cost > 0):
+        if seconds is not None and not 0 < seconds < np.inf:
+            raise ValueError(f"seconds is {seconds}; give a finite number above 0.")
+        if seconds is not None and not table.timed:
             raise ValueError(
-                f"seconds is {seconds} and a training of {table.name} takes {table.mean_cost:g} on average; give finite ones, both above 0."
+                f"{table.name} does not say what a training costs, so seconds cannot end a search; give a budget of trainings (--budget), "
+                "or the column with the seconds (--cost)."
             )
+        if seconds is not None and not table.mean_cost > 0:
+            raise ValueError(f"all trainings of {table.name} cost 0 seconds, which never add up to {seconds:g}; give a budget instead.")
         if not noise >= 0 or noise == np.inf:
             raise ValueError(f"noise is {noise}; give a standard deviation of at least 0, in the unit of the signal.")
         self.table, self.seconds = table, np.inf if seconds is None else seconds

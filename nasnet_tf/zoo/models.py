@@ -7,6 +7,7 @@ al. 2019, arXiv 1802.01548.
 
 from __future__ import annotations
 
+import fnmatch
 import os
 
 from nasnet_tf import genotype as genotypes
@@ -43,6 +44,7 @@ FAMILIES = {
     ),
     "amoebanet_a": (AMOEBANET_A, {"cifar": {**_CIFAR, "num_cells": 6, "filters": 36}}),
 }
+PRETRAINED = ("nasnet_a_mobile", "nasnet_a_large")  # those whose authors released weights of ImageNet
 _ALIASES = {"4@1056": "mobile", "6@4032": "large", "6@768": "cifar", "5@1538": "5@1536"}  # 1538 is a slip in table 2: no multiple of 24
 
 
@@ -171,9 +173,29 @@ def AmoebaNetA(
     return _build("amoebanet_a", **locals())
 
 
-def list_models() -> list[str]:
-    """The names that `create_model` takes."""
-    return [_name(family, variant) for family, (_, variants) in FAMILIES.items() for variant in variants]
+def list_models(filter="", exclude_filters="", pretrained: bool = False) -> list[str]:
+    """The names that `create_model` takes, as `timm.list_models` lists its own.
+
+    Args:
+        filter: a pattern, such as "*nas*", or several, of which a name must match one; an empty one matches all. Case does not count.
+        exclude_filters: a pattern or several, of which a name must match none.
+        pretrained: whether to list only those that have ImageNet weights.
+    """
+    wanted, unwanted = (_patterns(given) for given in (filter, exclude_filters))
+    names = [_name(family, variant) for family, (_, variants) in FAMILIES.items() for variant in variants]
+    return [
+        name
+        for name in names
+        if (not wanted or _matches(name, wanted)) and not _matches(name, unwanted) and (name in PRETRAINED or not pretrained)
+    ]
+
+
+def _patterns(given):
+    return [pattern.lower() for pattern in ([given] if isinstance(given, str) else given) if pattern]
+
+
+def _matches(name, patterns):
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 @checked

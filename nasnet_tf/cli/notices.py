@@ -1,0 +1,55 @@
+"""Keeps the notices that TensorFlow prints while it is imported off standard error, whoever imports it first.
+
+It prints them from C++, before it has read TF_CPP_MIN_LOG_LEVEL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.abc
+import importlib.util
+import os
+import sys
+
+__all__ = ["silence", "without_notices"]
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds TensorFlow as it would be found anyway, once, and has it loaded in silence."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            load = spec.loader.exec_module
+
+            def exec_module(module):
+                with without_notices():
+                    load(module)
+
+            spec.loader.exec_module = exec_module
+        return spec
+
+
+def silence() -> None:
+    """From now on TensorFlow is imported without a word."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "tensorflow" not in sys.modules and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+
+
+@contextlib.contextmanager
+def without_notices():
+    """Sends what the whole process writes on standard error nowhere; Python's exceptions pass."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
