@@ -27,6 +27,7 @@ setup(
         "ml_dtypes>=0.3",
         "numba>=0.60",
         "numpy>=1.26",
+        "pillow>=11.3",  # the first that reads AVIF
         "rich>=13",
         "scikit-learn>=1.3",
         "six>=1.16",  # keras-tuner needs it and does not say so

@@ -81,6 +81,12 @@ def test_a_genotype_that_is_not_sound_is_refused_with_the_mend(capsys, genotype,
     assert says in mistake(capsys, "train", genotype, "--data", "digits", "--out", genotype.parent / "m.keras")
 
 
+def test_an_npz_with_other_keys_says_which_it_has(capsys, tmp_path):
+    np.savez(tmp_path / "data.npz", images=np.zeros((8, 8, 8, 1)), labels=np.arange(8))
+    said = mistake(capsys, "search", tmp_path / "data.npz", "--runs-dir", tmp_path / "runs")
+    assert "data.npz has no x_train (it has images, labels)" in said
+
+
 def test_an_npz_without_labels_is_refused(capsys, tmp_path):
     np.savez(tmp_path / "data.npz", x_train=np.zeros((8, 8, 8, 1)))
     assert "y_train" in mistake(capsys, "search", tmp_path / "data.npz", "--runs-dir", tmp_path / "runs")
@@ -128,6 +134,15 @@ def test_info_counts_without_building(capsys):
     assert main(["info", "nasnet_a", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["parameters"], facts["multiply_adds"]) == (3_383_786, 544_333_312)
+
+
+def test_info_knows_the_models_of_the_zoo(capsys):
+    assert main(["info", "nasnet_a_mobile", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["parameters"], facts["multiply_adds"], facts["image_size"]) == (5_326_716, 563_638_816, 224)
+    assert main(["info", "pnasnet_5_large", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["trainable"] == 86_057_668
+    assert "no model of the zoo (nasnet_a_mobile, " in mistake(capsys, "info", "nasnet_a_mobil")
 
 
 def test_info_draws_the_cells(capsys, tmp_path, genotype):

@@ -239,7 +239,7 @@ def test_a_file_that_is_no_npz_is_named(tmp_path, content):
 
 def test_class_folders_become_classes_and_a_test_part_is_held_out(tmp_path):
     data = load(class_folders(tmp_path / "pets"))
-    assert (data.name, data.class_names, data.input_shape, data.flip) == ("pets", ("cat", "dog"), (64, 64, 3), True)
+    assert (data.name, data.class_names, data.input_shape, data.flip) == ("pets", ("cat", "dog"), (10, 12, 3), True)
     assert (len(data.x_train), len(data.x_validation), len(data.x_test)) == (6, 2, 2)
     assert "20% held out" in data.describe()
 

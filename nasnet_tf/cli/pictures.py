@@ -29,7 +29,7 @@ class Pictures:
         if getattr(one, "sized", False):
             options.refuse(config, self.sizes, f"is nothing that networks of the space {config['space']} have: their size is their own")
         options.fill(config, {"child_batch_size": 64, **({} if getattr(one, "sized", False) else self.sizes)})
-        given = dict(image_size=config["image_size"], seed=config["seed"], data_dir=data_dir)
+        given = dict(image_size=config["image_size"], seed=config["seed"], data_dir=data_dir, skip_broken=bool(config.get("skip_broken")))
         self.config, self.space = config, space
         self.whole = lambda: datasets.load(source, **given)
         self.data = datasets.load(source, validation=_VALIDATION, **given)

@@ -39,7 +39,7 @@ def read(source, config, vocabulary=None):
 
     if not is_text(source):
         raise ValueError(f"{source} is no text file; recurrent cells are searched and trained on one, such as text.txt.")
-    options.refuse(config, ("image_size", "data_dir"), "is for pictures")
+    options.refuse(config, ("image_size", "data_dir", "skip_broken"), "is for pictures")
     options.fill(config, _DEFAULTS)
     return load_text(source, level=config["level"], most=config["vocabulary"], steps=config["steps"], vocabulary=vocabulary)
 

@@ -9,7 +9,7 @@ import pathlib
 
 import click
 
-from nasnet_tf.cli import options, texts
+from nasnet_tf.cli import options, printing, texts
 from nasnet_tf.cost import cost_of
 
 _WITH_WEIGHTS = ("nasnet_a_mobile", "nasnet_a_large")  # of ImageNet
@@ -45,6 +45,7 @@ _OVER_RECIPE = ("learning_rate", "weight_decay", "drop_path_rate", "freeze_until
 @click.option("--resume", is_flag=True, help="Go on with a training that was interrupted.")
 @texts.of_text
 @options.image_size
+@options.skip_broken
 @options.data_dir
 @options.seed
 @options.as_json
@@ -82,7 +83,7 @@ def train(
             begin.network, data, out, progress, chosen, seed=seed, folder=folder, resume=resume,
             minutes=None if chosen.epochs else minutes or 10.0, jit_compile="auto" if jit is None else jit,
         )  # fmt: skip
-    click.echo(json.dumps(result) if as_json else f"{out}: {options.outcome(result)}, {result['parameters']:,} parameters")
+    printing.show(json.dumps(result) if as_json else f"{out}: {options.outcome(result)}, {result['parameters']:,} parameters")
 
 
 def _recipe(name, epochs, minutes, batch_size, given):
@@ -102,11 +103,14 @@ def _recipe(name, epochs, minutes, batch_size, given):
     return dataclasses.replace(chosen, **replaced)
 
 
-def _pictures(source, given, seed, what):
+def _pictures(source, given, seed, what, channels=None):
     from nasnet_tf import data as datasets
 
     texts.refuse(given, source, f"{what} is trained on pictures")
-    return datasets.load(source, image_size=given["image_size"], seed=seed, data_dir=given["data_dir"])
+    return datasets.load(
+        source, image_size=given["image_size"], channels=channels, seed=seed, data_dir=given["data_dir"],
+        skip_broken=bool(given["skip_broken"]),
+    )  # fmt: skip
 
 
 class _Scratch:
@@ -141,7 +145,8 @@ class _Initialized:
         self.make, self.image_size, self.channels = make, image_size, channels
 
     def data(self, source, given, seed):
-        return _pictures(source, {**given, "image_size": given["image_size"] or self.image_size}, seed, "the network of --init")
+        given = {**given, "image_size": given["image_size"] or self.image_size}
+        return _pictures(source, given, seed, "the network of --init", self.channels)
 
     def check(self, data):
         if data.input_shape[-1] != self.channels:
@@ -187,17 +192,16 @@ def _beginning(model, init, size):
 
 
 @contextlib.contextmanager
-def _broken_pictures_named():
-    """Turns TensorFlow's account of a picture that cannot be decoded into one line with the name of the file."""
-    from nasnet_tf.data import broken_picture
+def _broken_pictures_named(data):
+    """Turns TensorFlow's account of a picture that cannot be decoded into one line with the names of all such files of the data."""
+    from nasnet_tf.data import broken_picture, broken_pictures
 
     try:
         yield
     except Exception as error:
-        line = broken_picture(error)
-        if line is None:
+        if broken_picture(error) is None:
             raise
-        raise ValueError(line) from None
+        raise broken_pictures(data) or ValueError(broken_picture(error)) from error
 
 
 def train_and_save(make_network, data, out, progress, recipe, *, seed, folder=None, **fit):
@@ -214,12 +218,13 @@ def train_and_save(make_network, data, out, progress, recipe, *, seed, folder=No
     with training.data_parallel():
         model = make_network(data, recipe)
     if getattr(model, "weights_report", None):
-        progress.console.print(str(model.weights_report))
+        for line in str(model.weights_report).splitlines():
+            progress.console.print(line)
     batches, validation = recipe_batches(data, recipe, seed)
     on_epoch, on_share = epochs_on(progress)
     if isinstance(data, Text):
         fit["callbacks"] = [training.KeepBest(path=folder and folder / "best.npz", resume=fit.get("resume", False))]
-    with _broken_pictures_named():
+    with _broken_pictures_named(data):
         training.train(model, batches, validation, recipe, folder=folder, on_epoch=on_epoch, on_share=on_share, **fit)
     with replacing(out) as temporary:
         model.save(temporary)

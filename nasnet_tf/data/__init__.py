@@ -10,7 +10,7 @@ from nasnet_tf.data.batches import pipeline
 from nasnet_tf.data.dataset import DataSet
 from nasnet_tf.data.pictures import Pictures
 from nasnet_tf.data.sources import load
-from nasnet_tf.data.streaming import broken_picture
+from nasnet_tf.data.streaming import broken_picture, broken_pictures
 from nasnet_tf.data.text import Text, load_text
 
-__all__ = ["Augmentation", "DataSet", "Pictures", "Text", "broken_picture", "load", "load_text", "pipeline"]
+__all__ = ["Augmentation", "DataSet", "Pictures", "Text", "broken_picture", "broken_pictures", "load", "load_text", "pipeline"]

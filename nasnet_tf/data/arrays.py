@@ -9,6 +9,8 @@ from nasnet_tf.data.dataset import Part, Parts
 
 __all__ = ["as_images", "as_labels", "read_npz"]
 
+_MOST_NAMED = 20  # arrays in a message
+
 
 def read_npz(path, name: str) -> Parts:
     """The parts of an .npz file: x_train, y_train; optional x_test, y_test, x_val, y_val, class_names.
@@ -18,16 +20,19 @@ def read_npz(path, name: str) -> Parts:
     Raises:
         ValueError: naming the file, if it is no .npz, lacks a key, or holds arrays that are not images and labels.
     """
-    found = _members(path)
+    found, names = _members(path)
     for kind in ("train", "test", "val"):
-        _check_pair(found, kind, path)
+        _check_pair(found, kind, path, names)
     kinds = [kind for kind in ("train", "test", "val") if f"x_{kind}" in found]
     images = {kind: as_images(found[f"x_{kind}"], f"x_{kind} of {path}") for kind in kinds}
     raw = {kind: found[f"y_{kind}"] for kind in kinds}
     labels, class_names = as_labels(raw, found.get("class_names", found.get("classes")), path)
     _check_alike(images, path)
     parts = {kind: Part(images[kind], labels[kind]) for kind in kinds}
-    return Parts(name, parts["train"], parts.get("val"), parts.get("test"), class_names, flip=True, test_origin="given in the file")
+    named = class_names != tuple(map(str, np.unique(raw["train"]))) or raw["train"].dtype.kind in "SU"
+    return Parts(
+        name, parts["train"], parts.get("val"), parts.get("test"), class_names, flip=True, test_origin="given in the file", named=named
+    )
 
 
 def as_images(x, where: str) -> np.ndarray:
@@ -111,21 +116,25 @@ def _class_names(values, names):
 
 
 def _members(path):
-    """The arrays of the file that we read, by key."""
+    """The arrays of the file that we read, by key, and all its keys."""
     wanted = {f"{axis}_{kind}" for axis in "xy" for kind in ("train", "test", "val")} | {"class_names", "classes"}
     try:
-        return npz.read_npz(path, wanted)
+        names = []
+        return npz.read_npz(path, wanted, names), names
     except ValueError as error:
         how = "write it with numpy.savez(path, x_train=..., y_train=...), without Python objects."
         raise ValueError(f"{str(error).rstrip('.')}; {how}") from error
 
 
-def _check_pair(found, kind, path):
+def _check_pair(found, kind, path, names):
     """Images and labels of a part come together, and are as many; the training part must be there."""
     keys = (f"x_{kind}", f"y_{kind}")
     missing = [key for key in keys if key not in found]
     if missing and (kind == "train" or len(missing) == 1):
-        raise ValueError(f"{path} has no {missing[0]} (it has {', '.join(sorted(found)) or 'nothing known'}); write it with numpy.savez.")
+        there = ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
+        raise ValueError(
+            f"{path} has no {missing[0]} (it has {there or 'no arrays'}); write it with numpy.savez(path, x_train=..., y_train=...)."
+        )
     if not missing and (found[keys[0]].ndim == 0 or found[keys[1]].ndim == 0 or len(found[keys[0]]) != len(found[keys[1]])):
         shapes = f"{found[keys[0]].shape} and {found[keys[1]].shape}"
         raise ValueError(f"{keys[0]} and {keys[1]} of {path} have shapes {shapes}; the first numbers must agree: one label an image.")

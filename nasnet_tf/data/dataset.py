@@ -27,7 +27,8 @@ class Part(NamedTuple):
 class Parts(NamedTuple):
     """What a source holds; `None` for a part that has still to be taken from `train`.
 
-    `test_origin` says in words where `test` came from ("given", "its val folder"); ignored while `test` is `None`.
+    `test_origin` says in words where `test` came from ("given", "its val folder"); ignored while `test` is `None`. `named` is False
+    where classes have no names but the numbers of their labels. `notes` are what else a person should know, in words.
     """
 
     name: str
@@ -37,6 +38,8 @@ class Parts(NamedTuple):
     class_names: tuple[str, ...]
     flip: bool
     test_origin: str = "given"
+    named: bool = True
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,7 +48,8 @@ class DataSet:
 
     Images are (n, H, W, C), uint8 0..255, or float32 where the source had floats; labels are int32 (n,), 0 to classes - 1.
     Of a big folder of pictures they are `Pictures` in all three parts: `pipeline` reads them as they are needed.
-    `flip` says whether a mirrored picture is still of the same class. `name` is short and can name a folder.
+    `flip` says whether a mirrored picture is still of the same class. `name` is short and can name a folder. `named` is False where
+    classes have no names but the numbers of their labels. `notes` say what was chosen or left out, each in a few words.
     """
 
     name: str
@@ -58,6 +62,8 @@ class DataSet:
     class_names: tuple[str, ...]
     flip: bool
     test_origin: str
+    named: bool = True
+    notes: tuple[str, ...] = ()
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -92,7 +98,8 @@ class DataSet:
         kept = " read when needed" if isinstance(self.x_train, Pictures) else ""
         return (
             f"{self.name}: {len(self.x_train)} train, {len(self.x_validation)} validation, {len(self.x_test)} test images, "
-            f"{height}x{width}x{channels} {self.x_train.dtype}{kept}, {self.classes} classes; test set: {self.test_origin}."
+            f"{height}x{width}x{channels} {self.x_train.dtype}{kept}, {self.classes} classes; "
+            f"{'; '.join((f'test set: {self.test_origin}', *self.notes))}."
         )
 
     def __repr__(self) -> str:

@@ -7,6 +7,8 @@ that a box covers a tenth of the object, which is the whole picture where nobody
 
 from __future__ import annotations
 
+from nasnet_tf.data.images import EXACT, decode, is_plain
+
 __all__ = ["box", "crop", "distorted", "draw"]
 
 SMALLEST_AREA = 0.05  # of the image's
@@ -57,27 +59,27 @@ def distorted(images, draws):
     return tf.image.crop_and_resize(images, tf.clip_by_value(corners, 0, 1), tf.range(tf.shape(images)[0]), (height, width))
 
 
-def crop(contents, draws):
-    """A box of a picture at its full resolution; of a JPEG, nothing but the box is decoded.
+def crop(contents, draws, channels: int = 3):
+    """A box of a picture at its full resolution; of a plain JPEG, nothing but the box is decoded.
 
     Args:
         contents: of the file, a string.
         draws: (4,), of `draw`.
     Returns:
-        uint8 (h, w, 3): the box with its edges at whole pixels.
+        uint8 (h, w, channels): the box with its edges at whole pixels.
     """
     import tensorflow as tf
 
     def of_jpeg():
         shape = tf.io.extract_jpeg_shape(contents)
-        return tf.io.decode_and_crop_jpeg(contents, _window(draws, shape[0], shape[1]), channels=3)
+        return tf.io.decode_and_crop_jpeg(contents, _window(draws, shape[0], shape[1]), channels=channels, dct_method=EXACT)
 
     def of_another():
-        picture = tf.io.decode_image(contents, channels=3, expand_animations=False)
+        picture = decode(contents, channels)
         top, left, tall, wide = tf.unstack(_window(draws, tf.shape(picture)[0], tf.shape(picture)[1]))
         return picture[top : top + tall, left : left + wide]
 
-    return tf.cond(tf.io.is_jpeg(contents), of_jpeg, of_another)
+    return tf.cond(tf.io.is_jpeg(contents) & is_plain(contents, channels), of_jpeg, of_another)
 
 
 def _window(draws, height, width):

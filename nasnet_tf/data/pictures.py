@@ -8,36 +8,37 @@ import os
 
 import numpy as np
 
-from nasnet_tf.data.images import check_fraction, read_images
+from nasnet_tf.data.images import check_fraction, read_images, sides
 
 __all__ = ["Pictures"]
 
 
 class Pictures:
-    """What looks like an array (n, size, size, 3), uint8, and is a list of files: they are decoded when they are needed.
+    """What looks like an array (n, height, width, channels), uint8, and is a list of files: they are decoded when they are needed.
 
     Indexed by a slice or an array of rows it gives other `Pictures`, by a number an image. `numpy.asarray` decodes all of
     them, so select first: `numpy.asarray(pictures[:100])`.
 
     Args:
-        paths: JPEG, PNG, BMP or GIF files; they are not opened.
-        size: side in pixels that every picture is resized to, as by `read_images`.
+        paths: picture files; they are not opened.
+        size: what every picture is resized to, as by `read_images`: one side in pixels, or (height, width).
         central_fraction: as of `read_images`. Random boxes of the whole picture, where training asks for them, do without it.
+        channels: 3, RGB, or 1, their luminance.
     """
 
     dtype = np.dtype(np.uint8)
     ndim = 4
 
-    def __init__(self, paths, size: int, central_fraction: float | None = None):
+    def __init__(self, paths, size, central_fraction: float | None = None, channels: int = 3):
         check_fraction(central_fraction)
         self.paths = np.array([os.fsencode(path) for path in paths], np.bytes_)  # a fifth of the memory of a million Paths
-        self.side = size
+        self.size, self.channels = sides(size), channels
         self.central_fraction = central_fraction
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """(n, size, size, 3)."""
-        return len(self.paths), self.side, self.side, 3
+        """(n, height, width, channels)."""
+        return len(self.paths), *self.size, self.channels
 
     @property
     def nbytes(self) -> int:
@@ -66,7 +67,7 @@ class Pictures:
         return images if dtype is None else images.astype(dtype)
 
     def _decoded(self, paths):
-        return read_images(paths, self.side, self.central_fraction)
+        return read_images(paths, self.size, self.channels, self.central_fraction)
 
     def __repr__(self) -> str:
         return f"<Pictures {self.shape}, {self.paths[0].decode(errors='replace') if len(self) else 'none'} ...>"

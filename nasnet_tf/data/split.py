@@ -12,23 +12,25 @@ TEST_FRACTION = 0.2
 TEST_SEED = 0  # never an argument: results on different days must be results on the same test set
 
 
-def divide(parts: Parts, validation: float, seed: int) -> DataSet:
+def divide(parts: Parts, validation: float, seed: int, partial: bool = False) -> DataSet:
     """The data set, with the parts that the source lacks taken out of its training part.
 
     Args:
         validation: share of the training part to validate on, where the source has no validation part.
         seed: chooses the validation images; the test images do not depend on it.
+        partial: the classes are some of those of a network that is trained already: any number of any of them will do.
     Raises:
         ValueError: if there are fewer than two classes, or a class has too few images to be in every part.
     """
-    _check_enough(parts)
+    if not partial:
+        _check_enough(parts)
     train, held, test, origin = parts.train, parts.validation, parts.test, parts.test_origin
     if test is None:
         train, test = _take(train, TEST_FRACTION, TEST_SEED)
         origin = f"{TEST_FRACTION:.0%} held out, the same for every seed"
     if held is None:
         train, held = _take(train, validation, seed)
-    return DataSet(parts.name, *train, *held, *test, parts.class_names, parts.flip, origin)
+    return DataSet(parts.name, *train, *held, *test, parts.class_names, parts.flip, origin, parts.named, parts.notes)
 
 
 def stratified(labels, fraction: float, seed: int):

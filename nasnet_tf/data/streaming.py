@@ -8,15 +8,16 @@ import re
 import numpy as np
 
 from nasnet_tf.data.distort import crop, draw
-from nasnet_tf.data.images import decoded, scaled
+from nasnet_tf.data.images import complaint, decoded, scaled, unreadable
+from nasnet_tf.data.pictures import Pictures
 
-__all__ = ["broken_picture", "fetcher"]
+__all__ = ["broken_picture", "broken_pictures", "fetcher"]
 
 _COMPLAINT = "cannot be read as a picture; save it again as an RGB JPEG or PNG, or remove it."
 
 
 def fetcher(pictures, distort: bool):
-    """A function for `Dataset.map`: row numbers (batch,) and the key of the batch -> float32 images (batch, size, size, 3).
+    """A function for `Dataset.map`: row numbers (batch,) and the key of the batch -> float32 images (batch, height, width, channels).
 
     Args:
         pictures: `Pictures`.
@@ -29,8 +30,9 @@ def fetcher(pictures, distort: bool):
 
     def decode(path, draws):
         if not distort:
-            return decoded(path, pictures.side, pictures.central_fraction)
-        return tf.ensure_shape(scaled(crop(tf.io.read_file(path), draws), pictures.side, np.float32), pictures.shape[1:])
+            return decoded(path, pictures.size, pictures.channels, pictures.central_fraction)
+        box = crop(tf.io.read_file(path), draws, pictures.channels)
+        return tf.ensure_shape(scaled(box, pictures.size, np.float32), pictures.shape[1:])
 
     def fetch(rows, key):
         chosen, draws = tf.gather(paths, rows), draw(tf.size(rows), key)
@@ -47,6 +49,14 @@ def broken_picture(error: Exception) -> str | None:
     """
     found = re.search(rf"\[(.+ {re.escape(_COMPLAINT)})\]", str(error))
     return found and re.sub(r"\\(.)", r"\1", found[1])  # TensorFlow escapes quotes
+
+
+def broken_pictures(data) -> ValueError | None:
+    """The error that names every picture file of a data set that cannot be read; None if there is none. All files are decoded."""
+    parts = [part for part in (data.x_train, data.x_validation, data.x_test) if isinstance(part, Pictures)]
+    paths = [path for part in parts for path in part.paths]
+    broken = unreadable(paths)
+    return complaint(broken, len(paths)) if broken else None
 
 
 def _every(decode, paths, draws, dtype, shape):

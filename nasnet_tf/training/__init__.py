@@ -6,7 +6,7 @@ from nasnet_tf.training.freezing import freeze
 from nasnet_tf.training.keep import KeepBest
 from nasnet_tf.training.networks import network_for, training_arguments
 from nasnet_tf.training.recipe import RECIPES, Recipe, get
-from nasnet_tf.training.scoring import accuracy, perplexity, predict, scores
+from nasnet_tf.training.scoring import accuracy, perplexity, predict, report, scores
 
 __all__ = [
     "KeepBest",
@@ -19,6 +19,7 @@ __all__ = [
     "network_for",
     "perplexity",
     "predict",
+    "report",
     "scores",
     "train",
     "training_arguments",

@@ -9,10 +9,43 @@ _IMAGES = 4096  # at a time, so that pictures which are files need not all be de
 
 def accuracy(model, x, y, batch_size: int = 128) -> dict[str, float]:
     """{"accuracy", "loss", "images"} of `model` on images in pixels; the loss is the mean cross-entropy."""
-    probabilities = predict(model, x, batch_size)
+    return _accuracy(predict(model, x, batch_size), y)
+
+
+def _accuracy(probabilities, y):
     right = probabilities.argmax(-1) == y
     true = np.clip(probabilities[np.arange(len(y)), y], 1e-7, 1.0)
     return {"accuracy": float(right.mean()), "loss": float(-np.log(true).mean()), "images": len(y)}
+
+
+def report(model, data, parts=("test",), batch_size: int = 128) -> dict:
+    """How `model` does on parts of `data`, class by class.
+
+    Returns: "accuracy", "loss" and "images" as `accuracy`; "balanced_accuracy", the mean accuracy of the classes that there are images
+        of; "classes", for each {"name", "images", "accuracy"}, None where there are no images; "confusion", how many images of class i
+        were taken for class j, at [i][j].
+    """
+    found, labels = [], []
+    for part in parts:
+        x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")
+        if len(x):
+            found.append(predict(model, x, batch_size))
+            labels.append(y)
+    if not found:
+        raise ValueError(f"{data.name} has no images in its {' and '.join(parts)} part; choose another part.")
+    probabilities, labels = np.concatenate(found), np.concatenate(labels)
+    count = probabilities.shape[-1]
+    pairs = labels.astype(np.int64) * count + probabilities.argmax(-1)
+    confusion = np.bincount(pairs, minlength=count * count).reshape(count, count)
+    images, right = confusion.sum(axis=1), confusion.diagonal()
+    shares = [float(hits / of) if of else None for hits, of in zip(right, images, strict=True)]
+    each = zip(data.class_names, images.tolist(), shares, strict=True)
+    return {
+        **_accuracy(probabilities, labels),
+        "balanced_accuracy": float(np.mean([share for share in shares if share is not None])),
+        "classes": [{"name": name, "images": count, "accuracy": share} for name, count, share in each],
+        "confusion": confusion.tolist(),
+    }
 
 
 def perplexity(model, words, following, batch_size: int = 20) -> dict[str, float]:

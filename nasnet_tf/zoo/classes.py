@@ -52,6 +52,11 @@ def class_names() -> tuple[str, ...]:
     return tuple(name for _, name in _classes())
 
 
+def class_aliases() -> tuple[tuple[str, str], ...]:
+    """(name, WordNet id) of ImageNet's classes, in order: folders of ImageNet are named by the ids."""
+    return tuple((name, identity) for identity, name in _classes())
+
+
 @functools.cache
 def _classes():
     return tuple(tuple(line.split(" ", 1)) for line in _FILE.read_text(encoding="utf-8").splitlines())
