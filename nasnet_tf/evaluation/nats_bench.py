@@ -9,15 +9,13 @@ nats_bench/api_utils.py of github.com/D-X-Y/NATS-Bench reads them.
 from __future__ import annotations
 
 import bz2
-import collections
-import io
 import math
 import os
 import pathlib
-import pickle
-import struct
 from collections.abc import Callable, Iterator
 
+from nasnet_tf.evaluation.pickled import load_plain
+from nasnet_tf.files import open_regular
 from nasnet_tf.genotype import NASBench201
 
 __all__ = ["META", "read_nats_bench"]
@@ -82,49 +80,16 @@ def _last(training, split, what):
 
 
 def _unpickled(path):
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file; give the folder NATS-tss-v1_0-3ffb9-simple, unpacked as a whole.")
     try:
-        with bz2.open(path) as file:
+        with open_regular(path) as packed, bz2.open(packed) as file:
             text = file.read(_LARGEST + 1)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file; give the folder NATS-tss-v1_0-3ffb9-simple, unpacked as a whole.") from None
     except (OSError, EOFError) as error:
         raise ValueError(f"{path}: not a whole bzip2 file ({error}); unpack the folder again.") from None
     if len(text) > _LARGEST:
         raise ValueError(f"{path}: more than {_LARGEST:,} bytes, which no file of the simple form has; give NATS-tss-v1_0-3ffb9-simple.")
     try:
-        return _Data(io.BytesIO(text)).load()
-    except Exception as error:  # a damaged pickle can raise nearly anything
+        return load_plain(text)
+    except ValueError as error:
         raise ValueError(f"{path}: not plain data as a pickle ({error!s:.200}); give NATS-tss-v1_0-3ffb9-simple, unpacked again.") from None
-
-
-class _Data(pickle.Unpickler):
-    """Reads numbers, texts and containers; whatever else a pickle asks for is refused, so that it cannot run anything."""
-
-    def find_class(self, module, name):
-        try:
-            return _KNOWN[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}") from None
-
-
-class _Kind:
-    """The kind of a NumPy number, such as f8; as NumPy pickles it."""
-
-    def __init__(self, code, *_):
-        self.format = {"f8": "<d", "f4": "<f", "i8": "<q", "i4": "<i"}[code]
-
-    def __setstate__(self, state):
-        if state[1] != "<":
-            raise ValueError("a number is not little-endian")
-
-
-def _number(kind, data):
-    return struct.unpack(kind.format, data)[0]
-
-
-_KNOWN = {
-    ("collections", "OrderedDict"): collections.OrderedDict,
-    ("numpy", "dtype"): _Kind,
-    ("numpy.core.multiarray", "scalar"): _number,
-    ("numpy._core.multiarray", "scalar"): _number,  # from NumPy 2 on
-}

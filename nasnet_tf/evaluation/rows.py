@@ -6,13 +6,17 @@ import csv
 import gzip
 import os
 import pathlib
+import sys
 import zlib
 from collections.abc import Iterator
+
+from nasnet_tf.files import open_regular
 
 __all__ = ["read_rows"]
 
 _LARGEST_LINE = 100_000  # bytes
 _LARGEST_FILE = 500_000_000  # bytes, unpacked
+_MOST_EXPANSION, _ALWAYS = 50, 16 << 20  # bytes for each one packed; bytes that are never too many
 _MOST_ROWS = 1_000_000
 _MOST_COLUMNS = 200
 
@@ -23,10 +27,11 @@ def read_rows(path: str | os.PathLike) -> tuple[list[str], Iterator[tuple[int, l
     Raises ValueError that names the file, and the line if it is one line's fault: at once for the names, else when a row is reached.
     """
     path = pathlib.Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file; give a table as .csv or .csv.gz.")
     rows = _checked(path)
-    _, names = next(rows)
+    try:
+        _, names = next(rows)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file; give a table as .csv or .csv.gz.") from None
     return names, rows
 
 
@@ -34,7 +39,7 @@ def _checked(path):
     """Numbered rows, the names of the columns first; all as long as these."""
     names, count = None, 0
     for line, fields in _parsed(path):
-        fields = [field.strip() for field in fields]
+        fields = [sys.intern(field.strip()) for field in fields]  # a table has few words, each many times
         if names is None:
             names = fields
             if len(names) > _MOST_COLUMNS:
@@ -63,9 +68,9 @@ def _parsed(path):
 
 def _lines(path):
     """Lines of text, unpacked as they are asked for."""
-    with open(path, "rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-        file.seek(0)
+    with open_regular(path) as file:
+        zipped = file.peek(2)[:2] == b"\x1f\x8b"
+        largest = max(_ALWAYS, _MOST_EXPANSION * os.fstat(file.fileno()).st_size) if zipped else _LARGEST_FILE
         source = gzip.GzipFile(fileobj=file) if zipped else file
         number = size = 0
         while True:
@@ -78,8 +83,11 @@ def _lines(path):
             number, size = number + 1, size + len(line)
             if len(line) > _LARGEST_LINE:
                 raise ValueError(f"{path}, line {number}: longer than {_LARGEST_LINE:,} bytes, which no row of a table is.")
-            if size > _LARGEST_FILE:
-                raise ValueError(f"{path}, line {number}: more than {_LARGEST_FILE:,} bytes of text; give a smaller table.")
+            if size > min(largest, _LARGEST_FILE):
+                hint = "or unpack it, if that is right" if largest < _LARGEST_FILE else "as only that can be read"
+                raise ValueError(
+                    f"{path}, line {number}: more than {min(largest, _LARGEST_FILE):,} bytes of text; give a smaller table, {hint}."
+                )
             try:
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:

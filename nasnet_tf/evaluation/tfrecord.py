@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from nasnet_tf.files import open_regular
+
 __all__ = ["begins_a_tfrecord", "records"]
 
 _SHORTEST, _LONGEST = 4, 10_000  # bytes of data that a record may have
@@ -35,7 +37,7 @@ def records(path: str | os.PathLike, progress: Callable[[float], None] | None = 
     path = pathlib.Path(path)
     size = path.stat().st_size or 1
     number, fault = 0, None
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         while not fault:
             heads, texts, sums, fault = _batch(file)
             if not heads and not fault:
