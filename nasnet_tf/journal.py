@@ -305,7 +305,8 @@ def _promised(path):
         return 0, 0, 0
     try:
         length = _record(content.removesuffix(b"\n"))
-        return length["records"], length["bytes"], length.get("file", 0)
+        promised = length["records"], length["bytes"], length.get("file", 0)
+        return promised if all(type(number) is int for number in promised) else (0, 0, 0)
     except (ValueError, LookupError, TypeError, AttributeError):
         return 0, 0, 0
 

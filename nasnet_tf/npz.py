@@ -9,6 +9,7 @@ from __future__ import annotations
 import lzma
 import math
 import os
+import tokenize
 import zipfile
 import zlib
 
@@ -23,7 +24,7 @@ _MOST_MEMBERS = 100_000
 # What zipfile, its decompressors and NumPy raise for a file that is no .npz, is cut short, is encrypted, or holds Python objects.
 UNREADABLE = (
     OSError, ValueError, EOFError, KeyError, IndexError, NotImplementedError, RuntimeError, MemoryError, OverflowError, SyntaxError,
-    TypeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+    TypeError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
 )  # fmt: skip
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
