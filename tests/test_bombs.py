@@ -1,13 +1,21 @@
 """Small files that would become large, and short work that would become long, are refused before they do."""
 
+import bz2
+import collections
 import dataclasses
+import gzip
 import json
+import pickle
 import time
 
+import numpy as np
 import pytest
 
 from nasnet_tf import genotype as genotypes
 from nasnet_tf.cli import main
+from nasnet_tf.evaluation.pickled import load_plain
+from nasnet_tf.evaluation.rows import read_rows
+from nasnet_tf.evaluation.table import Table
 from nasnet_tf.genotype import Block, Cell, Hierarchical, Layer, Layerwise, canonical, check
 from nasnet_tf.genotype.dna import LINEAR
 from nasnet_tf.plan import stage_cells
@@ -57,3 +65,48 @@ def test_the_canonical_name_of_a_large_cell_does_not_take_for_ever():
     begun = time.monotonic()
     canonical(cell)
     assert time.monotonic() - begun < 10
+
+
+# ---- packed tables ----
+
+
+def nats_file(content):
+    """A pickle of a dict with what `content` leaves on the stack as its key."""
+    return bz2.compress(b"\x80\x02}(" + content + b"Nu.")
+
+
+GETS = b"".join(b"h%ch%c\x86q%c" % (n, n, n + 1) for n in range(60))
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (nats_file(b")q\x00" + GETS), "a key is neither text nor number nor a tuple of these"),
+        (nats_file(b")" + b"\x85" * 100_000), "a key is neither text nor number"),
+        (bz2.compress(b"\x80\x02" + b"](" * 50_000 + b"e" * 50_000 + b"."), "no list of cells|items are added"),
+        (bz2.compress(b"\x80\x02]q\x00" + b"(h\x00h\x00e" * 20_000 + b"."), "no list of cells"),
+        (bz2.compress(b"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00ls\x85R."), "it asks for posix.system"),
+        (bz2.compress(bytes(100_000_000)), "more than 50,000,000 bytes"),
+    ],
+    ids=["tuples", "deep tuples", "deep lists", "itself", "code", "zeros"],
+)
+def test_a_pickle_takes_no_more_work_than_its_length(tmp_path, content, message):
+    (tmp_path / "meta.pickle.pbz2").write_bytes(content)
+    begun = time.monotonic()
+    with pytest.raises(ValueError, match=f"meta.pickle.pbz2: .*({message})"):
+        Table.read(tmp_path)
+    assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_plain_data_is_read_as_python_reads_it(protocol):
+    value = {"a": [1, 2.5, None, True, "x" * 300, b"z" * 300, -5, 10**30, 70_000], ("c", 7): collections.OrderedDict(a=1), "s": {1, 2}}
+    value |= {"n": [np.int64(4), np.float32(2), np.float64(0.1)], "again": value["a"], "e": ((), [], {}), "t": (1, 2, 3, 4)}
+    assert load_plain(pickle.dumps(value, protocol)) == value
+
+
+def test_a_packed_table_is_unpacked_no_further_than_a_table_would(tmp_path):
+    for number, line in enumerate((b"a,signal\n" + (b"b" * 60_000 + b",1\n") * 500, bytes(10_000_000))):
+        (tmp_path / f"{number}.csv.gz").write_bytes(gzip.compress(line, 1))
+        with pytest.raises(ValueError, match=f"{number}.csv.gz, line .*(bytes of text; give a smaller table, or unpack it|longer than)"):
+            list(read_rows(tmp_path / f"{number}.csv.gz")[1])

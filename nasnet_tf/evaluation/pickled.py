@@ -17,7 +17,7 @@ __all__ = ["load_plain"]
 _MARK = object()
 _NUMBERS = {"f8": "<d", "f4": "<f", "i8": "<q", "i4": "<i"}
 _SCALARS = {("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar")}  # the latter from NumPy 2 on
-_DTYPE, _ORDERED = ("numpy", "dtype"), ("collections", "OrderedDict")
+_DTYPE, _ORDERED, _SET = ("numpy", "dtype"), ("collections", "OrderedDict"), ("builtins", "set")
 _SIMPLE = {str, int, float, bool, bytes, type(None)}
 
 
@@ -136,6 +136,9 @@ class _Machine:
             self.stack.append(_Dtype(arguments[0]))
         elif function in _SCALARS and type(arguments[0]) is _Dtype:
             self.stack.append(struct.unpack(_NUMBERS[arguments[0]], arguments[1])[0])
+        elif function == _SET and len(arguments) == 1 and type(arguments[0]) is list:  # protocol 3
+            self.stack.append(set())
+            self.add(arguments[0])
         else:
             raise ValueError(f"it asks for {'.'.join(function):.100}")
 
@@ -150,7 +153,7 @@ class _Machine:
     def ask(self, module, name):
         if type(module) is not str or type(name) is not str:
             raise ValueError("it asks for what has no name")
-        if (module, name) not in {_DTYPE, _ORDERED, *_SCALARS}:
+        if (module, name) not in {_DTYPE, _ORDERED, _SET, *_SCALARS}:
             raise ValueError(f"it asks for {module}.{name:.80}")
         self.stack.append(_Global((module, name)))
 
