@@ -28,7 +28,7 @@ except ImportError:  # Windows has no advisory locks of this kind
 
 from nasnet_tf.files import open_regular, read_small, sync_folder
 
-__all__ = ["TRIALS", "Journal", "Log", "check_head", "first_record", "held", "lock", "read"]
+__all__ = ["TRIALS", "Journal", "Log", "check_head", "first_record", "held", "held_folder", "lock", "read"]
 
 TRIALS = "trials.log"  # a search's log in the search's folder
 _LARGEST_LENGTH = 1000  # bytes of FILE.length
@@ -219,6 +219,21 @@ def held(path: str | os.PathLike):
         return
     try:
         _take(path, file)
+        yield
+    finally:
+        os.close(file)
+
+
+@contextlib.contextmanager
+def held_folder(folder: str | os.PathLike, otherwise: str):
+    """Makes the folder if there is none, and holds it. Raises ValueError with the text if another process does."""
+    os.makedirs(folder, exist_ok=True)
+    if fcntl is None:  # Windows opens no folders
+        yield
+        return
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        lock(file, otherwise)
         yield
     finally:
         os.close(file)

@@ -116,6 +116,75 @@ def test_overwrite_does_not_delete_what_is_no_search(capsys, tmp_path):
     assert (tmp_path / "digits" / "thesis.tex").read_text() == "years"
 
 
+def test_overwrite_does_not_take_any_config_json_for_a_search(capsys, tmp_path):
+    (tmp_path / "digits").mkdir()
+    for name in ("config.json", "model.keras", "thesis.tex"):
+        (tmp_path / "digits" / name).write_text("{}")
+    assert "holds no search" in mistake(capsys, "search", "digits", "--overwrite", "--runs-dir", tmp_path)
+    assert len(list((tmp_path / "digits").iterdir())) == 3
+
+
+@pytest.fixture
+def live(tmp_path):
+    """The folder of a search that another process has open."""
+    folder = tmp_path / "digits" / "search"
+    folder.mkdir(parents=True)
+    (folder.parent / "config.json").write_text('{"data": "digits"}')
+    log = journal.Journal(folder / journal.TRIALS, {"nasnet_tf": "0.1.0", "strategy": "auto", "objective": {"val_accuracy": "max"}})
+    log.append({"space": []})
+    log.close()
+    code = "import fcntl, sys, time; file = open(sys.argv[1], 'rb'); fcntl.flock(file, fcntl.LOCK_EX); print(1, flush=True); time.sleep(99)"
+    other = subprocess.Popen([sys.executable, "-c", code, str(folder / journal.TRIALS)], stdout=subprocess.PIPE)
+    other.stdout.readline()
+    yield folder.parent
+    other.kill()
+    other.wait()
+
+
+@pytest.mark.skipif(journal.fcntl is None, reason="no advisory locks here")
+@pytest.mark.parametrize("option", ["--overwrite", "--resume"])
+def test_a_search_that_goes_on_elsewhere_is_left_as_it_is(capsys, tmp_path, monkeypatch, live, option):
+    monkeypatch.setattr("nasnet_tf.cli.run.Run._check_resumable", lambda run: {})
+    if option == "--resume":  # so that it is not another search's
+        (live / "search" / journal.TRIALS).write_bytes(b"")
+        (live / "search" / f"{journal.TRIALS}.length").unlink()
+    before = {path: path.read_bytes() for path in live.rglob("*") if path.is_file()}
+    assert main(["search", "digits", option, "--max-trials", "9", "--runs-dir", str(tmp_path)]) == 2
+    assert "another process is searching here; wait until it ends, or stop it" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in live.rglob("*") if path.is_file()} == before
+
+
+def test_overwriting_a_search_deletes_what_it_wrote_and_nothing_else(tmp_path):
+    from nasnet_tf.cli.run import Run
+
+    folder = tmp_path / "digits" / "search"
+    (folder / "trial_0").mkdir(parents=True)
+    journal.Journal(folder / journal.TRIALS, {"nasnet_tf": "0.1.0", "strategy": "auto"}).close()
+    for name in ("config.json", "report.html", "thesis.tex", "search/trial_0/checkpoint.npz"):
+        (tmp_path / "digits" / name).write_text("x")
+    Run(tmp_path / "digits", {}, overwrite=True).claim(overwrite=True)
+    assert [path.name for path in (tmp_path / "digits").rglob("*") if path.is_file()] == ["thesis.tex"]
+
+
+def test_failed_trials_are_tried_again_only_of_a_search_that_goes_on(capsys, tmp_path):
+    assert "add --resume" in mistake(capsys, "search", "digits", "--retry-failed", "--runs-dir", tmp_path)
+
+
+@pytest.mark.parametrize("gave_up", ["Number of consecutive failures exceeded the limit of 10.\nValueError: no such column", None])
+def test_a_baseline_that_fails_again_and_again_does_not_end_the_search(gave_up):
+    from types import SimpleNamespace
+
+    from nasnet_tf.cli.search import _beside
+
+    def search(**job):
+        raise RuntimeError(gave_up or "the disk is full")
+
+    failures, said = [], []
+    _beside(failures, said.append, SimpleNamespace(search=search, oracle=SimpleNamespace(gave_up=gave_up)))
+    assert (len(failures), len(said)) == ((0, 1) if gave_up else (1, 0))
+    assert not said or "ValueError: no such column" in said[0]
+
+
 def test_there_must_be_something_to_resume(capsys, tmp_path):
     assert "no search to resume" in mistake(capsys, "search", "digits", "--resume", "--runs-dir", tmp_path)
 

@@ -830,6 +830,39 @@ def test_who_ends_meanwhile_does_not_lose_its_weights(tmp_path):
     assert asked == [tuner.keep_best + 1]
 
 
+# Other data.
+
+
+def scored_on(folder, x, y, trials=2):
+    search = StrategyOracle("random", keras_tuner.Objective("val_accuracy", "max"), trials, seed=0)
+    tuner = CellTuner(search, Scored((1,), 2, space=SPACE), isolation="none", directory=str(folder), project_name="s")
+    tuner.search(x, y, verbose=0)
+    return tuner
+
+
+@pytest.mark.parametrize(
+    "x, y, says",
+    [
+        (np.zeros((4, 2)), np.zeros(4), r"data x shape \[4, 1\], now it is \[4, 2\]"),
+        (np.zeros((5, 1)), np.zeros(5), r"data x shape \[4, 1\], now it is \[5, 1\]"),
+        (np.zeros((4, 1)), np.ones(4), 'data y sample "'),
+    ],
+)
+def test_a_search_does_not_go_on_with_other_data(tmp_path, x, y, says):
+    scored_on(tmp_path, np.zeros((4, 1)), np.zeros(4))
+    with pytest.raises(ValueError, match=f"begun with {says}"):
+        scored_on(tmp_path, x, y, trials=4)
+    assert len(scored_on(tmp_path, np.zeros((4, 1)), np.zeros(4), trials=4).oracle.trials) == 4
+
+
+def test_a_search_that_was_begun_before_data_was_told_goes_on(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("nasnet_tf.tuners.search.of_arguments", lambda args, kwargs: None)
+        scored_on(tmp_path, np.zeros((4, 1)), np.zeros(4))
+    assert "data" not in journal.read(tmp_path / "s" / journal.TRIALS).head
+    assert len(scored_on(tmp_path, np.ones((5, 1)), np.zeros(5), trials=4).oracle.trials) == 4
+
+
 # Beginning anew.
 
 

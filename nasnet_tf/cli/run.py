@@ -6,14 +6,22 @@ import csv
 import io
 import json
 import pathlib
+import shutil
 from typing import NamedTuple
 
 from nasnet_tf import genotype as genotypes
 from nasnet_tf.cost import cost_of
 from nasnet_tf.files import read_json, write_whole
 from nasnet_tf.spreadsheets import cell
+from nasnet_tf.study.project import clear, is_project
 
 BASELINE = "random baseline"  # how its trials are labelled beside the search's
+SEARCHES = ("search", "baseline")  # folders, each a search's
+_FILES = (
+    "config.json", "trials.csv", "pareto.csv", "best.json", "cells.png", "search.png", "pareto.png", "report.html", "model.keras",
+    "result.json", "clock.json",
+)  # fmt: skip
+_FOLDERS = ("model.training",)
 _BUDGET = ("minutes", "max_trials", "epochs", "workers", "engine", "address", "gpus_per_trial")  # may change when a search goes on
 
 
@@ -64,9 +72,24 @@ class Run:
             )
         self.rows, self._best = {}, None
 
-    def begin(self):
-        """Makes the folder and writes what was asked."""
+    def claim(self, overwrite=False):
+        """Makes the folder; if `overwrite`, deletes what a search has written there, and nothing else.
+
+        Raises: ValueError if there is something else and no search, or another process is searching there.
+        """
+        if overwrite and self.path.exists():
+            searches = [self.path / name for name in SEARCHES]
+            if not is_project(searches[0]) and (not self.path.is_dir() or any(path not in searches for path in self.path.iterdir())):
+                raise ValueError(f"{self.path} holds no search, so it is not overwritten; give another --name.")
+            with clear(*searches):
+                for name in _FILES:
+                    (self.path / name).unlink(missing_ok=True)
+                for name in _FOLDERS:
+                    shutil.rmtree(self.path / name, ignore_errors=True)
         self.path.mkdir(parents=True, exist_ok=True)
+
+    def begin(self):
+        """Writes what was asked, when the logs of the searches are open: then no other process can be searching there."""
         self.write("config.json", json.dumps(self.config, indent=1))
 
     def _check_resumable(self):

@@ -18,6 +18,7 @@ import click
 from nasnet_tf.cli import options, prejudge, printing, texts
 from nasnet_tf.cli.pictures import Pictures
 from nasnet_tf.cli.run import BASELINE, Run
+from nasnet_tf.fingerprint import of_data
 from nasnet_tf.spaces import EPOCHS, SPACES
 from nasnet_tf.strategies import STRATEGIES, rungs
 
@@ -41,7 +42,8 @@ _SHARING_SHARE = 0.5  # of the search's time, with one-shot: the rest trains the
 @click.option("--name", help="Of the folder the results go to.  [default: that of the data]")
 @click.option("--runs-dir", type=click.Path(file_okay=False, path_type=pathlib.Path), default="runs", show_default=True)
 @click.option("--resume", is_flag=True, help="Go on with a search that was interrupted, or give it a larger budget.")
-@click.option("--overwrite", is_flag=True, help="Delete what is in the folder and begin again.")
+@click.option("--retry-failed", is_flag=True, help="With --resume, run all trials again that failed.")
+@click.option("--overwrite", is_flag=True, help="Delete what a search wrote to the folder and begin again.")
 @click.option("--baseline/--no-baseline", default=True, show_default=True, help="Try random cells beside the search.")
 @click.option("--blocks", type=options.POSITIVE, help="B, blocks a cell.  [default: the paper's, where --space has blocks]")
 @click.option("--child-cells", type=options.POSITIVE, help="N of the networks a cell is judged by; of a text, layers.  [default: 1]")
@@ -74,7 +76,7 @@ _SHARING_SHARE = 0.5  # of the search's time, with one-shot: the rest trains the
 @options.data_dir
 @options.seed
 @options.as_json
-def search(source, name, runs_dir, resume, overwrite, as_json, data_dir, **config):
+def search(source, name, runs_dir, resume, retry_failed, overwrite, as_json, data_dir, **config):
     """Search a cell, or what else --space holds, on DATA; scale it up, train it.
 
     DATA is digits (real 8x8 digits that come along), an .npz with x_train and y_train, a folder of class folders, or tfds:NAME; with
@@ -93,26 +95,18 @@ def search(source, name, runs_dir, resume, overwrite, as_json, data_dir, **confi
         overwrite,
         shown=task.shown,
     )
-    if overwrite:
-        _clear(run.path)
-    run.begin()
+    if retry_failed and not resume:
+        raise ValueError("--retry-failed is for a search that goes on; add --resume.")
+    run.claim(overwrite)
     options.start_keras()
     from nasnet_tf.cli.progress import bar
 
     with bar() as progress:
         progress.console.print(task.data.describe())
-        found = _search(run, task, config, began, progress)
+        found = _search(run, task, config, began, progress, retry_failed)
         result = _train(run, found, task, config, began, progress)
     run.write("result.json", json.dumps(result, indent=1))
     printing.show(json.dumps(result) if as_json else f"{run.path}: {options.outcome(result)}; see {run.path / 'report.html'}")
-
-
-def _clear(folder):
-    import shutil
-
-    if folder.is_dir() and not (folder / "config.json").is_file() and any(folder.iterdir()):
-        raise ValueError(f"{folder} holds no search, so it is not overwritten; give another --name.")
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _space(config):
@@ -133,7 +127,7 @@ def _settle(config, space):
         STRATEGIES[config["strategy"]].check(space)
 
 
-def _search(run, task, config, began, progress):
+def _search(run, task, config, began, progress, retry_failed=False):
     """Runs the search and the random baseline side by side; returns the best genotype."""
     from nasnet_tf.cli.progress import share_told
 
@@ -143,7 +137,9 @@ def _search(run, task, config, began, progress):
     x, y, x_validation, y_validation = task.some()
     judges = {label: task.judges(x, scored=label != BASELINE) for label in labels}
     workers = _workers(config, len(labels))
-    made = {label: _tuner(label, child, run, config, limit, workers, judges[label]) for label in labels}
+    told = {"data": of_data(task.data), "retry_failed": retry_failed}
+    made = {label: _tuner(label, child, run, config, limit, workers, judges[label], told) for label in labels}
+    run.begin()
     if config["strategy"] == "one-shot":
         made["one-shot"].on_share = share_told(progress, "sharing weights")
     follow = _Follow(run, made, child, task.size, config, limit, progress)
@@ -153,7 +149,7 @@ def _search(run, task, config, began, progress):
 
     searching, *others = made.values()
     failures = []
-    threads = [threading.Thread(target=_beside, args=(failures, other.search, x, y), kwargs=job, daemon=True) for other in others]
+    threads = [threading.Thread(target=_beside, args=(failures, follow.say, other, x, y), kwargs=job, daemon=True) for other in others]
     try:
         for thread in threads:
             thread.start()
@@ -184,12 +180,15 @@ def _until_stopped(function, *args, **kwargs):
         function(*args, **kwargs)
 
 
-def _beside(failures, function, *args, **kwargs):
-    """`_until_stopped` in a thread: what it raises is left in `failures` for the main one."""
+def _beside(failures, say, tuner, *args, **kwargs):
+    """The baseline's search in a thread. What it raises is left in `failures` for the main one, unless only its own trials failed."""
     try:
-        _until_stopped(function, *args, **kwargs)
+        _until_stopped(tuner.search, *args, **kwargs)
     except Exception as error:
-        failures.append(error)
+        if tuner.oracle.gave_up is None:
+            failures.append(error)
+        else:
+            say(f"the {BASELINE} is given up, since one trial after the other failed ({str(error).splitlines()[-1]}); the search goes on")
 
 
 def _workers(config, searches):
@@ -207,7 +206,7 @@ def _workers(config, searches):
     return workers, max(cores // (workers * searches), 1)
 
 
-def _tuner(label, child, run, config, limit, workers, judges):
+def _tuner(label, child, run, config, limit, workers, judges, told):
     from nasnet_tf.tuners import OneShotSearch, StrategySearch
 
     random = label == BASELINE
@@ -219,8 +218,9 @@ def _tuner(label, child, run, config, limit, workers, judges):
         tuner = make(
             child, child.objective, config["max_trials"], seed=config["seed"] + 10_000 * random, directory=str(run.path),
             project_name="baseline" if random else "search", isolation="process", workers=workers[0], threads=workers[1],
-            **{name: config[name] for name in ("engine", "address", "gpus_per_trial")}, **judges,
+            retry_failed=told["retry_failed"], **{name: config[name] for name in ("engine", "address", "gpus_per_trial")}, **judges,
         )  # fmt: skip
+    tuner.oracle.data = tuner.data = told["data"]
     tuner.oracle.open()  # before anything is written: another process may be searching here
     if limit is not None:
         tuner.oracle.should_stop = lambda: time.monotonic() > limit and (label != "one-shot" or tuner.oracle.end_order)
@@ -253,13 +253,18 @@ class _Follow:
         from nasnet_tf.tuners.oracle import reason
 
         with self.lock:
+            again = (label, trial.trial_id) in self.run.rows
             row = self._record(label, trial)
-            self.run.add_to_table(row)
+            self.run.save_table() if again else self.run.add_to_table(row)
             best = self.run.best()
             outcome = options.number(trial.score) if trial.status == "COMPLETED" else f"failed: {reason(trial)}"
             seconds = f"  {row['seconds']:.0f} s" if row["seconds"] else ""
             record = "-" if best is None else options.number(best["reward"])
             self.progress.console.print(f"{label} {trial.trial_id}  {outcome}{seconds}  best {record}")
+
+    def say(self, text):
+        """Says a line above the bar."""
+        self.progress.console.print(text)
 
     def _record(self, label, trial):
         from nasnet_tf.tuners.oracle import reason
@@ -289,6 +294,9 @@ class _Follow:
     def done(self, facts):
         """Ends the bar, writes the page. Returns the best genotype, or None."""
         self.ticking.set()
+        for label, tuner in self.made.items():
+            if tuner.oracle.exhausted is not None:
+                self.say(f"{label}: {tuner.oracle.exhausted}")
         self.progress.remove_task(self.task)
         self.progress.console.print(f"{len(self.run.rows)} trials in {self.run.path}; an interrupted search goes on with --resume")
         return self.run.picture(facts)

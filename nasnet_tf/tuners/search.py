@@ -30,16 +30,17 @@ from nasnet_tf.evaluation.inheritance import inherit, keep
 from nasnet_tf.evaluation.ray_worker import Cluster, RayWorker
 from nasnet_tf.evaluation.streams import is_dataset
 from nasnet_tf.files import write_json
+from nasnet_tf.fingerprint import of_arguments
 from nasnet_tf.npz import read_npz
 from nasnet_tf.signatures import checked, passes_on
 from nasnet_tf.spaces import EPOCHS
 from nasnet_tf.study import OF_THE_MACHINE
+from nasnet_tf.study.project import clear
 from nasnet_tf.tuners.compiling import Compiling
 from nasnet_tf.tuners.kept import NAMED, TRACED, KeptWeights, original_of
 from nasnet_tf.tuners.oracle import EPOCH, LEASED, MESSAGE, MOST_LOST, LeaseLost, StrategyOracle
 from nasnet_tf.tuners.prejudge import Prejudge
 from nasnet_tf.tuners.progress import Progress, Pulse
-from nasnet_tf.tuners.project import clear
 from nasnet_tf.tuners.trials import PARENT
 
 _REQUESTS = 16  # that a chief answers at once
@@ -134,6 +135,7 @@ class CellTuner(keras_tuner.Tuner):
         self.worker, self.workers, self._others = self._make_worker(), workers, ()
         self.prescreen = self._make_worker()  # measures what is proposed to whichever worker; its process begins when it is needed
         self._leads = True  # not one of those beside another
+        self.data = None  # what the search is of, in JSON's words; by default what `search` is given tells
         self._policy = keras.config.dtype_policy()
         self._asked = False  # whether the last thing that was done was to ask for a trial
         self._inherits = getattr(getattr(hypermodel, "space", None), "inherits", False)
@@ -181,6 +183,8 @@ class CellTuner(keras_tuner.Tuner):
         """As `keras_tuner.Tuner.search`, by `workers` side by side. The worker processes end with it."""
         if self.workers > 1 and not self._isolated(args, kwargs):
             raise ValueError(f"workers is {self.workers}, which needs a process each: define the hypermodel and callbacks in a module.")
+        if isinstance(self.oracle, StrategyOracle) and self._leads:
+            self.oracle.data = self.data or of_arguments(args, kwargs)
         if dist_utils.is_chief_oracle():
             return self._lead(kwargs.get("verbose", "auto"))
         self._others, failures = [self._beside(number) for number in range(1, self.workers)], []
