@@ -637,8 +637,16 @@ COPIES = {
 }
 
 
-@pytest.mark.parametrize("freeze", [partly_frozen, wholly_frozen, all_but_the_last])
-@pytest.mark.parametrize("way", COPIES)
+@pytest.mark.parametrize(
+    ("way", "freeze"),
+    [
+        pytest.param(
+            way, freeze, marks=() if (way, freeze) in {("file", partly_frozen), ("deepcopy", all_but_the_last)} else pytest.mark.slow
+        )
+        for way in COPIES
+        for freeze in (partly_frozen, wholly_frozen, all_but_the_last)
+    ],
+)
 def test_frozen_layers_stay_frozen(way, freeze, tmp_path):
     model = freeze(Network(SMALL, **{**TINY, "input_shape": (32, 32, 3)}, auxiliary_head=True, drop_path_rate=0.3))
     there = COPIES[way](model, tmp_path)
@@ -698,6 +706,7 @@ def test_a_network_on_a_tensor_is_a_network(tmp_path):
         np.testing.assert_allclose(there(x), model(x), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_network_on_a_tensor_of_several_inputs_comes_back_with_them(tmp_path):
     one, two = keras.Input((16, 16, 3), name="one"), keras.Input((16, 16, 3), name="two")
     model = Network(SMALL, **{**TINY, "input_shape": None}, input_tensor=keras.layers.Average(name="mean")([one, two]))

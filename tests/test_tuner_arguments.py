@@ -29,7 +29,8 @@ def small_search(path, isolation="none", **arguments):
     return tuner, tuner.oracle.get_best_trials(1)[0]
 
 
-@pytest.mark.parametrize("isolation", [pytest.param("process", marks=pytest.mark.slow), "none"])
+@pytest.mark.slow
+@pytest.mark.parametrize("isolation", ["process", "none"])
 def test_optimizer_and_metrics_of_a_tuner_take_the_place_of_the_hypermodels(tmp_path, isolation):
     optimizer, metrics = keras.optimizers.Adam(0.125), ["accuracy", keras.metrics.SparseCategoricalCrossentropy(name="nats")]
     tuner, trial = small_search(tmp_path, isolation, optimizer=optimizer, metrics=metrics)
@@ -38,7 +39,8 @@ def test_optimizer_and_metrics_of_a_tuner_take_the_place_of_the_hypermodels(tmp_
     assert type(model.optimizer) is keras.optimizers.Adam and model.optimizer is not optimizer
 
 
-@pytest.mark.parametrize("isolation", [pytest.param("process", marks=pytest.mark.slow), "none"])
+@pytest.mark.slow
+@pytest.mark.parametrize("isolation", ["process", "none"])
 def test_the_loss_of_a_tuner_takes_the_place_of_the_hypermodels(tmp_path, isolation):
     _, trial = small_search(tmp_path, isolation, loss=Constant())
     assert trial.metrics.get_last_value("val_loss") == pytest.approx(7.0)
@@ -85,6 +87,7 @@ def test_a_child_is_trained_as_often_as_asked_for_and_the_mean_is_its_result(tmp
     assert (kept.name, accuracy) == ("checkpoint.npz", "0.75") and int(seed) % 1_000_003 == 1
 
 
+@pytest.mark.slow
 def test_children_are_trained_under_a_distribution_strategy(tmp_path):
     tf = pytest.importorskip("tensorflow")
     strategy, seen = tf.distribute.OneDeviceStrategy("/cpu:0"), []
@@ -105,7 +108,7 @@ def test_children_are_trained_under_a_distribution_strategy(tmp_path):
 
 def test_a_search_without_a_hypermodel_is_refused_unless_it_says_what_a_trial_is(tmp_path):
     with pytest.raises(ValueError, match="Received `hypermodel=None`.*override run_trial"):
-        PPOSearch(objective="score", max_trials=1, directory=tmp_path)
+        PPOSearch(objective="val_loss", max_trials=1, directory=tmp_path)
 
     class Own(PPOSearch):
         def run_trial(self, trial, *args, **kwargs):

@@ -89,7 +89,7 @@ def _check_training(make, inputs, output):
     """One compiled training step, through a functional model and through a subclassed one."""
     given, target = symbolic(inputs), np.zeros(output.shape, "float32")
     for model in (keras.Model(given, make()(given)), Around(make())):
-        model.compile("sgd", Sum())
+        model.compile("sgd", Sum(), jit_compile=keras.backend.backend() == "jax")
         model.fit(inputs, target, batch_size=len(target), epochs=1, verbose=0)
 
 
