@@ -14,7 +14,17 @@ import pathlib
 import stat
 from typing import BinaryIO
 
-__all__ = ["open_regular", "parse_json", "read_json", "read_small", "replacing", "sync_folder", "write_json", "write_whole"]
+__all__ = [
+    "open_regular",
+    "parse_json",
+    "read_json",
+    "read_small",
+    "remove_temporaries",
+    "replacing",
+    "sync_folder",
+    "write_json",
+    "write_whole",
+]
 
 SMALL = 10_000_000  # bytes of a settings file at most; the largest that is written here takes some hundred kilobytes
 _MOST_LEVELS = 64  # of lists and objects within each other
@@ -57,6 +67,13 @@ def replacing(path: str | os.PathLike):
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
         raise
+
+
+def remove_temporaries(folder: str | os.PathLike) -> None:
+    """Deletes what `replacing` left in the folder when its process was killed. Only where nobody writes."""
+    for path in pathlib.Path(folder).glob(".[0-9]*.*"):
+        if path.name.split(".")[1].isdigit():
+            path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: str | os.PathLike) -> None:

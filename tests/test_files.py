@@ -10,7 +10,7 @@ import pytest
 from nasnet_tf import genotype, journal
 from nasnet_tf.cli.run import Run
 from nasnet_tf.cli.status import status_of
-from nasnet_tf.files import parse_json, read_json, read_small, replacing, write_json, write_whole
+from nasnet_tf.files import parse_json, read_json, read_small, remove_temporaries, replacing, write_json, write_whole
 from nasnet_tf.npz import read_npz
 from nasnet_tf.training.recipe import Recipe
 
@@ -35,6 +35,18 @@ def test_a_temporary_name_keeps_the_ending(tmp_path):
     with replacing(tmp_path / "m.weights.h5") as temporary:
         assert temporary.name.endswith(".weights.h5")
         temporary.write_bytes(b"x")
+
+
+def test_what_a_killed_process_left_half_written_is_removed_and_nothing_else(tmp_path):
+    names = (".4711.checkpoint.npz", ".4711", ".env.1", ".hidden", "checkpoint.npz", "1.2.3")
+    for name in names:
+        (tmp_path / name).write_text("")
+    with replacing(tmp_path / "checkpoint.npz") as temporary:
+        temporary.write_text("")
+        remove_temporaries(tmp_path)
+        assert not temporary.exists()
+        temporary.write_text("")
+    assert {file.name for file in tmp_path.iterdir()} == {*names} - {".4711.checkpoint.npz"}
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):

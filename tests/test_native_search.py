@@ -2,11 +2,13 @@
 
 import os
 import pathlib
+import time
 
 import keras
 import numpy as np
 import pytest
 
+from nasnet_tf import journal
 from nasnet_tf.evaluation.limits import SoftLimit
 from nasnet_tf.native import NativeNetwork
 from nasnet_tf.native.network import GRAPHS
@@ -150,6 +152,13 @@ def test_the_best_models_come_back_with_their_weights(tmp_path):
     assert accuracy == pytest.approx(best.score)
 
 
+def test_what_a_lost_process_left_of_a_childs_weights_is_removed(tmp_path):
+    left = tmp_path / ".4711.checkpoint.npz"
+    left.write_bytes(b"half")
+    train_child(child(), some(child()), 0, "float32", str(tmp_path), X, **FIT, verbose=0)
+    assert not left.exists() and (tmp_path / "checkpoint.npz").exists()
+
+
 def test_weights_of_another_network_are_refused(tmp_path):
     tuner = search(tmp_path, trials=1)
     trial = tuner.oracle.get_best_trials()[0]
@@ -180,6 +189,31 @@ class Dies(CellHyperModel):
 def test_what_goes_wrong_beside_is_heard_of(tmp_path):
     with pytest.raises(RuntimeError, match="consecutive failures"):
         search(tmp_path, Dies((8, 8, 1), 2, space=NASNetSpace(1), filters=2), trials=20, workers=2, max_consecutive_failed_trials=2)
+
+
+class HangsOnce(keras.callbacks.Callback):
+    """Hangs in the second epoch of the first training that gets there; its process lives."""
+
+    def __init__(self, marker):
+        super().__init__()
+        self.marker = marker
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1 and not self.marker.exists():
+            self.marker.touch()
+            time.sleep(600)
+
+
+@pytest.mark.slow
+def test_a_child_that_hangs_is_trained_again(tmp_path):
+    tuner = StrategySearch(child(), "val_accuracy", 1, strategy="random", seed=0, directory=str(tmp_path), project_name="s")
+    tuner.worker.patience = 5.0  # in place of 120
+    began = time.monotonic()
+    tuner.search(X, **FIT, callbacks=[HangsOnce(tmp_path / "hung")], verbose=0)
+    (trial,) = tuner.oracle.get_best_trials()
+    assert trial.status == "COMPLETED" and (tmp_path / "hung").exists() and time.monotonic() - began < 500
+    (lost,) = [record for record in journal.read(tmp_path / "s" / journal.TRIALS).records if "lost" in record]
+    assert lost["message"].startswith("the training has made no step for")
 
 
 @pytest.mark.parametrize("workers", [0, 1.5, "all"])

@@ -29,7 +29,7 @@ from nasnet_tf.evaluation.graphs import rewrite_graphs
 from nasnet_tf.evaluation.inheritance import inherit, keep
 from nasnet_tf.evaluation.ray_worker import Cluster, RayWorker
 from nasnet_tf.evaluation.streams import is_dataset
-from nasnet_tf.files import write_json
+from nasnet_tf.files import remove_temporaries, write_json
 from nasnet_tf.fingerprint import of_arguments
 from nasnet_tf.npz import read_npz
 from nasnet_tf.signatures import checked, passes_on
@@ -434,7 +434,9 @@ class CellTuner(keras_tuner.Tuner):
             warnings.warn(f"{error}. It was given to another worker, as this one was taken for lost.", stacklevel=2)
             return
         with contextlib.suppress(OSError):  # nothing is lost if it stays
-            (pathlib.Path(self.get_trial_dir(trial.trial_id)) / _PROGRESS).unlink(missing_ok=True)
+            folder = pathlib.Path(self.get_trial_dir(trial.trial_id))
+            (folder / _PROGRESS).unlink(missing_ok=True)
+            remove_temporaries(folder)
         self._weights.settle(trial.trial_id, self.oracle, self._parents)
 
     def _parents(self, kept):
@@ -485,6 +487,7 @@ def train_child(hypermodel, hp, seed, policy, folder, /, *args, compiling=_AS_IT
     rewrite_graphs(False)
     keras.utils.set_random_seed(seed)
     os.makedirs(folder, exist_ok=True)
+    remove_temporaries(folder)
     others = kwargs.get("callbacks") or ()
     progress = Progress(os.path.join(folder, _PROGRESS), [hp.values, seed, policy, _described(args), _described(kwargs)], others)
     kwargs["callbacks"] = [*others, progress, Pulse()]
