@@ -121,12 +121,14 @@ class Clerk:
     made = []
 
     def __init__(self, threads=None):
-        self.asked, self.busy = [], threading.Lock()
+        self.asked, self.folders, self.busy = [], [], threading.Lock()
         self.made.append(self)
 
     def run(self, function, *args, **kwargs):
         assert self.busy.acquire(blocking=False), "a worker was called while it was at work"
         self.asked.append(function.__name__)
+        if function.__name__ == "train_child":
+            self.folders.append(args[4])
         time.sleep(0.02)
         self.busy.release()
         return parameters(args[1], **kwargs) if function.__name__ == "score" else ({"val_accuracy": 0.5}, {})
@@ -149,6 +151,13 @@ def test_proposals_of_workers_side_by_side_are_measured_by_a_worker_that_trains_
         pool = [SPACE.decode(inner.propose(number, attempt=attempt)) for attempt in range(2)]
         found = tuner.hypermodel.genotype(tuner.oracle.trials[f"{number:02d}"].hyperparameters)
         assert parameters(found, **size) == max(parameters(g, **size) for g in pool)
+
+
+def test_a_relative_folder_is_sent_to_workers_as_an_absolute_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("nasnet_tf.tuners.search.Worker", Clerk)
+    monkeypatch.chdir(tmp_path)
+    _, tuner = searched("runs", 1, isolation="process")
+    assert tuner.worker.folders == [str(tmp_path / "runs" / "s" / "trial_0")]
 
 
 @pytest.mark.slow
