@@ -10,13 +10,18 @@ import numpy as np
 import pytest
 
 from nasnet_tf import networks
-from nasnet_tf.genotype import NASBench201
+from nasnet_tf.genotype import NAS_CELL, NASNET_A, Hierarchical, Layer, Layerwise, NASBench201
+from nasnet_tf.genotype.dna import LINEAR
 from nasnet_tf.network import Network
 from nasnet_tf.saved import NOT_VERIFIED, verify
 from nasnet_tf.zoo import load_weights
 from nasnet_tf.zoo.checkpoints import unpacked
 from nasnet_tf.zoo.load import load_model
 
+ALL = (
+    NASNET_A, NASBench201("nor_conv_1x1", *["none"] * 5), NAS_CELL, Hierarchical.chain((1,), (3,)), Layerwise((Layer(3, 3, 24),)), LINEAR,
+)  # fmt: skip
+GENOTYPES = {genotype.schema: genotype for genotype in ALL}
 CIFAR = dict(stem="cifar", num_cells=1, filters=4, classes=3, input_shape=(8, 8, 3))
 
 
@@ -100,6 +105,17 @@ def test_networks_of_every_genotype_write_checksums(tmp_path):
         tmp_path / "b.weights.h5"
     )
     assert verify(tmp_path / "b.weights.h5") == "verified: its SHA-256"
+
+
+@pytest.mark.parametrize("schema", sorted(networks.NETWORKS))
+def test_a_network_of_every_genotype_is_loaded_from_its_file(schema, tmp_path):
+    genotype = GENOTYPES[schema]
+    sizes = {} if getattr(genotype, "sized", False) else dict(num_cells=1, filters=4)
+    shape = dict(input_shape=(5,)) if getattr(genotype, "reads", "") == "text" else dict(input_shape=(8, 8, 3))
+    model = networks.build(genotype, classes=3, **sizes, **shape)
+    model.save(tmp_path / "a.keras")
+    for one, other in zip(load_model(tmp_path / "a.keras").get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_report_says_whether_the_file_could_be_verified(folder, network, tmp_path):

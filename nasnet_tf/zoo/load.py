@@ -12,7 +12,7 @@ import zipfile
 import keras
 
 from nasnet_tf import genotype as genotypes
-from nasnet_tf.cost import cost_of
+from nasnet_tf.cost import cost_of, counted_arguments
 from nasnet_tf.operations import PACKAGE
 from nasnet_tf.saved import WEIGHTS, Damaged, archive_config, verify
 from nasnet_tf.zoo import hdf5
@@ -61,6 +61,7 @@ def _check_network(config, held):
     genotype = genotypes.from_json(json.dumps(arguments.pop("genotype")))
     if arguments.get("input_shape") is not None:
         arguments["input_shape"] = [side or 64 for side in arguments["input_shape"]]
-    found = cost_of(genotype, **{name: value for name, value in arguments.items() if value is not None})
+    counted = counted_arguments(genotype)
+    found = cost_of(genotype, **{name: value for name, value in arguments.items() if name in counted and value is not None})
     if found is not None and found.parameters > held + _MORE:
         raise Refused(f"is said to be a network of {found.parameters:,} parameters, but holds {held:,} numbers: it is damaged.")
