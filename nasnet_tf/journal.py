@@ -226,17 +226,20 @@ def held(path: str | os.PathLike):
 
 @contextlib.contextmanager
 def held_folder(folder: str | os.PathLike, otherwise: str):
-    """Makes the folder if there is none, and holds it. Raises ValueError with the text if another process does."""
+    """Makes the folder if there is none, and holds it; an empty one goes again. Raises ValueError with the text if another process does."""
+    there = os.path.isdir(folder)
     os.makedirs(folder, exist_ok=True)
-    if fcntl is None:  # Windows opens no folders
-        yield
-        return
-    file = os.open(folder, os.O_RDONLY)
+    file = None if fcntl is None else os.open(folder, os.O_RDONLY)  # Windows opens no folders
     try:
-        lock(file, otherwise)
+        if file is not None:
+            lock(file, otherwise)
         yield
     finally:
-        os.close(file)
+        if file is not None:
+            os.close(file)
+        if not there:
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
 
 
 def first_record(path: str | os.PathLike):

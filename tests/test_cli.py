@@ -166,6 +166,50 @@ def test_overwriting_a_search_deletes_what_it_wrote_and_nothing_else(tmp_path):
     assert [path.name for path in (tmp_path / "digits").rglob("*") if path.is_file()] == ["thesis.tex"]
 
 
+@pytest.mark.skipif(journal.fcntl is None, reason="no advisory locks here")
+@pytest.mark.parametrize("option", ["--overwrite", "--resume"])
+def test_a_training_that_goes_on_elsewhere_is_left_as_it_is(capsys, tmp_path, option):
+    (tmp_path / "m.training").mkdir()
+    state = {"phase": 0, "epoch": 1, "seconds": 1.0, "history": [], "weights": "w", "sha256": "", "random": [], "training": {}}
+    (tmp_path / "m.training" / "training.json").write_text(json.dumps(state))
+    code = (
+        "import fcntl, os, sys, time; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX); print(1, flush=True); time.sleep(99)"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "m.training")], stdout=subprocess.PIPE)
+    other.stdout.readline()
+    try:
+        line = mistake(capsys, "train", "nasnet_a", "--data", "digits", "--out", tmp_path / "m.keras", option)
+    finally:
+        other.kill()
+        other.wait()
+    assert "another process is training here; wait until it ends, or stop it" in line
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["training.json"]
+
+
+def test_a_strangers_training_folder_is_left_alone(capsys, tmp_path):
+    (tmp_path / "m.training").mkdir()
+    (tmp_path / "m.training" / "slides.pdf").write_text("theirs")
+    line = mistake(capsys, "train", "nasnet_a", "--data", "digits", "--out", tmp_path / "m.keras", "--overwrite")
+    assert "holds other things than a training; give another --out" in line
+
+
+def test_a_training_that_cannot_begin_leaves_no_folder(capsys, tmp_path):
+    mistake(capsys, "train", "nasnet_a", "--data", tmp_path / "nowhere", "--out", tmp_path / "m.keras")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_training_is_told_of_its_data(tmp_path, monkeypatch):
+    told = []
+
+    def train(*args, data=None, **kwargs):
+        told.append(data)
+        raise ValueError("enough")
+
+    monkeypatch.setattr("nasnet_tf.training.train", train)
+    main(["train", "nasnet_a", "--data", "digits", "--num-cells", "1", "--filters", "2", "--out", str(tmp_path / "m.keras")])
+    assert told[0]["classes"] == 10 and told[0]["shape"] == [8, 8, 1]
+
+
 def test_failed_trials_are_tried_again_only_of_a_search_that_goes_on(capsys, tmp_path):
     assert "add --resume" in mistake(capsys, "search", "digits", "--retry-failed", "--runs-dir", tmp_path)
 

@@ -647,3 +647,44 @@ def test_after_a_hundred_steps_the_batch_norms_of_the_cifar_recipe_know_the_imag
 @pytest.mark.parametrize(("side", "stem"), [(8, "cifar"), (32, "cifar"), (63, "cifar"), (64, "imagenet"), (224, "imagenet")])
 def test_the_stem_suits_the_size_of_the_images(side, stem):
     assert plan.default_stem((side, side, 3)) == stem
+
+
+# What a training is of, and whose folder it is.
+
+
+def state_of(folder, **described):
+    """A folder with the state of a training that is described so."""
+    folder.mkdir()
+    state = {"phase": 0, "epoch": 1, "seconds": 1.0, "history": [], "weights": "w", "sha256": "", "random": [], "training": described}
+    (folder / "training.json").write_text(json.dumps(state))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "before, now, says",
+    [
+        ({"classes": 10}, {"classes": 12}, "has data classes = 10, not 12"),
+        ({"shape": [8, 8, 1]}, {"shape": [9, 8, 1]}, r"has data shape = \[8, 8, 1\], not \[9, 8, 1\]"),
+        (None, {"classes": 12}, "cannot be read"),  # the weights are not there: the data was no reason to refuse
+        ({"classes": 10}, None, "cannot be read"),
+        ({"classes": 10}, {"classes": 10}, "cannot be read"),
+    ],
+)
+def test_a_training_does_not_go_on_with_other_data(tmp_path, before, now, says):
+    from nasnet_tf.training.checkpoint import Checkpoint
+
+    folder = state_of(tmp_path / "m.training", **({"data": before} if before else {}))
+    with pytest.raises(ValueError, match=says):
+        Checkpoint(folder, {"data": now} if now else {}).resume()
+
+
+def test_only_a_trainings_folder_is_written_to(tmp_path):
+    from nasnet_tf.training.checkpoint import holds_other_things
+
+    own, empty, killed, theirs = (tmp_path / name for name in ("own", "empty", "killed", "theirs"))
+    state_of(own), empty.mkdir(), theirs.mkdir()
+    (killed / "tensorboard").mkdir(parents=True)
+    (theirs / "training.json").write_text("{}")
+    assert [holds_other_things(folder) for folder in (own, empty, killed, tmp_path / "nowhere", theirs)] == [False] * 4 + [True]
+    (theirs / "log.csv").write_text("phase,epoch,seconds\n")
+    assert not holds_other_things(theirs)

@@ -11,6 +11,8 @@ import click
 
 from nasnet_tf.cli import options, printing, texts
 from nasnet_tf.cost import cost_of
+from nasnet_tf.fingerprint import of_data
+from nasnet_tf.journal import held_folder
 
 _WITH_WEIGHTS = ("nasnet_a_mobile", "nasnet_a_large")  # of ImageNet
 # Options that replace a field of the recipe.
@@ -61,7 +63,7 @@ def train(
         raise ValueError(f"--out is {out}; give a file that ends in .keras.")
     if out.exists() and not overwrite:
         raise ValueError(f"{out} exists already; give another --out, or --overwrite.")
-    from nasnet_tf.training.checkpoint import STATE
+    from nasnet_tf.training.checkpoint import STATE, holds_other_things
 
     folder = out.with_suffix(".training")
     if (folder / STATE).exists() and not (resume or overwrite):
@@ -69,6 +71,10 @@ def train(
     if resume and not (folder / STATE).exists():
         raise ValueError(f"{folder} holds no training to go on with; leave --resume out to begin one.")
     named = recipe and _recipe(recipe, epochs, minutes, batch_size, given)
+    if not resume and holds_other_things(folder):
+        raise ValueError(f"{folder} holds other things than a training; give another --out.")
+    alone = held_folder(folder, f"{folder}: another process is training here; wait until it ends, or stop it.")
+    click.get_current_context().with_resource(alone)
     size = {name: value for name in ("num_cells", "filters", "stem") if (value := given.get(name)) is not None}
     options.start_keras()
     begin = _beginning(model, init, size)
@@ -225,7 +231,7 @@ def train_and_save(make_network, data, out, progress, recipe, *, seed, folder=No
     if isinstance(data, Text):
         fit["callbacks"] = [training.KeepBest(path=folder and folder / "best.npz", resume=fit.get("resume", False))]
     with _broken_pictures_named(data):
-        training.train(model, batches, validation, recipe, folder=folder, on_epoch=on_epoch, on_share=on_share, **fit)
+        training.train(model, batches, validation, recipe, folder=folder, data=of_data(data), on_epoch=on_epoch, on_share=on_share, **fit)
     with replacing(out) as temporary:
         model.save(temporary)
     return {"model": str(out), **training.scores(model, data), "parameters": model.count_params()}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pathlib
 import time
 
@@ -16,6 +17,7 @@ from nasnet_tf.files import open_regular, read_json, replacing, write_json
 
 WEIGHTS, STATE = "last.weights.h5", "training.json"
 _LARGEST_STATE = 100_000_000  # bytes: a history of a hundred thousand epochs
+_BESIDE = ("tensorboard", "best.npz")  # what a training may write before its first state
 _KINDS = {
     "phase": int, "epoch": int, "seconds": (int, float), "history": list, "weights": str, "sha256": str, "random": list, "training": dict,
 }  # fmt: skip
@@ -87,6 +89,23 @@ class Checkpoint:
             path.unlink(missing_ok=True)
 
 
+def holds_other_things(folder: str | os.PathLike) -> bool:
+    """Whether there is something in the folder that no training writes, and no state or log of one."""
+    folder = pathlib.Path(folder)
+    if not folder.exists() or folder.is_dir() and all(path.name in _BESIDE or path.name[0] == "." for path in folder.iterdir()):
+        return False
+    try:
+        _checked(read_json(folder / STATE, _LARGEST_STATE))
+        return False
+    except (OSError, ValueError):
+        pass
+    try:
+        with open_regular(folder / "log.csv") as file:
+            return not file.readline(1000).startswith(b"phase,epoch,")
+    except (OSError, ValueError):
+        return True
+
+
 def _random(model):
     """The states of the random generators of dropout and drop path, which Keras does not keep with the weights."""
     return [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
@@ -103,6 +122,8 @@ def _difference(found, wanted, of=""):
     """The first thing in which two JSON values differ, in words; None if there is none."""
     if isinstance(found, dict) and isinstance(wanted, dict):
         names = dict.fromkeys([*wanted, *found])
+        if not (of or found.get("data") and wanted.get("data")):  # states that were written before data was told of have none
+            names.pop("data", None)
         return next((text for name in names if (text := _difference(found.get(name), wanted.get(name), f"{of} {name}"))), None)
     return None if found == wanted else f"{of.strip()} = {found!r:.80}, not {wanted!r:.80}"
 

@@ -57,6 +57,7 @@ def train(
     on_epoch=None,
     on_share=None,
     callbacks=(),
+    data: dict | None = None,
     checkpoint_seconds: float = 30.0,
 ) -> dict[str, list[float]]:
     """Trains `model` by `recipe`.
@@ -72,6 +73,7 @@ def train(
         jit_compile: as in `keras.Model.compile`.
         on_epoch: called after each epoch with its number from 1, the share of the training that is done, and its figures.
         on_share: called now and then with that share.
+        data: what is known of the data, in JSON's words (`nasnet_tf.fingerprint.of_data`): a training does not go on with other data.
         checkpoint_seconds: how often the state is written, at most; only after whole epochs.
     Returns: {name: value after each epoch}, validation figures among them.
     Raises: ValueError if neither epochs nor minutes are given; ArithmeticError if the loss is no longer a number.
@@ -84,6 +86,8 @@ def train(
     planned = phases(recipe)
     described = {"recipe": {**dataclasses.asdict(recipe), "source": ""}, "network": model.get_config(), "minutes": minutes}
     checkpoint = None if folder is None else Checkpoint(folder, described, checkpoint_seconds)
+    if checkpoint is not None and data is not None:
+        checkpoint.described["data"] = data
     state = checkpoint.resume() if resume else {"phase": 0, "epoch": 0, "seconds": 0.0, "history": []}
 
     history, began = list(state["history"]), time.monotonic() - state["seconds"]
