@@ -1,6 +1,7 @@
 """A folder of data may hold anything, also files named as Python's modules: nothing of it is run."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -61,6 +62,12 @@ def test_compare_runs_nothing_of_the_current_folder(planted, repository):
     code = "import sys; from nasnet_tf.cli.main import main; sys.exit(main(sys.argv[1:]))"
     asked = ("compare", "--runs", "2", "--budget", "3", "--strategies", "random", "--workers", "2")
     assert_unharmed(run(sys.executable, script(planted, code), *asked, PYTHONPATH=repository), planted)
+
+
+def test_python_m_replaces_no_module_by_one_of_the_current_folder(planted, repository):
+    shutil.rmtree(planted / "nasnet_tf")  # which Python itself would run in place of the package
+    asked = ("compare", "--runs", "2", "--budget", "3", "--strategies", "random", "--workers", "2")
+    assert_unharmed(run(sys.executable, "-m", "nasnet_tf", *asked, PYTHONPATH=repository), planted)
 
 
 @pytest.mark.slow
