@@ -183,6 +183,22 @@ def test_a_worker_ends_with_its_parent_and_not_with_the_thread_that_began_it(tmp
         time.sleep(0.05)
 
 
+def test_a_search_in_a_thread_goes_on_when_the_main_one_is_over(tmp_path, repository):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import threading, time\n"
+        "from nasnet_tf.evaluation import Worker\n"
+        "def search():\n"
+        "    worker = Worker()\n"
+        "    first = worker.run(divmod, 17, 5)\n"
+        "    time.sleep(0.5)\n"
+        "    print(first, worker.run(divmod, 18, 5), Worker().run(divmod, 19, 5))\n"
+        "threading.Thread(target=search).start()\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": repository})
+    assert done.stdout.strip() == "(3, 2) (3, 3) (3, 4)", done.stderr
+
+
 # Calls of several threads.
 
 

@@ -12,6 +12,7 @@ import concurrent.futures
 import functools
 import os
 import pickle
+import queue
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ _BEGIN = (
 )
 _FIRST_STEP, _STEP = 30, 5  # patiences that a training's first step may take, and any other
 _SLOWER = 10  # times that a step may take of what the slowest before it took
+_STARTS, _STARTING = {}, threading.Lock()  # by process, as a fork has no threads: what is to be started
 
 
 class Stopped(KeyboardInterrupt):
@@ -204,7 +206,7 @@ class Worker:
             env=environment,
             start_new_session=True,  # Ctrl-C is for the parent
         )
-        self._process = _starter(os.getpid()).submit(start).result()
+        self._process = _started(start)
         threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
 
     def _obituary(self):
@@ -239,10 +241,28 @@ class _Pace:
         return self.still > (_FIRST_STEP * self._patience if steps == 0 else max(_STEP * self._patience, _SLOWER * self._slowest))
 
 
-@functools.cache
-def _starter(process):
-    """The thread that starts a process' workers: Linux ends these with it, so it is one that stays."""
-    return concurrent.futures.ThreadPoolExecutor(1, "starts_workers")
+def _started(start):
+    """What `start` returns, called in a thread that lives as long as this process.
+
+    Linux ends a worker with the thread that started it, be it that of a search that is over.
+    """
+    with _STARTING:
+        if os.getpid() not in _STARTS:
+            _STARTS[os.getpid()] = queue.SimpleQueue()
+            threading.Thread(target=_start_all, args=(_STARTS[os.getpid()],), daemon=True).start()
+    future = concurrent.futures.Future()
+    _STARTS[os.getpid()].put((future, start))
+    return future.result()
+
+
+def _start_all(asked):
+    while True:
+        future, start = asked.get()
+        try:
+            future.set_result(start())
+        except BaseException as error:
+            future.set_exception(error)
+        del future, start  # or a process that nobody knows any more would be kept
 
 
 def _path():
