@@ -359,6 +359,7 @@ def test_a_tfds_validation_split_alone_is_the_test_part(tmp_path):
     data = load("tfds:toy_with_validation", data_dir=tmp_path)
     assert data.input_shape == (64, 64, 3) and pixels(data.x_test) == set(range(100, 120))
     assert "its validation split, as it has no test split" in data.describe()
+    assert "its images vary in size and become 64x64" in data.describe()
 
 
 @pytest.mark.parametrize(

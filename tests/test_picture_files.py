@@ -277,6 +277,15 @@ def test_an_accent_written_in_two_characters_is_the_same(tmp_path):
     assert data.class_names == ("thé", "café") and sorted(set(labels(data))) == [0, 1]
 
 
+def test_train_and_test_folders_may_write_an_accent_differently(tmp_path):
+    for split, form in (("train", "NFC"), ("test", "NFD")):
+        folder(tmp_path / split, names=[unicodedata.normalize(form, name) for name in ("café", "thé")])
+    assert load(tmp_path).class_names == ("café", "thé")
+    folder(tmp_path / "train", names=[unicodedata.normalize("NFD", "thé")])
+    with pytest.raises(ValueError, match="two class folders whose names are both written thé"):
+        load(tmp_path)
+
+
 def test_a_name_of_two_classes_is_ambiguous(tmp_path):
     with pytest.raises(ValueError, match="ant is the name of more than one class"):
         load(folder(tmp_path), classes=("ant", "bee", "ant"))

@@ -87,9 +87,11 @@ def search(source, name, runs_dir, resume, retry_failed, overwrite, as_json, dat
         config["minutes"] = 10.0
     space = _space(config)
     _settle(config, space)
+    if name is not None:
+        options.folder_name(name, "--name")
     task = _SEARCHES[options.reads(space.decode(space.first))](source, config, data_dir, space)  # raises before anything is begun
     run = Run(
-        runs_dir / options.folder_name(task.data.name if name is None else name, "--name"),
+        runs_dir / (task.data.name if name is None else name),
         {"data": source, **config},
         resume,
         overwrite,

@@ -34,7 +34,9 @@ def read_tfds(wanted: str, name: str, image_size: int | None, default_size: int,
         parts["test"] = parts.pop("validation")
         origin = "its validation split, as it has no test split (validation is taken from train)"
     class_names = tuple(builder.info.features[label].names)
-    return Parts(name, parts["train"], parts.get("validation"), parts.get("test"), class_names, flip=True, test_origin=origin)
+    vary = not (image_size or (height and width))
+    notes = (f"its images vary in size and become {size}x{size}, unless an image size is given",) if vary else ()
+    return Parts(name, parts["train"], parts.get("validation"), parts.get("test"), class_names, flip=True, test_origin=origin, notes=notes)
 
 
 def _builder(wanted, data_dir):

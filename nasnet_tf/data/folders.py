@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -120,8 +121,16 @@ def _splits(root):
 
 
 def _classes(folder, required):
-    """Class name -> `Listing`, both sorted, so that nothing depends on the order of the file system."""
-    classes = {inside.name: listed(inside) for inside in _folders(folder)}
+    """Class name -> `Listing`, both sorted, so that nothing depends on the order of the file system.
+
+    An accented letter is one character in a name (NFC), also where the file system of a Mac makes it two.
+    """
+    classes = {}
+    for inside in _folders(folder):
+        name = unicodedata.normalize("NFC", inside.name)
+        if name in classes:
+            raise ValueError(f"{folder} has two class folders whose names are both written {name}; put them together.")
+        classes[name] = listed(inside)
     if not classes:
         what = "pictures but no class folders" if _pictures(folder) else "no class folders"
         raise ValueError(f"{folder} has {what}; {_LAYOUT}.")

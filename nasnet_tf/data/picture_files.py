@@ -93,7 +93,7 @@ def reason(file) -> str | None:
         if not isinstance(file, bytes) and not os.path.exists(file):
             return MISSING
         if not isinstance(file, bytes) and not os.path.isfile(file):
-            return "not a file of its own"
+            return "not a regular file"
         if not (len(file) if isinstance(file, bytes) else os.path.getsize(file)):
             return "the file is empty"
         pixels(file, 3)
