@@ -14,6 +14,8 @@ import pytest
 from nasnet_tf import genotype as genotypes
 from nasnet_tf import journal
 from nasnet_tf.cli import main
+from nasnet_tf.cli.run import Run
+from nasnet_tf.cli.train import _recipe
 from nasnet_tf.genotype import GENOTYPES, Genotype, NASBench201
 from nasnet_tf.spaces import NASNetSpace
 
@@ -380,6 +382,21 @@ def test_weights_for_another_number_of_channels_are_refused(capsys, tmp_path):
     assert "digits has 1 channels, the weights of --init are for 3" in line
 
 
+def test_weights_that_do_not_say_what_their_images_were_are_asked_for_it(capsys, tmp_path, photos):
+    from nasnet_tf.network import Network
+
+    Network("nasnet_a", num_cells=1, filters=2, input_shape=(16, 16, 3), classes=2).save(tmp_path / "m.keras")
+    line = mistake(capsys, "train", "--init", tmp_path / "m.keras", "--data", photos, "--epochs", 1, "--out", tmp_path / "n.keras")
+    assert "m.keras does not say what images it was trained on; add --input-range -1..1" in line
+
+
+@pytest.mark.parametrize("epochs, phases", [(1, (0, 1)), (2, (0, 2)), (3, (1, 2)), (5, (1, 4)), (12, (2, 10))])
+def test_the_epochs_that_are_asked_for_are_those_of_both_phases(epochs, phases):
+    given = dict.fromkeys(("learning_rate", "weight_decay", "drop_path_rate", "freeze_until", "dtype", "gradient_checkpointing"))
+    recipe = _recipe("fine_tune", epochs, None, None, {**given, "auxiliary_head": None})
+    assert (recipe.head_epochs, recipe.epochs) == phases
+
+
 def test_a_picture_is_named_among_the_classes_of_imagenet(capsys, tmp_path):
     from nasnet_tf.zoo import NASNetA
     from nasnet_tf.zoo.classes import class_names
@@ -491,6 +508,57 @@ def test_status_tells_how_far_a_search_is_while_it_runs(capsys, tmp_path):
         "asked: data digits, max_trials 9",
     ]
     assert not running.closed
+
+
+def test_status_tells_how_far_the_network_at_the_end_is(capsys, tmp_path):
+    searched(tmp_path)
+    (tmp_path / "model.training").mkdir()
+    (tmp_path / "model.training" / "choice.json").write_text('{"genotype": {}, "num_cells": 2, "filters": 16, "epochs": 60}')
+    (tmp_path / "model.training" / "log.csv").write_text("epoch,loss\n1,2.0\n2,1.0\n")
+    assert main(["status", str(tmp_path)]) == 0
+    assert "training the final network (N = 2, F = 16): 2 of 60 epochs done" in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(
+    "before, now, is_left",
+    [
+        (dict(max_trials=4), dict(max_trials=4), False),
+        (dict(max_trials=4), dict(max_trials=6), True),
+        (dict(max_trials=4), dict(max_trials=2), False),
+        (dict(max_trials=4, epochs=3), dict(max_trials=4, epochs=5), True),
+        (dict(max_trials=4, epochs=3), dict(max_trials=4), False),
+        (dict(minutes=3.0), dict(minutes=5.0), True),
+        (dict(minutes=3.0), {}, False),
+        (dict(minutes=30.0), dict(minutes=10.0, max_trials=5), False),
+    ],
+    ids=str,
+)
+def test_of_a_search_that_ended_nothing_is_left_to_do_unless_it_is_given_more(tmp_path, before, now, is_left):
+    empty = dict.fromkeys(("minutes", "max_trials", "epochs"))
+    (tmp_path / "config.json").write_text(json.dumps({**empty, **before}))
+    (tmp_path / "result.json").write_text('{"accuracy": 0.75, "images": 12, "seconds": 100}')
+    run = Run(tmp_path, {**empty, **now}, resume=True)
+    if not now:
+        run.config.update(run.budget_before())
+    assert (run.nothing_left() is None) == is_left
+
+
+@pytest.mark.parametrize("minutes, images", [(None, 2000), (60, 2000), (10, 2000), (3, 600), (0.1, 50)])
+def test_where_there_is_little_time_children_are_trained_on_fewer_images(minutes, images):
+    from nasnet_tf.cli.search import _child_images
+
+    assert _child_images(minutes) == images
+
+
+def test_a_search_goes_on_with_the_time_that_is_left(tmp_path):
+    config = {"minutes": 10.0, "max_trials": None, "epochs": None}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "clock.json").write_text('{"seconds": 400.0}')
+    budget, limit = Run(tmp_path, config, resume=True).budget(1000.0, 0.5)
+    assert budget.ends == 1200.0 and limit == 900.0, "the search itself is over"
+    (tmp_path / "result.json").write_text('{"seconds": 600.0}')
+    budget, limit = Run(tmp_path, {**config, "minutes": 20.0}, resume=True).budget(1000.0, 0.5)
+    assert budget.ends == 1600.0 and limit == 1300.0, "half of what was added is for the search"
 
 
 def test_status_reads_a_project_of_keras_tuner_too(capsys, tmp_path):

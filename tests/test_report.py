@@ -379,7 +379,17 @@ def test_a_trial_without_a_reward_key_is_refused(tmp_path):
 
 
 def test_the_baseline_of_a_page_may_be_rewards_or_trials(tmp_path):
-    assert page(tmp_path, baseline=[0.25, None]) == page(tmp_path, baseline=[trial(0, 0.25), trial(1, None)])
+    of_rewards, of_trials = (
+        page(tmp_path, baseline=found).split("Best trials") for found in ([0.25, None], [trial(0, 0.25), trial(1, None)])
+    )
+    assert of_rewards[0] == of_trials[0], "the pictures are the same"
+
+
+def test_the_best_trials_are_those_of_the_search_and_of_the_baseline(tmp_path):
+    text = page(tmp_path, trials=[trial(0, 0.5), trial(1, 0.7)], baseline=[trial(5, 0.6), trial(6, 0.9), trial(7, None)])
+    listed = re.findall(r'<tr><td class="number">(\d+)</td>', text.split("Best trials")[1])
+    assert listed == ["6", "1", "5", "0"] and text.count("<td>random baseline</td>") == 2
+    assert "5 trials ended, 3 of them of the random baseline, 1 of them failed." in text
 
 
 # Files and imports

@@ -486,79 +486,97 @@ class Model:
         self.optimizer, self.stop_training = type("Optimizer", (), {"learning_rate": None})(), False
 
 
-def ticking(schedule, now, seconds, first=0):
-    """(epochs in all, the rate at every step), where epoch k takes seconds(k)."""
-    model, rates = Model(), []
+def ticking(schedule, now, seconds, validation=0.0, first=0):
+    """(steps of each epoch, the rate at every step), where a step of epoch k takes seconds(k), and a validation so many of those."""
+    model, rates, counts = Model(), [], []
     schedule.set_model(model)
     for epoch in range(first, 1000):
         schedule.on_epoch_begin(epoch)
+        counts.append(0)
         for batch in range(schedule.steps):
             schedule.on_train_batch_begin(batch)
             rates.append(model.optimizer.learning_rate)
-        now[0] += seconds(epoch)
+            counts[-1] += 1
+            now[0] += seconds(epoch)
+            schedule.on_train_batch_end(batch)
+            if model.stop_training:
+                break
+        schedule.on_test_begin()
+        now[0] += validation * seconds(epoch)
+        schedule.on_test_end()
         schedule.on_epoch_end(epoch)
         if model.stop_training:
-            return epoch + 1, rates
+            return counts, rates
     raise AssertionError("it never stops")
 
 
-def test_by_the_clock_the_epochs_are_planned_after_the_second(now):
-    epochs, rates = ticking(Clock(0.1, 2, 1.0), now, lambda epoch: 20 if epoch == 0 else 4)
-    assert epochs == 11 and now[0] == 160.0, "20 s for the first, then 4 s each until the minute is over"
-    expected = [0.1] * 4 + [0.1 * 0.5 * (1 + math.cos(math.pi * step / 22)) for step in range(4, 22)]
-    np.testing.assert_allclose(rates, expected)
+def test_by_the_clock_a_training_ends_in_the_middle_of_an_epoch(now):
+    counts, _ = ticking(Clock(0.1, 8, 100.0, 160.0), now, lambda epoch: 5)
+    assert counts == [8, 4] and now[0] == 160.0
+
+
+def test_by_the_clock_the_rate_falls_along_a_cosine_over_the_time(now):
+    _, rates = ticking(Clock(0.1, 4, 100.0, 160.0), now, lambda epoch: 2)
+    np.testing.assert_allclose(rates[2:], [0.1 * 0.5 * (1 + math.cos(math.pi * step / 29)) for step in range(2, 30)], rtol=1e-6)
 
 
 def test_by_the_clock_the_rate_warms_up_too(now):
-    epochs, rates = ticking(Clock(0.1, 2, 1.0, warmup=3.0), now, lambda epoch: 6)
-    assert epochs == 10
-    np.testing.assert_allclose(rates[:4], [0.1 * step / 6 for step in range(4)])
-    np.testing.assert_allclose(rates[6:], [0.1 * 0.5 * (1 + math.cos(math.pi * (step - 6) / 14)) for step in range(6, 20)])
+    _, rates = ticking(Clock(0.1, 4, 100.0, 160.0, warmup=2.0), now, lambda epoch: 2)
+    _, without = ticking(Clock(0.1, 4, 160.0, 220.0), now, lambda epoch: 2)
+    np.testing.assert_allclose(rates, [rate * min(step / 8, 1) for step, rate in enumerate(without)])
 
 
 def test_by_the_clock_an_epoch_on_jax_has_the_rate_of_its_middle(now, monkeypatch):
     monkeypatch.setattr(clock.keras.backend, "backend", lambda: "jax")
-    epochs, rates = ticking(Clock(0.1, 2, 1.0, warmup=2.0), now, lambda epoch: 6)
-    expected = [0.1 * 0.25, 0.1 * 0.75] + [0.1 * 0.5 * (1 + math.cos(math.pi * (epoch + 0.5) / 8)) for epoch in range(8)]
-    np.testing.assert_allclose(rates, np.repeat(expected, 2))
+    _, rates = ticking(Clock(0.1, 2, 100.0, 160.0), now, lambda epoch: 3)
+    expected = [0.1 * 0.5 * (1 + math.cos(math.pi * (6 * epoch + 3) / 57)) for epoch in range(1, 10)]
+    np.testing.assert_allclose(rates[2:], np.repeat(expected, 2))
 
 
-def test_by_the_clock_at_least_two_and_at_most_600_epochs_are_trained(now):
-    assert ticking(Clock(0.1, 1, 1.0), now, lambda epoch: 300)[0] == 2
-    assert ticking(Clock(0.1, 1, 1.0), now, lambda epoch: 1e-6)[0] == 600
+def test_by_the_clock_one_step_may_be_all_there_is_time_for_and_600_epochs_are_the_most(now):
+    assert ticking(Clock(0.1, 5, now[0], now[0] + 60), now, lambda epoch: 300)[0] == [1]
+    assert len(ticking(Clock(0.1, 1, now[0], now[0] + 60), now, lambda epoch: 1e-6)[0]) == 600
 
 
-def test_epochs_that_grow_longer_are_not_trained_past_the_time(now):
-    assert ticking(Clock(0.1, 1, 1.0), now, lambda epoch: 1 if epoch < 5 else 30)[0] == 7
+def test_by_the_clock_there_is_time_for_the_last_validation_and_for_what_comes_after(now):
+    schedule = Clock(0.1, 10, 100.0, 160.0)
+    schedule.measured(validation=3.0, after=7.0)
+    counts, _ = ticking(schedule, now, lambda epoch: 1, validation=3)
+    assert counts == [10] * 4 and now[0] + 7 == 159.0, "a fifth epoch of one step would end at 163"
+
+
+@pytest.mark.parametrize("slower", [2, 4])
+def test_by_the_clock_all_is_over_in_time_on_a_machine_that_becomes_slower(now, slower):
+    schedule = Clock(0.1, 10, 100.0, 400.0)
+    schedule.measured(validation=3.0, after=7.0)
+    counts, _ = ticking(schedule, now, lambda epoch: 1 if epoch < 5 else slower, validation=3)
+    assert 380 < now[0] + 7 * slower <= 400 and len(counts) > 5
+
+
+def test_by_the_clock_no_epoch_is_begun_that_has_no_time_for_its_validation(now):
+    schedule = Clock(0.1, 10, 100.0, 127.5)
+    schedule.measured(validation=3.0, after=0.0)
+    assert ticking(schedule, now, lambda epoch: 1, validation=3)[0] == [10, 10]
 
 
 def test_a_training_by_the_clock_goes_on_at_the_rate_it_had_with_the_time_that_is_left(now):
-    whole, rates = ticking(Clock(0.1, 2, 2.0), now, lambda epoch: 20 if epoch == 0 else 4)
-    goes_on = Clock(0.1, 2, 2.0 - 40 / 60, seconds=[20, 4, 4, 4, 4, 4])
-    again, rest = ticking(goes_on, now, lambda epoch: 20 if epoch == 6 else 4, first=6)
-    assert (whole, again) == (26, 22), "the 16 s in which it traced again are lost"
-    assert rest[0] == pytest.approx(0.1 * 0.5 * (1 + math.cos(math.pi * 6 / 22))) and rest[0] < rates[4]
+    _, whole = ticking(Clock(0.1, 2, 100.0, 160.0), now, lambda epoch: 2)
+    now[0] += 1000
+    goes_on = Clock(0.1, 2, now[0] - 24, now[0] + 36)
+    _, rest = ticking(goes_on, now, lambda epoch: 2, first=6)
+    np.testing.assert_allclose(rest[2:], whole[14:])
     assert rest[-1] < 0.001
 
 
-def test_a_training_by_the_clock_that_goes_on_after_one_epoch_does_not_plan_by_the_one_that_traces(now):
-    schedule = Clock(0.1, 1, 1.0 - 20 / 60, seconds=[20])
-    assert schedule.epochs is None
-    assert ticking(schedule, now, lambda epoch: 20 if epoch == 1 else 2, first=1)[0] == 12
-
-
-def test_a_training_by_the_clock_whose_time_is_over_has_no_epoch_left(now):
-    assert Clock(0.1, 1, 3.0 / 60, seconds=[20, 4, 4, 4]).epochs == 4
-    assert Clock(0.1, 1, 6.0 / 60, seconds=[20, 4, 4, 4]).epochs == 5
+def test_a_training_by_the_clock_whose_time_is_over_has_no_step_left(now):
+    assert Clock(0.1, 1, 40.0, 100.0).is_over and not Clock(0.1, 1, 40.0, 101.0).is_over
+    assert Clock(0.1, 1, 40.0, 101.0, after=2.0).is_over
 
 
 def test_the_share_is_of_the_time_or_of_the_epochs_where_that_is_more(now):
-    schedule = Clock(0.1, 2, 1.0, share=0.5)
-    now[0] += 30
-    assert schedule.share_done(0, 1) == pytest.approx(0.75)
-    schedule.epochs = 10
-    assert schedule.share_done(4, 0) == pytest.approx(0.75)
-    assert schedule.share_done(8, 1) == pytest.approx(0.85) and schedule.share_done(10, 0) == 1.0
+    schedule = Clock(0.1, 2, 70.0, 130.0)
+    assert schedule.share_done(0, 1) == pytest.approx(0.5)
+    assert schedule.share_done(450, 0) == pytest.approx(0.75) and schedule.share_done(600, 0) == 1.0
     now[0] += 100
     assert schedule.share_done(4, 0) == 1.0
 
@@ -598,12 +616,21 @@ def test_a_training_by_the_clock_takes_its_time_in_two_parts(digits, tmp_path, m
     interrupt(digits, recipe, tmp_path, minutes=2, on_epoch=stop_at(5), callbacks=[Ticks(now, [])])
     now[0] += 12345
     _, history = run(digits, recipe, tmp_path, minutes=2, on_epoch=stop_at(None), callbacks=[Ticks(now, rates)], resume=True)
-    assert (history["phase"], history["epoch"]) == ([0] * 2 + [1] * 10, [1, 2, *range(1, 11)])
-    assert history["seconds"] == [25, 30, 55, 60, 65, *range(90, 121, 5)], "20 s before the first epoch of a fit, 5 s each, in 2 minutes"
-    np.testing.assert_allclose(rates, [0.05 * 0.5 * (1 + math.cos(math.pi * (epoch + 0.8) / 10)) for epoch in range(3, 10)], rtol=1e-4)
-    assert [epoch for epoch, _ in told] == list(range(1, 13))
+    count = len(history["phase"])
+    assert (history["phase"], history["epoch"]) == ([0] + [1] * (count - 1), [1, *range(1, count)])
+    assert history["seconds"][0] in (24, 25), "the classifier alone has a fifth of the time"
+    assert 118 <= history["seconds"][-1] <= 121 and history["seconds"] == sorted(history["seconds"])
+    assert rates[-1] < 0.001 and rates == sorted(rates, reverse=True)
     shares = [share for _, share in told]
-    assert shares == sorted(shares) and shares[0] == 25 / 120 and shares[-1] == 1.0
+    assert shares == sorted(shares) and shares[-1] > 0.98
+
+
+def test_by_the_clock_the_whole_of_a_training_takes_its_time(digits, tmp_path):
+    model, recipe = network(digits, Recipe()), Recipe(batch_size=32)
+    batches = recipe_batches(digits, recipe)
+    began = time.monotonic()
+    history = training.train(model, *batches, recipe, minutes=0.2, after=2.0)
+    assert 8 < time.monotonic() - began < 11 and history["epoch"][-1] > 1
 
 
 @pytest.mark.parametrize("budget", [{}, {"minutes": 0}, {"minutes": -1}, {"minutes": math.nan}, {"minutes": math.inf}])

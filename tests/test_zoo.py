@@ -347,6 +347,54 @@ def test_an_adapted_network_has_the_weights_and_the_normalization_of_its_source(
     assert distance(*features) < 1e-6
 
 
+def named(*names, **arguments):
+    """A small network of these classes that normalizes."""
+    return NASNetA("cifar", **{**TINY, "classes": len(names)}, mean=[100.0] * 3, std=[50.0] * 3, class_names=names, **arguments)
+
+
+def classifier(network):
+    return [np.asarray(weight) for weight in network.get_layer("predictions").weights]
+
+
+@pytest.mark.parametrize("names", [("c", "x", "a"), ("b", "a", "c"), ("x", "y", "z"), ("a", "b", "c", "d"), ("b",) + ("a",)], ids="".join)
+def test_a_classifier_is_carried_over_by_the_names_of_the_classes(names):
+    source = named("a", "b", "c")
+    source.get_layer("predictions").set_weights([np.arange(288.0).reshape(96, 3), np.array([1.0, 2, 3])])
+    network = adapt(source, classes=len(names), class_names=names)
+    theirs, ours = classifier(source), classifier(network)
+    for place, name in enumerate(names):
+        taken = np.array_equal(ours[0][:, place], theirs[0][:, "abc".index(name)]) if name in "abc" else abs(ours[0][:, place]).max() < 1
+        assert taken and ours[1][place] == (1 + "abc".index(name) if name in "abc" else 0)
+    known = sum(name in "abc" for name in names)
+    assert f"of the model's {len(names)} classes the source knows {known} by name" in str(network.weights_report)
+
+
+def test_a_classifier_of_the_same_classes_is_carried_over_whole_and_one_of_unknown_classes_is_not():
+    source = named("a", "b", "c")
+    same = adapt(source, class_names=("a", "b", "c"))
+    assert not same.weights_report.kept and np.array_equal(classifier(same)[0], classifier(source)[0])
+    unnamed = NASNetA("cifar", **TINY, mean=[100.0] * 3, std=[50.0] * 3)
+    assert not np.array_equal(classifier(adapt(unnamed, class_names=("a", "b", "c")))[0], classifier(unnamed)[0])
+
+
+@pytest.mark.parametrize("input_range, mean, std", [((-1, 1), 127.5, 127.5), ((0, 1), 0, 255), ((0, 255), 0, 1), (None, None, None)])
+def test_a_network_that_does_not_normalize_is_told_what_its_images_were(input_range, mean, std):
+    source = NASNetA("cifar", **TINY)
+    config = adapt(source, input_range=input_range).get_config()
+    assert (config["mean"], config["std"]) == ((None, None) if mean is None else ([mean] * 3, [std] * 3))
+    with pytest.raises(ValueError, match="does not say what images it was trained on.*-1 and 1.*0 and 1.*0 and 255"):
+        adapt(source)
+    with pytest.raises(ValueError, match=r"input_range is \(1, 0\); give the lowest and the highest"):
+        adapt(source, input_range=(1, 0))
+
+
+def test_of_a_network_of_imagenet_it_is_known_what_its_images_were(tmp_path):
+    from nasnet_tf.zoo.classes import class_names
+
+    source = NASNetA("cifar", **{**TINY, "classes": 1000}, class_names=class_names())
+    assert adapt(source, classes=2).get_config()["mean"] == [127.5] * 3
+
+
 def test_a_network_that_is_none_of_ours_cannot_be_adapted(tmp_path):
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "m.keras")
     with pytest.raises(ValueError, match="holds a Sequential, not a Network"):

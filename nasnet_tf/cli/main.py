@@ -129,4 +129,7 @@ def run():
     """Entry point of the console script."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # a terminal that knows no accents shows their codes
+    from nasnet_tf.cli.budget import is_the_process
+
+    is_the_process()
     sys.exit(main())

@@ -50,7 +50,7 @@ class Pictures:
         return CellHyperModel(
             data.input_shape, data.classes,
             space=self.space, num_cells=config["child_cells"], filters=config["child_filters"], stem=None,
-            mean=data.mean, std=data.std, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5,
+            mean=data.mean, std=data.std, class_names=data.class_names, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5,
             reward=cubed_best if self.space.anchors else None,  # as the paper of layers does
             soft=prejudge.soft_limit(data, config),
         )  # fmt: skip

@@ -10,6 +10,7 @@ import shutil
 from typing import NamedTuple
 
 from nasnet_tf import genotype as genotypes
+from nasnet_tf.cli.budget import Budget, noted
 from nasnet_tf.cost import cost_of
 from nasnet_tf.files import read_json, write_whole
 from nasnet_tf.spreadsheets import cell
@@ -23,6 +24,9 @@ _FILES = (
 )  # fmt: skip
 _FOLDERS = ("model.training",)
 _BUDGET = ("minutes", "max_trials", "epochs", "workers", "engine", "address", "gpus_per_trial")  # may change when a search goes on
+_LENGTH = ("minutes", "max_trials", "epochs")
+FINAL, CHOICE = "model.training", "choice.json"  # the folder of the training at the end, and which network that is of
+_RESULT, _CLOCK = "result.json", "clock.json"  # the second while a search by the clock runs
 
 
 class Shown(NamedTuple):
@@ -64,9 +68,8 @@ class Run:
 
     def __init__(self, path: pathlib.Path, config: dict, resume=False, overwrite=False, shown: Shown | None = None):
         self.path, self.config, self.shown = path, config, shown or Shown()
-        if resume:
-            self._check_resumable()
-        elif path.exists() and not overwrite:
+        self.before = self._check_resumable() if resume else {}
+        if not resume and path.exists() and not overwrite:
             raise ValueError(
                 f"{path} exists already; add --resume to go on with its search, --overwrite to begin again, or --name for another."
             )
@@ -91,6 +94,7 @@ class Run:
     def begin(self):
         """Writes what was asked, when the logs of the searches are open: then no other process can be searching there."""
         self.write("config.json", json.dumps(self.config, indent=1))
+        (self.path / _RESULT).unlink(missing_ok=True)  # there will be another
 
     def _check_resumable(self):
         try:
@@ -99,6 +103,8 @@ class Run:
             raise ValueError(f"{self.path} holds no search to resume; leave --resume out to begin one.") from None
         if not isinstance(before, dict):
             raise ValueError(f"{self.path / 'config.json'} is damaged; restore a copy of it, or write into it what was asked for.")
+        if self.config.get("child_images") is None:
+            self.config["child_images"] = before.get("child_images")
         for name in sorted(set(before) | set(self.config)):
             if name not in _BUDGET and before.get(name) != self.config.get(name):
                 option = name.replace("_", "-")
@@ -106,6 +112,47 @@ class Run:
                     f"{self.path} was searched with {option} {before.get(name)}, now it is {self.config.get(name)}; "
                     "resume with what it began with (only the budget may change), or give another --name."
                 )
+        return before
+
+    def budget_before(self) -> dict:
+        """The budget that the search in the folder was given."""
+        return {name: self.before.get(name) for name in _LENGTH}
+
+    def nothing_left(self) -> dict | None:
+        """The result of a search that ended and is not given more than it had; None if there is something to do."""
+        try:
+            result = read_json(self.path / _RESULT) if self.before else None
+        except (OSError, ValueError):
+            return None
+        more = [name for name in _LENGTH if _is_more(name, self.before.get(name), self.config.get(name))]
+        return None if more or not isinstance(result, dict) else result
+
+    def budget(self, began: float, share: float) -> tuple[Budget, float | None]:
+        """The time there is, less what was spent before an interruption, and when the search ends.
+
+        Args:
+            began: when the command began, by the monotonic clock.
+            share: of the time that is for the search.
+        """
+        minutes, spent, ended = self.config["minutes"], 0.0, False
+        if self.before:
+            ended = (self.path / _RESULT).is_file()
+            spent = noted(self.path / _RESULT) if ended else noted(self.clock)
+        budget = Budget(minutes, began, spent)
+        if not budget.is_limited:
+            return budget, None
+        start, length = (began, budget.seconds - spent) if ended else (budget.began, budget.seconds)
+        return budget, start + share * max(length, 0.0)
+
+    @property
+    def clock(self) -> pathlib.Path:
+        """The file in which is noted how much of the time is spent."""
+        return self.path / _CLOCK
+
+    def end(self, result: dict) -> None:
+        """Writes what came of it all."""
+        self.write(_RESULT, json.dumps(result, indent=1))
+        self.clock.unlink(missing_ok=True)
 
     def record(self, strategy, trial, genotype, note, size):
         """Adds a Keras Tuner trial that ended.
@@ -180,6 +227,13 @@ class Run:
 
 def _cells(row):
     return {name: cell(value) for name, value in row.items()}
+
+
+def _is_more(name, before, now):
+    """Whether a limit was raised or lifted; the epochs of the network at the end are no limit."""
+    if name == "epochs":
+        return now is not None and (before is None or now > before)
+    return before is not None and (now is None or now > before)
 
 
 def _rank(row):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import inspect
 import io
@@ -12,18 +11,23 @@ import os
 import pathlib
 import threading
 import time
+from typing import NamedTuple
 
 import click
 
 from nasnet_tf.cli import options, prejudge, printing, texts
+from nasnet_tf.cli.budget import command_began
 from nasnet_tf.cli.pictures import Pictures
-from nasnet_tf.cli.run import BASELINE, Run
+from nasnet_tf.cli.run import BASELINE, FINAL, Run
 from nasnet_tf.fingerprint import of_data
 from nasnet_tf.spaces import EPOCHS, SPACES
 from nasnet_tf.strategies import STRATEGIES, rungs
 
 _SEARCHES = {"images": Pictures, "text": texts.Texts}  # by what the genotypes of a space read
 _SEARCH_SHARE = 0.45  # of the time: the rest trains the network
+_MINUTES, _CHILD_IMAGES = 10.0, 2000  # unless it is said
+_GOES_ON = "an interrupted search goes on with --resume"
+_FIRST_SHARE = 0.3  # of that rest: until then the search waits for its first trial
 _SHARING_SHARE = 0.5  # of the search's time, with one-shot: the rest trains the best children by themselves
 
 
@@ -50,7 +54,9 @@ _SHARING_SHARE = 0.5  # of the search's time, with one-shot: the rest trains the
 @click.option("--child-filters", type=options.POSITIVE, help="F of these networks; of a text, units.  [default: 8; 32]")
 @click.option("--child-epochs", type=options.POSITIVE, default=3, show_default=True, help="How long at most these networks are trained.")
 @click.option(
-    "--child-images", type=options.POSITIVE, default=2000, show_default=True, help="On how many images, or windows of a text, at most."
+    "--child-images",
+    type=options.POSITIVE,
+    help="On how many images, or windows of a text, at most.  [default: 2000; 200 a minute with --minutes below 10]",
 )
 @click.option("--num-cells", type=options.POSITIVE, help="N of the network that is trained at the end.  [default: 2]")
 @click.option("--filters", type=options.POSITIVE, help="F of that network.  [default: 16; of a text 128]")
@@ -82,9 +88,10 @@ def search(source, name, runs_dir, resume, retry_failed, overwrite, as_json, dat
     DATA is digits (real 8x8 digits that come along), an .npz with x_train and y_train, a folder of class folders, or tfds:NAME; with
     --space recurrent a text file. The test part is looked at once, at the end.
     """
-    began = time.monotonic()
-    if config["minutes"] is None and config["max_trials"] is None:
-        config["minutes"] = 10.0
+    began = command_began()
+    without_budget = config["minutes"] is None and config["max_trials"] is None
+    if without_budget:
+        config["minutes"] = _MINUTES
     space = _space(config)
     _settle(config, space)
     if name is not None:
@@ -99,16 +106,53 @@ def search(source, name, runs_dir, resume, retry_failed, overwrite, as_json, dat
     )
     if retry_failed and not resume:
         raise ValueError("--retry-failed is for a search that goes on; add --resume.")
+    if resume and without_budget:
+        config.update(before := {**run.budget_before(), **({"epochs": config["epochs"]} if config["epochs"] else {})})
+        run.config.update(before)
+    config["child_images"] = run.config["child_images"] = run.config["child_images"] or _child_images(config["minutes"])
+    if (result := run.nothing_left()) is not None and not retry_failed:
+        said = f"nothing left to do, give more --minutes, --max-trials or --epochs; {_outcome(run, result)}"
+        return printing.show(json.dumps(result) if as_json else said)
     run.claim(overwrite)
+    budget, limit = run.budget(began, _SEARCH_SHARE)
     options.start_keras()
-    from nasnet_tf.cli.progress import bar
+    from nasnet_tf.cli.progress import Stages, bar
 
-    with bar() as progress:
-        progress.console.print(task.data.describe())
-        found = _search(run, task, config, began, progress, retry_failed)
-        result = _train(run, found, task, config, began, progress)
-    run.write("result.json", json.dumps(result, indent=1))
-    printing.show(json.dumps(result) if as_json else f"{run.path}: {options.outcome(result)}; see {run.path / 'report.html'}")
+    with bar() as progress, Stages(progress, budget) as stages:
+        stages.say(task.data.describe())
+        budget.has_begun()
+        if (warning := budget.warning(_SEARCH_SHARE)) is not None:
+            stages.say(f"{warning}; few cells will be tried, and the network may be one of those as it was trained.")
+        found = _search(run, task, config, limit, stages, retry_failed)
+        try:
+            result = _deliver(run, task, config, found, stages)
+        except KeyboardInterrupt:
+            stages.say(_GOES_ON)
+            raise
+    printing.show(json.dumps(result) if as_json else _outcome(run, result))
+
+
+def _child_images(minutes):
+    """On how many images children are trained unless it is said: on fewer where there is little time, so that some are tried at all."""
+    return _CHILD_IMAGES if minutes is None else min(max(int(_CHILD_IMAGES * minutes / _MINUTES), 50), _CHILD_IMAGES)
+
+
+def _outcome(run, result):
+    why = f"; {result['why']}" if "why" in result else ""
+    return f"{run.path}: {options.outcome(result)}{why}; see {run.path / 'report.html'}"
+
+
+_NO_TRIAL = {"trial": None, "strategy": None}
+
+
+class _Found(NamedTuple):
+    """What a search found: the genotype, the tuner (None where no trial ended) and the trial it is of, and the seconds that the pictures
+    of it took."""
+
+    genotype: object
+    tuner: object
+    best: dict
+    drawing: float
 
 
 def _space(config):
@@ -129,11 +173,11 @@ def _settle(config, space):
         STRATEGIES[config["strategy"]].check(space)
 
 
-def _search(run, task, config, began, progress, retry_failed=False):
-    """Runs the search and the random baseline side by side; returns the best genotype."""
+def _search(run, task, config, limit, stages, retry_failed=False):
+    """Runs the search and the random baseline side by side until `limit`; returns what was `_Found`."""
     from nasnet_tf.cli.progress import share_told
 
-    limit = None if config["minutes"] is None else began + 60 * config["minutes"] * _SEARCH_SHARE
+    stages.begin("searching")
     child = task.child()
     labels = [config["strategy"], BASELINE] if config["baseline"] and config["strategy"] != "random" else [config["strategy"]]
     x, y, x_validation, y_validation = task.some()
@@ -141,10 +185,11 @@ def _search(run, task, config, began, progress, retry_failed=False):
     workers = _workers(config, len(labels))
     told = {"data": of_data(task.data), "retry_failed": retry_failed}
     made = {label: _tuner(label, child, run, config, limit, workers, judges[label], told) for label in labels}
+    stages.budget.keep(run.clock)
     run.begin()
     if config["strategy"] == "one-shot":
-        made["one-shot"].on_share = share_told(progress, "sharing weights")
-    follow = _Follow(run, made, child, task.size, config, limit, progress)
+        made["one-shot"].on_share = share_told(stages.progress, "sharing weights")
+    follow = _Follow(run, made, child, task.size, config, limit, stages)
     job = dict(
         validation_data=(x_validation, y_validation), epochs=config["child_epochs"], batch_size=config["child_batch_size"], verbose=0
     )
@@ -166,11 +211,27 @@ def _search(run, task, config, began, progress, retry_failed=False):
         for thread in threads:
             thread.join(timeout=10)
         with contextlib.suppress(OSError, ValueError):  # where the log cannot be written, pictures cannot be either
-            follow.done(_facts(task, config))
+            follow.done(_facts(task, config), was_interrupted=True)
         raise
+    began = time.monotonic()
     found = follow.done(_facts(task, config))
-    if found is None:
+    if found is None and run.rows:
         raise RuntimeError(f"no trial succeeded; the reasons are in {run.path / 'trials.csv'}.")
+    drawing = time.monotonic() - began
+    if found is None:
+        follow.say("no trial ended in time, so the network is of the first cell that was proposed; give more --minutes to search")
+        return _Found(_first_proposed(made, child, run), None, _NO_TRIAL, 2 * drawing)
+    best = run.best()
+    return _Found(found, made[best["strategy"]], best, drawing)
+
+
+def _first_proposed(made, child, run):
+    """The genotype that is trained where no trial has ended in time: the first that was proposed."""
+    running = [trial for tuner in made.values() for trial in tuner.oracle.ongoing_trials.values()]
+    if not running:
+        raise RuntimeError(f"no trial began in the time there was; go on with --resume and more --minutes: {run.path}.")
+    found = child.genotype(min(running, key=lambda trial: trial.trial_id).hyperparameters)
+    found.save(run.path / "best.json")
     return found
 
 
@@ -214,7 +275,7 @@ def _tuner(label, child, run, config, limit, workers, judges, told):
     random = label == BASELINE
     make = functools.partial(StrategySearch, strategy="random" if random else label, settings=_settings(label, config))
     if label == "one-shot":
-        minutes = None if limit is None else _SHARING_SHARE * (limit - time.monotonic()) / 60
+        minutes = None if limit is None else max(_SHARING_SHARE * (limit - time.monotonic()), 1.0) / 60
         make = functools.partial(OneShotSearch, share_epochs=config["share_epochs"], share_minutes=minutes)
     with contextlib.redirect_stdout(io.StringIO()):  # Keras Tuner prints what it reloads
         tuner = make(
@@ -236,13 +297,11 @@ def _settings(label, config):
 
 
 class _Follow:
-    """Says a line for each trial, moves the bar, keeps trials.csv."""
+    """Says a line for each trial, moves the bar, keeps trials.csv, stops the children when their time is over."""
 
-    def __init__(self, run, made, child, size, config, limit, progress):
-        self.run, self.child, self.size, self.config, self.limit, self.progress = run, child, size, config, limit, progress
-        self.lock = threading.Lock()
-        self.began, self.made = time.monotonic(), made
-        self.task = progress.add_task("searching", total=1.0)
+    def __init__(self, run, made, child, size, config, limit, stages):
+        self.run, self.child, self.size, self.config, self.limit, self.stages = run, child, size, config, limit, stages
+        self.lock, self.made = threading.Lock(), made
         for label, tuner in made.items():
             for trial_id in tuner.oracle.end_order:
                 self._record(label, tuner.oracle.trials[trial_id])
@@ -262,11 +321,11 @@ class _Follow:
             outcome = options.number(trial.score) if trial.status == "COMPLETED" else f"failed: {reason(trial)}"
             seconds = f"  {row['seconds']:.0f} s" if row["seconds"] else ""
             record = "-" if best is None else options.number(best["reward"])
-            self.progress.console.print(f"{label} {trial.trial_id}  {outcome}{seconds}  best {record}")
+            self.stages.say(f"{label} {trial.trial_id}  {outcome}{seconds}  best {record}")
 
     def say(self, text):
         """Says a line above the bar."""
-        self.progress.console.print(text)
+        self.stages.say(text)
 
     def _record(self, label, trial):
         from nasnet_tf.tuners.oracle import reason
@@ -278,29 +337,27 @@ class _Follow:
         self.run.record(label, trial, self.child.genotype(trial.hyperparameters), note, self.size)
         return self.run.rows[label, trial.trial_id]
 
-    def _share(self):
-        shares = [0.0]
-        if self.limit is not None:
-            shares.append((time.monotonic() - self.began) / max(self.limit - self.began, 1e-9))
-        if self.config["max_trials"]:
-            shares.append(len(self.run.rows) / (self.config["max_trials"] * len(self.made)))
-        return min(max(shares), 1.0)
-
     def _tick(self):
-        while not self.ticking.wait(1):
-            self.progress.update(self.task, completed=self._share())
-            if self.limit is not None and time.monotonic() > self.limit and self.run.best() is not None:
+        wanted = (self.config["max_trials"] or 0) * len(self.made)
+        while not self.ticking.wait(0.5):
+            if wanted:
+                self.stages.share(min(len(self.run.rows) / wanted, 1.0))
+            if self.limit is not None and time.monotonic() > (self.limit if self.run.best() is not None else self._last_limit()):
                 for tuner in self.made.values():
                     tuner.stop()
 
-    def done(self, facts):
-        """Ends the bar, writes the page. Returns the best genotype, or None."""
+    def _last_limit(self):
+        """Until when the first trial may take: there must be time to deliver it."""
+        return self.limit + _FIRST_SHARE * max(self.stages.budget.ends - self.limit, 0)
+
+    def done(self, facts, was_interrupted=False):
+        """Writes the page. Returns the best genotype, or None."""
         self.ticking.set()
         for label, tuner in self.made.items():
             if tuner.oracle.exhausted is not None:
                 self.say(f"{label}: {tuner.oracle.exhausted}")
-        self.progress.remove_task(self.task)
-        self.progress.console.print(f"{len(self.run.rows)} trials in {self.run.path}; an interrupted search goes on with --resume")
+        hint = f"; {_GOES_ON}" if was_interrupted else ""
+        self.say(f"{len(self.run.rows)} trials in {self.run.path}{hint}")
         return self.run.picture(facts)
 
 
@@ -326,33 +383,43 @@ def _size(config, of=""):
     return "" if cells is None else f"N = {cells}, F = {filters}, "
 
 
-def _train(run, found, task, config, began, progress):
-    """Trains the scaled-up network in what is left of the time; returns how it does."""
-    from nasnet_tf.cli.train import train_and_save
-    from nasnet_tf.training import RECIPES, network_for
+def _deliver(run, task, config, found, stages):
+    """Trains the network at the end, or takes the best child where that is better; returns how it does, as in result.json."""
+    from nasnet_tf.cli.final import Final
 
-    minutes, epochs = None, config["epochs"]
-    if epochs is None and config["minutes"] is None:
-        epochs = 30
-    elif epochs is None:
-        left = config["minutes"] - (time.monotonic() - began) / 60
-        minutes = max(left - 0.05 * config["minutes"], 0.05)
-    size, recipe = dict(num_cells=config["num_cells"], filters=config["filters"]), RECIPES[task.recipe]
-    recipe = dataclasses.replace(recipe, epochs=epochs, learning_rate=getattr(found, "learning_rate", recipe.learning_rate))
-    result = train_and_save(
-        lambda data, recipe: network_for(found, data, recipe, **size), task.whole(), run.path / "model.keras", progress,
-        recipe, seed=config["seed"], minutes=minutes,
+    final = Final(
+        found.genotype, lambda data: _best_child(found, config, data), task.whole(), task.recipe, config,
+        run.path / FINAL, stages, found.drawing,
     )  # fmt: skip
-    best = run.best()
+    result = final.deliver(run.path / "model.keras")
+    stages.begin("drawing")
+    stages.budget.close()
+    size = {"child_cells": result["num_cells"], "child_filters": result["filters"]}
     facts = {
         **task.tested(result),
-        "network": f"{_size(config)}{result['parameters']:,} parameters: model.keras",
+        "network": f"{_size(size, 'child_')}{result['parameters']:,} parameters: model.keras",
+        "why this network": result["why"],
     }
     run.picture({**facts, **_facts(task, config)})
-    return {
-        **result,
-        "trials": len(run.rows),
-        "best_trial": best["trial"],
-        "best_strategy": best["strategy"],
-        task.shown.figure: best[task.shown.figure],
-    }
+    best = {
+        "trials": len(run.rows), "best_trial": found.best["trial"], "best_strategy": found.best["strategy"],
+        task.shown.figure: found.best.get(task.shown.figure),
+    }  # fmt: skip
+    result = {**result, **best, "seconds": round(stages.budget.spent, 1)}
+    run.end(result)
+    final.forget()
+    return result
+
+
+def _best_child(found, config, data):
+    """The best child as it was trained, with how it does on the validation part of `data`; None if its weights are lost."""
+    from nasnet_tf.cli.final import Size, judged
+
+    if found.tuner is None:
+        return None
+    try:
+        model = found.tuner.load_model(found.tuner.oracle.get_trial(found.best["trial"]))
+    except (OSError, ValueError, KeyError):
+        return None
+    size = Size(config["child_cells"], config["child_filters"])
+    return judged(model, f"trial {found.best['trial']} ({found.best['strategy']})", size, data)

@@ -8,6 +8,7 @@ import pathlib
 import click
 
 from nasnet_tf.cli import options, printing
+from nasnet_tf.cli.run import CHOICE, FINAL
 from nasnet_tf.files import read_json
 from nasnet_tf.journal import TRIALS, read
 from nasnet_tf.study import History
@@ -26,7 +27,8 @@ def status_of(run: pathlib.Path) -> dict:
     """What `nasnet-tf status --json` prints.
 
     Returns: {"asked": what was asked, "searches": {folder: {"ended", "failed", "unfinished", "best", "best_trial", "seconds"}},
-        "result": what became of the network that was trained at the end, or None}. Unfinished trials are running or will be run again.
+        "final": the network that is being trained at the end, {"num_cells", "filters", "epochs": None by the clock, "epochs_done"}, or
+        None, "result": what became of it, or None}. Unfinished trials are running or will be run again.
     Raises: ValueError if there is no search in `run`, or if what is there is damaged.
     """
     logs = [path for path in (run / TRIALS, *sorted(run.glob(f"*/{TRIALS}"))) if path.is_file()]
@@ -39,7 +41,18 @@ def status_of(run: pathlib.Path) -> dict:
         name = path.parent.name
         searches[name] = _so_far(History.of(log, path))
         heads[name] = {key: (log.head or {}).get(key) for key in ("strategy", "settings", "objective", "seed")}
-    return {"asked": asked or heads, "searches": searches, "result": _json(run / "result.json")}
+    return {"asked": asked or heads, "searches": searches, "final": _final(run), "result": _json(run / "result.json")}
+
+
+def _final(run):
+    choice = _json(run / FINAL / CHOICE)
+    if choice is None:
+        return None
+    try:
+        done = max(len((run / FINAL / "log.csv").read_text().splitlines()) - 1, 0)
+    except FileNotFoundError:
+        done = 0
+    return {**{name: choice.get(name) for name in ("num_cells", "filters", "epochs")}, "epochs_done": done}
 
 
 def _so_far(history):
@@ -72,6 +85,8 @@ def _lines(facts):
             f"{name}: {search['ended']} trials ended, {search['failed']} of them failed, {search['unfinished']} running or to be run "
             f"again, best {best}, {search['seconds']:.0f} s"
         )
+    if facts["final"] is not None:
+        yield f"training the final network{_described(facts['final'])}"
     if facts["result"] is not None:
         yield f"trained: {_trained(facts['result'])}"
     yield "asked: " + ", ".join(f"{name} {_short(value)}" for name, value in facts["asked"].items() if value is not None)
@@ -82,6 +97,12 @@ def _trained(result):
         return options.outcome(result)
     except (KeyError, TypeError, ValueError):
         raise ValueError("result.json is damaged: it does not say how the network does; restore a copy of it, or delete it.") from None
+
+
+def _described(final):
+    size = "" if final["num_cells"] is None else f" (N = {final['num_cells']}, F = {final['filters']})"
+    of = "" if final["epochs"] is None else f" of {final['epochs']}"
+    return f"{size}: {final['epochs_done']}{of} epochs done"
 
 
 def _short(value):

@@ -70,7 +70,8 @@ class Texts:
         from nasnet_tf.tuners import LanguageHyperModel
 
         size = dict(num_cells=self.config["child_cells"], filters=self.config["child_filters"])
-        return LanguageHyperModel(self.data.steps, self.data.classes, space=self.space, **size)
+        named = dict(class_names=self.data.vocabulary, level=self.data.level)
+        return LanguageHyperModel(self.data.steps, self.data.classes, space=self.space, **size, **named)
 
     def some(self):
         """Windows of the training and validation parts for the children: at most so many."""

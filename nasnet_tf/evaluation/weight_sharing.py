@@ -85,13 +85,14 @@ class WeightSharing:
                 self.save(file)
                 saved = time.monotonic()
 
-    def rank(self, candidates: int, on_share=None) -> list[tuple[tuple[int, ...], float]]:
+    def rank(self, candidates: int, on_share=None, seconds: float = math.inf) -> list[tuple[tuple[int, ...], float]]:
         """The controller's children, best first, with their accuracy on all validation images; no network twice.
 
         Args:
             candidates: how many at most.
+            seconds: how long that may take; one child is judged at least.
         """
-        space, found = self.supernet.space, {}
+        space, found, began = self.supernet.space, {}, time.monotonic()
         for number in range(self.proposed, self.proposed + _DRAWS * candidates):
             point = self.controller.propose(number)
             key = space.key(point)
@@ -99,7 +100,7 @@ class WeightSharing:
                 found[key] = point, self.supernet.accuracy(self.x, self.y, point, self.reward_images)
                 if on_share:
                     on_share(len(found) / candidates)
-            if len(found) == candidates:
+            if len(found) == candidates or time.monotonic() - began > seconds:
                 break
         return sorted(found.values(), key=lambda child: -child[1])
 

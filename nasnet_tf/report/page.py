@@ -18,6 +18,7 @@ from nasnet_tf.report.picture import render
 __all__ = ["write_page"]
 
 BEST = 20
+_BASELINE = "random baseline"
 COLUMNS = ("trial", "reward", "status", "seconds")
 
 STYLE = """
@@ -61,7 +62,7 @@ def write_page(
         genotype: what to show, of any kind; None while there is none.
         trials: in the order they ended; each has `trial`, `reward` (None if it failed), `status`, `seconds` and what else to show.
             With `val_accuracy` and `multiply_adds` in each of them the page shows what accuracy costs.
-        baseline: the rewards of a random search, or its trials in the same form.
+        baseline: the rewards of a random search, or its trials in the same form, which are then among the best trials too.
         notes: paragraphs below the title.
         target: multiply-adds to mark, if there is a soft limit.
     """
@@ -75,7 +76,8 @@ def write_page(
     if priced := _priced(trials):
         drawn = partial(pareto_figure, priced, _priced(baseline), target=target)
         parts += ["<h2>Accuracy and cost</h2>", embedded(drawn, "Validation accuracy of each trial against its multiply-adds")]
-    parts += ["<h2>Best trials</h2>", _trials_table(trials, rewards)]
+    named = [{"strategy": _BASELINE, **t} for t in baseline if isinstance(t, Mapping)]
+    parts += ["<h2>Best trials</h2>", _trials_table(trials, named)]
     write_whole(path, document(title, "\n".join(parts)).encode("utf-8", "replace"))
 
 
@@ -114,10 +116,13 @@ def facts_table(facts: Mapping[str, object]) -> str:
     return f'<div class="wide"><table>\n{rows}\n</table></div>'
 
 
-def _trials_table(trials: Sequence[Mapping], rewards: list[float | None]) -> str:
+def _trials_table(trials: Sequence[Mapping], baseline: Sequence[Mapping]) -> str:
+    every = [*trials, *baseline]
+    rewards = rewards_of(trial["reward"] for trial in every)
     ranked = sorted((i for i, reward in enumerate(rewards) if reward is not None), key=lambda i: -rewards[i])
-    best = [trials[i] for i in ranked[:BEST]]
-    count = f"{len(trials)} trials ended, {len(trials) - len(ranked)} of them failed."
+    best = [every[i] for i in ranked[:BEST]]
+    of_baseline = f", {len(baseline)} of them of the {_BASELINE}" if baseline else ""
+    count = f"{len(every)} trials ended{of_baseline}, {len(every) - len(ranked)} of them failed."
     if not best:
         return _muted(count)
     shown = f"{count} The best {len(best)}:" if len(best) < len(ranked) else count

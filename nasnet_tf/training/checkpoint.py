@@ -5,6 +5,7 @@ Two files: the weights, with those of the optimizer and its averages; and a JSON
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -30,10 +31,11 @@ class Checkpoint:
         folder: is there when the first state is written.
         described: what the training is of, JSON objects by name; another training's state is refused.
         seconds: epochs that end sooner than this after the last state was written are not written.
+        stays: whether the state outlives the training, for who has yet to save the model.
     """
 
-    def __init__(self, folder, described: dict, seconds: float = 30.0):
-        self.folder, self.seconds = pathlib.Path(folder), seconds
+    def __init__(self, folder, described: dict, seconds: float = 30.0, stays: bool = False):
+        self.folder, self.seconds, self.stays = pathlib.Path(folder), seconds, stays
         self.described = json.loads(json.dumps(described))
         self.state = {}
         self.written = -float("inf")
@@ -47,9 +49,7 @@ class Checkpoint:
             raise ValueError(f"{self.folder} holds no training to go on with; begin one, without resume.") from None
         except (OSError, ValueError) as error:
             raise ValueError(f"{path} cannot be read ({error}); the training cannot go on: begin it anew.") from None
-        different = _difference(self.state["training"], self.described)
-        if different:
-            raise ValueError(f"the training in {self.folder} has {different}; give what it was begun with, or begin anew elsewhere.")
+        self.check_same(self.state["training"])
         weights = self.folder / self.state["weights"]
         try:
             whole = _sha256(weights) == self.state["sha256"]
@@ -58,6 +58,12 @@ class Checkpoint:
         if not whole:
             raise ValueError(f"{weights} is damaged: it is not the file that was written. The training cannot go on: begin it anew.")
         return self.state
+
+    def check_same(self, described: dict) -> None:
+        """Raises ValueError unless a training that is described so is this one."""
+        different = _difference(described, self.described)
+        if different:
+            raise ValueError(f"the training in {self.folder} has {different}; give what it was begun with, or begin anew elsewhere.")
 
     def restore(self, model) -> None:
         """Gives the compiled `model`, its optimizer and its random generators the values of the state that `resume` read."""
@@ -85,8 +91,28 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Deletes the state, at the end of a training."""
-        for path in [*self.folder.glob(f"*.{WEIGHTS}"), self.folder / STATE]:
-            path.unlink(missing_ok=True)
+        forget(self.folder)
+
+
+def describe(recipe, model, data: dict | None = None) -> dict:
+    """What a training is of, in JSON's words: its `Recipe`, its network and, where it is known, the fingerprint of its data."""
+    described = {"recipe": {**dataclasses.asdict(recipe), "source": ""}, "network": model.get_config()}
+    return json.loads(json.dumps(described | ({} if data is None else {"data": data})))
+
+
+def spent(folder: str | os.PathLike) -> float:
+    """The seconds that the training whose state is in `folder` has had; 0 if there is none."""
+    try:
+        return float(_checked(read_json(pathlib.Path(folder) / STATE, _LARGEST_STATE))["seconds"])
+    except (OSError, ValueError):
+        return 0.0
+
+
+def forget(folder: str | os.PathLike) -> None:
+    """Deletes the state of the training in `folder`, once its model has been saved. The log stays."""
+    folder = pathlib.Path(folder)
+    for path in [folder / STATE, *folder.glob(f"*.{WEIGHTS}")]:
+        path.unlink(missing_ok=True)
 
 
 def holds_other_things(folder: str | os.PathLike) -> bool:

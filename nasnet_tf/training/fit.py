@@ -5,7 +5,6 @@ Source of the short recipe: Zoph et al. 2017, arXiv 1707.07012, appendix A.6 (SG
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from typing import NamedTuple
@@ -15,16 +14,19 @@ import keras
 from nasnet_tf.evaluation.graphs import rewrite_graphs
 from nasnet_tf.network import Network
 from nasnet_tf.training import recipe as recipes
-from nasnet_tf.training.checkpoint import Checkpoint
+from nasnet_tf.training.checkpoint import Checkpoint, describe
 from nasnet_tf.training.clock import Clock
 from nasnet_tf.training.devices import devices_of, divisible
 from nasnet_tf.training.follow import Follow
 from nasnet_tf.training.freezing import freeze
+from nasnet_tf.training.norms import FreshNorms, Norms
 from nasnet_tf.training.optimizers import SmoothedCrossentropy, optimizer_for, rate_for
 from nasnet_tf.training.recipe import Recipe
 
 _STEPS_THAT_PAY = 20_000  # for rewriting the graph, see rewrite_graphs
 _NO_END = 1_000_000  # epochs: the clock stops sooner
+_HEAD_SHARE = 0.2  # of the time, at most, that the classifier alone is trained
+_NORMS_SHARE = 0.02  # of the time, at most, that batch norms are measured at once
 
 
 class Phase(NamedTuple):
@@ -59,22 +61,27 @@ def train(
     callbacks=(),
     data: dict | None = None,
     checkpoint_seconds: float = 30.0,
+    after=0.0,
+    keep_state: bool = False,
 ) -> dict[str, list[float]]:
-    """Trains `model` by `recipe`.
+    """Trains `model` by `recipe`. At the end the averages of its batch norms are measured anew on training images.
 
     Args:
         batches, validation: `tf.data.Dataset`s of known length of (images, labels) or (images, labels, weights of the images), such
             as `nasnet_tf.data.pipeline` gives. `batches` may be a function: number of the first pass -> data set; a training that
             goes on then sees the order of images it would have seen.
         recipe: a `Recipe`, the name of one, or its path. The network is made by what it says (`network_for`); here it says the rest.
-        minutes: how long at most, instead of the recipe's epochs: as many as fit, by the time the second took (2 to 600).
+        minutes: how long, instead of the recipe's epochs: from this call to its end, in the middle of an epoch where it must be; at
+            most 600 epochs.
         folder: where log.csv, a TensorBoard log and the state are kept while training.
         resume: go on with the training whose state is in `folder`; the recipe and the network must be the same.
         jit_compile: as in `keras.Model.compile`.
         on_epoch: called after each epoch with its number from 1, the share of the training that is done, and its figures.
         on_share: called now and then with that share.
         data: what is known of the data, in JSON's words (`nasnet_tf.fingerprint.of_data`): a training does not go on with other data.
-        checkpoint_seconds: how often the state is written, at most; only after whole epochs.
+        checkpoint_seconds: how often the state is written, at most; only after whole epochs, and after the last one.
+        after: seconds of the minutes that the caller needs when this has ended, or a function that measures them.
+        keep_state: the state stays in `folder`, for who has yet to save the model; `nasnet_tf.training.forget` deletes it.
     Returns: {name: value after each epoch}, validation figures among them.
     Raises: ValueError if neither epochs nor minutes are given; ArithmeticError if the loss is no longer a number.
     """
@@ -84,10 +91,7 @@ def train(
         raise ValueError("resume needs the folder of the training.")
     make = batches if callable(batches) else lambda first_pass: batches
     planned = phases(recipe)
-    described = {"recipe": {**dataclasses.asdict(recipe), "source": ""}, "network": model.get_config(), "minutes": minutes}
-    checkpoint = None if folder is None else Checkpoint(folder, described, checkpoint_seconds)
-    if checkpoint is not None and data is not None:
-        checkpoint.described["data"] = data
+    checkpoint = None if folder is None else Checkpoint(folder, describe(recipe, model, data), checkpoint_seconds, keep_state)
     state = checkpoint.resume() if resume else {"phase": 0, "epoch": 0, "seconds": 0.0, "history": []}
 
     history, began = list(state["history"]), time.monotonic() - state["seconds"]
@@ -95,25 +99,53 @@ def train(
         done = state["epoch"] if number == state["phase"] else 0
         before = sum(earlier.epochs for earlier in planned[:number])
         devices, on_devices = devices_of(model)
-        data = divisible(make(before + done), devices)
-        clock = None if phase.epochs else _clock(recipe, phase, number, len(data), history, minutes, time.monotonic() - began)
-        share = _share(planned, number, len(data), clock, began, minutes)
+        data, held_out = divisible(make(before + done), devices), divisible(validation, devices)
+        is_last = number + 1 == len(planned)
+        clock = minutes and _clock(recipe, phase, number, len(data), history, began, minutes, is_last)
+        share = _share(planned, number, len(data), began, minutes)
         follow = Follow(number, history, share, checkpoint, began, on_epoch, on_share)
         with on_devices:
             _compile(model, recipe, phase, len(data), jit_compile, devices)
             if done:
                 checkpoint.restore(model)
-            if done < (phase.epochs or clock.epochs or _NO_END):
-                every_callback = [*_averages(recipe), *([clock] if clock else []), *callbacks, *_logs(folder, number), follow]
-                _fit(model, data, divisible(validation, devices), phase.epochs, done, every_callback)
+            norms = FreshNorms(Norms(model), lambda: make(0), done * len(data), 60 * minutes * _NORMS_SHARE if minutes else math.inf)
+            if clock and not clock.is_over:
+                clock.measured(*_finishing(model, held_out, norms, after if is_last else None))
+            if not (clock.is_over if clock and done else done >= (phase.epochs or _NO_END)):
+                every_callback = [
+                    *_averages(recipe), norms, *([clock] if clock else []), *callbacks, *_logs(folder, number), follow,
+                ]  # fmt: skip
+                _fit(model, data, held_out, phase.epochs, done, every_callback)
             else:  # it ended after its last epoch was written, and before what `fit` does at its end
                 model.optimizer.finalize_variable_values(model.trainable_variables)
-        if checkpoint is not None and number + 1 < len(planned):
+                norms.measure()
+        if checkpoint is not None and not is_last:
             checkpoint.save(model, number, phase.epochs, history, history[-1]["seconds"], force=True)
-    if checkpoint is not None:
+    if checkpoint is not None and not keep_state:
         checkpoint.remove()
     names = dict.fromkeys(name for row in history for name in row)
     return {name: [row[name] for row in history if name in row] for name in names}
+
+
+def _finishing(model, validation, norms, after):
+    """Seconds of one validation, and of all that comes after the last one, once everything has been traced; nothing where it is None."""
+    if isinstance(model.output, dict):
+        validation = _for_two_heads(validation)
+    model.evaluate(validation.take(1), verbose=0)
+    one = _seconds(lambda: model.evaluate(validation.take(1), verbose=0))
+    two = _seconds(lambda: model.evaluate(validation.take(2), verbose=0))
+    each = max(two - one, one / 4) if len(validation) > 1 else 0.0
+    validated = one + each * (len(validation) - 1)
+    if after is None:
+        return validated, 0.0
+    norms.norms.measure(norms.batches, seconds=0)
+    return validated, norms.seconds + (after() if callable(after) else after)
+
+
+def _seconds(function):
+    began = time.monotonic()
+    function()
+    return time.monotonic() - began
 
 
 def _check_budget(recipe, minutes):
@@ -154,11 +186,13 @@ def _clocked_rate(recipe, phase):
     return phase.learning_rate if phase.epochs is None and recipe.schedule == "cosine" else None
 
 
-def _clock(recipe, phase, number, steps, history, minutes, gone):
-    """The clock of phase `number`, `gone` seconds after the training began."""
-    ends = [0.0, *(row["seconds"] for row in history)]
-    seconds = [end - start for start, end, row in zip(ends, ends[1:], history, strict=False) if row["phase"] == number]
-    return Clock(_clocked_rate(recipe, phase), steps, minutes - gone / 60, phase.warmup, seconds, min(gone / (60 * minutes), 1.0))
+def _clock(recipe, phase, number, steps, history, began, minutes, is_last):
+    """The clock of a phase of a training that began then; that of the classifier alone leaves time for the rest."""
+    ends = began + 60 * minutes
+    began += max((row["seconds"] for row in history if row["phase"] < number), default=0.0)
+    if not is_last:
+        ends = min(ends, began + _HEAD_SHARE * 60 * minutes)
+    return Clock(_clocked_rate(recipe, phase), steps, began, ends, phase.warmup)
 
 
 def _compile(model, recipe, phase, steps, jit_compile, devices=1):
@@ -176,10 +210,8 @@ def _compile(model, recipe, phase, steps, jit_compile, devices=1):
     )
 
 
-def _share(planned, number, steps, clock, began, minutes):
+def _share(planned, number, steps, began, minutes):
     """(epoch, batch) of the phase -> share of the whole training."""
-    if clock is not None:
-        return clock.share_done
     if minutes:
         return lambda epoch, batch: min((time.monotonic() - began) / (60 * minutes), 1.0)
     before, total = (sum(phase.epochs for phase in part) for part in (planned[:number], planned))

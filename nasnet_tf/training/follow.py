@@ -52,7 +52,8 @@ class Follow(keras.callbacks.Callback):
         if self.checkpoint is not None:  # the log first: what goes on from the state writes it again
             write_whole(self.checkpoint.folder / "log.csv", table(self.history).encode())
             if math.isfinite(figures["loss"]):  # nobody goes on from weights that are no numbers
-                self.checkpoint.save(self.model, self.phase, epoch + 1, self.history, seconds)
+                is_last = self.model.stop_training or epoch + 1 == self.params["epochs"]
+                self.checkpoint.save(self.model, self.phase, epoch + 1, self.history, seconds, force=self.checkpoint.stays and is_last)
         if self.on_epoch:
             self.on_epoch(len(self.history), self.share(epoch + 1, 0), figures)
 

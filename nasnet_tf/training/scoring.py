@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
 _IMAGES = 4096  # at a time, so that pictures which are files need not all be decoded at once
@@ -70,6 +72,31 @@ def scores(model, data, part: str = "test", batch_size: int | None = None) -> di
         return accuracy(model, getattr(data, f"x_{part}"), getattr(data, f"y_{part}"), **size)
     found = perplexity(model, *data.windows(part), **size)
     return found | ({"bits_per_character": found["loss"] / float(np.log(2))} if data.level == "character" else {})
+
+
+def examples(data, part: str) -> int:
+    """How many images, or windows, that part of `data` has."""
+    return len(data.windows(part)[0]) if hasattr(data, "windows") else len(getattr(data, f"x_{part}"))
+
+
+def seconds_to_score(model, data, parts=("test",)) -> float:
+    """How long `scores` takes on all of `parts`, once it has been traced, by what it takes on a few examples."""
+    if hasattr(data, "windows"):
+        count, (words, following) = 20, data.windows("validation")
+
+        def once():
+            perplexity(model, words[:count], following[:count])
+    else:
+        count = 128
+
+        def once():
+            predict(model, data.x_validation[:count])
+
+    once()
+    began = time.monotonic()
+    once()
+    taken = time.monotonic() - began
+    return sum(taken * -(-examples(data, part) // count) for part in parts)
 
 
 def predict(model, x, batch_size: int = 128) -> np.ndarray:

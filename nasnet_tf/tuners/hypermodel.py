@@ -160,8 +160,11 @@ def _newest(values):
     return values[-1]
 
 
-def native_network(genotype, make="nasnet_tf.native:NativeNetwork", **network):
-    """A `NativeNetwork`, or what else `make` names; None where there is a GPU, another dtype than float32, or something it has not."""
+def native_network(genotype, make="nasnet_tf.native:NativeNetwork", *, class_names=None, level=None, **network):
+    """A `NativeNetwork`, or what else `make` names; None where there is a GPU, another dtype than float32, or something it has not.
+
+    What classes are called and what a text is made of changes nothing.
+    """
     if keras.config.dtype_policy().name != "float32" or accelerated():
         return None
     try:

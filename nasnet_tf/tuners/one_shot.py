@@ -5,6 +5,7 @@ Source: Pham et al. 2018, arXiv 1802.03268 (ENAS).
 
 from __future__ import annotations
 
+import math
 import pathlib
 
 import numpy as np
@@ -30,7 +31,7 @@ class OneShotSearch(StrategySearch):
         hypermodel: a `CellHyperModel` of a `NASNetSpace`.
         objective, max_trials, ...: of `StrategySearch` but strategy. Trials are the children that are trained by themselves.
         share_epochs: passes over the training images with shared weights.
-        share_minutes: how long that may take.
+        share_minutes: how long that may take; ranking the candidates may take half as long on top.
         candidates: children that the controller proposes at the end, to be ranked.
         settings: of the controller, `nasnet_tf.strategies.PPO`.
         on_share: called with the share of the sharing that is done, 0 to 1.
@@ -93,7 +94,8 @@ class OneShotSearch(StrategySearch):
         )
         told = self.on_share or (lambda share: None)
         sharing.run(self.share_epochs, minutes=self.share_minutes, folder=self._folder(), on_share=lambda share: told(0.9 * share))
-        found = sharing.rank(self.candidates, on_share=lambda share: told(0.9 + 0.1 * share))
+        seconds = 30 * self.share_minutes if self.share_minutes else math.inf  # half as long again
+        found = sharing.rank(self.candidates, on_share=lambda share: told(0.9 + 0.1 * share), seconds=seconds)
         told(1.0)
         return [{"choices": list(point), "shared_accuracy": accuracy} for point, accuracy in found]
 

@@ -31,7 +31,8 @@ def network_source(network: Network) -> Source:
     """The weights of a network in memory."""
     arrays = {role: stored(variable) for role, variable in slim_variables(network).items()}
     config = network.get_config()
-    return Source(arrays, OURS, {"genotype": network.genotype, "skip_reduction": config["skip_reduction"]})
+    own = {"genotype": network.genotype, "skip_reduction": config["skip_reduction"], "class_names": network.class_names}
+    return Source(arrays, OURS, {**own, "mean": config["mean"], "std": config["std"]})
 
 
 def is_ours(found: dict[str, h5py.Dataset]) -> bool:
@@ -59,7 +60,8 @@ def file_source(path: pathlib.Path, found: dict[str, h5py.Dataset], model: Netwo
     twin = Network(**arguments, dtype="float32")
     _load(twin, path)
     source = network_source(twin)
-    return source if config else source._replace(facts={})
+    kept = {name: config.get(name) for name in ("mean", "std", "class_names")} if config else {}
+    return source._replace(facts={**source.facts, **kept} if config else {})
 
 
 def _check_size(saved, wanted):
