@@ -225,6 +225,7 @@ class CellTuner(keras_tuner.Tuner):
             chief.serve(self.oracle, _REQUESTS if own else 1)
         finally:
             over.set()
+            self.prescreen.close()
         if getattr(self.oracle, "gave_up", None) is not None:
             raise RuntimeError(self.oracle.gave_up)
 
