@@ -84,7 +84,7 @@ def test_the_table_of_a_search_holds_no_formula(tmp_path):
     from nasnet_tf.cli.run import Run
 
     run = Run(tmp_path / "a", {})
-    run.begin()
+    run.claim()
     row = dict.fromkeys(run.shown.columns, "=HYPERLINK(0)") | {"reward": -0.25}
     run.rows["a", "0"] = row
     run.save_table()
