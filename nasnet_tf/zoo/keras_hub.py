@@ -19,13 +19,13 @@ from nasnet_tf.signatures import checked
 from nasnet_tf.zoo.models import create_model, list_models, variant_arguments
 
 try:
-    from keras_hub import layers, models
+    from keras_hub import models
 except ModuleNotFoundError as error:
     if error.name != "keras_hub":
         raise
     raise ImportError("nasnet_tf.zoo.keras_hub needs KerasHub, which is not installed: pip install keras-hub") from None
 
-__all__ = ["NASNetBackbone", "NASNetImageClassifier", "NASNetImageClassifierPreprocessor", "NASNetImageConverter"]
+__all__ = ["NASNetBackbone", "NASNetImageClassifier"]
 
 _ARGUMENTS = ("num_cells", "filters", "stem", "stem_filters", "skip_reduction")
 _NAMES = [name for name in list_models() if name.startswith("nasnet_a")]
@@ -125,30 +125,14 @@ class NASNetBackbone(Sealed, models.FeaturePyramidBackbone):
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class NASNetImageConverter(layers.ImageConverter):
-    """KerasHub's `ImageConverter` for a `NASNetBackbone`: resizes, crops and scales; NASNet-A takes scale=1 / 127.5 and offset=-1."""
-
-    backbone_cls = NASNetBackbone
-
-
-@keras.saving.register_keras_serializable(PACKAGE)
-class NASNetImageClassifierPreprocessor(models.ImageClassifierPreprocessor):
-    """KerasHub's `ImageClassifierPreprocessor` for a `NASNetBackbone`."""
-
-    backbone_cls = NASNetBackbone
-    image_converter_cls = NASNetImageConverter
-
-
-@keras.saving.register_keras_serializable(PACKAGE)
 class NASNetImageClassifier(models.ImageClassifier):
-    """KerasHub's `ImageClassifier` on a `NASNetBackbone`. Arguments as there.
+    """KerasHub's `ImageClassifier` on a `NASNetBackbone`. Arguments as there; without a preprocessor it takes what the backbone takes.
 
     Its presets are read by `keras_hub.models.ImageClassifier.from_preset` too, where this module is imported. KerasHub cannot read a
     preset with the head of its base class `ImageClassifier` itself, on any backbone.
     """
 
     backbone_cls = NASNetBackbone
-    preprocessor_cls = NASNetImageClassifierPreprocessor
 
     def __init__(self, backbone, num_classes=None, **kwargs):
         if num_classes is None:

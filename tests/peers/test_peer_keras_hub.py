@@ -240,8 +240,10 @@ def hub(keras_hub):
 
 
 def classifier_of(hub, side=32):
-    converter = hub.NASNetImageConverter(image_size=(side, side), scale=1 / 127.5, offset=-1.0)
-    preprocessor = hub.NASNetImageClassifierPreprocessor(image_converter=converter)
+    from keras_hub import layers, models
+
+    converter = layers.ImageConverter(image_size=(side, side), scale=1 / 127.5, offset=-1.0)
+    preprocessor = models.ImageClassifierPreprocessor(image_converter=converter)
     backbone = hub.NASNetBackbone(ONE_BLOCK, **TINY, image_shape=(side, side, 3))
     return dict(backbone=backbone, preprocessor=preprocessor, num_classes=3)
 
