@@ -212,6 +212,23 @@ def test_a_training_is_told_of_its_data(tmp_path, monkeypatch):
     assert told[0]["classes"] == 10 and told[0]["shape"] == [8, 8, 1]
 
 
+@pytest.mark.parametrize(
+    "message, left", [("OSError: [Errno 1] Operation not permitted", True), ("ValueError: no such column", False), (None, False)]
+)
+def test_a_search_that_ended_has_more_to_do_if_trials_failed_in_passing(tmp_path, message, left):
+    from nasnet_tf.cli.run import Run
+
+    (tmp_path / "search").mkdir()
+    config = {"max_trials": 1, "minutes": None, "epochs": 1}
+    for name, value in (("config.json", config), ("result.json", {"accuracy": 0.5})):
+        (tmp_path / name).write_text(json.dumps(value))
+    log = journal.Journal(tmp_path / "search" / journal.TRIALS, {"objective": {"val_accuracy": "max"}})
+    status = {"status": "FAILED" if message else "COMPLETED", "score": None if message else 0.5, "message": message}
+    log.append({"begin": "0", "point": [0]}, {"end": "0", "metrics": {}, "seconds": 1.0, **status})
+    log.close()
+    assert (Run(tmp_path, config, resume=True).nothing_left() is None) is left
+
+
 def test_failed_trials_are_tried_again_only_of_a_search_that_goes_on(capsys, tmp_path):
     assert "add --resume" in mistake(capsys, "search", "digits", "--retry-failed", "--runs-dir", tmp_path)
 

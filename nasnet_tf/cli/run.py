@@ -13,7 +13,9 @@ from nasnet_tf import genotype as genotypes
 from nasnet_tf.cli.budget import Budget, noted
 from nasnet_tf.cost import cost_of
 from nasnet_tf.files import read_json, write_whole
+from nasnet_tf.journal import TRIALS, read
 from nasnet_tf.spreadsheets import cell
+from nasnet_tf.study import History
 from nasnet_tf.study.project import clear, is_project
 
 BASELINE = "random baseline"  # how its trials are labelled beside the search's
@@ -125,7 +127,16 @@ class Run:
         except (OSError, ValueError):
             return None
         more = [name for name in _LENGTH if _is_more(name, self.before.get(name), self.config.get(name))]
-        return None if more or not isinstance(result, dict) else result
+        return None if more or not isinstance(result, dict) or self._can_mend() else result
+
+    def _can_mend(self):
+        """Whether trials failed that may succeed another time, and there is no clock that has run out."""
+        logs = [self.path / name / TRIALS for name in SEARCHES]
+        try:
+            failed = [History.of(read(log), log).failed(passing=True) for log in logs if log.is_file()]
+        except (OSError, ValueError):
+            return False
+        return self.config["minutes"] is None and any(failed)
 
     def budget(self, began: float, share: float) -> tuple[Budget, float | None]:
         """The time there is, less what was spent before an interruption, and when the search ends.
