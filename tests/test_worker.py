@@ -10,7 +10,6 @@ import time
 import pytest
 
 from nasnet_tf.evaluation import ChildFailed, Stopped, Worker, WorkerLost
-from nasnet_tf.evaluation.serving import tell_steps
 from nasnet_tf.evaluation.worker import _Pace
 
 
@@ -61,26 +60,6 @@ def test_a_process_that_hangs_is_given_up():
         with pytest.raises(WorkerLost, match="no sign of life for 3 s"):
             worker.run(os.kill, pid, signal.SIGSTOP)
         assert worker.run(os.getpid) != pid
-
-
-def train(steps, seconds, then):
-    """A training of so many steps, which take so long each; then a pause. Runs in the worker."""
-    tell_steps(0)
-    for step in range(1, steps + 1):
-        time.sleep(seconds)
-        tell_steps(step)
-    time.sleep(then)
-    return steps
-
-
-@pytest.mark.slow
-def test_a_training_that_hangs_is_given_up_although_its_process_lives():
-    with Worker(patience=2.5) as worker:
-        began = time.monotonic()
-        with pytest.raises(WorkerLost, match=r"the training has made no step for \d+ s and was killed"):
-            worker.run(train, 3, 0.0, 600)
-        assert time.monotonic() - began < 30
-        assert worker.run(train, 3, 0.0, 0) == 3
 
 
 @pytest.mark.parametrize(
