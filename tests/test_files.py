@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from nasnet_tf import genotype, journal
-from nasnet_tf.cli.run import Run
 from nasnet_tf.cli.status import status_of
 from nasnet_tf.files import parse_json, read_json, read_small, remove_temporaries, replacing, write_json, write_whole
 from nasnet_tf.npz import read_npz
@@ -90,7 +89,8 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path):
 def test_a_run_folder_with_something_else_in_place_of_a_file_is_refused(tmp_path, name):
     for number, path in enumerate(special(tmp_path)):
         folder = tmp_path / f"run {number}"
-        Run(folder, {"data": "digits"}).begin()
+        folder.mkdir()
+        write_json(folder / "config.json", {"data": "digits"})
         (folder / name).unlink(missing_ok=True)
         (folder / name).symlink_to(path)
         with pytest.raises(ValueError, match=name):

@@ -1,6 +1,7 @@
 """The log of a search: what was appended stays, and what is damaged is never taken for something else."""
 
 import errno
+import json
 import os
 import pathlib
 import signal
@@ -332,3 +333,14 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
 def test_it_needs_no_keras():
     code = "import nasnet_tf.journal, sys; assert not {'keras', 'tensorflow', 'numpy'} & set(sys.modules)"
     assert process(code, "").wait() == 0
+
+
+@pytest.mark.parametrize(
+    "length", [{"records": "5", "bytes": 10}, {"records": 5, "bytes": {}}, [], {"records": 1, "bytes": 1, "file": "a"}, None]
+)
+def test_a_length_that_says_something_else_is_no_promise(tmp_path, length):
+    path = made(tmp_path)
+    text = json.dumps(length).encode()
+    length_of(path).write_bytes(b"%08x %b\n" % (zlib.crc32(text), text))
+    assert read(path).records == RECORDS
+    again(path)

@@ -87,10 +87,10 @@ def parsed(text: str, schema: str, version: int, keys) -> dict:
         raise ValueError(f'not a genotype: expected a JSON object with "schema": "{schema}", as {KINDS[schema].__name__}.save() writes.')
     found = data.pop("version", None)
     if type(found) is not int or found != version:
-        raise ValueError(f"genotype of version {found!r}; this release reads version {version}: install the release that wrote it.")
+        raise ValueError(f"genotype of version {found!r:.60}; this release reads version {version}: install the release that wrote it.")
     unknown = sorted(set(data) - set(keys))
     if unknown:
-        raise ValueError(f"unknown keys in genotype: {', '.join(map(repr, unknown))}; remove them.")
+        raise ValueError(f"unknown keys in genotype: {', '.join(map(repr, unknown)):.200}; remove them.")
     return data
 
 
