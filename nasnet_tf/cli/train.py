@@ -19,6 +19,7 @@ from nasnet_tf.journal import held_folder
 _WITH_WEIGHTS = ("nasnet_a_mobile", "nasnet_a_large")  # of ImageNet
 _SAVE, _PARAMETERS_A_SECOND = 0.3, 5e6  # to save a network: times the time that it took to begin; how fast its weights are written
 _MARGIN = 0.01  # of the time
+_STATE_SECONDS = 5.0  # at least, between two states of a training on the disk
 _HEAD_SHARE = 3  # one in so many epochs at most is of the classifier alone
 # Options that replace a field of the recipe.
 _OVER_RECIPE = ("learning_rate", "weight_decay", "drop_path_rate", "freeze_until", "dtype", "gradient_checkpointing")
@@ -332,6 +333,6 @@ def train_network(make_network, data, recipe, stages, *, seed, folder, resume=Fa
     with _broken_pictures_named(data):
         history = training.train(
             model, batches, validation, recipe, folder=folder, resume=resume, data=of_data(data), on_epoch=stages.epoch,
-            on_share=stages.share, callbacks=callbacks, keep_state=True, **fit,
+            on_share=stages.share, callbacks=callbacks, checkpoint_seconds=_STATE_SECONDS, keep_state=True, **fit,
         )  # fmt: skip
     return model, history
