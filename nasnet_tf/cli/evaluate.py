@@ -75,11 +75,11 @@ def _pictures(model, network, source, seed, data_dir, skip_broken):
     from nasnet_tf import data as datasets
 
     texts.refuse({}, source, f"{model} takes pictures")
-    height, width, channels = network.input_shape[1:]
+    channels = network.input_shape[-1]
     if channels not in (1, 3):
         raise ValueError(f"{model} takes {channels} channels; evaluate can make pictures of 1 or 3.")
     data = datasets.load(
-        source, image_size=None if None in (height, width) else (height, width), channels=channels, seed=seed, data_dir=data_dir,
+        source, image_size=options.image_size_of(network), channels=channels, seed=seed, data_dir=data_dir,
         skip_broken=bool(skip_broken), classes=_classes(network, model),
     )  # fmt: skip
     if data.input_shape[-1] != channels:

@@ -114,6 +114,12 @@ def classes_of(network):
     return (shape["predictions"] if isinstance(shape, dict) else shape)[-1]
 
 
+def image_size_of(network):
+    """(height, width) of the pictures that a network takes; None if it takes any."""
+    height, width = network.input_shape[1:3]
+    return None if None in (height, width) else (height, width)
+
+
 def folder_name(name: str, what: str) -> str:
     """`name`, if it can be that of a folder in another and of nothing outside it. Raises ValueError that begins with `what`, if not."""
     of_path = pathlib.PurePosixPath(name).name, pathlib.PureWindowsPath(name).name

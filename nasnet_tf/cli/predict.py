@@ -86,7 +86,7 @@ def _predicted(network, model, paths, central):
     from nasnet_tf.cli.progress import bar, share_told
     from nasnet_tf.data.images import complaint, read_images, unreadable
 
-    height, width, channels = network.input_shape[1:]
+    channels = network.input_shape[-1]
     if channels not in (1, 3):
         raise ValueError(f"{model} takes {channels} channels; predict can make pictures of 1 or 3.")
     with bar() as progress:
@@ -94,7 +94,7 @@ def _predicted(network, model, paths, central):
         for start in range(0, len(paths), _AT_ONCE):
             some = paths[start : start + _AT_ONCE]
             try:
-                pictures = read_images(some, (height or 224, width or 224), channels, central)
+                pictures = read_images(some, options.image_size_of(network) or 224, channels, central)
             except ValueError as error:
                 raise complaint(unreadable(paths), len(paths), error) from error
             yield from zip(some, training.predict(network, pictures), strict=True)

@@ -256,7 +256,7 @@ def _beginning(model, init, size, input_range):
 
         return _Initialized(
             lambda **arguments: zoo.adapt(source, **arguments), lambda data: _pixels(init, source, source, input_range),
-            source.input_shape[1], source.input_shape[-1],
+            options.image_size_of(source), source.input_shape[-1],
         )  # fmt: skip
     name = model or "nasnet_a_mobile"
     if init == "imagenet" and (size or name not in _WITH_WEIGHTS):
