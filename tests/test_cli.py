@@ -254,7 +254,9 @@ def test_there_must_be_something_to_resume(capsys, tmp_path):
 
 def test_a_file_that_is_no_network_is_refused(capsys, tmp_path):
     (tmp_path / "m.keras").write_bytes(b"PK not really")
-    assert "not a whole .keras file" in mistake(capsys, "evaluate", tmp_path / "m.keras", "digits")
+    assert "m.keras cannot be read (File is not a zip file); it is cut short, damaged or of another kind" in mistake(
+        capsys, "evaluate", tmp_path / "m.keras", "digits"
+    )
 
 
 def test_an_unknown_command_or_option_is_a_mistake(capsys):
