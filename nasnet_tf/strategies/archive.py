@@ -56,7 +56,8 @@ class Archive:
 
     def restore(self, state) -> None:
         """Takes up what `state` gave. Raises ValueError, and changes nothing, if there are not as many rewards as points."""
-        points, rewards, failed = np.array(state["points"], np.int32), np.array(state["rewards"], float), np.array(state["failed"])
+        points, rewards = np.array(state["points"], np.int32), np.array(state["rewards"], float)
+        failed = np.array(state["failed"] if "failed" in state else points[:0])
         if points.shape != (len(rewards), self._points.shape[1]) or failed.shape[1:] != points.shape[1:]:
             raise ValueError(
                 f"the state has points {points.shape} and rewards {rewards.shape}; there must be one reward for each point of "
