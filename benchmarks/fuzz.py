@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import hashlib
 import json
 import multiprocessing
@@ -54,7 +55,9 @@ class Samples:
             os.replace(unfinished, folder)
         return folder
 
+    @functools.cached_property
     def others(self):
+        """Contents of small files of all kinds."""
         return [path.read_bytes() for path in sorted(self.root.glob("*/*")) if path.is_file() and path.stat().st_size < 100_000] or [b"x"]
 
 
@@ -78,7 +81,7 @@ def spoil(samples, name, number, seed, target):
         else:
             file.symlink_to({"dangling": "nowhere", "itself": file.name}.get(special, special))
         return f"special: {special}"
-    others = samples.others()
+    others = samples.others
     inside = kind.inner(content, file.name, rng, others) if rng.random() < 0.5 else None
     file.write_bytes(damaged(content, rng, others) if inside is None else inside)
     return f"{'damaged' if inside is None else 'altered inside'}: {file.name}"
@@ -239,6 +242,8 @@ def run(cases, commands, seed=0, kinds=None, report=lambda line: None):
             )
             in_process = [(name, name, number) for name, number in plan(cases, kinds)] if cases else []
             for title, name, number in in_process + by_command:
+                if not number:
+                    report(title)
                 args = (samples, name, number, seed)
                 became, said, what, took = command(*args) if title != name else workers.case(name, number)
                 slowest[title] = max(slowest[title], took)

@@ -70,7 +70,7 @@ class KerasFile(Kind):
             members[member] = damaged(members[member], rng, others)
         return archived(members)
 
-    @property
+    @functools.cached_property
     def bombs(self):
         blanks = archived({"config.json": b" " * 300_000_000, "metadata.json": b"{}", "model.weights.h5": b""})
         weights = archived({"config.json": b"{}", "metadata.json": b"{}", "model.weights.h5": b"\x89HDF\r\n\x1a\n" + bytes(300_000_000)})
@@ -163,7 +163,7 @@ class Checkpoint(Weights):
         member = rng.choice(sorted(members))
         return tar_of({**members, member: damaged(members[member], rng, others)})
 
-    @property
+    @functools.cached_property
     def bombs(self):
         return {
             "zeros": gzip.compress(tar_of({})[:0] + bytes(400_000_000), 1),

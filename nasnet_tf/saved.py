@@ -123,8 +123,9 @@ class Sealed:
 
     def load_weights(self, filepath, skip_mismatch=False, **options):
         """As Keras does. Raises ValueError that names the file if its checksum says that it is damaged."""
-        for path in _files(filepath):
-            if path.is_file():
+        one = pathlib.Path(filepath).suffix in (".h5", ".hdf5", ".keras")
+        for path in [pathlib.Path(filepath)] if one else _files(filepath):
+            if path.exists():
                 verify(path)
         super().load_weights(filepath, skip_mismatch=skip_mismatch, **options)
 

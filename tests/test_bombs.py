@@ -84,11 +84,12 @@ GETS = b"".join(b"h%ch%c\x86q%c" % (n, n, n + 1) for n in range(60))
         (nats_file(b")q\x00" + GETS), "a key is neither text nor number nor a tuple of these"),
         (nats_file(b")" + b"\x85" * 100_000), "a key is neither text nor number"),
         (bz2.compress(b"\x80\x02" + b"](" * 50_000 + b"e" * 50_000 + b"."), "no list of cells|items are added"),
+        (bz2.compress(b"\x80\x02" + b"N0" * 600_000 + b"N."), "it takes more than 1,000,000 steps"),
         (bz2.compress(b"\x80\x02]q\x00" + b"(h\x00h\x00e" * 20_000 + b"."), "no list of cells"),
         (bz2.compress(b"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00ls\x85R."), "it asks for posix.system"),
         (bz2.compress(bytes(100_000_000)), "more than 50,000,000 bytes"),
     ],
-    ids=["tuples", "deep tuples", "deep lists", "itself", "code", "zeros"],
+    ids=["tuples", "deep tuples", "deep lists", "steps", "itself", "code", "zeros"],
 )
 def test_a_pickle_takes_no_more_work_than_its_length(tmp_path, content, message):
     (tmp_path / "meta.pickle.pbz2").write_bytes(content)

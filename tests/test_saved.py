@@ -1,6 +1,7 @@
 """Files of weights: what our networks write is found damaged where it is; of what others write it is said whether it could be checked."""
 
 import json
+import os
 import tarfile
 import zipfile
 
@@ -98,6 +99,15 @@ def test_a_damaged_part_of_several_is_found(folder, network, tmp_path):
     part.write_bytes(with_a_bit_turned(part, part.stat().st_size // 2))
     with pytest.raises(ValueError, match=f"{part.name} is damaged"):
         network.load_weights(tmp_path / "several.weights.json")
+
+
+def test_a_pipe_or_a_folder_in_place_of_weights_is_refused_at_once(network, tmp_path):
+    os.mkfifo(tmp_path / "pipe.weights.h5")
+    (tmp_path / "folder.weights.h5").mkdir()
+    for name in ("pipe.weights.h5", "folder.weights.h5"):
+        for load in (network.load_weights, lambda path: load_weights(network, path), load_model):
+            with pytest.raises(ValueError, match=name):
+                load(tmp_path / name)
 
 
 def test_networks_of_every_genotype_write_checksums(tmp_path):

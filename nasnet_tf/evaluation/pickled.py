@@ -14,6 +14,7 @@ from itertools import zip_longest
 
 __all__ = ["load_plain"]
 
+_MOST_STEPS = 1_000_000  # a second or two; a file of NATS-Bench takes up to a tenth of it
 _MARK = object()
 _NUMBERS = {"f8": "<d", "f4": "<f", "i8": "<q", "i4": "<i"}
 _SCALARS = {("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar")}  # the latter from NumPy 2 on
@@ -43,7 +44,7 @@ class _Machine:
 
     def run(self):
         content, stack, memo, place = self.content, self.stack, self.memo, 0
-        while True:
+        for _ in range(_MOST_STEPS):
             code = content[place]
             place += 1
             if code == _FLOAT:  # this and the next four are nearly all of a file of figures
@@ -70,6 +71,7 @@ class _Machine:
                 place = self.place
             else:
                 raise ValueError(f"it asks for more than plain data (opcode {code:#x})")
+        raise ValueError(f"it takes more than {_MOST_STEPS:,} steps to read")
 
     def bytes(self, size):
         """The next `size` bytes."""

@@ -16,7 +16,7 @@ __all__ = ["read_rows"]
 
 _LARGEST_LINE = 100_000  # bytes
 _LARGEST_FILE = 500_000_000  # bytes, unpacked
-_MOST_EXPANSION, _ALWAYS = 50, 16 << 20  # bytes for each one packed; bytes that are never too many
+_MOST_EXPANSION, _ALWAYS = 50, 2 << 20  # bytes for each one packed; bytes that are never too many
 _MOST_ROWS = 1_000_000
 _MOST_COLUMNS = 200
 
