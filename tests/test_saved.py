@@ -1,8 +1,10 @@
 """Files of weights: what our networks write is found damaged where it is; of what others write it is said whether it could be checked."""
 
+import gzip
 import json
 import os
 import tarfile
+import time
 import zipfile
 
 import h5py
@@ -181,6 +183,14 @@ def test_a_packed_checkpoint_that_unpacks_to_far_more_is_refused(tmp_path):
             file.addfile(member, _Zeros() if kind == "data" else None)
         with pytest.raises(ValueError, match="unpacks to more than 100 times|has a header of"), unpacked(tmp_path / f"{kind}.tar.gz"):
             pass
+
+
+def test_a_packed_file_of_zeros_is_no_checkpoint_and_takes_no_time(tmp_path):
+    (tmp_path / "zeros.tar.gz").write_bytes(gzip.compress(bytes(100_000_000), 1))
+    begun = time.monotonic()
+    with pytest.raises(ValueError, match="holds 0 checkpoints"), unpacked(tmp_path / "zeros.tar.gz"):
+        pass
+    assert time.monotonic() - begun < 2
 
 
 class _Zeros:

@@ -70,7 +70,11 @@ def prefix_of(path: pathlib.Path) -> pathlib.Path | None:
 def unpacked(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """The prefix of the one checkpoint in a tar file, unpacked while the block runs."""
     with tempfile.TemporaryDirectory() as folder:
-        with open_regular(path) as file, _unpacker(file) as stream, tarfile.open(fileobj=_Bounded(stream, path.stat().st_size)) as archive:
+        with (
+            open_regular(path) as file,
+            _unpacker(file) as stream,
+            tarfile.open(fileobj=_Bounded(stream, path.stat().st_size), mode="r:") as archive,
+        ):
             for member in archive:
                 if member.isfile() and _PART.search(member.name) and not member.name.endswith(".meta"):
                     archive.extract(member, folder, filter="data")
