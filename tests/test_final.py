@@ -16,7 +16,7 @@ from nasnet_tf.cli import main
 from nasnet_tf.cli import train as cli_train
 from nasnet_tf.cli.budget import Budget, noted
 from nasnet_tf.cli.final import Child, Final, Size
-from nasnet_tf.genotype import NASNET_A
+from nasnet_tf.genotype import NASNET_A, Block, Cell, Genotype
 from nasnet_tf.training import Pace, TooSlow
 
 CONFIG = dict(child_cells=1, child_filters=8, num_cells=2, filters=16, epochs=None, seed=0)
@@ -204,7 +204,10 @@ def test_the_bar_is_against_the_whole_time_and_not_full_before_it_is_over():
 
 
 def trained(tmp_path, *more, out="m.keras"):
-    arguments = ("train", "nasnet_a", "--data", "digits", "--num-cells", 1, "--filters", 2, "--batch-size", 256, "--json", *more)
+    cell = Cell((Block(0, "conv_1x1", 1, "max_pool_3x3"),), (2,))
+    Genotype(cell, cell).save(tmp_path / "cell.json")
+    small = ("--num-cells", 1, "--filters", 2, "--batch-size", 256)
+    arguments = ("train", tmp_path / "cell.json", "--data", "digits", *small, "--json", *more)
     return main([str(a) for a in (*arguments, "--out", tmp_path / out)])
 
 
@@ -233,7 +236,8 @@ def test_a_disk_that_is_full_when_the_network_is_saved_loses_nothing_and_a_train
 @pytest.mark.slow
 def test_a_search_by_the_clock_is_over_in_time_and_goes_on_only_if_it_is_given_more(tmp_path, capsys):
     began = time.monotonic()
-    arguments = ["search", "digits", "--child-images", "200", "--child-epochs", "1", "--runs-dir", str(tmp_path), "--json"]
+    children = ["--blocks", "1", "--child-images", "200", "--child-epochs", "1"]
+    arguments = ["search", "digits", *children, "--runs-dir", str(tmp_path), "--json"]
     assert main([*arguments, "--minutes", "0.75"]) == 0
     assert time.monotonic() - began < 45 + 10
     result = json.loads(capsys.readouterr().out)
