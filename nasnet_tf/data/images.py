@@ -61,6 +61,9 @@ def read_images(paths, size, channels: int = 3, central_fraction: float | None =
     import tensorflow as tf
 
     check_fraction(central_fraction)
+    for path in map(os.fsdecode, paths):
+        if os.path.exists(path) and not os.path.isfile(path):  # a pipe or a device would be waited for
+            raise ValueError(f"{path} cannot be read as a picture: it is no regular file.")
     names = [os.fsencode(path) for path in paths]
     images = np.empty((len(names), *sides(size), channels), np.uint8)
     files = tf.data.Dataset.from_tensor_slices(tf.constant(names, tf.string))
