@@ -4,7 +4,8 @@
 
 In-process: each case within 10 seconds of its own processor time and a gigabyte more of address space than before. It passes if the
 file is refused by a ValueError or an OSError of one line, or read as what it says: of formats with checksums, as what was written.
-Commands: exit status 2 and one line, or 0; never a traceback. Prints a table, a row a kind, and every failure with how to repeat it; exit status 1 if there is one.
+Commands: exit status 2 and one line, or 0; never a traceback. Prints a table, a row a kind, and every failure with how to repeat it;
+exit status 1 if there is one.
 """
 
 from __future__ import annotations
