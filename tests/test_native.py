@@ -30,14 +30,14 @@ def trained(network, x, y, steps, rate):
     return [float(network.train_on_batch(x[step % 2 :: 2], y[step % 2 :: 2])) for step in range(steps)]
 
 
-def assert_equal_trainings(genotype, steps=3, rate=1e-4, **arguments):
+def assert_equal_trainings(genotype, steps=3, rate=1e-4, image_seed=0, **arguments):
     arguments = {**SIZE, **arguments}
     network, child = twins(genotype, **arguments)
     before = child.named()
     assert before.keys() == by_path(network).keys()
     assert all(np.array_equal(before[path], values) for path, values in by_path(network).items())
     before = {path: values.copy() for path, values in before.items()}
-    images = np.random.default_rng(0).integers(0, 256, (16, *arguments["input_shape"])).astype("float32")
+    images = np.random.default_rng(image_seed).integers(0, 256, (16, *arguments["input_shape"])).astype("float32")
     labels = np.arange(16) // 2 % 3
     x, y = child.prepared(images), native.labels_of(labels)
     losses = [child.step(x[step % 2 :: 2], y[step % 2 :: 2], rate)[0] for step in range(steps)]
@@ -89,7 +89,8 @@ def test_nas_bench_201(operations, shape):
         dict(skip_reduction=True, num_cells=2),
         dict(stem="imagenet", input_shape=(33, 30, 3)),
         dict(weight_decay=1e-2, batch_norm_momentum=0.5, batch_norm_epsilon=1e-2, stem_filters=5),
-        dict(input_shape=(7, 9, 3)),
+        # With the images of seed 0 a maximum is so close that Keras' own float32 is 0.8 % from its float64.
+        dict(input_shape=(7, 9, 3), image_seed=1),
         dict(filters=3),
     ],
     ids=lambda arguments: next(iter(arguments)),

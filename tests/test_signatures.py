@@ -72,7 +72,7 @@ def test_a_size_is_left_out_of_a_kind_that_has_its_own():
 
 
 def test_an_argument_near_no_other_is_answered_with_all_of_them():
-    with pytest.raises(TypeError, match=r"adapt takes no argument 'zzz'[.] It takes source, classes, stem, .*trainable, name"):
+    with pytest.raises(TypeError, match=r"adapt takes no argument 'zzz'[.] It takes source, input_range, classes, stem, .*trainable, name"):
         adapt("m.keras", zzz=1)
     with pytest.raises(TypeError, match="takes no argument 'model'"):
         from_keras_applications(model=1)

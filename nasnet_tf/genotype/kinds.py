@@ -147,8 +147,8 @@ def fitting(table: dict, genotype, what: str, arguments: dict) -> dict:
     if None not in everywhere:
         known = dict.fromkeys([*taken, *(name for names in everywhere for name in names)])
         refuse_unknown(f"a {what} of {genotype.schema}", arguments, known)
-    for name in arguments.keys() - set(taken):
-        if arguments[name]:
+    for name in arguments:
+        if name not in taken and arguments[name]:
             raise ValueError(f"{name} is {arguments[name]!r:.60}, but a {what} of {genotype.schema} has no {name}; leave it out.")
     return {name: value for name, value in arguments.items() if name in taken}
 

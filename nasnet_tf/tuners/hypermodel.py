@@ -121,7 +121,7 @@ class CellHyperModel(keras_tuner.HyperModel):
         """`model.fit(*args, **kwargs)`, with the rate falling to 0 over all its steps where their number is known."""
         steps = _steps(args, kwargs)
         traced = isinstance(model, keras.Model)
-        if steps and traced and getattr(model.optimizer, _ANNEALED, False):
+        if steps and traced and getattr(getattr(model, "optimizer", None), _ANNEALED, False):  # one may be compiled later
             model.optimizer.learning_rate = keras.optimizers.schedules.CosineDecay(self.learning_rate, steps * kwargs.get("epochs", 1))
         if self.reward is not None or self.soft is not None:  # first of all callbacks, so that the others are told the reward
             callbacks = list(kwargs.get("callbacks") or ())
