@@ -144,7 +144,7 @@ def in_one_line(error):
 
 
 @pytest.mark.slow
-@settings(max_examples=6000, **INPUTS)
+@settings(max_examples=600, **INPUTS)
 @given(text=altered())
 def test_a_genotype_is_read_or_refused_in_one_line(text):
     try:
@@ -156,7 +156,7 @@ def test_a_genotype_is_read_or_refused_in_one_line(text):
 
 
 @pytest.mark.slow
-@settings(max_examples=6000, **INPUTS)
+@settings(max_examples=600, **INPUTS)
 @given(text=altered())
 def test_a_recipe_is_read_or_refused_in_one_line(text):
     try:
@@ -172,7 +172,7 @@ CELLS = st.sampled_from(FIELDS) | st.text(max_size=6)
 
 
 @pytest.mark.slow
-@settings(max_examples=4000, **INPUTS)
+@settings(max_examples=400, **INPUTS)
 @given(rows=st.lists(st.lists(CELLS, min_size=1, max_size=5), max_size=6), proper=st.booleans())
 def test_a_table_is_read_or_refused_in_one_line(tmp_path, rows, proper):
     path = tmp_path / "t.csv"
@@ -197,7 +197,7 @@ WORDS = st.sampled_from([*OPTIONS, "auto", "nasnet", "0", "-1", "1", "1e9", "nan
 
 
 @pytest.mark.slow
-@settings(max_examples=4000, **INPUTS)
+@settings(max_examples=400, **INPUTS)
 @given(command=COMMANDS, words=st.lists(WORDS | st.text(max_size=6), max_size=6))
 def test_the_command_line_answers_or_says_in_one_line_what_is_wrong(command, words, tmp_path_factory, capsys):
     random.seed(0)

@@ -184,14 +184,14 @@ def pairs(rng):
     return lambda choices: float(sum(e[pair] for e, pair in zip(effects, itertools.pairwise(choices), strict=True)))
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("landscape", [accuracies])
 def test_ppo_s_last_100_of_500_beat_random_clearly(landscape, seed):
     beats_random(landscape, seed)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("landscape", [matching, separable, mixture, pairs])
 def test_ppo_s_last_100_of_500_beat_random_on_other_landscapes(landscape, seed):
     beats_random(landscape, seed)
@@ -236,7 +236,7 @@ def test_the_same_seed_is_the_same_search_and_seed_0_is_not_seed_1(kind):
 
 
 @EVERY
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(cut=st.integers(0, 25), seed=st.integers(0, 3))
 def test_restored_at_any_point_it_goes_on_the_same_to_the_bit(kind, cut, seed):
     sizes = (3, 1, 4, 2)
