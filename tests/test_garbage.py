@@ -51,7 +51,9 @@ def runs(tmp_path_factory):
     """The folder of a search of 52 trials, what it came to, and what 60 come to."""
     folder = tmp_path_factory.mktemp("runs")
     config = {"data": "digits", "strategy": "aging-evolution", "seed": 0, "minutes": None, "max_trials": 52, "target_multiply_adds": None}
-    Run(folder / "run", config).begin()
+    run = Run(folder / "run", config)
+    run.claim()
+    run.begin()
     before = ended(searched(folder / "run", 52))
     shutil.copytree(folder / "run", folder / "more")
     return folder / "run", config, before, ended(searched(folder / "more", 60))
