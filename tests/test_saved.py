@@ -187,10 +187,10 @@ def test_a_packed_checkpoint_that_unpacks_to_far_more_is_refused(tmp_path):
 
 def test_a_packed_file_of_zeros_is_no_checkpoint_and_takes_no_time(tmp_path):
     (tmp_path / "zeros.tar.gz").write_bytes(gzip.compress(bytes(100_000_000), 1))
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(ValueError, match="holds 0 checkpoints"), unpacked(tmp_path / "zeros.tar.gz"):
         pass
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 class _Zeros:
