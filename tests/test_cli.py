@@ -16,7 +16,7 @@ from nasnet_tf import journal
 from nasnet_tf.cli import main
 from nasnet_tf.cli.run import Run
 from nasnet_tf.cli.train import _recipe
-from nasnet_tf.genotype import GENOTYPES, Genotype, NASBench201
+from nasnet_tf.genotype import GENOTYPES, Block, Cell, Genotype, NASBench201
 from nasnet_tf.spaces import NASNetSpace
 
 
@@ -364,6 +364,13 @@ def trials_ended(folder):
 
 
 @pytest.fixture
+def tiny(tmp_path):
+    """The file of a genotype whose network is traced in no time."""
+    Genotype(*[Cell((Block(0, "conv_1x1", 1, "max_pool_3x3"),), (2,))] * 2).save(tmp_path / "tiny.json")
+    return tmp_path / "tiny.json"
+
+
+@pytest.fixture
 def photos(tmp_path):
     """A folder of twenty pictures of noise in two classes."""
     for kind in ("cat", "dog"):
@@ -429,14 +436,14 @@ def test_a_picture_is_named_among_the_classes_of_imagenet(capsys, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_network_is_trained_and_fine_tuned_on_another_folder(capsys, tmp_path, photos):
+def test_a_network_is_trained_and_fine_tuned_on_another_folder(capsys, tmp_path, photos, tiny):
     (tmp_path / "recipe.json").write_text(
         '{"epochs": 1, "head_epochs": 1, "freeze_until": "reduction_cell_1", "class_weights": "balanced"}'
     )
     small = ("--num-cells", 1, "--filters", 2, "--epochs", 1, "--batch-size", 4)
     tuned = ("--init", tmp_path / "a.keras", "--recipe", tmp_path / "recipe.json", "--batch-size", 4)
     for arguments, out in (
-        (("nasnet_a", "--data", photos, "--image-size", 16, *small), "a.keras"),
+        ((tiny, "--data", photos, "--image-size", 16, *small), "a.keras"),
         ((*tuned, "--data", photos), "b.keras"),
     ):
         assert main([str(a) for a in ("train", *arguments, "--out", tmp_path / out, "--json")]) == 0
@@ -446,10 +453,10 @@ def test_a_network_is_trained_and_fine_tuned_on_another_folder(capsys, tmp_path,
 
 
 @pytest.mark.slow
-def test_a_killed_training_goes_on_and_ends_as_one_that_was_not(tmp_path, photos):
+def test_a_killed_training_goes_on_and_ends_as_one_that_was_not(tmp_path, photos, tiny):
     def run(name, *more):
         return nasnet_tf(
-            "train", "nasnet_a", "--data", photos, "--image-size", "16", "--num-cells", "1", "--filters", "2", "--epochs", "60",
+            "train", tiny, "--data", photos, "--image-size", "16", "--num-cells", "1", "--filters", "2", "--epochs", "60",
             "--batch-size", "4", "--drop-path-rate", "0.2", "--out", tmp_path / f"{name}.keras", "--json", *more,
             env={**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"},
         )  # fmt: skip

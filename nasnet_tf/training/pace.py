@@ -8,6 +8,7 @@ import time
 import keras
 
 _STEPS = range(3, 8)  # that are timed; those before them trace, or fill caches
+_FIRST_STEP = 2.5  # times what it took to come so far that the first step takes, which traces
 
 
 class TooSlow(Exception):
@@ -24,8 +25,8 @@ class TooSlow(Exception):
 class Pace(keras.callbacks.Callback):
     """Raises `TooSlow` where a training would be of no use, as early as that is known.
 
-    That is before the first step where there is less time left than it took to come so far, as it takes about as long again to begin to
-    train; and after the first steps where fewer than `enough` fit, if there is time for another network: twice what it took so far.
+    That is before the first step where that would end too late, by how long it took to come so far; and after the first steps where
+    fewer than `enough` fit, if there is time for another network: twice what it took so far.
 
     Args:
         enough: steps; 0 for a network that there is no smaller one of.
@@ -38,7 +39,7 @@ class Pace(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         now = time.monotonic()
-        if self.ends - now < now - self.made:
+        if self.ends - now < _FIRST_STEP * (now - self.made):
             raise TooSlow(0)
 
     def on_train_batch_begin(self, batch, logs=None):
