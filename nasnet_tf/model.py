@@ -14,9 +14,16 @@ from nasnet_tf.saved import Sealed
 from nasnet_tf.signatures import checked
 
 __all__ = [
-    "FROZEN", "GenotypeModel", "arguments", "check", "classified", "freeze", "frozen", "image_shape", "images", "normalized", "policy",
-    "shared",
+    "FROZEN", "GenotypeModel", "arguments", "build_optimizer", "check", "classified", "freeze", "frozen", "image_shape", "images",
+    "normalized", "policy", "shared",
 ]  # fmt: skip
+
+
+def build_optimizer(model) -> None:
+    """Makes the variables of the optimizer of a compiled `model`, unless they are there."""
+    optimizer = model.optimizer
+    if optimizer is not None and not optimizer.built:
+        optimizer.build(model.trainable_variables)
 
 
 class GenotypeModel(Sealed, keras.Model):
@@ -66,6 +73,14 @@ class GenotypeModel(Sealed, keras.Model):
         model = cls(**{**given, "genotype": genotypes.from_json(json.dumps(config["genotype"]))})
         freeze(model, config.get(FROZEN))
         return model
+
+    def make_train_function(self, force=False):
+        """As Keras makes it, the optimizer's variables before: made in the first step, they let TensorFlow trace that step twice.
+
+        So do metrics that are compiled by name; `keras.metrics.SparseCategoricalAccuracy()` has its variables before.
+        """
+        build_optimizer(self)
+        return super().make_train_function(force)
 
     def quantize(self, mode=None, config=None, filters=None, **kwargs):
         """Refused: Keras quantizes `Dense` layers, so of a network's multiply-adds less than a hundredth.

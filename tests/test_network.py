@@ -724,6 +724,20 @@ def test_what_is_no_tensor_of_keras_or_has_another_shape_is_refused():
 # ---- what is refused ----
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's tracing")
+def test_a_step_of_training_is_traced_once(monkeypatch):
+    """Where an optimizer makes its variables in the first step, TensorFlow traces that step twice."""
+    traced, step = [], keras.Model.train_step
+    monkeypatch.setattr(keras.Model, "train_step", lambda self, data: (traced.append(1), step(self, data))[1])
+    cell = Wiring((Block(0, "conv_1x1", 1, "identity"),), (2,))
+    model = Network(Genotype(cell, cell), num_cells=(1, 0, 0), filters=2, classes=3, input_shape=(4, 4, 1))
+    x, y = np.zeros((6, 4, 4, 1), "float32"), np.zeros(6, "int32")
+    for _ in range(2):  # compiled anew, as for a second phase
+        model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss="sparse_categorical_crossentropy")
+        model.fit(x, y, batch_size=3, epochs=2, verbose=0)
+    assert len(traced) == 2 and model.optimizer.iterations == 4
+
+
 def test_quantization_is_refused_with_the_reason(tmp_path):
     model = Network(SMALL, **TINY)
     with pytest.raises(ValueError, match="Keras can quantize Dense layers only"):

@@ -15,6 +15,7 @@ import time
 import numpy as np
 
 from nasnet_tf.files import open_regular, read_json, replacing, write_json
+from nasnet_tf.model import build_optimizer
 
 WEIGHTS, STATE = "last.weights.h5", "training.json"
 _LARGEST_STATE = 100_000_000  # bytes: a history of a hundred thousand epochs
@@ -67,7 +68,7 @@ class Checkpoint:
 
     def restore(self, model) -> None:
         """Gives the compiled `model`, its optimizer and its random generators the values of the state that `resume` read."""
-        model.optimizer.build(model.trainable_variables)
+        build_optimizer(model)
         model.load_weights(self.folder / self.state["weights"])
         for variable, value in zip(_random(model), self.state["random"], strict=True):
             variable.assign(np.asarray(value, variable.dtype))

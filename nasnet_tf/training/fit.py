@@ -201,11 +201,12 @@ def _compile(model, recipe, phase, steps, jit_compile, devices=1):
     rewrite_graphs((phase.epochs or 0) * steps > _STEPS_THAT_PAY)
     heads = isinstance(model.output, dict)
     losses = {name: SmoothedCrossentropy(recipe.label_smoothing) for name in ("predictions", "auxiliary")}
+    metrics = model.figures() if hasattr(model, "figures") else [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
     model.compile(
         optimizer_for(recipe, rate, devices if keras.backend.backend() == "tensorflow" else 1),
         loss=losses if heads else losses["predictions"],
         loss_weights={"predictions": 1.0, "auxiliary": recipe.auxiliary_weight} if heads else None,
-        metrics={"predictions": ["accuracy"]} if heads else model.figures() if hasattr(model, "figures") else ["accuracy"],
+        metrics={"predictions": metrics} if heads else metrics,
         jit_compile=jit_compile,
     )
 

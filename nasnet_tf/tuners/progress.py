@@ -14,6 +14,7 @@ import numpy as np
 
 from nasnet_tf.evaluation.serving import tell_steps
 from nasnet_tf.files import replacing
+from nasnet_tf.model import build_optimizer
 from nasnet_tf.npz import read_npz
 
 __all__ = ["Progress", "Pulse"]
@@ -107,7 +108,7 @@ class Progress(keras.callbacks.Callback):
         """All that changes while the model is trained."""
         if not isinstance(self.model, keras.Model):
             return self.model.changing
-        self.model.optimizer.build(self.model.trainable_variables)
+        build_optimizer(self.model)
         return [*self.model.variables, *self.model.optimizer.variables]
 
 
