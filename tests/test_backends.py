@@ -16,14 +16,8 @@ import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-BACKENDS = [
-    "tensorflow",
-    pytest.param(
-        "jax",
-        marks=[pytest.mark.slow, pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")],
-    ),
-]
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+BACKENDS = ["tensorflow", pytest.param("jax", marks=needs_jax)]
 
 PRELUDE = """
 import os, json, sys
@@ -83,7 +77,8 @@ found = training.train(network(recipe), lambda k: recipe_batches(digits, recipe)
 """
 
 
-@pytest.mark.parametrize("dtype", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_twenty_steps_in_mixed_precision_lower_the_loss(backend, dtype):
     found = run(TWENTY_STEPS, backend, DTYPE=dtype)
@@ -201,6 +196,7 @@ found = {
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_training_on_two_devices_keeps_them_alike(backend):
     found = run(SHARED, backend, **TWO_DEVICES)

@@ -282,6 +282,12 @@ def test_info_knows_the_models_of_the_zoo(capsys):
 def test_info_draws_the_cells(capsys, tmp_path, genotype):
     assert main(["info", str(genotype), "--picture", str(tmp_path / "cells.png")]) == 0
     assert (tmp_path / "cells.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "cells.png").write_bytes(b"mine")
+    line = mistake(capsys, "info", genotype, "--picture", tmp_path / "cells.png")
+    assert "cells.png exists already; give another --picture, or --overwrite" in line
+    assert (tmp_path / "cells.png").read_bytes() == b"mine"
+    assert main(["info", str(genotype), "--picture", str(tmp_path / "cells.png"), "--overwrite"]) == 0
+    assert (tmp_path / "cells.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_info_reads_and_draws_every_kind_of_genotype(capsys, tmp_path):
@@ -423,6 +429,7 @@ def test_the_epochs_that_are_asked_for_are_those_of_both_phases(epochs, phases):
     assert (recipe.head_epochs, recipe.epochs) == phases
 
 
+@pytest.mark.slow
 def test_a_picture_is_named_among_the_classes_of_imagenet(capsys, tmp_path):
     from nasnet_tf.zoo import NASNetA
     from nasnet_tf.zoo.classes import class_names

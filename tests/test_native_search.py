@@ -186,6 +186,7 @@ class Dies(CellHyperModel):
         os._exit(3)
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_beside_is_heard_of(tmp_path):
     with pytest.raises(RuntimeError, match="consecutive failures"):
         search(tmp_path, Dies((8, 8, 1), 2, space=NASNetSpace(1), filters=2), trials=20, workers=2, max_consecutive_failed_trials=2)

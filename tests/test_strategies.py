@@ -184,7 +184,7 @@ def pairs(rng):
     return lambda choices: float(sum(e[pair] for e, pair in zip(effects, itertools.pairwise(choices), strict=True)))
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("landscape", [accuracies])
 def test_ppo_s_last_100_of_500_beat_random_clearly(landscape, seed):
     beats_random(landscape, seed)
@@ -231,7 +231,7 @@ def test_a_proposal_depends_on_seed_number_and_observations_and_changes_nothing(
 
 @EVERY
 def test_the_same_seed_is_the_same_search_and_seed_0_is_not_seed_1(kind):
-    one, two, three = (search(kind(NASNET, seed=seed), sum, 30) for seed in (0, 0, 1))
+    one, two, three = (search(kind(NASNET, seed=seed), sum, 16) for seed in (0, 0, 1))
     assert one == two != three
 
 

@@ -40,8 +40,7 @@ def evaluate(model, source, part, batch_size, confusion, overwrite, skip_broken,
 
     The classes of DATA are found among the network's by their names; DATA may have only some of them.
     """
-    if confusion is not None and confusion.exists() and not overwrite:
-        raise ValueError(f"{confusion} exists already; give another --confusion, or --overwrite.")
+    options.new_file(confusion, overwrite, "--confusion")
     network = options.load_model(model)
     from nasnet_tf import training
 

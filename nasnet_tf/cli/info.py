@@ -18,10 +18,12 @@ from nasnet_tf.genotype import NAMED
 @click.option("--stem", type=click.Choice(["cifar", "imagenet"]), help="Of a network of cells; by default cifar below 64 pixels.")
 @click.option("--classes", type=options.POSITIVE, help="Or words of a vocabulary.  [default: 10; 10000 words]")
 @click.option("--picture", type=click.Path(dir_okay=False, path_type=pathlib.Path), help="Draw the cells into this .png or .svg.")
+@click.option("--overwrite", is_flag=True, help="Replace the file --picture.")
 @options.image_size
 @options.as_json
-def info(what, num_cells, filters, stem, classes, picture, image_size, as_json):
+def info(what, num_cells, filters, stem, classes, picture, overwrite, image_size, as_json):
     """What WHAT is made of: a published genotype's name, a model of the zoo, a genotype JSON or a .keras file; or what there is."""
+    options.new_file(picture, overwrite, "--picture")
     if what is None:
         facts = versions()
     elif str(what).endswith(".keras"):

@@ -63,6 +63,12 @@ def reads(genotype) -> str:
     return getattr(genotype, "reads", "images")
 
 
+def new_file(path: pathlib.Path | None, overwrite: bool, option: str) -> None:
+    """Raises ValueError if the file that `option` names is there already, unless `overwrite`."""
+    if path is not None and path.exists() and not overwrite:
+        raise ValueError(f"{path} exists already; give another {option}, or --overwrite.")
+
+
 def new_folder(path: pathlib.Path, overwrite: bool, hint: str) -> pathlib.Path:
     """Makes the folder `path`. Raises ValueError if there is something already, unless `overwrite`."""
     if path.exists() and not overwrite:

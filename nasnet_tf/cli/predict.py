@@ -32,8 +32,7 @@ _AT_ONCE = 256  # pictures in memory
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each picture, one a line.")
 def predict(images, model, weights, top, out, overwrite, skip_broken, as_json):
     """Name the most likely classes of each of IMAGES: picture files, or folders, of which all pictures are taken."""
-    if out is not None and out.exists() and not overwrite:
-        raise ValueError(f"{out} exists already; give another --out, or --overwrite.")
+    options.new_file(out, overwrite, "--out")
     paths = _paths(images)
     network, central = (_imagenet(model, weights), _CENTRAL) if model in ("mobile", "large") else (options.load_model(model), None)
     from nasnet_tf.data.images import unreadable

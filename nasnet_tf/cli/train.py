@@ -91,8 +91,7 @@ def train(
         raise ValueError(f"--out is {out}; give a file that ends in .keras.")
     folder = out.with_suffix(".training")
     note = ended.read(folder) if resume and out.exists() else None
-    if out.exists() and not (overwrite or note):
-        raise ValueError(f"{out} exists already; give another --out, or --overwrite.")
+    options.new_file(out, overwrite or bool(note), "--out")
     from nasnet_tf.training.checkpoint import STATE, holds_other_things, spent
 
     finished = None if (folder / STATE).exists() else note
