@@ -165,6 +165,14 @@ def _worker(samples, pipe):
             pipe.send((*answer, what, took))
 
 
+def worked(pid) -> float:
+    """Seconds of processor time that a process has taken."""
+    with contextlib.suppress(OSError):
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
 class Workers:
     """One process that reads, begun anew when it is lost."""
 
@@ -197,18 +205,11 @@ class Workers:
 
     def _answers(self):
         """Whether an answer comes within `SECONDS` of the process's own work: a busy machine gives it less than the clock's."""
-        began, before = time.monotonic(), self._worked()
+        began, before = time.monotonic(), worked(self._process.pid)
         while not self._pipe.poll(0.2):
-            if self._worked() - before > SECONDS or time.monotonic() - began > _BLOCKED:
+            if worked(self._process.pid) - before > SECONDS or time.monotonic() - began > _BLOCKED:
                 return False
         return True
-
-    def _worked(self):
-        """Seconds of processor time that the process has taken."""
-        with contextlib.suppress(OSError):
-            fields = pathlib.Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        return 0.0
 
     def close(self):
         if self._process is not None:
@@ -224,18 +225,23 @@ def command(samples, name, number, seed):
         what = spoil(samples, name, number, seed, target)
         words = [word.format(target) for word in KINDS[name].command]
         begun = time.monotonic()
-        try:
-            done = subprocess.run(
-                [sys.executable, "-c", "from nasnet_tf.cli.main import run; run()", *words],
-                capture_output=True, text=True, errors="replace", timeout=_STARTING, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return "hang", "", what, _STARTING
-    took, said = time.monotonic() - begun, done.stderr
+        with open(pathlib.Path(folder, "said"), "w+") as said_to, open(pathlib.Path(folder, "shown"), "w+") as shown_to:
+            code = "from nasnet_tf.cli.main import run; run()"
+            process = subprocess.Popen([sys.executable, "-c", code, *words], stdin=subprocess.DEVNULL, stdout=shown_to, stderr=said_to)
+            try:
+                while (status := process.poll()) is None:
+                    if worked(process.pid) > _STARTING or time.monotonic() - begun > 10 * _STARTING:
+                        return "hang", "", what, time.monotonic() - begun
+                    time.sleep(0.1)
+            finally:
+                process.kill()
+                process.wait()
+        said, shown = (pathlib.Path(folder, name).read_text(errors="replace") for name in ("said", "shown"))
+    took = time.monotonic() - begun
     lines = [line for line in said.splitlines() if line.startswith("nasnet-tf: ")]
-    if "Traceback" in said + done.stdout or done.returncode not in (0, 2) or (done.returncode == 2) != (len(lines) == 1):
-        return f"exit status {done.returncode}", said[-1500:], what, took
-    return ("refused" if done.returncode == 2 else "other"), said[-300:], what, took
+    if "Traceback" in said + shown or status not in (0, 2) or (status == 2) != (len(lines) == 1):
+        return f"exit status {status}", said[-1500:], what, took
+    return ("refused" if status == 2 else "other"), said[-300:], what, took
 
 
 def plan(count, kinds):
