@@ -130,9 +130,7 @@ class CellHyperModel(keras_tuner.HyperModel):
         return model.fit(*args, **kwargs) if traced else model.fit(*args, learning_rate=self.learning_rate, steps=steps, **kwargs)
 
     def _compile(self, model, learning_rate):
-        of_numbers = self.loss == "sparse_categorical_crossentropy"
-        accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy") if of_numbers else "accuracy"
-        model.compile(keras.optimizers.SGD(learning_rate, momentum=0.9), loss=self.loss, metrics=[accuracy])
+        model.compile(keras.optimizers.SGD(learning_rate, momentum=0.9), loss=self.loss, metrics=["accuracy"])
 
 
 class _Reward(keras.callbacks.Callback):
