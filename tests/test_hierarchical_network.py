@@ -300,7 +300,7 @@ def test_300_random_members_build_run_and_train_a_step(space):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name, resumed", [("hierarchical", True), ("hierarchical-flat", False)])
+@pytest.mark.parametrize("name, resumed", [("hierarchical", False), ("hierarchical-flat", True)])
 def test_digits_are_searched_by_tournament_evolution_and_resumed(tmp_path, monkeypatch, capsys, name, resumed):
     monkeypatch.chdir(tmp_path)
     command = ["search", "digits", "--space", name, "--strategy", "tournament-evolution", "--child-epochs", "1", "--child-images", "300"]
