@@ -10,15 +10,14 @@ import json
 import keras
 from keras import ops
 
-from nasnet_tf import genotype, parts
+from nasnet_tf import genotype
 from nasnet_tf.layers import DropPath
-from nasnet_tf.operations import PACKAGE, CellLayer, short_names
-from nasnet_tf.parts import halved
-from nasnet_tf.plan import Normalization, Reduction, plan_cell
+from nasnet_tf.operations import PACKAGE, GraphLayer
+from nasnet_tf.systems.cells import cell_graph
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class Cell(CellLayer):
+class Cell(GraphLayer):
     """Applies a genotype's cell to the outputs of the two cells before it.
 
     Inputs: [h, p], the previous cell's output (batch, H, W, any) and the one before that, (batch, H, W, any), or
@@ -57,44 +56,25 @@ class Cell(CellLayer):
         self.residual, self.zero_padded_pools = residual, zero_padded_pools
         self.gradient_checkpointing = gradient_checkpointing
 
-    def build(self, input_shape):
-        with short_names():
-            self._build(*(shape[-1] for shape in input_shape))
+    def output(self, graph, h, p):
+        sizes = self.filters, self.strides, self.adapt
+        return cell_graph(graph, self.cell, *sizes, h, p, residual=self.residual, zero_padded_pools=self.zero_padded_pools)
 
-    def _build(self, h, p):
-        plan = plan_cell(self.cell, self.filters, self.strides, self.adapt, h, p, self.residual)
-        self.base = self._part("base", plan.base, h)
-        self.previous = self._part("previous", plan.previous, p)
-        channels = [self.filters, h if self.adapt == "share" else self.filters] + [self.filters] * len(self.cell.blocks)
-        edges = [e for b in self.cell.blocks for e in ((b.input_1, b.operation_1), (b.input_2, b.operation_2))]
-        self.operations = [self._operation(edge, name, state, channels[state]) for edge, (state, name) in enumerate(edges)]
-        self.combines = [self._part(f"combine_{block}", part, 2 * self.filters) for block, part in enumerate(plan.combines, start=2)]
-        concat = zip(self.cell.concat, plan.outputs, strict=True)
-        self.outputs = [self._part(f"output_{state}", part, channels[state]) for state, part in concat]
-        self.shortcut = self._part("shortcut", plan.residual, h)
-        self._dropped = {edge: site for site, edge in enumerate(e for e, (_, name) in enumerate(edges) if name != "identity")}
+    def build(self, input_shape):
+        super().build(input_shape)
         self.drop_path = None
-        if self.drop_path_rate and self._dropped:
+        if self.drop_path_rate and self.bound.graph.paths:
             self.drop_path = DropPath(self.drop_path_rate, self.drop_path_steps, dtype=self.dtype_policy, name="drop_path")
             self.drop_path.build((None, 1))
-
-    def _part(self, name, part, channels):
-        if part is None:
-            return None
-        if isinstance(part, Normalization):
-            return parts.Normalization(self, name, part)
-        return (parts.FactorizedReduction if isinstance(part, Reduction) else parts.ConvNorm)(self, name, part, channels)
-
-    def _operation(self, edge, name, state, channels):
-        site = f"{('left', 'right')[edge % 2]}_{edge // 2 + 2}"
-        strides = self.strides if state < 2 else 1
-        return parts.Operation(self, site, name, channels, self.filters, strides, self.zero_padded_pools)
 
     def call(self, inputs, training=None):
         masks = [self._masks(inputs[0])] if training and self.drop_path else []
         if training and self.gradient_checkpointing:
             return self._compute_twice(*inputs, *masks)
         return self._compute(training, *inputs, *masks)
+
+    def _compute(self, training, h, p, masks=None):
+        return self.bound(h, p, training=training, masks=masks)
 
     def _compute_twice(self, *inputs):
         """`_compute` in training; what moves the averages of its batch norms is handed out, so that they move once."""
@@ -114,31 +94,11 @@ class Cell(CellLayer):
             variable.assign(value)
         return out
 
-    def _compute(self, training, h, p, masks=None):
-        def fit(layer, x):
-            return x if layer is None else layer(x, training)
-
-        def operate(edge, state):
-            x = self.operations[edge](states[state], training)
-            return x if masks is None or edge not in self._dropped else x * masks[self._dropped[edge]]
-
-        states = [self.base(h, training), fit(self.previous, p)]
-        for number, block in enumerate(self.cell.blocks):
-            one, two = operate(2 * number, block.input_1), operate(2 * number + 1, block.input_2)
-            both = ops.concatenate([one, two], axis=-1) if block.combine == "concatenate" else one + two
-            states.append(fit(self.combines[number], both))
-        out = ops.concatenate([fit(layer, states[s]) for layer, s in zip(self.outputs, self.cell.concat, strict=True)], axis=-1)
-        return out + fit(self.shortcut, h) if self.residual else out
-
     def _masks(self, h):
         """(paths, batch, 1, 1, 1): what each path of each example is multiplied by. One draw a cell."""
-        paths, batch = len(self._dropped), ops.shape(h)[0]
+        paths, batch = self.bound.graph.paths, ops.shape(h)[0]
         drawn = self.drop_path(ops.ones((paths * batch, 1), dtype=self.compute_dtype), training=True)
         return ops.reshape(drawn, (paths, batch, 1, 1, 1))
-
-    def compute_output_shape(self, input_shape):
-        batch, height, width, _ = input_shape[0]
-        return (batch, halved(height, self.strides), halved(width, self.strides), self.filters * len(self.cell.concat))
 
     def get_config(self):
         names = (

@@ -48,6 +48,15 @@ def ones(shape, dtype=None):
     return _of(np.ones(shape, np.float32), dtype)
 
 
+# By their names in a `nasnet_tf.graph.WeightSpec`: functions that make a new one.
+INITIALIZERS = {
+    "kernel": VarianceScaling,
+    "classifier": functools.partial(VarianceScaling, 1.0, "fan_avg", "uniform"),
+    "zeros": lambda: zeros,
+    "ones": lambda: ones,
+}
+
+
 def _of(values, dtype):
     """A variable takes a NumPy array as it is, which is quicker than a tensor; NumPy has no bfloat16."""
     return values if dtype in (None, "float32") else keras.ops.convert_to_tensor(values, dtype=dtype)

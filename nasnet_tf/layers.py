@@ -9,13 +9,13 @@ import keras
 from keras import layers, ops
 
 from nasnet_tf import parts
-from nasnet_tf.operations import PACKAGE, CellLayer
-from nasnet_tf.parts import halved
-from nasnet_tf.plan import Convolution, Reduction
+from nasnet_tf.graph import ReductionSpec
+from nasnet_tf.operations import PACKAGE, GraphLayer
+from nasnet_tf.systems.cells import auxiliary_features
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class FactorizedReduction(CellLayer):
+class FactorizedReduction(GraphLayer):
     """Halves height and width without losing every fourth pixel's neighbours.
 
     Two 1x1 convolutions of half the filters, one of the even pixels, one of the odd ones; together one batch norm.
@@ -27,20 +27,13 @@ class FactorizedReduction(CellLayer):
 
     def __init__(self, filters, relu=True, **kwargs):
         super().__init__(**kwargs)
-        self.plan = Reduction(filters, relu)
+        self.spec = ReductionSpec(filters, relu)
 
-    def build(self, input_shape):
-        self.part = parts.FactorizedReduction(self, "reduction", self.plan, input_shape[-1])
-
-    def call(self, x, training=None):
-        return self.part(x, training)
-
-    def compute_output_shape(self, input_shape):
-        batch, height, width, _ = input_shape
-        return (batch, halved(height, 2), halved(width, 2), self.plan.filters)
+    def output(self, graph, x):
+        return graph.part("reduction", self.spec, x.channels)(x)
 
     def get_config(self):
-        return {**super().get_config(), **self.plan._asdict()}
+        return {**super().get_config(), **self.spec._asdict()}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -93,7 +86,7 @@ class DropPath(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class AuxiliaryHead(CellLayer):
+class AuxiliaryHead(GraphLayer):
     """A second classifier two thirds of the way up, used in training with a loss weight of 0.4.
 
     Args:
@@ -107,15 +100,16 @@ class AuxiliaryHead(CellLayer):
         self.classes, self.size, self.activation = classes, tuple(size), activation
         self.dense = parts.dense(classes, activation, self.weight_decay, "dense")
 
+    def output(self, graph, x):
+        return auxiliary_features(graph, x, self.size)
+
     def build(self, input_shape):
-        self.projection = parts.ConvNorm(self, "projection", Convolution(128, relu=False), input_shape[-1])
-        self.convolution = parts.ConvNorm(self, "convolution", Convolution(768, self.size, padding="valid"), 128)
-        self.dense.build((None, 768))
+        super().build(input_shape)
+        self.dense.build((None, self.bound.graph.output.channels))
 
     def call(self, x, training=None):
-        x = ops.average_pool(ops.relu(x), 5, 3, padding="valid", data_format="channels_last")
-        x = self.convolution(self.projection(x, training), training)
-        return self.dense(ops.reshape(ops.relu(x), (-1, 768)))
+        features = self.bound(x, training=training)
+        return self.dense(ops.reshape(features, (-1, features.shape[-1])))
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.classes)

@@ -17,16 +17,10 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from nasnet_tf.genotype import Hierarchical
-from nasnet_tf.plan import STEMS, Convolution, Pooling, stage_cells
+from nasnet_tf.graph import ConvSpec, DepthwiseSpec, PoolSpec
+from nasnet_tf.plan import STEMS, stage_cells
 
-__all__ = ["Depthwise", "FeatureMap", "Step", "feature_maps", "plan"]
-
-
-class Depthwise(NamedTuple):
-    """Depthwise convolution without bias, batch norm."""
-
-    filters: int
-    kernel_size: tuple[int, int] = (3, 3)
+__all__ = ["FeatureMap", "Step", "feature_maps", "plan"]
 
 
 class FeatureMap(NamedTuple):
@@ -34,7 +28,7 @@ class FeatureMap(NamedTuple):
 
     name: str  # the edges that lead to it, outermost first
     sources: tuple[int, ...]  # 0 is the cell's input, k the k-th of its feature maps
-    part: Convolution | Depthwise | Pooling | None
+    part: ConvSpec | DepthwiseSpec | PoolSpec | None
     channels: int
 
 
@@ -42,17 +36,17 @@ class Step(NamedTuple):
     """One layer of a network: a convolution, with a ReLU after it, or the cell."""
 
     name: str
-    part: Convolution | None  # None is the cell
+    part: ConvSpec | None  # None is the cell
     filters: int
 
 
 # (C, channels that are read) -> part; an identity is none.
-PRIMITIVE_PARTS = {
-    "conv_1x1": lambda filters, channels: Convolution(filters, relu=False),
-    "depthwise_conv_3x3": lambda filters, channels: Depthwise(channels),
-    "sep_conv_3x3": lambda filters, channels: Convolution(filters, (3, 3), separable=True, relu=False),
-    "max_pool_3x3": lambda filters, channels: Pooling("max", 3),
-    "avg_pool_3x3": lambda filters, channels: Pooling("avg", 3),
+PRIMITIVE_SPECS = {
+    "conv_1x1": lambda filters, channels: ConvSpec(filters, relu=False),
+    "depthwise_conv_3x3": lambda filters, channels: DepthwiseSpec(),
+    "sep_conv_3x3": lambda filters, channels: ConvSpec(filters, (3, 3), separable=True, relu=False),
+    "max_pool_3x3": lambda filters, channels: PoolSpec("max", 3),
+    "avg_pool_3x3": lambda filters, channels: PoolSpec("avg", 3),
 }
 
 
@@ -74,7 +68,7 @@ def feature_maps(genotype: Hierarchical, filters: int, channels: int) -> tuple[F
             return assemble(level - 1, int(operation.removeprefix("motif_")), x, f"{name}.")
         if operation == "identity":
             return x
-        part = PRIMITIVE_PARTS[operation](filters, widths[x])
+        part = PRIMITIVE_SPECS[operation](filters, widths[x])
         return add(name, (x,), part, getattr(part, "filters", widths[x]))
 
     def assemble(level, number, x, name):
@@ -84,7 +78,7 @@ def feature_maps(genotype: Hierarchical, filters: int, channels: int) -> tuple[F
             alone = len(brought) == 1
             nodes[node] = brought[0] if alone else add(f"{name}{node}", brought, None, sum(widths[y] for y in brought))
         sink = max(nodes)
-        return nodes[sink] if level else add(f"{name}merge", (nodes[sink],), Convolution(widths[x], relu=False), widths[x])
+        return nodes[sink] if level else add(f"{name}merge", (nodes[sink],), ConvSpec(widths[x], relu=False), widths[x])
 
     if genotype.living[-1][0]:
         assemble(len(genotype.levels) - 1, 0, 0, "")
@@ -105,7 +99,7 @@ def plan(num_cells=2, filters: int = 64, stem: str = "cifar") -> tuple[Step, ...
     if not isinstance(filters, int) or isinstance(filters, bool) or filters < 1:
         raise ValueError(f"filters is {filters!r}; give a whole number of at least 1.")
     stages, halved = stage_cells(num_cells), stem == "imagenet"
-    steps = [Step("stem", Convolution(filters, (3, 3), (2, 2) if halved else (1, 1), relu=False), filters)]
+    steps = [Step("stem", ConvSpec(filters, (3, 3), (2, 2) if halved else (1, 1), relu=False), filters)]
     if halved:
         steps.append(Step("stem_1", _separable(filters, 2), filters))
     number = 0
@@ -122,4 +116,4 @@ def plan(num_cells=2, filters: int = 64, stem: str = "cifar") -> tuple[Step, ...
 
 
 def _separable(filters, strides=1):
-    return Convolution(filters, (3, 3), (strides, strides), separable=True, relu=False)
+    return ConvSpec(filters, (3, 3), (strides, strides), separable=True, relu=False)

@@ -22,12 +22,10 @@ from nasnet_tf.model import GenotypeModel, arguments, image_shape, normalized, p
 from nasnet_tf.operations import PACKAGE, ConvNorm, check_channels_last
 from nasnet_tf.parts import dense, halved
 from nasnet_tf.plan import default_stem, plan, stage_cells, stem_convolution
+from nasnet_tf.systems.cells import BATCH_NORM
 
 __all__ = ["Network", "plan"]
 
-# Batch norm of the authors' recipes (nasnet.py): an average over thousands of steps poisons a short training, so networks with the
-# CIFAR stem, searched children among them, use the short one.
-BATCH_NORM = {"cifar": dict(momentum=0.9, epsilon=1e-5), "imagenet": dict(momentum=0.9997, epsilon=1e-3)}
 INPUT_SIZE = {"cifar": 32, "imagenet": 224}
 _OF_THE_MODEL = ("input_shape", "input_tensor", "class_names", "trainable", "name")  # arguments that say nothing about its graph
 

@@ -1,8 +1,8 @@
 """The operations of a cell as Keras layers: ReLU-convolution-batch norm, pooling, and `Operation`, any of the set by name.
 
 Channels last: inputs are (batch, height, width, channels).
-Source: Zoph et al. 2017, arXiv 1707.07012, section 3 and appendix A.4. What each operation is made of stands in plan.py, what the
-parts compute in parts.py.
+Source: Zoph et al. 2017, arXiv 1707.07012, section 3 and appendix A.4. What each operation is made of stands in graph/operations.py, how
+a graph is computed in parts.py.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from nasnet_tf import parts
-from nasnet_tf.parts import halved
-from nasnet_tf.plan import OPERATION_PARTS, Convolution, Pooling
+from nasnet_tf.graph import OPERATION_SPECS, ConvSpec, Graph, PoolSpec, Value, Window
+from nasnet_tf.parts import Bound, pooled
 
 PACKAGE = "nasnet_tf"
 
@@ -106,32 +105,54 @@ def _layout(variables):
     return zlib.crc32(";".join(f"{v.name}:{tuple(v.shape)}" for v in variables).encode())
 
 
+class GraphLayer(CellLayer):
+    """A layer that computes a graph: subclasses say which by `output`.
+
+    Inputs: a tensor, or a list of tensors, (batch, height, width, channels) each. Returns: a tensor of four axes.
+
+    Attributes: `bound`, a `nasnet_tf.parts.Bound` once it is built.
+    """
+
+    def output(self, graph: Graph, *inputs: Value) -> Value:
+        """Adds to the graph what the layer computes of `inputs`; returns its output."""
+        raise NotImplementedError
+
+    def build(self, input_shape):
+        with short_names():
+            self.bound = Bound(self, self._graph(input_shape))
+
+    def _graph(self, input_shape):
+        shapes = [input_shape] if isinstance(input_shape[-1], int | None) else input_shape
+        graph = Graph(*(Value(shape[-1], shape[1:3]) for shape in shapes))
+        graph.output = self.output(graph, *graph.inputs)
+        return graph
+
+    def call(self, inputs, training=None):
+        return self.bound(*(inputs if isinstance(inputs, list | tuple) else [inputs]), training=training)
+
+    def compute_output_shape(self, input_shape):
+        made = self._graph(input_shape).output
+        batch = input_shape[0] if isinstance(input_shape[-1], int | None) else input_shape[0][0]
+        return (batch, *made.size, made.channels)
+
+
 @keras.saving.register_keras_serializable(PACKAGE)
-class ConvNorm(CellLayer):
+class ConvNorm(GraphLayer):
     """ReLU, convolution without bias, batch norm.
 
-    Args: as `nasnet_tf.plan.Convolution`, and those of `CellLayer`.
+    Args: as `nasnet_tf.graph.ConvSpec`, and those of `CellLayer`.
     Returns: (batch, height / strides, width / strides, filters), rounded up for "same" padding.
     """
 
     def __init__(self, filters, kernel_size=(1, 1), strides=(1, 1), dilation=1, separable=False, relu=True, padding="same", **kwargs):
         super().__init__(**kwargs)
-        self.plan = Convolution(filters, tuple(kernel_size), tuple(strides), dilation, separable, relu, padding)
+        self.spec = ConvSpec(filters, tuple(kernel_size), tuple(strides), dilation, separable, relu, padding)
 
-    def build(self, input_shape):
-        self.part = parts.ConvNorm(self, "convolution", self.plan, input_shape[-1])
-
-    def call(self, x, training=None):
-        return self.part(x, training)
-
-    def compute_output_shape(self, input_shape):
-        batch, *sizes, _ = input_shape
-        if self.plan.padding == "valid":
-            sizes = [None if s is None else s - k + 1 for s, k in zip(sizes, self.plan.kernel_size, strict=True)]
-        return (batch, *map(halved, sizes, self.plan.strides), self.plan.filters)
+    def output(self, graph, x):
+        return graph.part("convolution", self.spec, x.channels)(x)
 
     def get_config(self):
-        return {**super().get_config(), **self.plan._asdict()}
+        return {**super().get_config(), **self.spec._asdict()}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -147,22 +168,22 @@ class Pool(layers.Layer):
     def __init__(self, kind, size, strides=1, zero_padding=False, **kwargs):
         check_channels_last()
         super().__init__(**kwargs)
-        self.part = parts.Pool(Pooling(kind, size, strides), zero_padding)
+        self.spec, self.zero_padding = PoolSpec(kind, size, strides), zero_padding
+        self._window = Window((size, size), (strides, strides))
 
     def call(self, x):
-        return self.part(x)
+        return pooled(x, self.spec.kind, self._window, self.zero_padding)
 
     def compute_output_shape(self, input_shape):
-        batch, height, width, channels = input_shape
-        strides = self.part.part.strides
-        return (batch, halved(height, strides), halved(width, strides), channels)
+        batch, *size, channels = input_shape
+        return (batch, *self._window.out(size), channels)
 
     def get_config(self):
-        return {**super().get_config(), **self.part.part._asdict(), "zero_padding": self.part.zero_padding}
+        return {**super().get_config(), **self.spec._asdict(), "zero_padding": self.zero_padding}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class Operation(CellLayer):
+class Operation(GraphLayer):
     """One of the operations by name, from any number of channels to `filters`.
 
     Args:
@@ -178,15 +199,9 @@ class Operation(CellLayer):
         super().__init__(**kwargs)
         self.operation, self.filters, self.strides, self.zero_padding = operation, filters, strides, zero_padding
 
-    def build(self, input_shape):
-        self.part = parts.Operation(self, "operation", self.operation, input_shape[-1], self.filters, self.strides, self.zero_padding)
-
-    def call(self, x, training=None):
-        return self.part(x, training)
-
-    def compute_output_shape(self, input_shape):
-        batch, height, width, _ = input_shape
-        return (batch, halved(height, self.strides), halved(width, self.strides), self.filters)
+    def output(self, graph, x):
+        operation = graph.operation("operation", self.operation, x.channels, self.filters, self.strides, self.zero_padding)
+        return operation(x)
 
     def get_config(self):
         own = {"operation": self.operation, "filters": self.filters, "strides": self.strides, "zero_padding": self.zero_padding}
@@ -205,4 +220,4 @@ def short_names():
     return tf.name_scope("")
 
 
-OPERATIONS = OPERATION_PARTS
+OPERATIONS = OPERATION_SPECS

@@ -1,8 +1,7 @@
-"""What a cell computes, part by part: batch norm, ReLU-convolution-batch norm, pooling, an operation, factorized reduction.
+"""A graph computed with `keras.ops`, its weights those of the Keras layer that owns it.
 
-A part makes its weights on the Keras layer that owns it and computes with `keras.ops`. So a cell is one layer, not seventy: that is
-what makes a network quick to build, to load and to trace. The parts by themselves, as layers, stand in operations.py and layers.py.
-Sources: Zoph et al. 2017, arXiv 1707.07012, section 3 and appendix A.4; the authors' TF-slim code (slim/nets/nasnet/nasnet_utils.py).
+So a cell is one layer, not seventy: that is what makes a network quick to build, to load and to trace. Single operations as layers stand
+in operations.py and layers.py.
 """
 
 from __future__ import annotations
@@ -10,8 +9,9 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from nasnet_tf import plan
-from nasnet_tf.initializers import VarianceScaling, ones, zeros
+from nasnet_tf.graph import Graph, Value, Window
+from nasnet_tf.graph import graph as nodes
+from nasnet_tf.initializers import INITIALIZERS, VarianceScaling
 
 
 def halved(size, strides):
@@ -29,42 +29,131 @@ def l2(weight_decay):
     return keras.regularizers.L2(weight_decay / 2) if weight_decay else None
 
 
+class Bound:
+    """A graph whose weights are those of a layer.
+
+    Args:
+        owner: the `CellLayer`, or what else makes weights as one.
+        graph: a `nasnet_tf.graph.Graph`.
+        weights: in the graph's order; None makes them on `owner`.
+    """
+
+    def __init__(self, owner, graph: Graph, weights=None):
+        self.owner, self.graph = owner, graph
+        self.weights = [_weight(owner, spec) for spec in graph.weights] if weights is None else weights
+
+    def __call__(self, *inputs, training=None, masks=None):
+        """What the graph computes of `inputs`.
+
+        Args:
+            masks: (paths, batch, 1, 1, 1), what each path of each example is multiplied by; None drops nothing.
+        """
+        values = dict(zip(self.graph.inputs, inputs, strict=True))
+        for node in self.graph.nodes:
+            values[node.y] = self._computed(node, values, training, masks)
+        return values[self.graph.output]
+
+    def site(self, name: str) -> Bound:
+        """The operation of that name by itself, with the weights it has here."""
+        spec, numbers = self.graph.sites[name]
+        weights = [self.weights[number] for number in numbers.values()]
+        channels = spec.filters if "gamma" in next(iter(numbers)) else weights[0].shape[2]
+        return Bound(self.owner, spec_graph(name, spec, channels), weights)
+
+    def named(self, name: str) -> dict:
+        """The weights of the operation of that name, by their names in it."""
+        return {weight: self.weights[number] for weight, number in self.graph.sites[name].weights.items()}
+
+    def _computed(self, node, values, training, masks):
+        match node:
+            case nodes.Relu():
+                return ops.relu(values[node.x])
+            case nodes.Convolution():
+                return _convolved(values[node.x], self.weights[node.weight], node.window, ops.conv)
+            case nodes.Depthwise():
+                return _convolved(values[node.x], self.weights[node.weight], node.window, ops.depthwise_conv)
+            case nodes.BatchNorm():
+                return self._batch_norm(node, values[node.x], training)
+            case nodes.ImageNorm():
+                return self._image_norm(node, values[node.x])
+            case nodes.Pool():
+                return pooled(values[node.x], node.kind, node.window, node.zero_padding)
+            case nodes.Add():
+                return values[node.x] + values[node.other]
+            case nodes.Concatenate():
+                return ops.concatenate([values[value] for value in node.values], axis=-1)
+            case nodes.Zero():
+                return values[node.x] * 0
+            case nodes.DropPath():
+                return values[node.x] if masks is None else values[node.x] * masks[node.site]
+        raise TypeError(f"{type(node).__name__} is no node that a layer computes")
+
+    def _batch_norm(self, node, x, training):
+        """Over all but the last axis, in float32 (or `wide`) whatever the layer computes in.
+
+        It uses and moves the averages as `keras.layers.BatchNormalization` does: while the layer is trained and not told to freeze.
+        """
+        owner = self.owner
+        gamma, beta, moving_mean, moving_variance = (
+            self.weights[number] for number in (node.gamma, node.beta, node.moving_mean, node.moving_variance)
+        )
+        y = ops.cast(x, wide(x.dtype))
+        if training and owner.trainable and not owner.freeze_batch_norms:
+            y, mean, variance = _by_batch(y, gamma, beta, owner.batch_norm_epsilon)
+            keep = owner.batch_norm_momentum
+            owner.move(moving_mean, moving_mean * keep + mean * (1.0 - keep))
+            owner.move(moving_variance, moving_variance * keep + variance * (1.0 - keep))
+        else:
+            y = ops.batch_normalization(y, moving_mean, moving_variance, -1, beta, gamma, owner.batch_norm_epsilon)
+        return ops.cast(y, owner.compute_dtype)
+
+    def _image_norm(self, node, x):
+        """Of each image by itself, in float32 whatever the layer computes in.
+
+        Source: Ba et al. 2016, arXiv 1607.06450, over pixels and channels as TensorFlow's layer_norm of 2017 does; Ulyanov et al. 2016,
+        arXiv 1607.08022, over pixels.
+        """
+        y = ops.cast(x, wide(x.dtype))
+        mean, variance = ops.moments(y, (1, 2, 3) if node.kind == "layer" else (1, 2), keepdims=True)
+        y = (y - mean) * ops.rsqrt(variance + 1e-6) * self.weights[node.gamma] + self.weights[node.beta]
+        return ops.cast(y, self.owner.compute_dtype)
+
+
+def spec_graph(name, spec, channels, zero_padding=False) -> Graph:
+    """The graph of a spec alone."""
+    graph = Graph(Value(channels, (None, None)))
+    graph.output = graph.part(name, spec, channels, zero_padding)(*graph.inputs)
+    return graph
+
+
+def operation_graph(name, operation, channels, filters, strides=1, zero_padding=False) -> Graph:
+    """The graph of an operation by name alone."""
+    graph = Graph(Value(channels, (None, None)))
+    graph.output = graph.operation(name, operation, channels, filters, strides, zero_padding)(*graph.inputs)
+    return graph
+
+
 def kernel(owner, name, *shape):
     """A new kernel among the weights of the layer `owner`, a `CellLayer`, with the L2 loss of that layer."""
     return owner.add_weight(shape=shape, name=name, initializer=VarianceScaling(), regularizer=l2(owner.weight_decay))
 
 
-class Norm:
-    """Batch norm over all but the last axis, in float32 (or `wide`) whatever the layer computes in.
+def batch_norm_graph(name, channels) -> Graph:
+    """The graph of a batch norm alone."""
+    graph = Graph(Value(channels, (None, None)))
+    graph.output = graph.norm(name, channels)(*graph.inputs)
+    return graph
 
-    It uses and moves the averages as `keras.layers.BatchNormalization` does: while the layer is trained and not told to freeze.
 
-    Args:
-        owner: the `CellLayer` whose momentum and epsilon these are.
-        name: first part of the weights' names.
-    """
-
-    def __init__(self, owner, name: str, filters: int):
-        def weight(what, initial, **options):
-            return owner.add_weight(shape=(filters,), name=f"{name}.{what}", initializer=initial, autocast=False, **options)
-
-        self.owner = owner
-        self.gamma, self.beta = weight("gamma", ones), weight("beta", zeros)
-        if owner.freeze_batch_norms:  # after they were made trainable, which decides their place in files
-            self.gamma.trainable = self.beta.trainable = False
-        moving = dict(trainable=False, aggregation="mean")
-        self.moving_mean, self.moving_variance = weight("moving_mean", zeros, **moving), weight("moving_variance", ones, **moving)
-
-    def __call__(self, x, training=None):
-        y = ops.cast(x, wide(x.dtype))
-        if training and self.owner.trainable and not self.owner.freeze_batch_norms:
-            y, mean, variance = _by_batch(y, self.gamma, self.beta, self.owner.batch_norm_epsilon)
-            keep = self.owner.batch_norm_momentum
-            self.owner.move(self.moving_mean, self.moving_mean * keep + mean * (1.0 - keep))
-            self.owner.move(self.moving_variance, self.moving_variance * keep + variance * (1.0 - keep))
-        else:
-            y = ops.batch_normalization(y, self.moving_mean, self.moving_variance, -1, self.beta, self.gamma, self.owner.batch_norm_epsilon)
-        return ops.cast(y, self.owner.compute_dtype)
+def _weight(owner, spec):
+    if spec.initializer == "kernel":
+        return kernel(owner, spec.name, *spec.shape)
+    initial = INITIALIZERS[spec.initializer]()
+    moving = {} if spec.trainable else dict(trainable=False, aggregation="mean")
+    made = owner.add_weight(shape=spec.shape, name=spec.name, initializer=initial, autocast=False, **moving)
+    if spec.trainable and owner.freeze_batch_norms:  # after it was made trainable, which decides its place in files
+        made.trainable = False
+    return made
 
 
 def _by_batch(x, gamma, beta, epsilon):
@@ -84,121 +173,43 @@ def _fused(x, gamma, beta, epsilon):
     return y, mean, variance * (ops.maximum(count - 1.0, 1.0) / count)  # it tells the unbiased variance
 
 
-class ConvNorm:
-    """ReLU, convolution without bias, batch norm: a `nasnet_tf.plan.Convolution` with weights.
-
-    Attributes: `kernel`, or `depthwise_kernel` and `pointwise_kernel`; `norm`.
-    """
-
-    def __init__(self, owner, name: str, part: plan.Convolution, channels: int):
-        self.part = part
-        # No backend strides a dilated convolution: it runs at stride 1 and every `strides`-th pixel is kept.
-        self._every = part.strides[0] if part.dilation > 1 else 1
-        if part.separable:
-            self.depthwise_kernel = kernel(owner, f"{name}.depthwise_kernel", *part.kernel_size, channels, 1)
-            self.pointwise_kernel = kernel(owner, f"{name}.pointwise_kernel", 1, 1, channels, part.filters)
-        else:
-            self.kernel = kernel(owner, f"{name}.kernel", *part.kernel_size, channels, part.filters)
-        self.norm = Norm(owner, name, part.filters)
-
-    @property
-    def kernels(self):
-        """(kernel,), or (depthwise kernel, pointwise kernel)."""
-        return (self.depthwise_kernel, self.pointwise_kernel) if self.part.separable else (self.kernel,)
-
-    def __call__(self, x, training=None):
-        convolve = ops.separable_conv if self.part.separable else ops.conv
-        strides = 1 if self._every > 1 else self.part.strides
-        x = ops.relu(x) if self.part.relu else x
-        kernels = (ops.cast(k, x.dtype) for k in self.kernels)
-        x = convolve(x, *kernels, strides, self.part.padding, data_format="channels_last", dilation_rate=self.part.dilation)
-        if self._every > 1:
-            x = x[:, :: self._every, :: self._every, :]
-        return self.norm(x, training)
+def _convolved(x, weight, window, convolve):
+    """`convolve` is `ops.conv` or `ops.depthwise_conv`."""
+    weight, padding, strides = ops.cast(weight, x.dtype), window.padding, window.strides
+    if not isinstance(padding, str):
+        x, padding, strides = _padded(x, window)
+    every = strides if window.dilation > 1 else (1, 1)  # no backend strides a dilated convolution: every second pixel of it is kept
+    strides = (1, 1) if window.dilation > 1 else strides
+    strides = strides[0] if strides[0] == strides[1] else strides
+    y = convolve(x, weight, strides, padding, data_format="channels_last", dilation_rate=window.dilation)
+    return y if every == (1, 1) else y[:, :: every[0], :: every[1], :]
 
 
-class Normalization:
-    """A `nasnet_tf.plan.Normalization` of each image by itself, in float32 whatever the layer computes in.
-
-    Source: Ba et al. 2016, arXiv 1607.06450, over pixels and channels as TensorFlow's layer_norm of 2017 does; Ulyanov et al. 2016,
-    arXiv 1607.08022, over pixels.
-    """
-
-    def __init__(self, owner, name: str, part: plan.Normalization):
-        self.part, self.owner = part, owner
-        self.gamma = owner.add_weight(shape=(part.filters,), name=f"{name}.gamma", initializer=ones, autocast=False)
-        self.beta = owner.add_weight(shape=(part.filters,), name=f"{name}.beta", initializer=zeros, autocast=False)
-
-    def __call__(self, x, training=None):
-        y = ops.cast(x, wide(x.dtype))
-        mean, variance = ops.moments(y, (1, 2, 3) if self.part.kind == "layer" else (1, 2), keepdims=True)
-        y = (y - mean) * ops.rsqrt(variance + 1e-6) * self.gamma + self.beta
-        return ops.cast(y, self.owner.compute_dtype)
+def _padded(x, window):
+    """(image, padding, strides) of a window whose padding is in pixels: as many below as above, or a 1x1 window that begins further in."""
+    (above, left), (down, right) = window.padding, window.strides
+    if window.kernel == (1, 1) and above <= 0 and left <= 0:
+        if above or left:
+            x = ops.pad(x, [[0, 0], [0, -above], [0, -left], [0, 0]])
+        return x[:, -above::down, -left::right, :], "valid", (1, 1)
+    if window.kernel != (2 * above + 1, 2 * left + 1):
+        raise ValueError(f"no layer computes {window}; pad half of the kernel, rounded down, or none.")
+    return ops.pad(x, [[0, 0], [above, above], [left, left], [0, 0]]), "valid", window.strides
 
 
-class Pool:
-    """A `nasnet_tf.plan.Pooling`: maximum or average over a square; the border is padded and not counted.
-
-    Args:
-        zero_padding: count the border as zeros, as the reduction cells of `keras.applications` do.
-    """
-
-    def __init__(self, part: plan.Pooling, zero_padding: bool = False):
-        self.part, self.zero_padding = part, zero_padding
-
-    def __call__(self, x, training=None):
-        kind, size, strides = self.part
-        pool = ops.max_pool if kind == "max" else ops.average_pool
-        y = pool(x, size, strides, padding="same", data_format="channels_last")
-        if not self.zero_padding:
-            return y
-        window = ops.full((size, size, 1, 1), 1 / size**2, dtype=x.dtype)
-        # The share of each window that lies within the image.
-        inside = ops.conv(ops.ones_like(x[..., :1]), window, strides, padding="same", data_format="channels_last")
-        if kind == "avg":
-            return y * inside
-        return ops.where(inside < 1 - 0.5 / size**2, ops.maximum(y, ops.zeros_like(y)), y)
-
-
-class Operation:
-    """One of the operations by name: its parts, one after the other.
-
-    Attributes: `parts`, of `ConvNorm` and `Pool`; none for an identity that changes nothing.
-    """
-
-    def __init__(self, owner, name: str, operation: str, channels: int, filters: int, strides: int = 1, zero_padding: bool = False):
-        self.operation, self.strides, self.parts = operation, strides, []
-        for number, part in enumerate(plan.OPERATION_PARTS[operation](channels, filters, strides), start=1):
-            if isinstance(part, plan.Convolution):
-                self.parts.append(ConvNorm(owner, f"{name}.{number}", part, channels))
-                channels = part.filters
-            else:
-                self.parts.append(Pool(part, zero_padding and part.strides > 1))
-
-    def __call__(self, x, training=None):
-        for part in self.parts:
-            x = part(x, training)
-        return x
-
-
-class FactorizedReduction:
-    """Halves height and width: two 1x1 convolutions of half the filters, of the even and of the odd pixels; then one batch norm.
-
-    Attributes: `even` (None for one filter) and `odd`, kernels; `norm`.
-    """
-
-    def __init__(self, owner, name: str, part: plan.Reduction, channels: int):
-        self.part, half = part, part.filters // 2
-        self.even = kernel(owner, f"{name}.even_kernel", 1, 1, channels, half) if half else None  # an odd filter falls to the odd pixels
-        self.odd = kernel(owner, f"{name}.odd_kernel", 1, 1, channels, part.filters - half)
-        self.norm = Norm(owner, name, part.filters)
-
-    def __call__(self, x, training=None):
-        x = ops.relu(x) if self.part.relu else x
-        moved = ops.pad(x, [[0, 0], [0, 1], [0, 1], [0, 0]])
-        pixels = [(self.even, x[:, ::2, ::2, :]), (self.odd, moved[:, 1::2, 1::2, :])]
-        halves = [ops.conv(y, ops.cast(k, y.dtype), data_format="channels_last") for k, y in pixels if k is not None]
-        return self.norm(ops.concatenate(halves, axis=-1), training)
+def pooled(x, kind: str, window: Window, zero_padding: bool = False):
+    """Maximum or average over a square; the border is padded and not counted, unless `zero_padding` counts it as zeros."""
+    (size, _), (strides, _) = window.kernel, window.strides
+    pool = ops.max_pool if kind == "max" else ops.average_pool
+    y = pool(x, size, strides, padding=window.padding, data_format="channels_last")
+    if not zero_padding:
+        return y
+    weights = ops.full((size, size, 1, 1), 1 / size**2, dtype=x.dtype)
+    # The share of each window that lies within the image.
+    inside = ops.conv(ops.ones_like(x[..., :1]), weights, strides, padding="same", data_format="channels_last")
+    if kind == "avg":
+        return y * inside
+    return ops.where(inside < 1 - 0.5 / size**2, ops.maximum(y, ops.zeros_like(y)), y)
 
 
 def dense(classes, activation, weight_decay, name, dtype="float32"):
@@ -213,7 +224,7 @@ def dense(classes, activation, weight_decay, name, dtype="float32"):
     return keras.layers.Dense(
         classes,
         activation,
-        kernel_initializer=VarianceScaling(1.0, "fan_avg", "uniform"),
+        kernel_initializer=INITIALIZERS["classifier"](),
         kernel_regularizer=l2(weight_decay),
         dtype=wide(dtype),
         name=name,

@@ -1,68 +1,19 @@
-"""What a network is built of, as data: parts of operations, parts of a cell, cells of a network. No Keras here.
+"""The cells of a network, in order, and what each reads, as data. No Keras here.
 
-Everything a builder, a parameter count or a multiply-add count needs to know is decided here, from the genotype and a few
-numbers, never from the shape of a tensor. So sizes may be None, and a count needs no network.
+Decided from the genotype and a few numbers, never from the shape of a tensor. So sizes may be None, and a count needs no network.
 
-Sources: Zoph et al. 2017, arXiv 1707.07012, section 3 and appendix A.4; the authors' TF-slim code
-(slim/nets/nasnet/nasnet.py, nasnet_utils.py) for the wiring between cells; for operations that slim does not have (1x3-3x1,
-1x7-7x1, dilated, 3x3, 1x1), Google's AmoebaNet code on the same base class (tpu/models/official/amoeba_net); for dilated separable
-convolutions the code of DARTS (cnn/operations.py), for the plain 3x3 that of NAS-Bench-201.
+Sources: Zoph et al. 2017, arXiv 1707.07012, section 3; the authors' TF-slim code (slim/nets/nasnet/nasnet.py, nasnet_utils.py).
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from nasnet_tf.genotype import Cell, Genotype, check
+from nasnet_tf.genotype import Genotype, check
+from nasnet_tf.graph import ConvSpec
 
 _MOST_CELLS = 1000  # a stage; published networks have up to 20
 STEMS = ("cifar", "imagenet")
-
-
-class Convolution(NamedTuple):
-    """ReLU (unless `relu` is False), convolution without bias, batch norm."""
-
-    filters: int
-    kernel_size: tuple[int, int] = (1, 1)
-    strides: tuple[int, int] = (1, 1)
-    dilation: int = 1
-    separable: bool = False
-    relu: bool = True
-    padding: str = "same"
-
-
-class Pooling(NamedTuple):
-    """Maximum or average over `size` x `size`; the border is not counted ("same" as TensorFlow means it)."""
-
-    kind: str  # "max" or "avg"
-    size: int
-    strides: int = 1
-
-
-class Reduction(NamedTuple):
-    """Factorized reduction: two 1x1 convolutions of every second pixel, the second one pixel on; then batch norm."""
-
-    filters: int
-    relu: bool = True
-
-
-class Normalization(NamedTuple):
-    """Layer norm over an image's pixels and channels, or instance norm over its pixels; gain and bias a channel."""
-
-    kind: str  # "layer" or "instance"
-    filters: int
-
-
-class CellPlan(NamedTuple):
-    """The parts of one cell by role. None is "take it as it is"."""
-
-    base: Convolution  # state 0, from h
-    previous: Convolution | Reduction | None  # state 1, from p
-    operations: tuple[tuple[Convolution | Pooling, ...], ...]  # two a block: of input_1, of input_2
-    combines: tuple[Convolution | Normalization | None, ...]  # one a block: what follows a concatenation or an addition
-    outputs: tuple[Convolution | Reduction | None, ...]  # one a state of `concat`
-    residual: Convolution | None  # from h to the cell's output, where their shapes differ
-    channels: int  # of the cell's output
 
 
 class Step(NamedTuple):
@@ -76,111 +27,6 @@ class Step(NamedTuple):
     h: int
     p: int
     drop_ratio: float  # (c + 1) / C: how deep this cell lies
-
-
-def _pool(kind, size):
-    def parts(channels, filters, strides):
-        fit = () if channels == filters else (Convolution(filters, relu=False),)
-        return (Pooling(kind, size, strides), *fit)
-
-    return parts
-
-
-def _separable(size):
-    def parts(channels, filters, strides):  # a separable convolution is always applied twice (section 3)
-        first = Convolution(filters, (size, size), (strides, strides), separable=True)
-        return (first, Convolution(filters, (size, size), separable=True))
-
-    return parts
-
-
-def _dilated_separable(size):
-    def parts(channels, filters, strides):  # once, unlike the other separable ones
-        return (Convolution(filters, (size, size), (strides, strides), dilation=2, separable=True),)
-
-    return parts
-
-
-def _bottleneck(share, *kernels, dilation=1):
-    """Convolutions at `share` of the filters between two 1x1; no bottleneck where that would leave no filter."""
-
-    def parts(channels, filters, strides):
-        narrow = int(filters * share)
-        width = narrow or filters
-        inner = tuple(Convolution(width, k, tuple(strides if side > 1 or k == (3, 3) else 1 for side in k), dilation) for k in kernels)
-        return (Convolution(narrow), *inner, Convolution(filters)) if narrow else inner
-
-    return parts
-
-
-def _identity(channels, filters, strides):
-    return () if channels == filters and strides == 1 else (Convolution(filters, strides=(strides, strides)),)
-
-
-# What each operation is made of: (channels in, filters, strides) -> parts. A new operation is a row here and a name in genotype/cells.py.
-OPERATION_PARTS = {
-    "identity": _identity,
-    "conv_1x3_3x1": _bottleneck(3 / 8, (1, 3), (3, 1)),
-    "conv_1x7_7x1": _bottleneck(1 / 4, (1, 7), (7, 1)),
-    "dil_conv_3x3": _bottleneck(1 / 4, (3, 3), dilation=2),
-    "avg_pool_3x3": _pool("avg", 3),
-    "max_pool_3x3": _pool("max", 3),
-    "max_pool_5x5": _pool("max", 5),
-    "max_pool_7x7": _pool("max", 7),
-    "conv_1x1": lambda channels, filters, strides: (Convolution(filters, strides=(strides, strides)),),
-    "conv_3x3": _bottleneck(1 / 4, (3, 3)),
-    "sep_conv_3x3": _separable(3),
-    "sep_conv_5x5": _separable(5),
-    "sep_conv_7x7": _separable(7),
-    "dil_sep_conv_3x3": _dilated_separable(3),
-    "dil_sep_conv_5x5": _dilated_separable(5),
-    "nor_conv_3x3": lambda channels, filters, strides: (Convolution(filters, (3, 3), (strides, strides)),),
-}
-
-# The operations on an edge of NAS-Bench-201 by their names above.
-NAS_BENCH_201_PARTS = {
-    "skip_connect": "identity",
-    "nor_conv_1x1": "conv_1x1",
-    "nor_conv_3x3": "nor_conv_3x3",
-    "avg_pool_3x3": "avg_pool_3x3",
-}
-
-# What follows each combination: filters -> part, or None. A concatenation is twice as wide and projected back.
-COMBINE_PARTS = {
-    "add": lambda filters: None,
-    "concatenate": lambda filters: Convolution(filters),
-    "add_layer_norm": lambda filters: Normalization("layer", filters),
-    "add_instance_norm": lambda filters: Normalization("instance", filters),
-}
-
-
-def plan_cell(cell: Cell, filters: int, strides: int, adapt: str, h_channels: int, p_channels: int, residual=False) -> CellPlan:
-    """The parts of `cell` at `filters`, reading an `h` and a `p` of so many channels.
-
-    Only what reads the cell's inputs is strided; every block is `filters` wide.
-    """
-    previous = {"share": None, "keep": None, "project": Convolution(filters), "reduce": Reduction(filters)}[adapt]
-    channels = [filters, h_channels if adapt == "share" else p_channels if adapt == "keep" else filters] + [filters] * len(cell.blocks)
-
-    def operation(state, name):
-        return OPERATION_PARTS[name](channels[state], filters, strides if state < 2 else 1)
-
-    def output(state):
-        if state < 2 and strides > 1:
-            return Reduction(filters, relu=False)
-        return None if channels[state] == filters else Convolution(filters, relu=False)
-
-    width = filters * len(cell.concat)
-    fits = h_channels == width and strides == 1
-    return CellPlan(
-        base=Convolution(filters),
-        previous=previous,
-        operations=tuple(operation(*edge) for b in cell.blocks for edge in ((b.input_1, b.operation_1), (b.input_2, b.operation_2))),
-        combines=tuple(COMBINE_PARTS[b.combine](filters) for b in cell.blocks),
-        outputs=tuple(map(output, cell.concat)),
-        residual=Convolution(width, strides=(strides, strides)) if residual and not fits else None,
-        channels=width,
-    )
 
 
 def stage_cells(num_cells) -> tuple[int, int, int]:
@@ -265,8 +111,8 @@ def plan(
     return tuple(steps)
 
 
-def stem_convolution(stem: str, filters: int, stem_filters: int | None = None) -> Convolution:
+def stem_convolution(stem: str, filters: int, stem_filters: int | None = None) -> ConvSpec:
     """The convolution on the image: 3F filters for CIFAR (stem multiplier 3), 32 for ImageNet (96 in NASNet-A large)."""
     if stem == "imagenet":
-        return Convolution(stem_filters or 32, (3, 3), (2, 2), relu=False, padding="valid")
-    return Convolution(stem_filters or 3 * filters, (3, 3), relu=False)
+        return ConvSpec(stem_filters or 32, (3, 3), (2, 2), relu=False, padding="valid")
+    return ConvSpec(stem_filters or 3 * filters, (3, 3), relu=False)

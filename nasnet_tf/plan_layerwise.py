@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nasnet_tf.genotype import Layerwise
-from nasnet_tf.plan import Convolution, Pooling
+from nasnet_tf.graph import ConvSpec, PoolSpec
 
 __all__ = ["PAPERS_FILTERS", "Join", "LayerPlan", "plan_layerwise"]
 
@@ -30,9 +30,9 @@ class LayerPlan(NamedTuple):
     """The parts of one layer. A convolution reads all before it; what the first reads all read, unless they are not `dense`."""
 
     reads: Join
-    convolutions: tuple[Convolution, ...]
+    convolutions: tuple[ConvSpec, ...]
     dense: bool
-    pool: Pooling | None
+    pool: PoolSpec | None
 
 
 def plan_layerwise(genotype: Layerwise, num_cells: int, filters: int, input_shape) -> tuple[tuple[LayerPlan, ...], Join]:
@@ -54,8 +54,8 @@ def plan_layerwise(genotype: Layerwise, num_cells: int, filters: int, input_shap
     for layer in genotype.layers:
         reads = _join(outputs, layer.inputs or (0,))
         width, kernel = max((layer.filters * filters + PAPERS_FILTERS // 2) // PAPERS_FILTERS, 1), (layer.height, layer.width)
-        first, others = Convolution(width, kernel, layer.strides, relu=False), Convolution(width, kernel, relu=False)
-        pool = Pooling("max", 2, 2) if layer.pool else None
+        first, others = ConvSpec(width, kernel, layer.strides, relu=False), ConvSpec(width, kernel, relu=False)
+        pool = PoolSpec("max", 2, 2) if layer.pool else None
         layers.append(LayerPlan(reads, (first, *[others] * (num_cells - 1)), layer.strides == (1, 1), pool))
         size = _strided(reads.size, layer.strides)
         outputs.append((_strided(size, (2, 2)) if pool else size, width * num_cells))

@@ -1,5 +1,7 @@
 """A cell as a layer: any genotype's cell has the planned shape, runs, trains and comes back from a file."""
 
+from collections import Counter
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import tensorflow as tf
 from nasnet_tf.cell import Cell
 from nasnet_tf.genotype import NASNET_A, Block, check
 from nasnet_tf.genotype import Cell as Wiring
+from nasnet_tf.graph import graph as graphs
 
 FILTERS = 4
 
@@ -36,6 +39,14 @@ def called(layer, values, seed=1):
     rng = np.random.default_rng(seed)
     layer.set_weights([rng.uniform(0.5, 1.5, w.shape) if "variance" in w.path else rng.normal(size=w.shape) for w in layer.weights])
     return np.asarray(layer(values))
+
+
+def at(layer, name, x):
+    """What the operation of that name in the cell makes of `x`."""
+    for site in layer.bound.graph.sites:
+        if site == name or site.startswith(f"{name}."):
+            x = layer.bound.site(site)(x)
+    return x
 
 
 def close(one, two):
@@ -79,19 +90,16 @@ def test_a_block_adds_its_two_operations():
     values = inputs("share")
     layer = Cell(wiring((0, "identity", 1, "sep_conv_3x3")), 3, adapt="share")
     y = called(layer, values)
-    close(y, layer.base(values[0]) + layer.operations[1](values[1]))
+    close(y, at(layer, "base", values[0]) + at(layer, "right_2", values[1]))
 
 
 def test_a_block_that_concatenates_projects_both_operations_together():
-    layer = Cell(wiring((0, "identity", 1, "conv_1x1", "concatenate")), FILTERS)
+    layer = Cell(wiring((0, "identity", 1, "conv_1x1", "concatenate")), FILTERS, batch_norm_epsilon=0.5)
     values = inputs("project")
     y = called(layer, values)
-    both = np.concatenate([layer.base(values[0]), layer.operations[1](layer.previous(values[1]))], axis=-1)
-    part = layer.combines[0]
-    gamma, beta, mean, variance = (
-        np.asarray(w) for w in (part.norm.gamma, part.norm.beta, part.norm.moving_mean, part.norm.moving_variance)
-    )
-    close(y, (np.maximum(both, 0) @ np.asarray(part.kernel)[0, 0] - mean) / np.sqrt(variance + layer.batch_norm_epsilon) * gamma + beta)
+    both = np.concatenate([at(layer, "base", values[0]), at(layer, "right_2.1", at(layer, "previous", values[1]))], axis=-1)
+    kernel, gamma, beta, mean, variance = (np.asarray(weight) for weight in layer.bound.named("combine_2").values())
+    close(y, (np.maximum(both, 0) @ kernel[0, 0] - mean) / np.sqrt(variance + layer.batch_norm_epsilon) * gamma + beta)
 
 
 @pytest.mark.parametrize("combine, axes", [("add_layer_norm", (1, 2, 3)), ("add_instance_norm", (1, 2))])
@@ -99,10 +107,10 @@ def test_a_block_that_adds_and_normalizes_does_so_image_by_image(combine, axes):
     layer = Cell(wiring((0, "identity", 1, "conv_1x1", combine)), FILTERS)
     values = inputs("project")
     y = called(layer, values)
-    both = np.asarray(layer.base(values[0]) + layer.operations[1](layer.previous(values[1])), "float64")
-    norm = layer.combines[0]
+    both = np.asarray(at(layer, "base", values[0]) + at(layer, "right_2.1", at(layer, "previous", values[1])), "float64")
+    norm = layer.bound.named("combine_2")
     scaled = (both - both.mean(axes, keepdims=True)) / np.sqrt(both.var(axes, keepdims=True) + 1e-6)
-    close(y, scaled * np.asarray(norm.gamma) + np.asarray(norm.beta))
+    close(y, scaled * np.asarray(norm["gamma"]) + np.asarray(norm["beta"]))
 
 
 def test_concat_orders_the_output():
@@ -122,7 +130,7 @@ def test_concat_can_name_the_inputs_of_a_normal_cell():
     layer = Cell(wiring((0, "conv_1x1", 1, "identity"), concat=(0, 1, 2)), FILTERS, adapt="keep")
     values = inputs("keep")
     y = called(layer, values)
-    close(y[..., :FILTERS], layer.base(values[0]))
+    close(y[..., :FILTERS], at(layer, "base", values[0]))
     assert np.array_equal(y[..., FILTERS : 2 * FILTERS], values[1])
 
 
@@ -130,14 +138,16 @@ def test_concat_of_an_input_is_halved_without_relu_in_a_reduction_cell():
     layer = Cell(wiring((0, "conv_1x1", 1, "identity"), concat=(1, 2)), FILTERS, 2, "keep")
     values = inputs("keep")
     y = called(layer, values)
-    assert not layer.outputs[0].part.relu
-    close(y[..., :FILTERS], layer.outputs[0](values[1]))
+    assert not layer.bound.graph.sites["output_1"].spec.relu
+    close(y[..., :FILTERS], at(layer, "output_1", values[1]))
 
 
 def test_only_what_reads_the_inputs_is_strided():
     layer = Cell(NASNET_A.reduction, FILTERS, 2)
     layer(inputs("project"))
-    assert [operation.strides for operation in layer.operations] == [2, 2, 2, 2, 2, 2, 1, 1, 1, 2]
+    whole, halved = layer.bound.graph.inputs[0].size, layer.bound.graph.output.size
+    moves = Counter((node.x.size, node.y.size) for node in layer.bound.graph.nodes if isinstance(node, graphs.Pool | graphs.Depthwise))
+    assert moves[whole, halved] == 7 and set(moves) == {(whole, halved), (halved, halved)}
 
 
 def test_a_residual_is_h_itself_where_shapes_are_equal():
@@ -152,8 +162,10 @@ def test_a_residual_is_projected_where_shapes_differ(strides):
     layer = Cell(wiring((0, "conv_1x1", 1, "identity")), FILTERS, strides, residual=True)
     values = inputs("project")
     y = called(layer, values)
-    whole, layer.residual = y, False
-    close(whole, np.asarray(layer(values)) + np.asarray(layer.shortcut(values[0])))
+    plain = Cell(layer.cell, FILTERS, strides)
+    plain.build([value.shape for value in values])
+    plain.set_weights([np.asarray(weight) for weight in layer.weights if "shortcut" not in weight.path])
+    close(y, np.asarray(plain(values)) + np.asarray(at(layer, "shortcut", values[0])))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -172,12 +184,15 @@ def test_any_cell_trains_the_same_in_a_graph(seed, random_cell):
 
 
 def test_batch_norm_and_weight_decay_reach_every_part():
-    layer = Cell(
-        NASNET_A.reduction, FILTERS, 2, "reduce", residual=True, batch_norm_momentum=0.25, batch_norm_epsilon=0.5, weight_decay=0.3
-    )
-    layer(inputs("reduce"))
-    norms = {part.norm.owner for part in (layer.base, layer.previous, layer.shortcut, *layer.operations[0].parts)}
-    assert {(owner.batch_norm_momentum, owner.batch_norm_epsilon) for owner in norms} == {(0.25, 0.5)}
+    def moved(momentum):
+        keras.utils.set_random_seed(0)
+        layer = Cell(NASNET_A.reduction, FILTERS, 2, "reduce", residual=True, batch_norm_momentum=momentum, weight_decay=0.3)
+        layer(inputs("reduce"), training=True)
+        return layer, [np.asarray(weight) for weight in layer.weights if "moving_mean" in weight.path]
+
+    (layer, means), (_, of_the_batch) = moved(0.25), moved(0.0)
+    for mean, batch in zip(means, of_the_batch, strict=True):
+        close(mean, 0.75 * batch)
     kernels = [w for w in layer.trainable_weights if "kernel" in w.path]
     expected = 0.3 * sum((np.asarray(k, "float64") ** 2).sum() for k in kernels) / 2
     assert float(sum(layer.losses)) == pytest.approx(expected, rel=1e-5)

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from nasnet_tf import native, networks, plan
+from nasnet_tf import native, networks
 from nasnet_tf.genotype import Block, Cell, Genotype, NASBench201, unused
+from nasnet_tf.graph import OPERATION_SPECS
 
 SIZE = dict(
     num_cells=1, filters=8, classes=3, input_shape=(8, 8, 3), mean=(120.0, 125.0, 130.0), std=(60.0, 65.0, 70.0), batch_norm_epsilon=1e-2
@@ -59,7 +60,7 @@ def cell(*operations, combine="add"):
     return Cell(blocks, unused(blocks))
 
 
-@pytest.mark.parametrize("name", sorted(plan.OPERATION_PARTS))
+@pytest.mark.parametrize("name", sorted(OPERATION_SPECS))
 def test_every_operation_in_both_cells(name):
     assert_equal_trainings(Genotype(cell(name), cell(name)), steps=2)
 

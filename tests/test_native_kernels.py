@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nasnet_tf.graph import Window
 from nasnet_tf.native import kernels, program, windows
 
 IMAGES = 3
@@ -46,7 +47,7 @@ def assert_transposed(there, back, x, y_size):
 @given(shapes)
 def test_a_convolution_is_keras_and_its_ways_back_are_transposed(shape):
     size, kernel, channels, filters = shape["size"], shape["kernel"], shape["channels"], shape["filters"]
-    seen = windows.convolution(size, kernel, (shape["strides"],) * 2, shape["padding"])
+    seen = windows.of(Window(kernel, (shape["strides"],) * 2, shape["padding"]), size)
     if min(seen.out) < 1:
         return
     x, w = maps(channels, size), np.random.default_rng(2).normal(size=(*kernel, channels, filters)).astype("float32")
@@ -75,7 +76,7 @@ def test_a_convolution_is_keras_and_its_ways_back_are_transposed(shape):
 def test_a_depthwise_convolution_is_keras_and_its_ways_back_are_transposed(shape, dilation):
     size, kernel, channels = shape["size"], shape["kernel"], shape["channels"]
     stride = 1 if dilation > 1 else shape["strides"]
-    seen = windows.convolution(size, kernel, (stride,) * 2, "same", dilation)
+    seen = windows.of(Window(kernel, (stride,) * 2, "same", dilation), size)
     x, w = maps(channels, size), np.random.default_rng(2).normal(size=(*kernel, channels, 1)).astype("float32")
     expected = np.asarray(keras.ops.depthwise_conv(x, w, stride, "same", dilation_rate=dilation))
     threes, back, flat = windows.threes(seen, IMAGES), windows.threes(seen, IMAGES, back=True), w.reshape(-1, channels)
@@ -97,15 +98,15 @@ def test_a_dilated_convolution_is_strided_after_dilation():
     w = np.random.default_rng(2).normal(size=(3, 3, 2, 1)).astype("float32")
     expected = np.asarray(keras.ops.depthwise_conv(x, w, 1, "same", dilation_rate=2))[:, ::2, ::2]
     y = blank(2, (4, 3))
-    kernels.depthwise(last(x), w.reshape(-1, 2), windows.threes(windows.convolution((7, 6), (3, 3), (2, 2), "same", 2), IMAGES), y, False)
+    kernels.depthwise(last(x), w.reshape(-1, 2), windows.threes(windows.of(Window((3, 3), (2, 2), "same", 2), (7, 6)), IMAGES), y, False)
     np.testing.assert_allclose(y, last(expected), rtol=1e-4, atol=1e-4)
 
 
 @settings(deadline=None, max_examples=30)
 @given(st.tuples(sides, sides), st.sampled_from([2, 3, 5, 7]), st.integers(1, 2), st.integers(1, 3))
 def test_pools_are_keras_and_their_ways_back_are_transposed(size, side, stride, channels):
-    seen = windows.convolution(size, (side, side), (stride, stride))
-    x, spans = maps(channels, size), windows.spans(windows.convolution(size, (side, side), (stride, stride)), IMAGES)
+    seen = windows.of(Window((side, side), (stride, stride)), size)
+    x, spans = maps(channels, size), windows.spans(windows.of(Window((side, side), (stride, stride)), size), IMAGES)
     shares = windows.shares(seen, IMAGES)
 
     def average(x):
@@ -130,7 +131,12 @@ def test_every_second_pixel(size, first):
     x = maps(2, size)
     padded = np.pad(x, ((0, 0), (0, 2), (0, 2), (0, 0)))[:, first::2, first::2][:, : -(-size[0] // 2), : -(-size[1] // 2)]
     y = blank(2, padded.shape[1:3])
-    kernels.convolve(last(x), np.eye(2, dtype="float32")[None], windows.spans(windows.every_second(size, first), IMAGES), y)
+    kernels.convolve(
+        last(x),
+        np.eye(2, dtype="float32")[None],
+        windows.spans(windows.of(Window(strides=(2, 2), padding=(-first, -first)), size), IMAGES),
+        y,
+    )
     np.testing.assert_array_equal(y, last(padded))
 
 

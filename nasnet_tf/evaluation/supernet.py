@@ -26,9 +26,10 @@ import tensorflow as tf
 from nasnet_tf import parts
 from nasnet_tf.evaluation.flat import Slots, Stretches, cut, initial
 from nasnet_tf.evaluation.graphs import rewrite_graphs
+from nasnet_tf.graph import COMBINATION_SPECS, ConvSpec, ReductionSpec
 from nasnet_tf.initializers import VarianceScaling, zeros
 from nasnet_tf.network import BATCH_NORM
-from nasnet_tf.plan import COMBINE_PARTS, Convolution, Normalization, Reduction, default_stem, plan, stem_convolution
+from nasnet_tf.plan import default_stem, plan, stem_convolution
 from nasnet_tf.spaces import NASNetSpace
 
 _APART = {"_noinline": True}  # a call, not a copy for each edge in one large graph, which takes three times as long
@@ -171,7 +172,7 @@ class Supernet:
 
     def _logits(self, images, code, fixed, rows):
         stem, cells, kernel, bias = self._fixed(Stretches(cut(tf.convert_to_tensor(fixed), self.slots), self._epsilon))
-        outputs = [(stem((images - self._mean) / self._std, True), None)]
+        outputs = [(stem((images - self._mean) / self._std, training=True), None)]
         for step, fixed_parts, own in zip(self._cells, cells, rows, strict=True):
             outputs.append(step(outputs[step.h], outputs[step.p], step.code(code), fixed_parts, own))
         features = tf.reduce_mean(tf.nn.relu(outputs[-1][0]), (1, 2))
@@ -179,7 +180,7 @@ class Supernet:
 
     def _fixed(self, owner):
         """The parts that every child uses: stem, those of each cell, kernel and bias of the classifier."""
-        stem = parts.ConvNorm(owner, "stem/convolution", self._stem, self.input_shape[-1])
+        stem = _part(owner, "stem/convolution", self._stem, self.input_shape[-1])
         cells = [cell.fixed(owner) for cell in self._cells]
         shape = (self._cells[-1].channels, self.classes)
         kernel = owner.add_weight(shape, "predictions/kernel", VarianceScaling(1.0, "fan_avg", "uniform"))
@@ -259,12 +260,12 @@ class _SharedCell:
     def fixed(self, owner):
         """The parts that do not depend on the genotype, with weights of `owner`."""
         name, f = self.name, self.filters
-        adapted = {"share": None, "reduce": Reduction(f)}.get(self.adapt, Convolution(f))
+        adapted = {"share": None, "reduce": ReductionSpec(f)}.get(self.adapt, ConvSpec(f))
         return {
-            "base": parts.ConvNorm(owner, f"{name}/base", Convolution(f), self.h_channels),
+            "base": _part(owner, f"{name}/base", ConvSpec(f), self.h_channels),
             "previous": _part(owner, f"{name}/previous", adapted, self.p_channels),
             "combines": [
-                [_part(owner, f"{name}/combine_{b + 2}/{c}", COMBINE_PARTS[c](f), 2 * f) for c in self.space.combinations]
+                [_part(owner, f"{name}/combine_{b + 2}/{c}", COMBINATION_SPECS[c](f), 2 * f) for c in self.space.combinations]
                 for b in range(self.space.num_blocks)
             ],
             "outputs": [_part(owner, f"{name}/output_{s}", self._output(s), self.sorts[s][0]) for s in range(self.states)],
@@ -273,24 +274,24 @@ class _SharedCell:
     def _output(self, state):
         channels, strides = self.sorts[state]
         if strides > 1:
-            return Reduction(self.filters, relu=False)
-        return None if channels == self.filters else Convolution(self.filters, relu=False)
+            return ReductionSpec(self.filters, relu=False)
+        return None if channels == self.filters else ConvSpec(self.filters, relu=False)
 
     def __call__(self, h, p, code, fixed, rows):
         """Output (batch, height, width, states * filters) and which of its states are not zero, (states,) of 0 and 1."""
-        states = [fixed["base"](h[0], True), self._previous(*p, fixed["previous"])]
+        states = [fixed["base"](h[0], training=True), self._previous(*p, fixed["previous"])]
         for block in range(self.space.num_blocks):
             one, two = (self._apply(states, block, side, code, rows) for side in (0, 1))
             states.append(_combine(one, two, code[block, 4], self.space.combinations, fixed["combines"][block]))
         unread = 1 - tf.reduce_max(tf.one_hot(tf.reshape(code[:, :2], (-1,)), self.states, dtype=tf.int32), 0)
         used = tf.unstack(unread > 0)
-        fitted = [x if part is None else part(x, True) for part, x in zip(fixed["outputs"], states, strict=True)]
+        fitted = [x if part is None else part(x, training=True) for part, x in zip(fixed["outputs"], states, strict=True)]
         return tf.concat([tf.where(use, x, tf.zeros_like(x)) for use, x in zip(used, fitted, strict=True)], -1), unread
 
     def _previous(self, p, unread, part):
         if part is None:
             return p
-        adapted = part(p, True)
+        adapted = part(p, training=True)
         if self.kept is None:
             return adapted
         shape = tf.shape(p)
@@ -322,7 +323,7 @@ def row_slots(operations, kind, filters):
     found = []
     for name in operations:
         slots = Slots()
-        parts.Operation(slots, "", name, kind[0], filters, kind[1])
+        parts.Bound(slots, parts.operation_graph("", name, kind[0], filters, kind[1]))
         found.append(slots.found)
     return found
 
@@ -335,7 +336,8 @@ def _switch(operations, kind, filters, epsilon):
     """
 
     def operate(name, slots, x, row):
-        return parts.Operation(Stretches(cut(row, slots), epsilon), "", name, kind[0], filters, kind[1])(x, True)
+        graph = parts.operation_graph("", name, kind[0], filters, kind[1])
+        return parts.Bound(Stretches(cut(row, slots), epsilon), graph)(x, training=True)
 
     def slopes(branch, x, row, slope):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -360,18 +362,14 @@ def _switch(operations, kind, filters, epsilon):
     return edge
 
 
-def _part(owner, name, part, channels):
-    if part is None:
-        return None
-    if isinstance(part, Normalization):
-        return parts.Normalization(owner, name, part)
-    return (parts.FactorizedReduction if isinstance(part, Reduction) else parts.ConvNorm)(owner, name, part, channels)
+def _part(owner, name, spec, channels):
+    return None if spec is None else parts.Bound(owner, parts.spec_graph(name, spec, channels))
 
 
 def _combine(one, two, number, combinations, fitted):
     def of(combination, part):
         both = tf.concat([one, two], -1) if combination == "concatenate" else one + two
-        return both if part is None else part(both, True)
+        return both if part is None else part(both, training=True)
 
     branches = [functools.partial(of, *pair) for pair in zip(combinations, fitted, strict=True)]
     return branches[0]() if len(branches) == 1 else tf.switch_case(number, branches)

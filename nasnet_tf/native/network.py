@@ -16,40 +16,36 @@ import threading
 import numpy as np
 
 from nasnet_tf.files import replacing
-from nasnet_tf.genotype.kinds import entry
 from nasnet_tf.native import kernels
+from nasnet_tf.native.lowering import Lowered
 from nasnet_tf.native.program import Program, Vectors
+from nasnet_tf.systems import GRAPHS
 
-GRAPHS = {
-    "nasnet_tf.genotype": "nasnet_tf.native.cells:graph_of",
-    "nasnet_tf.nas_bench_201": "nasnet_tf.native.nas_bench_201:graph_of",
-    "nasnet_tf.hierarchical": "nasnet_tf.native.hierarchical:graph_of",
-}
+SCHEMAS = ("nasnet_tf.genotype", "nasnet_tf.nas_bench_201", "nasnet_tf.hierarchical")
 
 
 class NativeNetwork:
     """The network of a genotype, trained and evaluated by compiled kernels.
 
     Args:
-        genotype: of a kind that `GRAPHS` has.
+        genotype: of a kind in `SCHEMAS`.
         weight_decay, mean, std, **arguments: of its Keras network (`nasnet_tf.networks.build`), as far as they are of the graph. Of the
             random numbers that Python's generator gives, the initial weights are those the Keras network would have.
     Raises: NotImplementedError for a genotype, a part or an argument that there is no native operation for.
     """
 
     def __init__(self, genotype, *, weight_decay=0.0, mean=None, std=None, **arguments):
-        if getattr(genotype, "schema", None) not in GRAPHS:
-            raise NotImplementedError(
-                f"a network of {type(genotype).__name__} has no native graph; there are those of {', '.join(GRAPHS)}."
-            )
-        graph_of = entry(GRAPHS, genotype, "native graph")
-        taken = inspect.signature(graph_of).parameters
+        schema = getattr(genotype, "schema", None)
+        if schema not in SCHEMAS:
+            raise NotImplementedError(f"a network of {type(genotype).__name__} is not trained natively; those of {', '.join(SCHEMAS)} are.")
+        network_graph = GRAPHS[schema]
+        taken = inspect.signature(network_graph).parameters
         for name in [name for name in arguments if name not in taken]:
             if arguments.pop(name):
                 raise NotImplementedError(f"a native network of {genotype.schema} has no {name}.")
-        self.graph = graph_of(genotype, **arguments)
+        self.graph = Lowered(network_graph(genotype, **arguments))
         self.mean, self.std = (np.asarray(v, "float32") for v in (0.0 if mean is None else mean, 1.0 if std is None else std))
-        weights, moving = self.graph.initial(True), self.graph.initial(False)
+        weights, moving = self.graph.initial()
         self._vectors = Vectors(weights, np.zeros_like(weights), moving, np.zeros_like(moving))
         self._velocity = np.zeros_like(weights)
         kernels_of = np.repeat([len(slot.shape) > 1 for slot in self.graph.trained], [slot.end - slot.start for slot in self.graph.trained])

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasnet_tf.native import graph as nodes
 from nasnet_tf.native import kernels
+from nasnet_tf.native import lowering as nodes
 from nasnet_tf.native.windows import shares, spans, threes
 
 
@@ -78,7 +78,7 @@ class Program:
             (channels, height, width, images), `slope` only in training.
     """
 
-    def __init__(self, graph: nodes.Graph, images: int, vectors: Vectors, training: bool, memory):
+    def __init__(self, graph: nodes.Lowered, images: int, vectors: Vectors, training: bool, memory):
         self._graph, self._images, self._vectors, self._epsilon = graph, images, vectors, np.float32(graph.epsilon)
         self._layout, self._data, self._slopes, self._taken = _Layout(), {}, {}, {}
         self._data[graph.image] = self._place(graph.image)

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nasnet_tf.graph import Window
+
 
 class Windows(NamedTuple):
     """Windows over an image of `size` pixels each way.
@@ -22,22 +24,19 @@ class Windows(NamedTuple):
     dilation: int = 1
 
 
-def convolution(size, kernel, strides=(1, 1), padding="same", dilation=1) -> Windows:
-    """Those of a convolution or a pooling as TensorFlow means "same" and "valid"; a dilated one is strided after "same" at stride 1."""
+def of(window: Window, size) -> Windows:
+    """Those of a `nasnet_tf.graph.Window` over an image of `size`."""
+    kernel, strides, padding, dilation = window
+    out = window.out(size)
     if padding == "valid":
-        out = tuple((s - (k - 1) * dilation - 1) // stride + 1 for s, k, stride in zip(size, kernel, strides, strict=True))
-        return Windows(tuple(size), out, tuple(kernel), tuple(strides), (0, 0), dilation)
-    out = tuple(-(-s // stride) for s, stride in zip(size, strides, strict=True))
-    if dilation > 1:
+        before = (0, 0)
+    elif padding != "same":
+        before = padding
+    elif dilation > 1:
         before = tuple(dilation * (k - 1) // 2 for k in kernel)
     else:
         before = tuple(max((o - 1) * stride + k - s, 0) // 2 for s, o, k, stride in zip(size, out, kernel, strides, strict=True))
     return Windows(tuple(size), out, tuple(kernel), tuple(strides), before, dilation)
-
-
-def every_second(size, first) -> Windows:
-    """The pixels `first`, `first` + 2, ... each way, one beyond the border among them where the number is odd."""
-    return Windows(tuple(size), tuple(-(-s // 2) for s in size), (1, 1), (2, 2), (-first, -first))
 
 
 @functools.lru_cache(maxsize=256)

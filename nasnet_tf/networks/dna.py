@@ -57,12 +57,13 @@ class VertexSum(CellLayer):
 
     def build(self, input_shapes):
         with short_names():
-            self.norm = parts.Norm(self, "norm", input_shapes[0][-1]) if self.activation == "bn_relu" else None
+            graph = parts.batch_norm_graph("norm", input_shapes[0][-1]) if self.activation == "bn_relu" else None
+            self.norm = graph and parts.Bound(self, graph)
 
     def call(self, inputs, training=None):
         x, *others = inputs
         x = sum((resized(y, *x.shape[1:]) for y in others), x)
-        return x if self.norm is None else ops.relu(self.norm(x, training))
+        return x if self.norm is None else ops.relu(self.norm(x, training=training))
 
     def compute_output_shape(self, input_shapes):
         return tuple(input_shapes[0])

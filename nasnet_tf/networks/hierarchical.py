@@ -6,35 +6,20 @@ Source: Liu et al. 2018, arXiv 1711.00436; what is the paper's and what is ours 
 from __future__ import annotations
 
 import keras
-from keras import layers, ops
+from keras import layers
 
-from nasnet_tf import motifs, parts
+from nasnet_tf import motifs
 from nasnet_tf.genotype import Hierarchical
 from nasnet_tf.model import GenotypeModel, arguments, check, classified, images, shared
-from nasnet_tf.operations import PACKAGE, CellLayer, ConvNorm, short_names
-from nasnet_tf.plan import Pooling, default_stem
+from nasnet_tf.operations import PACKAGE, ConvNorm, GraphLayer
+from nasnet_tf.plan import default_stem
+from nasnet_tf.systems.hierarchical import cell_graph
 
 __all__ = ["HierarchicalNetwork"]
 
 
-class _ConvNormReLU:
-    """A convolution of any kind, batch norm and ReLU, with weights that belong to the layer `owner`."""
-
-    def __init__(self, owner, name, part, channels):
-        if isinstance(part, motifs.Depthwise):
-            self.kernel = parts.kernel(owner, f"{name}.depthwise_kernel", *part.kernel_size, channels, 1)
-            self.norm = parts.Norm(owner, name, channels)
-        else:
-            self.kernel, self.norm = None, parts.ConvNorm(owner, name, part, channels)
-
-    def __call__(self, x, training=None):
-        if self.kernel is not None:
-            x = ops.depthwise_conv(x, ops.cast(self.kernel, x.dtype), 1, "same", data_format="channels_last")
-        return ops.relu(self.norm(x, training))
-
-
 @keras.saving.register_keras_serializable(PACKAGE)
-class MotifCell(CellLayer):
+class MotifCell(GraphLayer):
     """The cell of a `Hierarchical` genotype: its motif of the highest level.
 
     Inputs: (batch, height, width, channels). Returns: (batch, height, width, as many as come together at the sink).
@@ -47,34 +32,8 @@ class MotifCell(CellLayer):
         super().__init__(**kwargs)
         self.genotype, self.filters = genotype, filters
 
-    def build(self, input_shape):
-        self.feature_maps = self._feature_maps(input_shape)
-        widths = [input_shape[-1], *(made.channels for made in self.feature_maps)]
-        with short_names():
-            self.parts = [self._part(made, widths) for made in self.feature_maps]
-
-    def _part(self, made, widths):
-        if made.part is None:
-            return None
-        if isinstance(made.part, Pooling):
-            return parts.Pool(made.part)
-        return _ConvNormReLU(self, made.name, made.part, widths[made.sources[0]])
-
-    def call(self, x, training=None):
-        if not self.parts:
-            return x * 0  # so that what comes before has a gradient, which is zero
-        maps = [x]
-        for made, part in zip(self.feature_maps, self.parts, strict=True):
-            read = [maps[source] for source in made.sources]
-            maps.append(ops.concatenate(read, axis=-1) if part is None else part(*read, training))
-        return maps[-1]
-
-    def _feature_maps(self, input_shape):
-        return motifs.feature_maps(self.genotype, self.filters, input_shape[-1])
-
-    def compute_output_shape(self, input_shape):
-        made = self._feature_maps(input_shape)
-        return (*input_shape[:-1], made[-1].channels if made else input_shape[-1])
+    def output(self, graph, x):
+        return cell_graph(graph, self.genotype, self.filters, x)
 
     def get_config(self):
         return {**super().get_config(), "genotype": self.genotype.to_json(), "filters": self.filters}

@@ -6,20 +6,19 @@ Source: Dong & Yang 2020, arXiv 2001.00326, section 2, and its code. Channels la
 from __future__ import annotations
 
 import keras
-from keras import layers, ops
+from keras import layers
 
-from nasnet_tf import parts
 from nasnet_tf.genotype import NASBench201
 from nasnet_tf.model import GenotypeModel, arguments, check, classified, images, shared
-from nasnet_tf.operations import PACKAGE, CellLayer, ConvNorm, short_names
-from nasnet_tf.parts import halved
-from nasnet_tf.plan import NAS_BENCH_201_PARTS, Convolution, Pooling, stage_cells
+from nasnet_tf.operations import PACKAGE, ConvNorm, GraphLayer
+from nasnet_tf.plan import stage_cells
+from nasnet_tf.systems.nas_bench_201 import cell_graph, reduction_graph
 
 __all__ = ["NASBench201Network"]
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class EdgesCell(CellLayer):
+class EdgesCell(GraphLayer):
     """A `NASBench201` cell: every node is the sum of its edges.
 
     Inputs and result: (batch, height, width, channels).
@@ -30,24 +29,8 @@ class EdgesCell(CellLayer):
         super().__init__(**kwargs)
         self.cell = cell
 
-    def build(self, input_shape):
-        width = input_shape[-1]
-        with short_names():
-            self.edges = {
-                (source, node): parts.Operation(self, f"edge_{source}_{node}", NAS_BENCH_201_PARTS[name], width, width)
-                for (source, node), name in self.cell.edges.items()
-                if name != "none"
-            }
-
-    def call(self, x, training=None):
-        nodes = [x]
-        for node in (1, 2, 3):
-            edges = [(self.edges.get((source, node)), nodes[source]) for source in range(node)]
-            nodes.append(sum(y * 0 if edge is None else edge(y, training) for edge, y in edges))
-        return nodes[3]
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
+    def output(self, graph, x):
+        return cell_graph(graph, self.cell, x)
 
     def get_config(self):
         return {**super().get_config(), "cell": self.cell.to_arch()}
@@ -58,7 +41,7 @@ class EdgesCell(CellLayer):
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class ResidualReduction(CellLayer):
+class ResidualReduction(GraphLayer):
     """Two 3x3 convolutions, the first of stride 2, beside a 2x2 average and a 1x1 convolution without batch norm.
 
     Returns: (batch, height / 2, width / 2, filters), rounded up.
@@ -68,21 +51,8 @@ class ResidualReduction(CellLayer):
         super().__init__(**kwargs)
         self.filters = filters
 
-    def build(self, input_shape):
-        first = Convolution(self.filters, (3, 3), (2, 2), padding="valid")  # call() pads by one pixel on every side
-        self.first = parts.ConvNorm(self, "first", first, input_shape[-1])
-        self.second = parts.ConvNorm(self, "second", Convolution(self.filters, (3, 3)), self.filters)
-        self.pool = parts.Pool(Pooling("avg", 2, 2))
-        self.shortcut = parts.kernel(self, "shortcut", 1, 1, input_shape[-1], self.filters)
-
-    def call(self, x, training=None):
-        y = self.first(ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), training)
-        shortcut = ops.conv(self.pool(x), ops.cast(self.shortcut, x.dtype), data_format="channels_last")
-        return self.second(y, training) + shortcut
-
-    def compute_output_shape(self, input_shape):
-        batch, height, width, _ = input_shape
-        return (batch, halved(height, 2), halved(width, 2), self.filters)
+    def output(self, graph, x):
+        return reduction_graph(graph, self.filters, x)
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters}

@@ -6,12 +6,20 @@ Source: tensorflow/models research/slim/nets/nasnet (nasnet.py, nasnet_utils.py)
 from __future__ import annotations
 
 from nasnet_tf.cell import Cell
+from nasnet_tf.graph import NormSpec, ReductionSpec
 from nasnet_tf.layers import AuxiliaryHead
 from nasnet_tf.network import Network
-from nasnet_tf.parts import ConvNorm, FactorizedReduction
 from nasnet_tf.plan import stage_cells
 
-_NORM = ("gamma", "beta", "moving_mean", "moving_variance")
+# By the name of a weight in an operation.
+_NAMES = {
+    "kernel": "{convolution}/weights",
+    "depthwise_kernel": "{convolution}/depthwise_weights",
+    "pointwise_kernel": "{convolution}/pointwise_weights",
+    "even_kernel": "{scope}/path1_conv/weights",
+    "odd_kernel": "{scope}/path2_conv/weights",
+    **{name: f"{{norm}}/{name}" for name in ("gamma", "beta", "moving_mean", "moving_variance")},
+}
 
 
 def slim_variables(model: Network) -> dict:
@@ -23,68 +31,61 @@ def slim_variables(model: Network) -> dict:
         elif isinstance(layer, AuxiliaryHead):
             number = sum(stage_cells(model.get_config()["num_cells"])[:2]) - 1
             scope = f"aux_{number}/aux_logits"
-            _conv_norm(found, layer.projection, f"{scope}/proj", f"{scope}/aux_bn0")
-            _conv_norm(found, layer.convolution, f"{scope}/Conv", f"{scope}/aux_bn1")
+            _operation(found, layer, "projection", f"{scope}/proj", f"{scope}/aux_bn0")
+            _operation(found, layer, "convolution", f"{scope}/Conv", f"{scope}/aux_bn1")
             _dense(found, layer.dense, f"{scope}/FC")
         elif layer.name == "stem":
-            _conv_norm(
-                found, layer.part, *(("l1_stem_3x3", "l1_stem_bn") if model.get_config()["stem"] == "cifar" else ("conv0", "conv0_bn"))
-            )
+            is_cifar = model.get_config()["stem"] == "cifar"
+            _operation(found, layer, "convolution", *(("l1_stem_3x3", "l1_stem_bn") if is_cifar else ("conv0", "conv0_bn")))
         elif layer.name == "predictions":
             _dense(found, layer, "final_layer/FC")
     return found
 
 
 def _cell(found, cell):
-    _conv_norm(found, cell.base, f"{cell.name}/1x1", f"{cell.name}/beginning_bn")
-    if isinstance(cell.previous, FactorizedReduction):
-        _factorized(found, cell.previous, cell.name)
-    elif cell.previous:
-        _conv_norm(found, cell.previous, f"{cell.name}/prev_1x1", f"{cell.name}/prev_bn")
-    for edge, operation in enumerate(cell.operations):
-        scope = f"{cell.name}/comb_iter_{edge // 2}/{('left', 'right')[edge % 2]}"
-        for number, part in enumerate((p for p in operation.parts if isinstance(p, ConvNorm)), start=1):
-            size = "x".join(map(str, part.part.kernel_size))
-            if part.part.separable:
-                _conv_norm(found, part, f"{scope}/separable_{size}_{number}", f"{scope}/bn_sep_{size}_{number}")
-            elif operation.operation == "identity" or "pool" in operation.operation:
-                _conv_norm(found, part, f"{scope}/1x1", f"{scope}/bn_1")
-            else:
-                _conv_norm(found, part, f"{scope}/{operation.operation}_{number}", f"{scope}/bn_{operation.operation}_{number}")
-    for number, part in enumerate(cell.combines):
-        scope = f"{cell.name}/comb_iter_{number}"
-        if isinstance(part, ConvNorm):
-            _conv_norm(found, part, f"{scope}/combine_1x1", f"{scope}/combine_bn")
-        elif part:
-            found.update({f"{scope}/combine_norm/gamma": part.gamma, f"{scope}/combine_norm/beta": part.beta})
-    for state, part in zip(cell.cell.concat, cell.outputs, strict=True):
-        scope = f"{cell.name}/cell_output/reduction_{state}"
-        if isinstance(part, FactorizedReduction):
-            _factorized(found, part, scope)
-        elif part:
-            _conv_norm(found, part, f"{scope}/path_conv", f"{scope}/path_bn")
-    if cell.shortcut:
-        _conv_norm(found, cell.shortcut, f"{cell.name}/residual_1x1", f"{cell.name}/residual_bn")
+    names = _of_operations(cell) | {
+        "base": ("1x1", "beginning_bn"),
+        "previous": ("prev_1x1", "prev_bn"),
+        "shortcut": ("residual_1x1", "residual_bn"),
+    }
+    for number in range(len(cell.cell.blocks)):
+        scope = f"comb_iter_{number}"
+        names[f"combine_{number + 2}"] = f"{scope}/combine_1x1", f"{scope}/combine_bn"
+    for state in cell.cell.concat:
+        scope = f"cell_output/reduction_{state}"
+        names[f"output_{state}"] = f"{scope}/path_conv", f"{scope}/path_bn"
+    for site in cell.bound.graph.sites:
+        _operation(found, cell, site, *(f"{cell.name}/{name}" for name in names[site]))
 
 
-def _conv_norm(found, layer, convolution, norm):
-    if layer.part.separable:
-        found[f"{convolution}/depthwise_weights"] = layer.depthwise_kernel
-        found[f"{convolution}/pointwise_weights"] = layer.pointwise_kernel
-    else:
-        found[f"{convolution}/weights"] = layer.kernel
-    _norm(found, layer.norm, norm)
+def _of_operations(cell):
+    """{site: (name of the convolution, name of the norm)} of the operations of the blocks."""
+    names = {}
+    for number, block in enumerate(cell.cell.blocks):
+        for side, operation in (("left", block.operation_1), ("right", block.operation_2)):
+            scope, site = f"comb_iter_{number}/{side}", f"{side}_{number + 2}"
+            found = [name for name in cell.bound.graph.sites if name.startswith(f"{site}.")]
+            for place, name in enumerate(found, start=1):
+                spec = cell.bound.graph.sites[name].spec
+                size = "x".join(map(str, spec.kernel_size))
+                if spec.separable:
+                    names[name] = f"{scope}/separable_{size}_{place}", f"{scope}/bn_sep_{size}_{place}"
+                elif operation == "identity" or "pool" in operation:
+                    names[name] = f"{scope}/1x1", f"{scope}/bn_1"
+                else:
+                    names[name] = f"{scope}/{operation}_{place}", f"{scope}/bn_{operation}_{place}"
+    return names
 
 
-def _factorized(found, layer, scope):
-    if layer.even is not None:
-        found[f"{scope}/path1_conv/weights"] = layer.even
-    found[f"{scope}/path2_conv/weights"] = layer.odd
-    _norm(found, layer.norm, f"{scope}/final_path_bn")
-
-
-def _norm(found, layer, scope):
-    found.update({f"{scope}/{name}": getattr(layer, name) for name in _NORM})
+def _operation(found, layer, site, convolution, norm):
+    """The weights of an operation. A factorized reduction and a norm of each image have their names by the scope they stand in."""
+    spec, scope = layer.bound.graph.sites[site].spec, convolution.rpartition("/")[0]
+    if isinstance(spec, ReductionSpec):
+        norm = f"{scope}/final_path_bn"
+    elif isinstance(spec, NormSpec):
+        norm = f"{scope}/combine_norm"
+    for name, variable in layer.bound.named(site).items():
+        found[_NAMES[name].format(convolution=convolution, norm=norm, scope=scope)] = variable
 
 
 def _dense(found, layer, scope):
