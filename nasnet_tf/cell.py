@@ -56,7 +56,7 @@ class Cell(GraphLayer):
         self.residual, self.zero_padded_pools = residual, zero_padded_pools
         self.gradient_checkpointing = gradient_checkpointing
 
-    def output(self, graph, h, p):
+    def wire(self, graph, h, p):
         sizes = self.filters, self.strides, self.adapt
         return cell_graph(graph, self.cell, *sizes, h, p, residual=self.residual, zero_padded_pools=self.zero_padded_pools)
 

@@ -29,7 +29,7 @@ class FactorizedReduction(GraphLayer):
         super().__init__(**kwargs)
         self.spec = ReductionSpec(filters, relu)
 
-    def output(self, graph, x):
+    def wire(self, graph, x):
         return graph.part("reduction", self.spec, x.channels)(x)
 
     def get_config(self):
@@ -100,7 +100,7 @@ class AuxiliaryHead(GraphLayer):
         self.classes, self.size, self.activation = classes, tuple(size), activation
         self.dense = parts.dense(classes, activation, self.weight_decay, "dense")
 
-    def output(self, graph, x):
+    def wire(self, graph, x):
         return auxiliary_features(graph, x, self.size)
 
     def build(self, input_shape):

@@ -106,14 +106,14 @@ def _layout(variables):
 
 
 class GraphLayer(CellLayer):
-    """A layer that computes a graph: subclasses say which by `output`.
+    """A layer that computes a graph: subclasses say which by `wire`.
 
     Inputs: a tensor, or a list of tensors, (batch, height, width, channels) each. Returns: a tensor of four axes.
 
     Attributes: `bound`, a `nasnet_tf.parts.Bound` once it is built.
     """
 
-    def output(self, graph: Graph, *inputs: Value) -> Value:
+    def wire(self, graph: Graph, *inputs: Value) -> Value:
         """Adds to the graph what the layer computes of `inputs`; returns its output."""
         raise NotImplementedError
 
@@ -124,7 +124,7 @@ class GraphLayer(CellLayer):
     def _graph(self, input_shape):
         shapes = [input_shape] if isinstance(input_shape[-1], int | None) else input_shape
         graph = Graph(*(Value(shape[-1], shape[1:3]) for shape in shapes))
-        graph.output = self.output(graph, *graph.inputs)
+        graph.output = self.wire(graph, *graph.inputs)
         return graph
 
     def call(self, inputs, training=None):
@@ -148,7 +148,7 @@ class ConvNorm(GraphLayer):
         super().__init__(**kwargs)
         self.spec = ConvSpec(filters, tuple(kernel_size), tuple(strides), dilation, separable, relu, padding)
 
-    def output(self, graph, x):
+    def wire(self, graph, x):
         return graph.part("convolution", self.spec, x.channels)(x)
 
     def get_config(self):
@@ -199,7 +199,7 @@ class Operation(GraphLayer):
         super().__init__(**kwargs)
         self.operation, self.filters, self.strides, self.zero_padding = operation, filters, strides, zero_padding
 
-    def output(self, graph, x):
+    def wire(self, graph, x):
         operation = graph.operation("operation", self.operation, x.channels, self.filters, self.strides, self.zero_padding)
         return operation(x)
 

@@ -51,13 +51,26 @@ def depthwise(x, kernel, strides=(1, 1)):
     return np.einsum("bhwijc,ijcm->bhwc", windows(x, kernel.shape[:2], strides), kernel)
 
 
-def normed(x, norm):
-    gamma, beta, mean, variance = (np.asarray(w) for w in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance))
-    return (x - mean) / np.sqrt(variance + norm.owner.batch_norm_epsilon) * gamma + beta
+NORM = ("gamma", "beta", "moving_mean", "moving_variance")
+
+
+def parts(layer):
+    """{name: array} of the weights of each operation in `layer`, in order."""
+    return [{name: np.asarray(w) for name, w in layer.bound.named(site).items()} for site in layer.bound.graph.sites]
+
+
+def only(layer):
+    (part,) = parts(layer)
+    return part
+
+
+def normed(x, part, epsilon=1e-5):
+    gamma, beta, mean, variance = (part[name] for name in NORM)
+    return (x - mean) / np.sqrt(variance + epsilon) * gamma + beta
 
 
 def kernels(part):
-    return [np.asarray(kernel) for kernel in part.kernels]
+    return [array for name, array in part.items() if "kernel" in name]
 
 
 def relu(x):
@@ -131,9 +144,9 @@ def test_identity_that_changes_nothing_is_nothing():
 @pytest.mark.parametrize("strides, filters", [(2, 3), (1, 5), (2, 5)])
 def test_identity_that_must_fit_is_a_projection(strides, filters):
     layer = shuffled(_built(Operation("identity", filters, strides), 3))
-    (part,) = layer.part.parts
+    part = only(layer)
     x = images(2, 5, 4, 3)
-    close(layer(x), normed(convolved(relu(x), kernels(part)[0], (strides, strides)), part.norm))
+    close(layer(x), normed(convolved(relu(x), kernels(part)[0], (strides, strides)), part))
 
 
 @pytest.mark.parametrize("name, size, pool", [("avg_pool_3x3", 3, np.nanmean), ("max_pool_5x5", 5, np.nanmax)])
@@ -141,8 +154,8 @@ def test_a_pool_that_must_fit_is_projected_without_relu(name, size, pool):
     layer = shuffled(_built(Operation(name, 5, 2), 3))
     x = images(2, 7, 6, 3)
     pooled = pool(windows(x, (size, size), (2, 2), border=np.nan), axis=(3, 4))
-    projection = layer.part.parts[1]
-    close(layer(x), normed(convolved(pooled, kernels(projection)[0]), projection.norm))
+    projection = only(layer)
+    close(layer(x), normed(convolved(pooled, kernels(projection)[0]), projection))
 
 
 @pytest.mark.parametrize("name", [name for name in OPERATION_NAMES if "pool" in name])
@@ -154,9 +167,9 @@ def test_a_pool_that_fits_has_no_weights(name):
 def test_a_separable_convolution_is_applied_twice_and_strided_once(size):
     layer = shuffled(_built(Operation(f"sep_conv_{size}x{size}", 5, 2), 3))
     expected = x = images(2, 9, 6, 3)
-    for part, strides in zip(layer.part.parts, ((2, 2), (1, 1)), strict=True):
+    for part, strides in zip(parts(layer), ((2, 2), (1, 1)), strict=True):
         deep, point = kernels(part)  # neither batch norm nor ReLU between them (section A.4)
-        expected = normed(convolved(depthwise(relu(expected), deep, strides), point), part.norm)
+        expected = normed(convolved(depthwise(relu(expected), deep, strides), point), part)
     close(layer(x), expected)
 
 
@@ -179,14 +192,14 @@ def test_a_full_convolution_works_between_two_projections(name, strided, filters
         steps = [((1, 1), (1, 1), narrow), *steps, ((1, 1), (1, 1), filters)]
     layer = shuffled(_built(Operation(name, filters, 2 if strided else 1), 3))
     expected = x = images(2, 9, 6, 3)
-    for part, (kernel_size, stride, width) in zip(layer.part.parts, steps, strict=True):
+    for part, (kernel_size, stride, width) in zip(parts(layer), steps, strict=True):
         (kernel,) = kernels(part)
         assert kernel.shape == (*kernel_size, expected.shape[-1], width)
         if name == "dil_conv_3x3" and kernel_size == (3, 3):
             expected = convolved(relu(expected), kernel, dilation=2)[:, :: stride[0], :: stride[1]]
         else:
             expected = convolved(relu(expected), kernel, stride)
-        expected = normed(expected, part.norm)
+        expected = normed(expected, part)
     close(layer(x), expected)
 
 
@@ -199,7 +212,7 @@ def test_a_full_convolution_works_between_two_projections(name, strided, filters
 def test_a_convolution_is_padded_as_tensorflow_says(kernel_size, strides, size):
     layer = shuffled(_built(ConvNorm(4, kernel_size, strides), 3))
     x = images(2, *size, 3)
-    close(layer(x), normed(convolved(relu(x), kernels(layer.part)[0], strides), layer.part.norm))
+    close(layer(x), normed(convolved(relu(x), kernels(only(layer))[0], strides), only(layer)))
     assert tuple(layer(x).shape) == layer.compute_output_shape(x.shape)
 
 
@@ -208,23 +221,23 @@ def test_a_convolution_is_padded_as_tensorflow_says(kernel_size, strides, size):
 def test_a_dilated_convolution_reaches_further_at_either_stride(strides, size):
     layer = shuffled(_built(ConvNorm(4, (3, 3), (strides, strides), dilation=2), 3))
     x = images(2, *size, 3)
-    expected = convolved(relu(x), kernels(layer.part)[0], dilation=2)[:, ::strides, ::strides]
-    close(layer(x), normed(expected, layer.part.norm))
+    expected = convolved(relu(x), kernels(only(layer))[0], dilation=2)[:, ::strides, ::strides]
+    close(layer(x), normed(expected, only(layer)))
 
 
 def test_a_valid_convolution_loses_its_border():
     layer = shuffled(_built(ConvNorm(4, (3, 3), (2, 2), relu=False, padding="valid"), 3))
     x = images(2, 9, 8, 3)
     inner = np.stack([[x[:, i : i + 3, j : j + 3] for j in (0, 2, 4)] for i in (0, 2, 4, 6)])
-    expected = np.einsum("hwbijc,ijcf->bhwf", inner, kernels(layer.part)[0])
-    close(layer(x), normed(expected, layer.part.norm))
+    expected = np.einsum("hwbijc,ijcf->bhwf", inner, kernels(only(layer))[0])
+    close(layer(x), normed(expected, only(layer)))
     assert layer.compute_output_shape((2, 9, 8, 3)) == (2, 4, 3, 4)
 
 
 def test_without_relu_negative_pixels_count():
     layer = shuffled(_built(ConvNorm(4, relu=False), 3))
     x = -np.abs(images(1, 2, 2, 3))
-    close(layer(x), normed(convolved(x, kernels(layer.part)[0]), layer.part.norm))
+    close(layer(x), normed(convolved(x, kernels(only(layer))[0]), only(layer)))
 
 
 def test_in_training_batch_norm_uses_the_batch():
@@ -237,9 +250,9 @@ def test_in_training_batch_norm_uses_the_batch():
 def keras_norm(layer):
     """Keras' own batch norm with the weights and the numbers of the one in `layer`."""
     norm = keras.layers.BatchNormalization(momentum=layer.batch_norm_momentum, epsilon=layer.batch_norm_epsilon)
-    norm.build((None, None, None, layer.part.norm.gamma.shape[0]))
-    own = layer.part.norm
-    norm.set_weights([np.asarray(w) for w in (own.gamma, own.beta, own.moving_mean, own.moving_variance)])
+    own = only(layer)
+    norm.build((None, None, None, len(own["gamma"])))
+    norm.set_weights([own[name] for name in NORM])
     return norm
 
 
@@ -247,9 +260,9 @@ def keras_norm(layer):
 def test_batch_norm_is_that_of_keras(training):
     layer = shuffled(_built(ConvNorm(4, relu=False, batch_norm_momentum=0.25, batch_norm_epsilon=0.5), 3))
     norm, x = keras_norm(layer), images(8, 5, 5, 3)
-    close(layer(x, training=training), np.asarray(norm(convolved(x, kernels(layer.part)[0]).astype("float32"), training=training)))
+    close(layer(x, training=training), np.asarray(norm(convolved(x, kernels(only(layer))[0]).astype("float32"), training=training)))
     for name in ("moving_mean", "moving_variance"):
-        close(getattr(layer.part.norm, name), np.asarray(getattr(norm, name)))
+        close(only(layer)[name], np.asarray(getattr(norm, name)))
 
 
 def test_a_frozen_batch_norm_neither_learns_nor_looks_at_the_batch():
@@ -272,7 +285,7 @@ def test_the_batch_norm_of_a_frozen_layer_uses_its_averages():
 @pytest.mark.parametrize("separable", [False, True])
 def test_l2_loss_is_half_of_the_decay_times_the_sum_of_squares(separable):
     layer = shuffled(_built(ConvNorm(4, (3, 3), separable=separable, weight_decay=0.3), 3))
-    squares = sum((kernel.astype("float64") ** 2).sum() for kernel in kernels(layer.part))
+    squares = sum((kernel.astype("float64") ** 2).sum() for kernel in kernels(only(layer)))
     assert float(sum(layer.losses)) == pytest.approx(0.3 * squares / 2, rel=1e-5)
 
 
@@ -281,7 +294,7 @@ def test_without_weight_decay_there_is_no_loss():
 
 
 def test_kernels_start_with_a_variance_of_two_by_fan_out():
-    kernel = kernels(_built(ConvNorm(512, (3, 3)), 64).part)[0]
+    kernel = kernels(only(_built(ConvNorm(512, (3, 3)), 64)))[0]
     assert kernel.std() == pytest.approx((2 / (9 * 512)) ** 0.5, rel=0.02)
 
 
@@ -349,9 +362,9 @@ def test_factorized_reduction_takes_even_and_odd_pixels(filters, with_relu, size
     x = images(2, *size, 3)
     source = relu(x) if with_relu else x
     moved = np.pad(source, ((0, 0), (0, 1), (0, 1), (0, 0)))[:, 1:, 1:]  # padded at the end, cropped at the start
-    projections = [np.asarray(k)[0, 0] for k in (layer.part.even, layer.part.odd) if k is not None]
+    projections = [kernel[0, 0] for kernel in kernels(only(layer))]
     halves = [s[:, ::2, ::2] @ k for s, k in zip((source, moved)[-len(projections) :], projections, strict=True)]
-    close(layer(x), normed(np.concatenate(halves, axis=-1), layer.part.norm))
+    close(layer(x), normed(np.concatenate(halves, axis=-1), only(layer)))
     assert tuple(layer(x).shape) == layer.compute_output_shape(x.shape) == (2, -(-size[0] // 2), -(-size[1] // 2), filters)
 
 
@@ -459,10 +472,11 @@ def test_the_auxiliary_head_is_two_convolutions_and_a_classifier():
     x = images(2, 8, 5, 3)
     source = relu(x)
     pooled = np.stack([source[:, i : i + 5].mean((1, 2)) for i in (0, 3)], 1)[:, :, None]  # 5x5, stride 3, no border
-    projected = normed(pooled @ np.asarray(layer.projection.kernel)[0, 0], layer.projection.norm)
-    whole = np.einsum("bijc,ijcf->bf", relu(projected), np.asarray(layer.convolution.kernel))
+    projection, convolution = parts(layer)
+    projected = normed(pooled @ projection["kernel"][0, 0], projection)
+    whole = np.einsum("bijc,ijcf->bf", relu(projected), convolution["kernel"])
     kernel, bias = layer.dense.get_weights()
-    expected = relu(normed(whole, layer.convolution.norm)) @ kernel + bias
+    expected = relu(normed(whole, convolution)) @ kernel + bias
     np.testing.assert_allclose(layer(x), expected, rtol=1e-3, atol=1e-2)
     assert layer.compute_output_shape((2, 8, 5, 3)) == (2, 5)
 

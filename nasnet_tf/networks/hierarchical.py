@@ -32,7 +32,7 @@ class MotifCell(GraphLayer):
         super().__init__(**kwargs)
         self.genotype, self.filters = genotype, filters
 
-    def output(self, graph, x):
+    def wire(self, graph, x):
         return cell_graph(graph, self.genotype, self.filters, x)
 
     def get_config(self):

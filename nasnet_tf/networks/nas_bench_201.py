@@ -29,7 +29,7 @@ class EdgesCell(GraphLayer):
         super().__init__(**kwargs)
         self.cell = cell
 
-    def output(self, graph, x):
+    def wire(self, graph, x):
         return cell_graph(graph, self.cell, x)
 
     def get_config(self):
@@ -51,7 +51,7 @@ class ResidualReduction(GraphLayer):
         super().__init__(**kwargs)
         self.filters = filters
 
-    def output(self, graph, x):
+    def wire(self, graph, x):
         return reduction_graph(graph, self.filters, x)
 
     def get_config(self):
