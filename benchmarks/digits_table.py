@@ -17,12 +17,14 @@ A network is never traced by itself. The blocks of a cell read h and p, h alone,
 
 import argparse
 import csv
+import functools
 import gzip
 import io
 import itertools
 import os
 import pathlib
 import time
+from typing import NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -31,39 +33,71 @@ import numpy as np
 import tensorflow as tf
 
 from nasnet_tf import data as datasets
-from nasnet_tf import parts
+from nasnet_tf import operations
 from nasnet_tf.evaluation.graphs import rewrite_graphs
 from nasnet_tf.files import write_whole
 from nasnet_tf.genotype import Block, Cell, Genotype, unused
+from nasnet_tf.graph import Graph, Value
 from nasnet_tf.network import Network
+from nasnet_tf.parts import Bound
 
 OPERATIONS = ("identity", "max_pool_3x3", "sep_conv_3x3")
 WIRINGS = ((0, 1), (0, 0), (1, 1))  # what the two sides of the block read
 BATCH, RATE, MOMENTUM, SHORT, LONG, SEED = 128, 0.1, 0.9, 3, 6, 0
 
 
-class Switch:
+class Switch(NamedTuple):
     """All operations at one place of a cell; one of them is computed, as `chosen` says."""
+
+    options: tuple  # (nodes, output) of each
+    y: Value
+    place: tuple[int, int]
+
+
+class Switching(operations.Bound):
+    """A graph with switches, computed."""
 
     chosen: tf.Variable  # int32 (2, 2): cell (normal, reduction) and side (left, right) -> operation
 
-    def __init__(self, owner, name, operation, *shape):
-        self.place = (owner.strides - 1, int(name.startswith("right")))
-        self.operations = [PLAIN(owner, f"{name}.{option}", option, *shape) for option in OPERATIONS]
+    def _computed(self, node, values, training, masks):
+        if not isinstance(node, Switch):
+            return super()._computed(node, values, training, masks)
 
-    def __call__(self, x, training=None):
-        branches = [lambda operation=operation: operation(x, training) for operation in self.operations]
-        return tf.switch_case(Switch.chosen[self.place], branches)
+        def option(nodes, y):
+            inside = dict(values)
+            for part in nodes:
+                inside[part.y] = self._computed(part, inside, training, masks)
+            return inside[y]
+
+        return tf.switch_case(Switching.chosen[node.place], [functools.partial(option, *pair) for pair in node.options])
 
 
-PLAIN = parts.Operation
+def switched(graph, name, operation, channels, filters, strides=1, zero_padding=False):
+    """In place of `Graph.operation`: any of `OPERATIONS`, each with weights of its own."""
+    made = [PLAIN(graph, f"{name}.{option}", option, channels, filters, strides, zero_padding) for option in OPERATIONS]
+    place = strides - 1, int("right" in name)
+
+    def apply(x):
+        nodes, rectified, options = graph.nodes, graph._rectified, []
+        for option in made:
+            graph.nodes, graph._rectified = [], dict(rectified)
+            y = option(x)
+            options.append((graph.nodes, y))
+        graph.nodes, graph._rectified = nodes, rectified
+        nodes.append(Switch(tuple(options), Value(filters, y.size), place))
+        return nodes[-1].y
+
+    return apply
+
+
+PLAIN = Graph.operation
 
 
 class Children:
     """All children of one wiring of the two cells: one network, one traced training."""
 
     def __init__(self, wiring, data, single=None):
-        parts.Operation = PLAIN if single else Switch
+        Graph.operation, operations.Bound = (PLAIN, Bound) if single else (switched, Switching)
         self.data = {
             part: (getattr(data, f"x_{part}").astype("float32"), getattr(data, f"y_{part}")) for part in ("train", "validation", "test")
         }
@@ -132,7 +166,7 @@ def main():
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     rewrite_graphs(False)
-    Switch.chosen = tf.Variable(tf.zeros((2, 2), tf.int32))
+    Switching.chosen = tf.Variable(tf.zeros((2, 2), tf.int32))
     data = datasets.load("digits", validation=0.2, seed=SEED)
     if given.check:
         return check(data)
@@ -141,7 +175,7 @@ def main():
         children = Children(wiring, data)
         children.train(1)  # traced, and every kernel of TensorFlow made, before the clock counts
         for normal, reduction in itertools.product(*([c for c in cells() if c[0] == reads] for reads in wiring)):
-            Switch.chosen.assign([[OPERATIONS.index(name) for name in names] for _, names in (normal, reduction)])
+            Switching.chosen.assign([[OPERATIONS.index(name) for name in names] for _, names in (normal, reduction)])
             cost, signal = children.train(SHORT), children.accuracy("validation")
             children.train(LONG)
             figures = (signal, children.accuracy("test"), cost)
@@ -156,7 +190,7 @@ def check(data):
     """A network of its own and one of switches, begun with the same weights: prints how far apart three steps take them."""
     wiring, names = ((0, 1), (0, 0)), (("sep_conv_3x3", "max_pool_3x3"), ("identity", "sep_conv_3x3"))
     switched, single = Children(wiring, data), Children(wiring, data, Genotype(*map(cell, wiring, names)))
-    Switch.chosen.assign([[OPERATIONS.index(name) for name in pair] for pair in names])
+    Switching.chosen.assign([[OPERATIONS.index(name) for name in pair] for pair in names])
 
     def twin(path):  # "cell_0/left_2.1.kernel" is "cell_0/left_2.sep_conv_3x3.1.kernel" among the switches
         layer, _, name = path.rpartition("/")
