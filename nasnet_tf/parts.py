@@ -9,8 +9,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from nasnet_tf.graph import Graph, Value, Window
-from nasnet_tf.graph import graph as nodes
+from nasnet_tf.graph import Graph, Value, Window, nodes
 from nasnet_tf.initializers import INITIALIZERS, VarianceScaling
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from nasnet_tf.cell import Cell
 from nasnet_tf.genotype import NASNET_A, Block, check
 from nasnet_tf.genotype import Cell as Wiring
-from nasnet_tf.graph import graph as graphs
+from nasnet_tf.graph import nodes as graphs
 
 FILTERS = 4
 

@@ -162,10 +162,10 @@ def test_the_pace_of_the_first_steps_tells_whether_enough_fit(now):
 
 
 def test_a_training_whose_first_step_would_end_too_late_does_not_begin(now):
-    pace = Pace(0, ends=60)
-    now[0] = 16.0
+    pace = Pace(0, ends=50)
+    now[0] = 18.0
     pace.on_train_begin()
-    now[0] = 20.0  # a step that traces takes longer than all that came before it
+    now[0] = 22.0  # a step that traces takes longer than all that came before it
     with pytest.raises(TooSlow) as found:
         pace.on_train_begin()
     assert found.value.steps == 0

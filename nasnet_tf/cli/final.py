@@ -15,7 +15,7 @@ from nasnet_tf.files import read_json, write_json
 
 _EPOCHS, _STEPS = 10, 2000  # with fewer epochs and fewer steps than these a network is too large for its time
 _BACKWARD = 3.0  # times the time of a forward pass that a step of training takes
-_TRACES = 6.0  # times the time of the first prediction that it takes to begin a training
+_TRACES = 8.0  # times the time of the first prediction that it takes to begin a training
 _ALL_THERE_IS = 0.5  # of the steps that are enough: with these the training goes on, and does not begin anew at another size
 _DEFAULT_EPOCHS = 30
 _NO_CHILD = "there is no trained child to hold it against"

@@ -5,7 +5,8 @@ A system, such as that of cells, writes its wiring once, as a function from a ge
 """
 
 from nasnet_tf.graph.cost import Cost, graph_cost
-from nasnet_tf.graph.graph import Graph, Value, WeightSpec, Window
+from nasnet_tf.graph.graph import Graph
+from nasnet_tf.graph.nodes import Value, WeightSpec, Window
 from nasnet_tf.graph.operations import COMBINATION_SPECS, OPERATION_SPECS
 from nasnet_tf.graph.specs import ConvSpec, DepthwiseSpec, NormSpec, PoolSpec, ReductionSpec
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from nasnet_tf.graph.graph import Convolution, Dense, Depthwise, Graph
+from nasnet_tf.graph.graph import Graph
+from nasnet_tf.graph.nodes import Convolution, Dense, Depthwise
 
 __all__ = ["Cost", "graph_cost"]
 

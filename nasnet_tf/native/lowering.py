@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nasnet_tf import graph as graphs
-from nasnet_tf.graph import Value
-from nasnet_tf.graph import graph as nodes
+from nasnet_tf.graph import Value, nodes
 from nasnet_tf.initializers import INITIALIZERS
 from nasnet_tf.native import windows
 

@@ -8,7 +8,7 @@ import time
 import keras
 
 _STEPS = range(3, 8)  # that are timed; those before them trace, or fill caches
-_FIRST_STEP = 2.5  # times what it took to come so far that the first step takes, which traces
+_FIRST_STEP = 1.5  # times what it took to come so far that the first step takes, which traces
 
 
 class TooSlow(Exception):
