@@ -4,9 +4,6 @@ import csv
 import itertools
 import json
 import math
-import subprocess
-import sys
-import time
 
 import keras
 import keras_tuner
@@ -16,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nasnet_tf import genotype as genotypes
-from nasnet_tf import journal, networks
+from nasnet_tf import networks
 from nasnet_tf.cli import main
 from nasnet_tf.cost import cost_of
 from nasnet_tf.evaluation import SoftLimit, cubed_best
@@ -382,13 +379,13 @@ def test_a_random_network_trains_a_step(space):
 
 
 @pytest.mark.slow
-def test_a_hundred_random_networks_train_a_step():
+def test_forty_random_networks_train_a_step():
     """Of all kinds in turn, up to eight layers; every tenth with three convolutions a layer."""
     rng = np.random.default_rng(0)
     kinds = [LayerwiseSpace(8, fewest=6), LayerwiseSpace(6, strides=True), LayerwiseSpace(6, pooling=True), LayerwiseSpace(3)]
-    for number in range(100):
+    for number in range(40):
         one_step(kinds[number % 4].decode(kinds[number % 4].random(rng)), 3 if number % 10 == 0 else 1)
-        if number % 50 == 0:
+        if number % 20 == 0:
             keras.backend.clear_session()
 
 
@@ -396,50 +393,17 @@ def test_a_hundred_random_networks_train_a_step():
 
 
 @pytest.mark.slow
-def test_a_search_of_the_command_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path):
-    def run(name, *more):
-        arguments = (
-            "search", "digits", "--space", "layerwise", "--strategy", "reinforce", "--max-trials", "4", "--workers", "1", "--no-baseline",
-            "--child-epochs", "2", "--child-filters", "2", "--child-images", "100", "--num-cells", "1", "--filters", "2", "--epochs", "1",
-            "--runs-dir", tmp_path, "--name", name, "--json", *more,
-        )  # fmt: skip
-        code = "import sys; from nasnet_tf.cli import main; sys.exit(main())"
-        command = [sys.executable, "-c", code, *map(str, arguments)]
-        return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-    def ended(name):
-        file = tmp_path / name / "search" / journal.TRIALS
-        return [record for record in journal.read(file).records if "end" in record] if file.exists() else []
-
-    def rows(name):
-        with open(tmp_path / name / "trials.csv") as file:
-            return list(csv.DictReader(file))
-
-    killed = run("killed")
-    while len(ended("killed")) < 2:
-        assert killed.poll() is None, killed.stderr.read()
-        time.sleep(0.1)
-    killed.kill()
-    killed.communicate(timeout=60)
-    assert len(ended("killed")) < 4
-    for name, process in (("killed", run("killed", "--resume")), ("whole", run("whole"))):
-        said, errors = process.communicate(timeout=500)
-        assert process.returncode == 0, errors
-        assert json.loads(said)["trials"] == len(rows(name)) == 4
-    whole, again = ({row["trial"]: row for row in rows(name)} for name in ("whole", "killed"))
-    for trial, row in whole.items():
-        network = genotypes.from_json(row["genotype"])
-        assert network == genotypes.from_json(again[trial]["genotype"]) and len(network.layers) == 6
-        assert float(row["val_accuracy"]) ** 3 <= float(row["reward"]) + 1e-9 < 1  # the best epoch, not the last
-        assert int(row["parameters"]) == cost_of(network, num_cells=1, filters=2, input_shape=(8, 8, 1), classes=10).parameters
-    assert type(genotypes.load(tmp_path / "whole" / "best.json")) is Layerwise
-    assert isinstance(keras.saving.load_model(tmp_path / "whole" / "model.keras", compile=False), LayerwiseNetwork)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("space", ["layerwise-strides", "layerwise-pooling"])
-def test_the_other_spaces_of_layers_are_searched_beside_their_baseline(tmp_path, capsys, space):
+@pytest.mark.parametrize("space", ["layerwise", "layerwise-strides", "layerwise-pooling"])
+def test_spaces_of_layers_are_searched_beside_their_baseline(tmp_path, capsys, space):
     arguments = ["search", "digits", "--space", space, "--strategy", "reinforce", "--max-trials", "1", "--child-images", "60"]
-    options = ["--child-epochs", "1", "--child-filters", "4", "--num-cells", "1", "--filters", "4", "--epochs", "1", "--json"]
+    options = ["--child-epochs", "2", "--child-filters", "4", "--num-cells", "1", "--filters", "4", "--epochs", "1", "--json"]
     assert main([*arguments, *options, "--runs-dir", str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["trials"] == 2
+    with open(tmp_path / "digits" / "trials.csv") as file:
+        for row in csv.DictReader(file):
+            network = genotypes.from_json(row["genotype"])
+            assert 6 <= len(network.layers) <= 12
+            assert float(row["val_accuracy"]) ** 3 <= float(row["reward"]) + 1e-9 < 1  # the best epoch, not the last
+            assert int(row["parameters"]) == cost_of(network, num_cells=1, filters=4, input_shape=(8, 8, 1), classes=10).parameters
+    assert type(genotypes.load(tmp_path / "digits" / "best.json")) is Layerwise
+    assert isinstance(keras.saving.load_model(tmp_path / "digits" / "model.keras", compile=False), LayerwiseNetwork)
