@@ -634,15 +634,15 @@ def test_mutants_build_run_and_train_a_step():
 
 
 @pytest.mark.slow
-def test_a_thousand_mutants_build_run_and_train_a_step():
-    """50 walks of 20 mutations; a network that stood there before is not built again."""
+def test_hundreds_of_mutants_build_run_and_train_a_step():
+    """20 walks of 20 mutations; a network that stood there before is not built again."""
     count = 0
-    for dna in distinct(range(50), 20):
+    for dna in distinct(range(20), 20):
         assert np.isfinite(one_step(dna)), dna
         count += 1
         if count % 100 == 0:
             keras.backend.clear_session()
-    assert count > 300
+    assert count > 120
 
 
 def test_a_network_is_saved_with_its_dna_and_loads(tmp_path):

@@ -280,11 +280,11 @@ def test_compiled_kernels_train_a_chain_and_a_cut_cell_as_keras_does(space):
 
 @pytest.mark.slow
 @BOTH
-def test_300_random_members_build_run_and_train_a_step(space):
+def test_a_hundred_random_members_build_run_and_train_a_step(space):
     """All by compiled kernels, every twentieth by Keras too; the count of weights, from the plan alone, holds for all."""
     size = dict(num_cells=(1, 0, 0), filters=2, input_shape=(4, 4, 1), classes=3)
     images = IMAGES[:, :4, :4]
-    for number, genotype in enumerate(members(space, 300)):
+    for number, genotype in enumerate(members(space, 100)):
         child = NativeNetwork(genotype, **size)
         before = child.named()["predictions/kernel"].copy()
         loss, _ = child.step(child.prepared(images), labels_of(LABELS), 0.1)

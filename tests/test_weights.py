@@ -700,7 +700,7 @@ def test_a_report_says_what_matched_and_why_the_rest_did_not(small, arrays):
 
 
 @SLOW
-@pytest.mark.parametrize("layout", ["h5", "in order.h5", "weights.h5", "keras"])
+@pytest.mark.parametrize("layout", ["in order.h5", "keras"])
 def test_nasnet_mobile_takes_its_weights_from_files_of_full_size(layout, tmp_path):
     theirs = randomized(keras.applications.NASNetMobile(weights=None, input_shape=(64, 64, 3)))
     path = tmp_path / f"mobile.{layout}"
