@@ -37,6 +37,11 @@ class Compiling:
             compiled = getattr(model, "_compile_config", None)  # the arguments of the last compile()
             model.compile(**{**({} if compiled is None else compiled.config), **changes})
 
+    def __reduce__(self):
+        """Objects as their class and configuration: Keras itself finds classes that are not its own only where they are registered."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return _unpacked, ({name: _mapped(_packed, value) for name, value in fields.items()},)
+
     def check_size(self, model) -> None:
         """Raises ValueError if `model`, of Keras or native, is too large."""
         if self.max_model_size is None:
@@ -53,3 +58,24 @@ class Compiling:
 def _fresh(value):
     """A copy of an object that has a state, such as an optimizer; anything else, such as a name, is itself."""
     return type(value).from_config(value.get_config()) if hasattr(value, "get_config") else value
+
+
+@dataclasses.dataclass(frozen=True)
+class _Packed:
+    """An object that has a configuration."""
+
+    kind: type
+    config: dict
+
+
+def _packed(value):
+    return _Packed(type(value), value.get_config()) if hasattr(value, "get_config") else value
+
+
+def _unpacked(fields):
+    made = {name: _mapped(lambda v: v.kind.from_config(v.config) if isinstance(v, _Packed) else v, value) for name, value in fields.items()}
+    return Compiling(**made)
+
+
+def _mapped(function, value):
+    return None if value is None else keras.tree.map_structure(function, value)
