@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import gc
 import os
 import re
 
@@ -25,6 +28,7 @@ def fetcher(pictures, distort: bool):
     """
     import tensorflow as tf
 
+    _end_passes_at_exit()
     with tf.device("CPU"):
         paths = tf.constant(pictures.paths, tf.string)
 
@@ -57,6 +61,18 @@ def broken_pictures(data) -> ValueError | None:
     paths = [path for part in parts for path in part.paths]
     broken = unreadable(paths)
     return complaint(broken, len(paths)) if broken else None
+
+
+@functools.cache
+def _end_passes_at_exit():
+    """Ends every pass over a data set before Python is gone: TensorFlow would wait for the threads that read ahead, for ever."""
+    import tensorflow as tf
+
+    @atexit.register
+    def end():
+        for thing in gc.get_objects():
+            if issubclass(type(thing), tf.data.Iterator):
+                vars(thing).clear()  # its handle is what TensorFlow's side of it lives by
 
 
 def _every(decode, paths, draws, dtype, shape):
