@@ -52,13 +52,6 @@ class Bound:
             values[node.y] = self._computed(node, values, training, masks)
         return values[self.graph.output]
 
-    def site(self, name: str) -> Bound:
-        """The operation of that name by itself, with the weights it has here."""
-        spec, numbers = self.graph.sites[name]
-        weights = [self.weights[number] for number in numbers.values()]
-        channels = spec.filters if "gamma" in next(iter(numbers)) else weights[0].shape[2]
-        return Bound(self.owner, spec_graph(name, spec, channels), weights)
-
     def named(self, name: str) -> dict:
         """The weights of the operation of that name, by their names in it."""
         return {weight: self.weights[number] for weight, number in self.graph.sites[name].weights.items()}
@@ -118,30 +111,16 @@ class Bound:
         return ops.cast(y, self.owner.compute_dtype)
 
 
-def spec_graph(name, spec, channels, zero_padding=False) -> Graph:
-    """The graph of a spec alone."""
+def graph_of(channels: int, part) -> Graph:
+    """The graph of an operation by itself, on an image of any size: `part` makes it of a graph, such as by `Graph.operation`."""
     graph = Graph(Value(channels, (None, None)))
-    graph.output = graph.part(name, spec, channels, zero_padding)(*graph.inputs)
-    return graph
-
-
-def operation_graph(name, operation, channels, filters, strides=1, zero_padding=False) -> Graph:
-    """The graph of an operation by name alone."""
-    graph = Graph(Value(channels, (None, None)))
-    graph.output = graph.operation(name, operation, channels, filters, strides, zero_padding)(*graph.inputs)
+    graph.output = part(graph)(*graph.inputs)
     return graph
 
 
 def kernel(owner, name, *shape):
     """A new kernel among the weights of the layer `owner`, a `CellLayer`, with the L2 loss of that layer."""
     return owner.add_weight(shape=shape, name=name, initializer=VarianceScaling(), regularizer=l2(owner.weight_decay))
-
-
-def batch_norm_graph(name, channels) -> Graph:
-    """The graph of a batch norm alone."""
-    graph = Graph(Value(channels, (None, None)))
-    graph.output = graph.norm(name, channels)(*graph.inputs)
-    return graph
 
 
 def _weight(owner, spec):

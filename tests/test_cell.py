@@ -11,6 +11,7 @@ from nasnet_tf.cell import Cell
 from nasnet_tf.genotype import NASNET_A, Block, check
 from nasnet_tf.genotype import Cell as Wiring
 from nasnet_tf.graph import nodes as graphs
+from nasnet_tf.parts import Bound, graph_of
 
 FILTERS = 4
 
@@ -43,9 +44,10 @@ def called(layer, values, seed=1):
 
 def at(layer, name, x):
     """What the operation of that name in the cell makes of `x`."""
-    for site in layer.bound.graph.sites:
+    for site, (spec, _) in layer.bound.graph.sites.items():
         if site == name or site.startswith(f"{name}."):
-            x = layer.bound.site(site)(x)
+            alone = graph_of(x.shape[-1], lambda graph, site=site, spec=spec, channels=x.shape[-1]: graph.part(site, spec, channels))
+            x = Bound(layer, alone, list(layer.bound.named(site).values()))(x)
     return x
 
 

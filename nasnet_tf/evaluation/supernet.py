@@ -323,7 +323,7 @@ def row_slots(operations, kind, filters):
     found = []
     for name in operations:
         slots = Slots()
-        parts.Bound(slots, parts.operation_graph("", name, kind[0], filters, kind[1]))
+        parts.Bound(slots, _operation(name, kind, filters))
         found.append(slots.found)
     return found
 
@@ -336,8 +336,7 @@ def _switch(operations, kind, filters, epsilon):
     """
 
     def operate(name, slots, x, row):
-        graph = parts.operation_graph("", name, kind[0], filters, kind[1])
-        return parts.Bound(Stretches(cut(row, slots), epsilon), graph)(x, training=True)
+        return parts.Bound(Stretches(cut(row, slots), epsilon), _operation(name, kind, filters))(x, training=True)
 
     def slopes(branch, x, row, slope):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -362,8 +361,14 @@ def _switch(operations, kind, filters, epsilon):
     return edge
 
 
+def _operation(name, kind, filters):
+    """The graph of an operation on an input of `kind`, (channels, strides)."""
+    channels, strides = kind
+    return parts.graph_of(channels, lambda graph: graph.operation("", name, channels, filters, strides))
+
+
 def _part(owner, name, spec, channels):
-    return None if spec is None else parts.Bound(owner, parts.spec_graph(name, spec, channels))
+    return None if spec is None else parts.Bound(owner, parts.graph_of(channels, lambda graph: graph.part(name, spec, channels)))
 
 
 def _combine(one, two, number, combinations, fitted):

@@ -42,7 +42,7 @@ class Graph:
 
     Args:
         inputs: what the first nodes read.
-        momentum, epsilon: of the batch norms.
+        momentum, epsilon: of the batch norms; None is 0.9 and 1e-5.
 
     Attributes:
         nodes, weights: in order, the latter `WeightSpec`s.
@@ -52,8 +52,10 @@ class Graph:
         paths: how many places there are where a path may be dropped.
     """
 
-    def __init__(self, *inputs: Value, momentum: float = 0.9, epsilon: float = 1e-5):
-        self.inputs, self.momentum, self.epsilon = inputs, momentum, epsilon
+    def __init__(self, *inputs: Value, momentum: float | None = None, epsilon: float | None = None):
+        self.inputs = inputs
+        self.momentum = 0.9 if momentum is None else momentum
+        self.epsilon = 1e-5 if epsilon is None else epsilon
         self.nodes, self.weights, self.sites = [], [], {}
         self.output = self.auxiliary = None
         self.paths = 0

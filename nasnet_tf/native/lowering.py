@@ -11,13 +11,9 @@ import numpy as np
 
 from nasnet_tf import graph as graphs
 from nasnet_tf.graph import Value, nodes
+from nasnet_tf.graph.nodes import Add, Concatenate, Relu  # run as they stand
 from nasnet_tf.initializers import INITIALIZERS
 from nasnet_tf.native import windows
-
-
-class Relu(NamedTuple):
-    x: Value
-    y: Value
 
 
 class Depthwise(NamedTuple):
@@ -57,17 +53,6 @@ class Pool(NamedTuple):
     y: Value
     kind: str
     windows: windows.Windows
-
-
-class Add(NamedTuple):
-    x: Value
-    other: Value
-    y: Value
-
-
-class Concatenate(NamedTuple):
-    values: tuple[Value, ...]
-    y: Value
 
 
 class Zero(NamedTuple):

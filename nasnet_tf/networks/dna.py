@@ -57,8 +57,10 @@ class VertexSum(CellLayer):
 
     def build(self, input_shapes):
         with short_names():
-            graph = parts.batch_norm_graph("norm", input_shapes[0][-1]) if self.activation == "bn_relu" else None
-            self.norm = graph and parts.Bound(self, graph)
+            self.norm = None
+            if self.activation == "bn_relu":
+                channels = input_shapes[0][-1]
+                self.norm = parts.Bound(self, parts.graph_of(channels, lambda graph: graph.norm("norm", channels)))
 
     def call(self, inputs, training=None):
         x, *others = inputs

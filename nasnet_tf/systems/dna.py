@@ -12,11 +12,7 @@ __all__ = ["network_graph"]
 
 def network_graph(genotype: DNA, *, classes: int = 10, input_shape=(32, 32, 3), batch_norm_momentum=None, batch_norm_epsilon=None) -> Graph:
     """The graph of `nasnet_tf.networks.dna.DNANetwork` of the same arguments."""
-    graph = Graph(
-        Value(input_shape[2], input_shape[:2]),
-        momentum=0.9 if batch_norm_momentum is None else batch_norm_momentum,
-        epsilon=1e-5 if batch_norm_epsilon is None else batch_norm_epsilon,
-    )
+    graph = Graph(Value(input_shape[2], input_shape[:2]), momentum=batch_norm_momentum, epsilon=batch_norm_epsilon)
     states = {genotype.vertices[0].name: graph.inputs[0]}
     for vertex in genotype.vertices[1:]:
         x, *others = [_edge(graph, edge, states[edge.source]) for edge in genotype.incoming[vertex.name]]

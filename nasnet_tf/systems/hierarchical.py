@@ -42,11 +42,7 @@ def network_graph(
     batch_norm_momentum=None, batch_norm_epsilon=None,
 ) -> Graph:  # fmt: skip
     """The graph of `nasnet_tf.networks.hierarchical.HierarchicalNetwork` of the same arguments."""
-    graph = Graph(
-        Value(input_shape[2], input_shape[:2]),
-        momentum=0.9 if batch_norm_momentum is None else batch_norm_momentum,
-        epsilon=1e-5 if batch_norm_epsilon is None else batch_norm_epsilon,
-    )
+    graph = Graph(Value(input_shape[2], input_shape[:2]), momentum=batch_norm_momentum, epsilon=batch_norm_epsilon)
     (x,) = graph.inputs
     for step in motifs.plan(num_cells, filters, stem or default_stem(input_shape)):
         with graph.layer(step.name):

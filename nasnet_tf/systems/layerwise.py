@@ -15,11 +15,7 @@ def network_graph(
 ) -> Graph:  # fmt: skip
     """The graph of `nasnet_tf.networks.layerwise.LayerwiseNetwork` of the same arguments."""
     layers, last = plan_layerwise(genotype, num_cells, filters, input_shape)
-    graph = Graph(
-        Value(input_shape[2], input_shape[:2]),
-        momentum=0.9 if batch_norm_momentum is None else batch_norm_momentum,
-        epsilon=1e-5 if batch_norm_epsilon is None else batch_norm_epsilon,
-    )
+    graph = Graph(Value(input_shape[2], input_shape[:2]), momentum=batch_norm_momentum, epsilon=batch_norm_epsilon)
     outputs = list(graph.inputs)
 
     def joined(join):

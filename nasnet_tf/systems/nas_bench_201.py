@@ -50,11 +50,7 @@ def network_graph(
     batch_norm_epsilon=None,
 ) -> Graph:  # fmt: skip
     """The graph of `nasnet_tf.networks.nas_bench_201.NASBench201Network` of the same arguments."""
-    graph = Graph(
-        Value(input_shape[2], input_shape[:2]),
-        momentum=0.9 if batch_norm_momentum is None else batch_norm_momentum,
-        epsilon=1e-5 if batch_norm_epsilon is None else batch_norm_epsilon,
-    )
+    graph = Graph(Value(input_shape[2], input_shape[:2]), momentum=batch_norm_momentum, epsilon=batch_norm_epsilon)
     with graph.layer("stem"):
         x = graph.part("convolution", ConvSpec(filters, (3, 3), relu=False), input_shape[2])(*graph.inputs)
     number = 0

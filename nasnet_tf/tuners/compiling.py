@@ -57,7 +57,7 @@ class Compiling:
 
 def _fresh(value):
     """A copy of an object that has a state, such as an optimizer; anything else, such as a name, is itself."""
-    return type(value).from_config(value.get_config()) if hasattr(value, "get_config") else value
+    return _restored(_packed(value))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,8 +73,11 @@ def _packed(value):
 
 
 def _unpacked(fields):
-    made = {name: _mapped(lambda v: v.kind.from_config(v.config) if isinstance(v, _Packed) else v, value) for name, value in fields.items()}
-    return Compiling(**made)
+    return Compiling(**{name: _mapped(_restored, value) for name, value in fields.items()})
+
+
+def _restored(value):
+    return value.kind.from_config(value.config) if isinstance(value, _Packed) else value
 
 
 def _mapped(function, value):
