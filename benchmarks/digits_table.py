@@ -1,6 +1,6 @@
 """Trains every network of a small space on the bundled digits and writes the table that `nasnet-tf compare` reads without --table.
 
-    python benchmarks/digits_table.py [--out nasnet_tf/evaluation/digits.csv.gz]
+    python benchmarks/digits_table.py [--out nasnet_tf/tables/digits.csv.gz]
 
 The space: cells of one block, three operations, "add"; 21 cells up to naming, so 21 x 21 networks (N = 1, F = 4, 8 x 8 pixels). Each
 is trained from seed 0 by SGD (momentum 0.9, batch 128, a rate that falls from 0.1 to 0 along a cosine):
@@ -33,13 +33,13 @@ import numpy as np
 import tensorflow as tf
 
 from nasnet_tf import data as datasets
-from nasnet_tf import operations
-from nasnet_tf.evaluation.graphs import rewrite_graphs
 from nasnet_tf.files import write_whole
 from nasnet_tf.genotype import Block, Cell, Genotype, unused
 from nasnet_tf.graph import Graph, Value
+from nasnet_tf.layers import operations
+from nasnet_tf.layers.parts import Bound
 from nasnet_tf.network import Network
-from nasnet_tf.parts import Bound
+from nasnet_tf.training.graph_rewriting import rewrite_graphs
 
 OPERATIONS = ("identity", "max_pool_3x3", "sep_conv_3x3")
 WIRINGS = ((0, 1), (0, 0), (1, 1))  # what the two sides of the block read
@@ -160,7 +160,7 @@ def cells():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("nasnet_tf/evaluation/digits.csv.gz"))
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("nasnet_tf/tables/digits.csv.gz"))
     parser.add_argument("--check", action="store_true", help="Compare a child of the switched network with one built by itself, and end.")
     given = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)

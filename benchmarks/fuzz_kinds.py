@@ -394,7 +394,7 @@ class NASBench101(Kind):
 
 
 def _record(data):
-    from nasnet_tf.evaluation.tfrecord import _sums
+    from nasnet_tf.tables.tfrecord import _sums
 
     head = struct.pack("<Q", len(data))
     padded = data.ljust(4, b" ")

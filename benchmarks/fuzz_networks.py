@@ -44,14 +44,14 @@ class KerasFile(Kind):
     checked, command = True, ["info", "{}/m.keras"]
 
     def make(self, folder):
-        from nasnet_tf import networks
         from nasnet_tf.genotype import NASBench201
+        from nasnet_tf.systems import networks
 
         cell = NASBench201("nor_conv_1x1", *["none"] * 2, "skip_connect", "none", "none")
         networks.build(cell, num_cells=1, filters=2, input_shape=(8, 8, 3), classes=2).save(folder / "m.keras")
 
     def read(self, folder):
-        from nasnet_tf import networks
+        from nasnet_tf.systems import networks
         from nasnet_tf.zoo.load import load_model
 
         networks.import_all()

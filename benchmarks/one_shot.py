@@ -29,9 +29,9 @@ from scipy import stats
 
 from nasnet_tf import data as datasets
 from nasnet_tf.cost import cost
-from nasnet_tf.evaluation.supernet import Supernet
-from nasnet_tf.evaluation.weight_sharing import WeightSharing, shuffled
 from nasnet_tf.files import write_whole
+from nasnet_tf.one_shot.supernet import Supernet
+from nasnet_tf.one_shot.weight_sharing import WeightSharing, shuffled
 from nasnet_tf.spaces import NASNetSpace
 from nasnet_tf.strategies import PPO, RandomSearch
 from nasnet_tf.training.follow import table

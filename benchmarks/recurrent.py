@@ -24,7 +24,7 @@ from keras import layers
 from nasnet_tf import genotype as genotypes
 from nasnet_tf.data import load_text
 from nasnet_tf.genotype import NAS_CELL
-from nasnet_tf.networks.recurrent import Perplexity, TreeCell, Vocabulary
+from nasnet_tf.systems.recurrent.network import Perplexity, TreeCell, Vocabulary
 from nasnet_tf.training import KeepBest, perplexity
 from nasnet_tf.tuners import LanguageHyperModel, StrategySearch
 

@@ -13,12 +13,12 @@ import pytest
 
 from nasnet_tf import genotype as genotypes
 from nasnet_tf.cli import main
-from nasnet_tf.evaluation.pickled import load_plain
-from nasnet_tf.evaluation.rows import read_rows
-from nasnet_tf.evaluation.table import Table
 from nasnet_tf.genotype import Block, Cell, Hierarchical, Layer, Layerwise, canonical, check
-from nasnet_tf.genotype.dna import LINEAR
-from nasnet_tf.plan import stage_cells
+from nasnet_tf.systems.cells.plan import stage_cells
+from nasnet_tf.systems.dna.genotype import LINEAR
+from nasnet_tf.tables.pickled import load_plain
+from nasnet_tf.tables.rows import read_rows
+from nasnet_tf.tables.table import Table
 
 
 def doubling(levels):

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nasnet_tf.cell import Cell
 from nasnet_tf.genotype import NASNET_A, Block, check
 from nasnet_tf.genotype import Cell as Wiring
 from nasnet_tf.graph import nodes as graphs
-from nasnet_tf.parts import Bound, graph_of
+from nasnet_tf.layers.parts import Bound, graph_of
+from nasnet_tf.systems.cells.layer import Cell
 
 FILTERS = 4
 

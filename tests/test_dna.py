@@ -13,16 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasnet_tf import genotype as genotypes
-from nasnet_tf import networks
+from nasnet_tf.children.inheritance import inherit, keep
 from nasnet_tf.cli import main
 from nasnet_tf.cost import cost_of
-from nasnet_tf.evaluation.inheritance import inherit, keep
 from nasnet_tf.genotype import DNA
-from nasnet_tf.genotype.dna import LINEAR, MOST_EDGES, Edge, Filter, Vertex
-from nasnet_tf.networks.dna import DNANetwork, EdgeConvolution
 from nasnet_tf.spaces import DNASpace, NASNetSpace
-from nasnet_tf.spaces.dna import MUTATIONS
 from nasnet_tf.strategies import STRATEGIES, AgingEvolution, PairwiseEvolution, RandomSearch
+from nasnet_tf.systems import networks
+from nasnet_tf.systems.dna.genotype import LINEAR, MOST_EDGES, Edge, Filter, Vertex
+from nasnet_tf.systems.dna.network import DNANetwork, EdgeConvolution
+from nasnet_tf.systems.dna.space import MUTATIONS
 from nasnet_tf.tuners import CellHyperModel, CellTuner, StrategyOracle, StrategySearch
 from nasnet_tf.tuners.trials import PARENT
 

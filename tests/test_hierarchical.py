@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from nasnet_tf import genotype as genotypes
 from nasnet_tf import spaces
 from nasnet_tf.genotype import Hierarchical
-from nasnet_tf.genotype.hierarchical import PRIMITIVES, pairs
 from nasnet_tf.spaces import HierarchicalSpace, WithEpochs
 from nasnet_tf.strategies import AgingEvolution, RandomSearch, TournamentEvolution
+from nasnet_tf.systems.hierarchical.genotype import PRIMITIVES, pairs
 
 SPACE, FLAT = HierarchicalSpace(), spaces.get("hierarchical-flat")()
 BOTH = pytest.mark.parametrize("space", [SPACE, FLAT], ids=["hierarchical", "flat"])

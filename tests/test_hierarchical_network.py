@@ -10,14 +10,16 @@ import pytest
 from test_native import assert_equal_trainings
 
 from nasnet_tf import genotype as genotypes
-from nasnet_tf import motifs, networks, spaces
+from nasnet_tf import spaces
 from nasnet_tf.cli import main
 from nasnet_tf.cost import cost_of
 from nasnet_tf.genotype import NASNET_A, Hierarchical
-from nasnet_tf.genotype.hierarchical import pairs
 from nasnet_tf.native import NativeNetwork, labels_of
-from nasnet_tf.networks.hierarchical import HierarchicalNetwork, MotifCell
 from nasnet_tf.spaces import HierarchicalSpace
+from nasnet_tf.systems import networks
+from nasnet_tf.systems.hierarchical import plan as motifs
+from nasnet_tf.systems.hierarchical.genotype import pairs
+from nasnet_tf.systems.hierarchical.network import HierarchicalNetwork, MotifCell
 
 SPACE, FLAT = HierarchicalSpace(), spaces.get("hierarchical-flat")()
 BOTH = pytest.mark.parametrize("space", [SPACE, FLAT], ids=["hierarchical", "flat"])

@@ -18,13 +18,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasnet_tf import genotype as genotypes
-from nasnet_tf import journal, networks
+from nasnet_tf import journal
 from nasnet_tf.cli import main
 from nasnet_tf.data import Text
 from nasnet_tf.data.recipes import recipe_batches
 from nasnet_tf.genotype import NAS_CELL, RecurrentCell
 from nasnet_tf.native.language import NativeLanguageModel
 from nasnet_tf.spaces import RecurrentSpace
+from nasnet_tf.systems import networks
 from nasnet_tf.training import RECIPES, KeepBest, network_for, perplexity, scores, train
 from nasnet_tf.training.optimizers import SmoothedCrossentropy, optimizer_for
 from nasnet_tf.tuners import LanguageHyperModel

@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nasnet_tf import genotype as genotypes
-from nasnet_tf import networks
 from nasnet_tf.cli import main
 from nasnet_tf.cost import cost_of
 from nasnet_tf.evaluation import SoftLimit, cubed_best
 from nasnet_tf.genotype import Layer, Layerwise
-from nasnet_tf.networks.layerwise import LayerwiseNetwork
-from nasnet_tf.plan_layerwise import plan_layerwise
 from nasnet_tf.spaces import LayerwiseSpace
+from nasnet_tf.systems import networks
+from nasnet_tf.systems.layerwise.network import LayerwiseNetwork
+from nasnet_tf.systems.layerwise.plan import plan_layerwise
 from nasnet_tf.tuners import CellHyperModel
 from nasnet_tf.tuners.progress import Progress
 

@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from nasnet_tf import native, networks
+from nasnet_tf import native
 from nasnet_tf.genotype import Block, Cell, Genotype, NASBench201, unused
 from nasnet_tf.graph import OPERATION_SPECS
+from nasnet_tf.systems import networks
 
 SIZE = dict(
     num_cells=1, filters=8, classes=3, input_shape=(8, 8, 3), mean=(120.0, 125.0, 130.0), std=(60.0, 65.0, 70.0), batch_norm_epsilon=1e-2

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from nasnet_tf import journal
-from nasnet_tf.evaluation.limits import SoftLimit
 from nasnet_tf.native import NativeNetwork
 from nasnet_tf.native.network import SCHEMAS
 from nasnet_tf.network import Network
+from nasnet_tf.scores.limits import SoftLimit
 from nasnet_tf.spaces import SPACES, NASNetSpace
 from nasnet_tf.tuners import CellHyperModel, StrategySearch
 from nasnet_tf.tuners.search import train_child

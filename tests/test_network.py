@@ -8,15 +8,16 @@ import keras
 import numpy as np
 import pytest
 
-from nasnet_tf import networks, operations, spaces, zoo
-from nasnet_tf.cell import Cell
+from nasnet_tf import spaces, zoo
 from nasnet_tf.cost import cost
 from nasnet_tf.genotype import NASNET_A, PNASNET_5, Block, Genotype
 from nasnet_tf.genotype import Cell as Wiring
-from nasnet_tf.layers import AuxiliaryHead, FactorizedReduction
+from nasnet_tf.layers import AuxiliaryHead, FactorizedReduction, operations
+from nasnet_tf.layers.operations import CellLayer
 from nasnet_tf.network import Network
-from nasnet_tf.operations import CellLayer
-from nasnet_tf.plan import plan
+from nasnet_tf.systems import networks
+from nasnet_tf.systems.cells.layer import Cell
+from nasnet_tf.systems.cells.plan import plan
 from nasnet_tf.tuners import CellHyperModel
 from nasnet_tf.zoo import NASNetA
 

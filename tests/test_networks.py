@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 
 from nasnet_tf import genotype as genotypes
-from nasnet_tf import networks, spaces
+from nasnet_tf import spaces
 from nasnet_tf.cost import cost_of
 from nasnet_tf.genotype import NASNET_A, PNASNET_5, NASBench201
-from nasnet_tf.genotype.nas_bench_201 import EDGES, NAS_BENCH_201_OPERATIONS
-from nasnet_tf.networks.nas_bench_201 import EdgesCell, NASBench201Network, ResidualReduction
 from nasnet_tf.report import draw_genotype
+from nasnet_tf.systems import networks
+from nasnet_tf.systems.nas_bench_201.genotype import EDGES, NAS_BENCH_201_OPERATIONS
+from nasnet_tf.systems.nas_bench_201.network import EdgesCell, NASBench201Network, ResidualReduction
 from nasnet_tf.training import RECIPES, network_for
 from nasnet_tf.training.freezing import freeze
 

@@ -19,11 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasnet_tf.cli import main
-from nasnet_tf.evaluation.nas_bench_101 import NASBench101Space
-from nasnet_tf.evaluation.table import Table
 from nasnet_tf.genotype import NASBench201, from_darts
 from nasnet_tf.spaces import DARTSSpace
 from nasnet_tf.strategies import STRATEGIES, get
+from nasnet_tf.tables.nas_bench_101 import NASBench101Space
+from nasnet_tf.tables.table import Table
 
 SPACE = NASBench101Space()
 C3, C1, POOL = "conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"
@@ -253,7 +253,7 @@ def test_the_content_says_what_a_file_is(write, rows):
 
 
 def test_more_records_than_are_checked_at_once(write, rows, monkeypatch):
-    monkeypatch.setattr("nasnet_tf.evaluation.tfrecord._BATCH", 2)
+    monkeypatch.setattr("nasnet_tf.tables.tfrecord._BATCH", 2)
     shares = []
     assert len(Table.read(write(rows), progress=shares.append)) == 3
     assert shares == sorted(shares) and shares[-1] == 1 and len(shares) == 5

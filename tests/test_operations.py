@@ -6,7 +6,7 @@ import pytest
 
 from nasnet_tf.genotype import OPERATION_NAMES
 from nasnet_tf.layers import AuxiliaryHead, DropPath, FactorizedReduction
-from nasnet_tf.operations import ConvNorm, Operation, Pool
+from nasnet_tf.layers.operations import ConvNorm, Operation, Pool
 
 SIZES = [(8, 8), (7, 7), (6, 9), (1, 1), (2, 5)]
 

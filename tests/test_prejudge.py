@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nasnet_tf.children import early
+from nasnet_tf.children.early import MedianStopping, StopHopeless
 from nasnet_tf.cost import cost
-from nasnet_tf.evaluation import Limits, SoftLimit, early, pareto_front
-from nasnet_tf.evaluation.early import MedianStopping, StopHopeless
-from nasnet_tf.evaluation.latency import latency, latency_of
-from nasnet_tf.evaluation.limits import soft_reward
-from nasnet_tf.evaluation.zero_cost import SCORES, agreements, naswot, parameters, score, synflow
+from nasnet_tf.evaluation import Limits, SoftLimit, pareto_front
 from nasnet_tf.genotype import GENOTYPES, Block, Cell, Genotype
 from nasnet_tf.network import Network
+from nasnet_tf.scores.latency import latency, latency_of
+from nasnet_tf.scores.limits import soft_reward
+from nasnet_tf.scores.zero_cost import SCORES, agreements, naswot, parameters, score, synflow
 from nasnet_tf.spaces import Choices, NASNetSpace
 from nasnet_tf.strategies import PPO, STRATEGIES, Prejudged, RandomSearch, Refused
 
@@ -71,7 +72,7 @@ def test_synflow_equals_finite_differences_where_paths_join():
 
 @pytest.mark.parametrize("norm", ["keras", "ours"])
 def test_synflow_passes_batch_norms_by_whatever_they_have_learned(norm):
-    from nasnet_tf.operations import ConvNorm
+    from nasnet_tf.layers.operations import ConvNorm
 
     shape = (4, 4, 2)
     convolution = keras.layers.Conv2D(3, 1, use_bias=False, dtype="float64")
@@ -460,5 +461,5 @@ def test_rooms_below_need_no_keras():
     import subprocess
     import sys
 
-    code = "import nasnet_tf.strategies, nasnet_tf.evaluation.limits, sys; assert 'keras' not in sys.modules"
+    code = "import nasnet_tf.strategies, nasnet_tf.scores.limits, sys; assert 'keras' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

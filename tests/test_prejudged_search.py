@@ -8,10 +8,10 @@ import keras_tuner
 import numpy as np
 import pytest
 
+from nasnet_tf.children.early import MedianStopping
 from nasnet_tf.cost import cost
 from nasnet_tf.evaluation import Limits, SoftLimit
-from nasnet_tf.evaluation.early import MedianStopping
-from nasnet_tf.evaluation.zero_cost import parameters
+from nasnet_tf.scores.zero_cost import parameters
 from nasnet_tf.spaces import NASNetSpace
 from nasnet_tf.strategies import RandomSearch
 from nasnet_tf.tuners import CellHyperModel, Prejudge, StrategySearch

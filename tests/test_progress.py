@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from nasnet_tf.evaluation.early import StopHopeless
+from nasnet_tf.children.early import StopHopeless
 from nasnet_tf.genotype import Block, Cell, Genotype
 from nasnet_tf.native import NativeNetwork
 from nasnet_tf.tuners.progress import Progress, Pulse

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from nasnet_tf import journal
+from nasnet_tf.children.ray_worker import Cluster, RayWorker
 from nasnet_tf.evaluation import ChildFailed, Stopped, WorkerLost
-from nasnet_tf.evaluation.ray_worker import Cluster, RayWorker
 from nasnet_tf.spaces import NASNetSpace
 from nasnet_tf.tuners import CellHyperModel, StrategySearch
 
@@ -126,7 +126,7 @@ test_ray.search({str(tmp_path)!r}, 8, engine="ray", address={machines.address!r}
 def test_a_cluster_that_a_search_starts_lets_nobody_else_in(before):
     plain = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {"PYTHONPATH": str(ROOT)}
     start = (
-        f"{before}from nasnet_tf.evaluation.ray_worker import Cluster; ray = Cluster().ray; "
+        f"{before}from nasnet_tf.children.ray_worker import Cluster; ray = Cluster().ray; "
         "print(ray.get_runtime_context().gcs_address, flush=True); input()"
     )
     join = "import sys, ray; ray.init(sys.argv[1], log_to_driver=False)"
@@ -147,7 +147,7 @@ def test_workers_run_nothing_of_the_current_folder(tmp_path):
     beside.mkdir()
     (beside / "of_the_script.py").write_text("")
     (beside / "script.py").write_text(
-        "import sys; from nasnet_tf.evaluation.ray_worker import Cluster, RayWorker\n"
+        "import sys; from nasnet_tf.children.ray_worker import Cluster, RayWorker\n"
         "assert RayWorker(Cluster()).run(exec, 'import numpy, keras, of_the_script') is None\n"
     )
     plain = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {"PYTHONPATH": str(ROOT)}

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from keras import layers, ops
 
 from nasnet_tf import genotype as genotypes
-from nasnet_tf import networks
 from nasnet_tf.cost import cost_of
 from nasnet_tf.genotype import NAS_CELL, RecurrentCell
-from nasnet_tf.networks.recurrent import LanguageModel, Perplexity, TreeCell
-from nasnet_tf.report.genotypes import figure_of
 from nasnet_tf.spaces import RecurrentSpace
 from nasnet_tf.strategies import STRATEGIES, RandomSearch, Reinforce
+from nasnet_tf.systems import networks
+from nasnet_tf.systems.figures import figure_of
+from nasnet_tf.systems.recurrent.network import LanguageModel, Perplexity, TreeCell
 
 SPACE, SMALLEST = RecurrentSpace(), RecurrentSpace(2)
 POINTS = st.tuples(*(st.integers(0, size - 1) for size in SPACE.sizes))

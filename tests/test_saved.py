@@ -12,11 +12,11 @@ import keras
 import numpy as np
 import pytest
 
-from nasnet_tf import networks
 from nasnet_tf.genotype import NAS_CELL, NASNET_A, Hierarchical, Layer, Layerwise, NASBench201
-from nasnet_tf.genotype.dna import LINEAR
 from nasnet_tf.network import Network
 from nasnet_tf.saved import NOT_VERIFIED, verify
+from nasnet_tf.systems import networks
+from nasnet_tf.systems.dna.genotype import LINEAR
 from nasnet_tf.zoo import load_weights
 from nasnet_tf.zoo.checkpoints import unpacked
 from nasnet_tf.zoo.load import load_model

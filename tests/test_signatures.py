@@ -4,13 +4,13 @@ import inspect
 
 import pytest
 
-from nasnet_tf import networks
+from nasnet_tf.contracts.genotype import KINDS
 from nasnet_tf.cost import cost, cost_of
 from nasnet_tf.genotype import NASNET_A
-from nasnet_tf.genotype.kinds import KINDS
 from nasnet_tf.network import Network
 from nasnet_tf.signatures import checked, passes_on
 from nasnet_tf.spaces import SPACES, get
+from nasnet_tf.systems import networks
 from nasnet_tf.tuners import CellHyperModel, LanguageHyperModel
 from nasnet_tf.zoo import AmoebaNetA, NASNetA, PNASNet5, adapt, create_model, from_keras_applications, load_weights
 

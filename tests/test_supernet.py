@@ -9,9 +9,9 @@ from nasnet_tf.strategies import PPO, OneShot
 
 tf = pytest.importorskip("tensorflow")
 
-from nasnet_tf.evaluation.supernet import Supernet  # noqa: E402
-from nasnet_tf.evaluation.weight_sharing import WeightSharing, shuffled  # noqa: E402
 from nasnet_tf.network import Network, plan  # noqa: E402
+from nasnet_tf.one_shot.supernet import Supernet  # noqa: E402
+from nasnet_tf.one_shot.weight_sharing import WeightSharing, shuffled  # noqa: E402
 from nasnet_tf.tuners import CellHyperModel, OneShotSearch  # noqa: E402
 
 SMALL = NASNetSpace(2, ("identity", "sep_conv_3x3", "max_pool_3x3"))

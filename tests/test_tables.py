@@ -10,12 +10,12 @@ import pathlib
 import numpy as np
 import pytest
 
-from nasnet_tf.evaluation.comparison import curve, seed_of, summary
-from nasnet_tf.evaluation.table import DIGITS, Figures, Table
-from nasnet_tf.evaluation.tabular import History, Trainings, simulate
 from nasnet_tf.genotype import Block, Cell, Genotype, NASBench201, unused
 from nasnet_tf.spaces import Choices, NASNetSpace
 from nasnet_tf.strategies import PPO, RandomSearch, Strategy
+from nasnet_tf.tables.comparison import curve, seed_of, summary
+from nasnet_tf.tables.table import DIGITS, Figures, Table
+from nasnet_tf.tables.tabular import History, Trainings, simulate
 
 SHARED = pathlib.Path(__file__).parents[2] / "shared" / "data"
 NB201 = SHARED / "nas_bench_201" / "nb201_merged.csv.gz"
@@ -122,7 +122,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 
 def test_a_small_file_that_unpacks_to_a_huge_one_is_not_read_to_the_end(tmp_path, monkeypatch):
-    monkeypatch.setattr("nasnet_tf.evaluation.rows._LARGEST_FILE", 10_000)
+    monkeypatch.setattr("nasnet_tf.tables.rows._LARGEST_FILE", 10_000)
     path = tmp_path / "bomb.csv.gz"
     path.write_bytes(gzip.compress(b"a,signal\n" + b"1,0.50000\n" * 10_000))
     with pytest.raises(ValueError, match=r"line 1001: more than 10,000 bytes"):
@@ -130,7 +130,7 @@ def test_a_small_file_that_unpacks_to_a_huge_one_is_not_read_to_the_end(tmp_path
 
 
 def test_so_many_rows_and_no_more(read, monkeypatch):
-    monkeypatch.setattr("nasnet_tf.evaluation.rows._MOST_ROWS", 2)
+    monkeypatch.setattr("nasnet_tf.tables.rows._MOST_ROWS", 2)
     assert len(read(GOOD)) == 2
     assert "line 4: too many rows (at most 2)" in refused(read, GOOD + "2,2,1\n")
 

@@ -16,10 +16,10 @@ import keras
 import numpy as np
 import pytest
 
-from nasnet_tf import data, plan, training
+from nasnet_tf import data, training
 from nasnet_tf.data.recipes import recipe_batches
 from nasnet_tf.genotype import Block, Cell, Genotype
-from nasnet_tf.network import Network
+from nasnet_tf.network import Network, plan
 from nasnet_tf.training import RECIPES, Recipe, checkpoint, clock, fit, follow, optimizers
 from nasnet_tf.training.clock import Clock
 from nasnet_tf.training.devices import divisible

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
+from nasnet_tf.children.worker import _Pace
 from nasnet_tf.evaluation import ChildFailed, Stopped, Worker, WorkerLost
-from nasnet_tf.evaluation.worker import _Pace
 
 
 @pytest.fixture(scope="module")

@@ -91,9 +91,9 @@ def compare(table, strategies, budget, seconds, runs, noise, through_oracle, wor
     strings are known too, and the files of NAS-Bench-101 (nasbench_only108.tfrecord) and of NATS-Bench (the folder NATS-tss-...-simple).
     """
     from nasnet_tf.cli.progress import bar, share_told
-    from nasnet_tf.evaluation.comparison import curve, summary
-    from nasnet_tf.evaluation.table import DIGITS, Table
-    from nasnet_tf.evaluation.tabular import Trainings
+    from nasnet_tf.tables.comparison import curve, summary
+    from nasnet_tf.tables.table import DIGITS, Table
+    from nasnet_tf.tables.tabular import Trainings
 
     chosen = contestants(strategies)
     with bar() as progress:
@@ -146,7 +146,7 @@ def _histories(chosen, table, given, runs, seed, through_oracle, workers, progre
 
 def _side_by_side(workers, common, tasks, keep):
     """Runs the tasks in so many processes; as each ends, `keep` gets it and its histories."""
-    from nasnet_tf.evaluation import ChildFailed, Worker
+    from nasnet_tf.children.worker import ChildFailed, Worker
 
     crew, own = [], threading.local()
 
@@ -185,7 +185,7 @@ def _runs_of_a_process(*task):
 
 def _runs(table, given, seed, through_oracle, contestant, numbers):
     """The histories of runs `numbers` of one strategy."""
-    from nasnet_tf.evaluation.comparison import seed_of
+    from nasnet_tf.tables.comparison import seed_of
 
     found = []
     for number in numbers:
@@ -196,7 +196,7 @@ def _runs(table, given, seed, through_oracle, contestant, numbers):
 
             found.append(simulate(contestant.make, table, **given, seed=own, strategy_seed=own))
         else:
-            from nasnet_tf.evaluation.tabular import simulate
+            from nasnet_tf.tables.tabular import simulate
 
             found.append(simulate(contestant.make(table.space, own), table, **given, seed=own))
     return found

@@ -10,8 +10,8 @@ import time
 from typing import NamedTuple
 
 from nasnet_tf.cli.run import CHOICE
-from nasnet_tf.cost import cost_of
 from nasnet_tf.files import read_json, write_json
+from nasnet_tf.systems.costs import cost_of
 
 _EPOCHS, _STEPS = 10, 2000  # with fewer epochs and fewer steps than these a network is too large for its time
 _BACKWARD = 3.0  # times the time of a forward pass that a step of training takes

@@ -8,7 +8,7 @@ import pathlib
 import click
 
 from nasnet_tf.cli import options, printing
-from nasnet_tf.genotype import NAMED
+from nasnet_tf.systems.published import NAMED
 
 
 @click.command()
@@ -64,7 +64,7 @@ def described_by(what):
 
 def network_of(genotype, side, given):
     """Size, parameters and multiply-adds of a network of `genotype`, for an image of `side` pixels or a word, without building it."""
-    from nasnet_tf.cost import cost_of, defaults_of
+    from nasnet_tf.systems.costs import cost_of, defaults_of
 
     size = {**defaults_of(genotype), **{name: value for name, value in given.items() if value is not None}}
     found = cost_of(genotype, **{**size, "input_shape": (side, side, 3)})

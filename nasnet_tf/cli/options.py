@@ -7,8 +7,8 @@ import pathlib
 
 import click
 
-from nasnet_tf import genotype as genotypes
 from nasnet_tf.cli.notices import without_notices
+from nasnet_tf.systems.published import NAMED, load
 
 POSITIVE = click.IntRange(min=1)
 MINUTES = click.FloatRange(min=0, min_open=True)
@@ -24,11 +24,11 @@ skip_broken = click.option(
 
 def genotype(text):
     """The genotype a user names: a published name or the path of a JSON file of any kind."""
-    return genotypes.NAMED[text] if text in genotypes.NAMED else genotypes.load(text)
+    return NAMED[text] if text in NAMED else load(text)
 
 
 def size(data, num_cells, filters) -> dict:
-    """Arguments of `nasnet_tf.cost.cost_of` for a network for `data`."""
+    """Arguments of `nasnet_tf.systems.costs.cost_of` for a network for `data`."""
     return dict(num_cells=num_cells, filters=filters, stem=None, classes=data.classes, input_shape=data.input_shape)
 
 
@@ -91,7 +91,7 @@ def load_model(path):
     """The saved network at `path`, in Keras' safe mode. Raises ValueError that names the file."""
     start_keras()
 
-    from nasnet_tf import networks
+    from nasnet_tf.systems import networks
 
     networks.import_all()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nasnet_tf.cli import options, prejudge, texts
 from nasnet_tf.cli.run import Shown
-from nasnet_tf.cost import cost_of
+from nasnet_tf.systems.costs import cost_of
 
 _VALIDATION = 0.2  # of the training images, to judge children by; the network at the end trains on more of them
 
@@ -43,7 +43,7 @@ class Pictures:
 
     def child(self):
         """The hypermodel of the children."""
-        from nasnet_tf.evaluation import cubed_best
+        from nasnet_tf.systems.rewards import cubed_best
         from nasnet_tf.tuners import CellHyperModel
 
         config, data = self.config, self.data

@@ -51,7 +51,7 @@ def check_early(config):
 def _refuse_impossible(config, limited, space, size):
     import numpy as np
 
-    from nasnet_tf.cost import cost_of
+    from nasnet_tf.systems.costs import cost_of
 
     rng = np.random.default_rng(config["seed"])
     costs = [cost_of(space.decode(space.random(rng)), **size) for _ in range(_TRIED)]
@@ -65,13 +65,13 @@ def _refuse_impossible(config, limited, space, size):
 
 
 def final_size(data, config) -> dict:
-    """Arguments of `nasnet_tf.cost.cost_of` for the network trained at the end."""
+    """Arguments of `nasnet_tf.systems.costs.cost_of` for the network trained at the end."""
     return options.size(data, config["num_cells"], config["filters"])
 
 
 def soft_limit(data, config):
     """The `SoftLimit` that is asked for, or None."""
-    from nasnet_tf.evaluation import SoftLimit
+    from nasnet_tf.scores.limits import SoftLimit
 
     target = config["target_multiply_adds"]
     return None if target is None else SoftLimit(target, config["soft_weight"] or _WEIGHT, size=final_size(data, config))
@@ -84,7 +84,7 @@ def judges(data, config, images, scored) -> dict:
         images: some of the data's, in pixels.
         scored: whether cells are scored before they are trained; the limits hold in any case.
     """
-    from nasnet_tf.evaluation import Limits
+    from nasnet_tf.scores.limits import Limits
     from nasnet_tf.tuners import Prejudge
 
     limits = Limits(config["max_parameters"], config["max_multiply_adds"], config["max_latency_ms"])
@@ -96,7 +96,7 @@ def judges(data, config, images, scored) -> dict:
 
 def early(config) -> dict:
     """The argument `stop_early` of a `StrategySearch`."""
-    from nasnet_tf.evaluation.early import MedianStopping
+    from nasnet_tf.children.early import MedianStopping
 
     return {"stop_early": MedianStopping() if config["stop_early"] else None}
 

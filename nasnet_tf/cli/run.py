@@ -9,14 +9,14 @@ import pathlib
 import shutil
 from typing import NamedTuple
 
-from nasnet_tf import genotype as genotypes
 from nasnet_tf.cli.budget import Budget, noted
-from nasnet_tf.cost import cost_of
+from nasnet_tf.contracts.genotype import from_json
 from nasnet_tf.files import read_json, write_whole
 from nasnet_tf.journal import TRIALS, read
 from nasnet_tf.spreadsheets import cell
 from nasnet_tf.study import History
 from nasnet_tf.study.project import clear, is_project
+from nasnet_tf.systems.costs import cost_of
 
 BASELINE = "random baseline"  # how its trials are labelled beside the search's
 SEARCHES = ("search", "baseline")  # folders, each a search's
@@ -207,11 +207,11 @@ class Run:
 
     def picture(self, facts):
         """Writes best.json, the pictures and the page of what there is so far. Returns the best genotype, or None."""
-        from nasnet_tf.evaluation import pareto_front
         from nasnet_tf.report import draw_genotype, draw_pareto, draw_search, write_page
+        from nasnet_tf.scores.limits import pareto_front
 
         best = self.best()
-        found = None if best is None else genotypes.from_json(best["genotype"])
+        found = None if best is None else from_json(best["genotype"])
         title = self.path.name
         names = [name for name in self.shown.columns if name != "genotype"]
         search, baseline = ([{name: row[name] for name in names} for row in rows] for rows in self.split())

@@ -19,9 +19,10 @@ from nasnet_tf.cli import options, prejudge, printing, texts
 from nasnet_tf.cli.budget import command_began
 from nasnet_tf.cli.pictures import Pictures
 from nasnet_tf.cli.run import BASELINE, FINAL, Run
+from nasnet_tf.contracts.fidelity import EPOCHS
 from nasnet_tf.fingerprint import of_data
-from nasnet_tf.spaces import EPOCHS, SPACES
 from nasnet_tf.strategies import STRATEGIES, rungs
+from nasnet_tf.systems.spaces import SPACES
 
 _SEARCHES = {"images": Pictures, "text": texts.Texts}  # by what the genotypes of a space read
 _SEARCH_SHARE = 0.45  # of the time: the rest trains the network
@@ -237,7 +238,7 @@ def _first_proposed(made, child, run):
 
 def _until_stopped(function, *args, **kwargs):
     """Calls the function. A trial that was broken off because the time is up stays unfinished: --resume runs it again."""
-    from nasnet_tf.evaluation import Stopped
+    from nasnet_tf.children.worker import Stopped
 
     with contextlib.suppress(Stopped):
         function(*args, **kwargs)
@@ -256,7 +257,7 @@ def _beside(failures, say, tuner, *args, **kwargs):
 
 def _workers(config, searches):
     """(processes of each of so many searches side by side, threads of each process)."""
-    from nasnet_tf.evaluation.ray_worker import Cluster
+    from nasnet_tf.children.ray_worker import Cluster
     from nasnet_tf.tuners.hypermodel import accelerated
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

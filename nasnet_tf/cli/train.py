@@ -11,10 +11,10 @@ import click
 
 from nasnet_tf.cli import ended, options, printing, texts
 from nasnet_tf.cli.budget import Budget, command_began
-from nasnet_tf.cost import cost_of
 from nasnet_tf.files import replacing
 from nasnet_tf.fingerprint import of_data
 from nasnet_tf.journal import held_folder
+from nasnet_tf.systems.costs import cost_of
 
 _WITH_WEIGHTS = ("nasnet_a_mobile", "nasnet_a_large")  # of ImageNet
 _SAVE, _PARAMETERS_A_SECOND = 0.3, 5e6  # to save a network: times the time that it took to begin; how fast its weights are written

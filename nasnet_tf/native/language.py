@@ -1,6 +1,6 @@
 """A language model of a recurrent cell trained in NumPy: nothing is traced, and a step of a small layer has none of TensorFlow's overhead.
 
-What is computed is what `nasnet_tf.networks.recurrent.LanguageModel` computes with `fit`: Adam, the gradient's norm cut at 1, the rate
+What is computed is what `LanguageModel` computes with `fit`: Adam, the gradient's norm cut at 1, the rate
 falling along a cosine; other random numbers to begin with. In float32, on one core.
 """
 

@@ -12,7 +12,7 @@ import numpy as np
 from nasnet_tf import graph as graphs
 from nasnet_tf.graph import Value, nodes
 from nasnet_tf.graph.nodes import Add, Concatenate, Relu  # run as they stand
-from nasnet_tf.initializers import INITIALIZERS
+from nasnet_tf.layers.initializers import INITIALIZERS
 from nasnet_tf.native import windows
 
 

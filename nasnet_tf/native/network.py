@@ -19,7 +19,7 @@ from nasnet_tf.files import replacing
 from nasnet_tf.native import kernels
 from nasnet_tf.native.lowering import Lowered
 from nasnet_tf.native.program import Program, Vectors
-from nasnet_tf.systems import GRAPHS
+from nasnet_tf.systems.graphs import GRAPHS
 
 SCHEMAS = ("nasnet_tf.genotype", "nasnet_tf.nas_bench_201", "nasnet_tf.hierarchical")
 
@@ -29,7 +29,7 @@ class NativeNetwork:
 
     Args:
         genotype: of a kind in `SCHEMAS`.
-        weight_decay, mean, std, **arguments: of its Keras network (`nasnet_tf.networks.build`), as far as they are of the graph. Of the
+        weight_decay, mean, std, **arguments: of its Keras network (`systems.networks.build`), as far as they are of the graph. Of the
             random numbers that Python's generator gives, the initial weights are those the Keras network would have.
     Raises: NotImplementedError for a genotype, a part or an argument that there is no native operation for.
     """

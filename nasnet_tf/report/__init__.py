@@ -2,8 +2,8 @@
 
 from nasnet_tf.report.comparison import write_comparison
 from nasnet_tf.report.curves import draw_search
-from nasnet_tf.report.genotypes import draw_genotype
 from nasnet_tf.report.page import write_page
 from nasnet_tf.report.pareto import draw_pareto
+from nasnet_tf.systems.figures import draw_genotype
 
 __all__ = ["draw_genotype", "draw_pareto", "draw_search", "write_comparison", "write_page"]

@@ -11,10 +11,10 @@ from functools import partial
 
 import numpy as np
 
+from nasnet_tf.drawing.picture import one_line
 from nasnet_tf.files import write_whole
-from nasnet_tf.report.cells import INK, PALE
 from nasnet_tf.report.page import document, embedded, facts_table, heading, rows_table
-from nasnet_tf.report.picture import one_line
+from nasnet_tf.systems.cells.figure import INK, PALE
 
 __all__ = ["comparison_figure", "write_comparison"]
 
@@ -31,7 +31,7 @@ def write_comparison(
     Args:
         facts: label -> text.
         results: strategy -> name of a figure -> figure, or None.
-        curves: strategy -> `nasnet_tf.evaluation.comparison.Curve`.
+        curves: strategy -> `nasnet_tf.tables.comparison.Curve`.
         best: the best there is to find.
         axis: what the curves run over, with its unit.
     """

@@ -9,11 +9,11 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from nasnet_tf.drawing.picture import render
 from nasnet_tf.files import write_whole
 from nasnet_tf.report.curves import rewards_of, search_figure
-from nasnet_tf.report.genotypes import figure_of
 from nasnet_tf.report.pareto import pareto_figure
-from nasnet_tf.report.picture import render
+from nasnet_tf.systems.figures import figure_of
 
 __all__ = ["write_page"]
 

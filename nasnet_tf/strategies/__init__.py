@@ -1,18 +1,18 @@
 """How to search: one algorithm a file, each a `Strategy` (protocol.py). NumPy only."""
 
-from .aging_evolution import AgingEvolution
-from .auto import Auto
-from .local_search import LocalSearch
-from .one_shot import OneShot
-from .pairwise_evolution import PairwiseEvolution
-from .policy_gradient import PPO, Reinforce
-from .predictor import Predictor
-from .prejudged import Prejudged, Refused
-from .progressive import Progressive
-from .protocol import Strategy
-from .random import RandomSearch
-from .successive_halving import SuccessiveHalving, rungs
-from .tournament_evolution import TournamentEvolution
+from nasnet_tf.strategies.aging_evolution import AgingEvolution
+from nasnet_tf.strategies.auto import Auto
+from nasnet_tf.strategies.local_search import LocalSearch
+from nasnet_tf.strategies.one_shot import OneShot
+from nasnet_tf.strategies.pairwise_evolution import PairwiseEvolution
+from nasnet_tf.strategies.policy_gradient import PPO, Reinforce
+from nasnet_tf.strategies.predictor import Predictor
+from nasnet_tf.strategies.prejudged import Prejudged, Refused
+from nasnet_tf.strategies.progressive import Progressive
+from nasnet_tf.strategies.protocol import Strategy
+from nasnet_tf.strategies.random import RandomSearch
+from nasnet_tf.strategies.successive_halving import SuccessiveHalving, rungs
+from nasnet_tf.strategies.tournament_evolution import TournamentEvolution
 
 __all__ = [
     "PPO",

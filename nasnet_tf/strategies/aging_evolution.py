@@ -13,7 +13,7 @@ from collections import deque
 
 import numpy as np
 
-from .protocol import Strategy
+from nasnet_tf.strategies.protocol import Strategy
 
 __all__ = ["PAPER", "AgingEvolution"]
 

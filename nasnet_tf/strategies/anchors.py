@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .controller import Controller, Trace, drawn
+from nasnet_tf.strategies.controller import Controller, Trace, drawn
 
 __all__ = ["AnchorController"]
 

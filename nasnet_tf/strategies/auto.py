@@ -6,9 +6,9 @@ old ones and never settles, takes turns with it; each learns from the trials of 
 
 from __future__ import annotations
 
-from .aging_evolution import AgingEvolution
-from .predictor import Predictor
-from .protocol import Strategy
+from nasnet_tf.strategies.aging_evolution import AgingEvolution
+from nasnet_tf.strategies.predictor import Predictor
+from nasnet_tf.strategies.protocol import Strategy
 
 __all__ = ["Auto"]
 

@@ -18,7 +18,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from .adam import Adam
+from nasnet_tf.strategies.adam import Adam
 
 __all__ = ["GaussianProcess", "normal_scores"]
 

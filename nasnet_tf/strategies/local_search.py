@@ -7,8 +7,8 @@ going on with the next best point misses, and in large ones a neighbourhood is s
 
 from __future__ import annotations
 
-from .archive import Archive
-from .protocol import Strategy
+from nasnet_tf.strategies.archive import Archive
+from nasnet_tf.strategies.protocol import Strategy
 
 __all__ = ["LocalSearch", "neighbours"]
 

@@ -1,6 +1,6 @@
 """What one-shot search hands out at its end: children in the order of their accuracy with shared weights, best first.
 
-The ranking is made elsewhere (nasnet_tf/evaluation/weight_sharing.py), since making it trains networks; so this strategy is not in
+The ranking is made elsewhere (nasnet_tf/one_shot/weight_sharing.py), since making it trains networks; so this strategy is not in
 `STRATEGIES`, which can be begun with a space alone.
 
 Source: Pham et al. 2018, arXiv 1802.03268, section 2.3 (deriving architectures).
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .protocol import Strategy
+from nasnet_tf.strategies.protocol import Strategy
 
 __all__ = ["OneShot"]
 

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from .protocol import Strategy
+from nasnet_tf.strategies.protocol import Strategy
 
 __all__ = ["PAPER", "PairwiseEvolution"]
 

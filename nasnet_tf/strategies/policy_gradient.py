@@ -23,12 +23,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .adam import Adam
-from .anchors import AnchorController
-from .archive import Networks
-from .controller import Controller
-from .logits import Logits
-from .protocol import Strategy
+from nasnet_tf.strategies.adam import Adam
+from nasnet_tf.strategies.anchors import AnchorController
+from nasnet_tf.strategies.archive import Networks
+from nasnet_tf.strategies.controller import Controller
+from nasnet_tf.strategies.logits import Logits
+from nasnet_tf.strategies.protocol import Strategy
 
 __all__ = ["LAYERS", "PAPER", "PAPER_OF_LAYERS", "TABLE", "PPO", "PolicyGradient", "Reinforce", "clipped_slopes"]
 

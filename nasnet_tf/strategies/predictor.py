@@ -14,9 +14,9 @@ import math
 
 import numpy as np
 
-from .archive import Archive
-from .gaussian_process import GaussianProcess, normal_scores
-from .protocol import Strategy
+from nasnet_tf.strategies.archive import Archive
+from nasnet_tf.strategies.gaussian_process import GaussianProcess, normal_scores
+from nasnet_tf.strategies.protocol import Strategy
 
 __all__ = ["Predictor"]
 

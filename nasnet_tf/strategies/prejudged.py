@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .protocol import Strategy
+from nasnet_tf.strategies.protocol import Strategy
 
 __all__ = ["Prejudged", "Refused"]
 

@@ -15,9 +15,9 @@ import math
 
 import numpy as np
 
-from .archive import Archive, Networks
-from .protocol import Strategy
-from .surrogate import Surrogate, fits
+from nasnet_tf.strategies.archive import Archive, Networks
+from nasnet_tf.strategies.protocol import Strategy
+from nasnet_tf.strategies.surrogate import Surrogate, fits
 
 __all__ = ["Progressive"]
 

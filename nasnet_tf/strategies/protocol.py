@@ -8,7 +8,8 @@ from operator import index
 
 import numpy as np
 
-from nasnet_tf.spaces import Choices, Space
+from nasnet_tf.contracts.categorical import Choices
+from nasnet_tf.contracts.space import Space
 
 __all__ = ["Strategy"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .protocol import Strategy
+from nasnet_tf.strategies.protocol import Strategy
 
 __all__ = ["RandomSearch"]
 

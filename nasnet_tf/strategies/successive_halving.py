@@ -13,10 +13,9 @@ from bisect import bisect_left, insort
 
 import numpy as np
 
-from nasnet_tf.spaces import EPOCHS
-
-from .archive import Archive
-from .protocol import Strategy
+from nasnet_tf.contracts.fidelity import EPOCHS
+from nasnet_tf.strategies.archive import Archive
+from nasnet_tf.strategies.protocol import Strategy
 
 __all__ = ["FIDELITIES", "SuccessiveHalving", "rungs"]
 

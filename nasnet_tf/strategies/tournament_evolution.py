@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 
-from .archive import Archive, Networks
-from .protocol import Strategy
+from nasnet_tf.strategies.archive import Archive, Networks
+from nasnet_tf.strategies.protocol import Strategy
 
 __all__ = ["PAPER", "TournamentEvolution"]
 

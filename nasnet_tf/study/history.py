@@ -18,7 +18,7 @@ import math
 import re
 from typing import NamedTuple
 
-from .failures import is_passing
+from nasnet_tf.study.failures import is_passing
 
 __all__ = ["Begin", "History"]
 

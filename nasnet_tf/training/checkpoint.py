@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 from nasnet_tf.files import open_regular, read_json, replacing, write_json
-from nasnet_tf.model import build_optimizer
+from nasnet_tf.layers.model import build_optimizer
 
 WEIGHTS, STATE = "last.weights.h5", "training.json"
 _LARGEST_STATE = 100_000_000  # bytes: a history of a hundred thousand epochs

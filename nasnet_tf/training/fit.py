@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 import keras
 
-from nasnet_tf.evaluation.graphs import rewrite_graphs
-from nasnet_tf.network import Network
+from nasnet_tf.systems.cells.network import Network
 from nasnet_tf.training import recipe as recipes
 from nasnet_tf.training.checkpoint import Checkpoint, describe
 from nasnet_tf.training.clock import Clock
 from nasnet_tf.training.devices import devices_of, divisible
 from nasnet_tf.training.follow import Follow
 from nasnet_tf.training.freezing import freeze
+from nasnet_tf.training.graph_rewriting import rewrite_graphs
 from nasnet_tf.training.norms import FreshNorms, Norms
 from nasnet_tf.training.optimizers import SmoothedCrossentropy, optimizer_for, rate_for
 from nasnet_tf.training.recipe import Recipe

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import keras
 
-from nasnet_tf.network import Network
-from nasnet_tf.operations import CellLayer
+from nasnet_tf.layers.operations import CellLayer
+from nasnet_tf.systems.cells.network import Network
 
 HEADS = ("predictions", "auxiliary")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nasnet_tf import networks
+from nasnet_tf.systems import networks
 from nasnet_tf.training.recipe import Recipe
 
 
@@ -12,7 +12,7 @@ def network_for(genotype, data, recipe: Recipe | None = None, **arguments):
     Args:
         data: a `nasnet_tf.data.DataSet`, or what knows the arguments of its networks itself, as `network`: a `nasnet_tf.data.Text`.
         recipe: says auxiliary head, drop path, dropout, weight decay, batch norms and dtype.
-        **arguments: of the genotype's network (`nasnet_tf.networks.build`); for one of cells the stem is "imagenet" from 64 pixels
+        **arguments: of the genotype's network (`nasnet_tf.systems.networks.build`); for one of cells the stem is "imagenet" from 64 pixels
             on unless given; batch norms are those of short training (momentum 0.9, epsilon 1e-5) unless recipe or arguments give a
             momentum.
     Raises: ValueError if the recipe asks for what the network does not have, such as an auxiliary head.

@@ -40,7 +40,7 @@ class Recipe:
         label_smoothing: share of the target spread over all classes.
         average_weights: momentum of the average of the weights that is validated and kept at the end; 0 for none.
         auxiliary_weight: of the auxiliary head's loss; 0 for no such head.
-        drop_path_rate, dropout_rate: see `nasnet_tf.network.Network`; drop path rises over the whole training.
+        drop_path_rate, dropout_rate: see `nasnet_tf.systems.cells.network.Network`; drop path rises over the whole training.
         batch_norm_momentum: None keeps the network's.
         augmentation: "standard" (crops of the padded image, flips where a mirrored image is of the same class), "inception"
             (distorted boxes, flips, brightness and saturation) or "none".

@@ -9,13 +9,14 @@ import keras
 import keras_tuner
 import numpy as np
 
-from nasnet_tf import networks
-from nasnet_tf.cost import counted_arguments
-from nasnet_tf.evaluation.limits import SoftLimit
-from nasnet_tf.evaluation.streams import is_dataset
-from nasnet_tf.genotype.kinds import imported
-from nasnet_tf.operations import check_channels_last
-from nasnet_tf.spaces import NASNetSpace, Space
+from nasnet_tf.children.streams import is_dataset
+from nasnet_tf.contracts.genotype import imported
+from nasnet_tf.contracts.space import Space
+from nasnet_tf.layers.operations import check_channels_last
+from nasnet_tf.scores.limits import SoftLimit
+from nasnet_tf.systems import networks
+from nasnet_tf.systems.cells.spaces.nasnet import NASNetSpace
+from nasnet_tf.systems.costs import counted_arguments
 from nasnet_tf.tuners.progress import Progress
 
 _ANNEALED = "nasnet_tf_annealed"  # attribute of an optimizer: its rate falls along a cosine
@@ -37,7 +38,7 @@ class CellHyperModel(keras_tuner.HyperModel):
         soft: a `SoftLimit`: the reward, or where there is none the validation accuracy, weighed against the cost is told as "reward".
         native: train children in a tuner's worker by `nasnet_tf.native`, where that can do all that is asked for: without a GPU, in
             float32. They begin at once, where Keras traces each for longer than a short training takes.
-        **network: further arguments of the genotype's network (`nasnet_tf.networks.build`), such as stem, mean, std, drop_path_rate.
+        **network: further arguments of the genotype's network (`systems.networks.build`), such as stem, mean, std, drop_path_rate.
     Raises: TypeError for an argument that no network has, with the nearest name; ValueError for one of other kinds of network.
     Source: Zoph et al. 2017, arXiv 1707.07012, appendix A.1 and A.6 (children); their width and rate are not stated there.
     """
@@ -72,7 +73,7 @@ class CellHyperModel(keras_tuner.HyperModel):
 
     @property
     def size(self) -> dict:
-        """The arguments that `nasnet_tf.cost.cost_of` takes of those the children are built with."""
+        """The arguments that `nasnet_tf.systems.costs.cost_of` takes of those the children are built with."""
         everything = dict(self.network, num_cells=self.num_cells, filters=self.filters, classes=self.classes, input_shape=self.input_shape)
         taken = counted_arguments(self.space.decode(self.space.first))
         return {name: value for name, value in everything.items() if name in taken}

@@ -7,9 +7,9 @@ import functools
 import keras
 import numpy as np
 
-from nasnet_tf.evaluation.rewards import inverse_square
-from nasnet_tf.networks.recurrent import Perplexity
-from nasnet_tf.spaces import RecurrentSpace
+from nasnet_tf.systems.recurrent.network import Perplexity
+from nasnet_tf.systems.recurrent.space import RecurrentSpace
+from nasnet_tf.systems.rewards import inverse_square
 from nasnet_tf.tuners.hypermodel import CellHyperModel, native_network, plain
 
 
@@ -28,7 +28,7 @@ class LanguageHyperModel(CellHyperModel):
         scale: of the reward; the paper's c, usually 80.
         native: train children in a tuner's worker by `nasnet_tf.native`, where that can do all that is asked for: without a GPU, in
             float32, of arrays. They begin at once, and small ones take a fraction of the time.
-        **network: further arguments of `nasnet_tf.networks.recurrent.LanguageModel`, such as tied and dropout_rate.
+        **network: further arguments of `nasnet_tf.systems.recurrent.network.LanguageModel`, such as tied and dropout_rate.
     Source: Zoph & Le 2017, arXiv 1611.01578, section 4.2 (the reward, 2 layers); the optimizer is not stated there.
     """
 

@@ -12,7 +12,7 @@ import zlib
 
 import numpy as np
 
-from nasnet_tf.spaces import WithEpochs
+from nasnet_tf.contracts.fidelity import WithEpochs
 from nasnet_tf.tuners.trials import PARENT, Declared, Trials
 
 __all__ = ["SMALL", "Learner"]

@@ -10,7 +10,7 @@ import pathlib
 
 import numpy as np
 
-from nasnet_tf.evaluation.streams import is_dataset
+from nasnet_tf.children.streams import is_dataset
 from nasnet_tf.files import read_json, write_json
 from nasnet_tf.signatures import passes_on
 from nasnet_tf.strategies import PPO, OneShot
@@ -79,8 +79,8 @@ class OneShotSearch(StrategySearch):
 
     def _share(self, *args, **kwargs):
         """Shares weights on what `fit` is given; returns the ranking."""
-        from nasnet_tf.evaluation.supernet import Supernet
-        from nasnet_tf.evaluation.weight_sharing import WeightSharing
+        from nasnet_tf.one_shot.supernet import Supernet
+        from nasnet_tf.one_shot.weight_sharing import WeightSharing
 
         model, seed = self.hypermodel, self.oracle.seed
         network = {name: value for name, value in model.network.items() if name not in _OF_TRAINING}
@@ -102,7 +102,7 @@ class OneShotSearch(StrategySearch):
 
 def _data(args, kwargs, seed):
     """Training batches as a function of the epoch, and validation arrays, from the arguments of `fit`."""
-    from nasnet_tf.evaluation.weight_sharing import shuffled
+    from nasnet_tf.one_shot.weight_sharing import shuffled
 
     names = dict(zip(("x", "y", "batch_size"), args, strict=False)) | kwargs
     validation, x = names.get("validation_data"), names.get("x")

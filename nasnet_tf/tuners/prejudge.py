@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nasnet_tf import strategies
-from nasnet_tf.evaluation import ChildFailed
-from nasnet_tf.evaluation.latency import latency
-from nasnet_tf.evaluation.limits import Limits
-from nasnet_tf.evaluation.zero_cost import SCORES, score
-from nasnet_tf.spaces import Choices
+from nasnet_tf.children.worker import ChildFailed
+from nasnet_tf.contracts.categorical import Choices
+from nasnet_tf.scores.latency import latency
+from nasnet_tf.scores.limits import Limits
+from nasnet_tf.scores.zero_cost import SCORES, score
 from nasnet_tf.strategies.prejudged import Prejudged, Refused
 
 _ATTEMPTS, _MEASURED = 100, 5  # of the strategy, to find an allowed point: counting takes milliseconds, measuring seconds
@@ -20,7 +20,7 @@ class Prejudge:
 
     Args:
         limits: nothing that breaks them is trained.
-        size: of the network they hold for: arguments of `nasnet_tf.cost.cost`; that of the children if None.
+        size: of the network they hold for: arguments of `nasnet_tf.systems.costs.cost`; that of the children if None.
         score: "synflow", "naswot" or "parameters", of the child; of every `pool` cells the best scored is trained. None: no score.
         images: a minibatch for "naswot", in pixels or as the children take them.
         pool: how many cells are scored for each that is trained.

@@ -12,9 +12,9 @@ import time
 import keras
 import numpy as np
 
-from nasnet_tf.evaluation.serving import tell_steps
+from nasnet_tf.children.serving import tell_steps
 from nasnet_tf.files import replacing
-from nasnet_tf.model import build_optimizer
+from nasnet_tf.layers.model import build_optimizer
 from nasnet_tf.npz import read_npz
 
 __all__ = ["Progress", "Pulse"]

@@ -23,19 +23,19 @@ from keras_tuner.src.distribute import utils as dist_utils
 from keras_tuner.src.engine import tuner_utils
 from keras_tuner.src.engine.tuner import maybe_distribute
 
-from nasnet_tf.evaluation import ChildFailed, Stopped, Worker, WorkerLost
-from nasnet_tf.evaluation.early import MedianStopping, StopHopeless
-from nasnet_tf.evaluation.graphs import rewrite_graphs
-from nasnet_tf.evaluation.inheritance import inherit, keep
-from nasnet_tf.evaluation.ray_worker import Cluster, RayWorker
-from nasnet_tf.evaluation.streams import is_dataset
+from nasnet_tf.children.early import MedianStopping, StopHopeless
+from nasnet_tf.children.inheritance import inherit, keep
+from nasnet_tf.children.ray_worker import Cluster, RayWorker
+from nasnet_tf.children.streams import is_dataset
+from nasnet_tf.children.worker import ChildFailed, Stopped, Worker, WorkerLost
+from nasnet_tf.contracts.fidelity import EPOCHS
 from nasnet_tf.files import remove_temporaries, write_json
 from nasnet_tf.fingerprint import of_arguments
 from nasnet_tf.npz import read_npz
 from nasnet_tf.signatures import checked, passes_on
-from nasnet_tf.spaces import EPOCHS
 from nasnet_tf.study import OF_THE_MACHINE
 from nasnet_tf.study.project import clear
+from nasnet_tf.training.graph_rewriting import rewrite_graphs
 from nasnet_tf.tuners.compiling import Compiling
 from nasnet_tf.tuners.kept import NAMED, TRACED, KeptWeights, original_of
 from nasnet_tf.tuners.oracle import EPOCH, LEASED, MESSAGE, MOST_LOST, LeaseLost, StrategyOracle

@@ -6,15 +6,15 @@ import tempfile
 
 import keras_tuner
 
-from nasnet_tf.evaluation.table import Table
-from nasnet_tf.evaluation.tabular import MOST_TRAININGS, History, Trainings
+from nasnet_tf.tables.table import Table
+from nasnet_tf.tables.tabular import MOST_TRAININGS, History, Trainings
 from nasnet_tf.tuners.oracle import StrategyOracle
 
 __all__ = ["simulate"]
 
 
 def simulate(make_strategy, table: Table, budget=None, seconds=None, noise=0.0, seed=0, strategy_seed=0) -> History:
-    """As `nasnet_tf.evaluation.tabular.simulate`, by way of a `StrategyOracle` in a temporary folder.
+    """As `nasnet_tf.tables.tabular.simulate`, by way of a `StrategyOracle` in a temporary folder.
 
     A trial whose network an earlier one has trained takes that one's signal over, as in every search of ours: it counts as a training
     and costs nothing. So without noise a search within a budget is the same to the bit as one without the oracle.

@@ -13,7 +13,9 @@ from keras_tuner.src.engine import hyperparameters as kt_hp
 from keras_tuner.src.engine import metrics_tracking
 from keras_tuner.src.engine import trial as kt_trial
 
-from nasnet_tf.spaces import EPOCHS, Choices, Decision, Space
+from nasnet_tf.contracts.categorical import Choices, Decision
+from nasnet_tf.contracts.fidelity import EPOCHS
+from nasnet_tf.contracts.space import Space
 from nasnet_tf.study import History
 
 __all__ = ["PARENT", "Declared", "Trials", "decisions_of", "end_record", "space_of", "space_record"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import keras
 
-from nasnet_tf.model import FROZEN
-from nasnet_tf.network import Network
+from nasnet_tf.layers.model import FROZEN
 from nasnet_tf.signatures import passes_on
+from nasnet_tf.systems.cells.network import Network
 from nasnet_tf.zoo import official
 from nasnet_tf.zoo.classes import class_names
 from nasnet_tf.zoo.load import load_model

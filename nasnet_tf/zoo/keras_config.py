@@ -11,7 +11,7 @@ _WITHOUT_WEIGHTS |= {"Concatenate", "Dropout", *_POOLS}
 
 
 def arguments(config: dict) -> dict:
-    """Arguments of `nasnet_tf.network.Network` for the same outputs; none if there is no configuration.
+    """Arguments of `nasnet_tf.systems.cells.network.Network` for the same outputs; none if there is no configuration.
 
     Raises: Refused if the model computes what such a network does not.
     """

@@ -9,13 +9,13 @@ import json
 
 import keras
 
-from nasnet_tf.cost import cost
-from nasnet_tf.genotype import NASNET_A, Genotype
-from nasnet_tf.model import FROZEN, freeze, frozen
-from nasnet_tf.network import Network
-from nasnet_tf.operations import PACKAGE
+from nasnet_tf.layers.model import FROZEN, freeze, frozen
+from nasnet_tf.layers.operations import PACKAGE
 from nasnet_tf.saved import Sealed
 from nasnet_tf.signatures import checked
+from nasnet_tf.systems.cells.genotype import NASNET_A, Genotype
+from nasnet_tf.systems.cells.network import Network
+from nasnet_tf.systems.costs import cost
 from nasnet_tf.zoo.models import create_model, list_models, variant_arguments
 
 try:
@@ -40,7 +40,7 @@ def _described(name, arguments):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class NASNetBackbone(Sealed, models.FeaturePyramidBackbone):
-    """The cells of a `nasnet_tf.network.Network` without its classifier.
+    """The cells of a `nasnet_tf.systems.cells.network.Network` without its classifier.
 
     Inputs: images (batch, height, width, channels), preprocessed by you; NASNet-A takes pixels scaled to -1 ... 1.
     Returns: features after the last ReLU, (batch, height', width', channels'). `pyramid_outputs` holds the last cell's output of each
@@ -48,7 +48,7 @@ class NASNetBackbone(Sealed, models.FeaturePyramidBackbone):
 
     Args:
         genotype: the name of a published one ("nasnet_a"), a `Genotype`, or the dict of its JSON.
-        num_cells, filters, stem, stem_filters, skip_reduction: as `nasnet_tf.network.Network`.
+        num_cells, filters, stem, stem_filters, skip_reduction: as `nasnet_tf.systems.cells.network.Network`.
         image_shape: (height, width, channels); height and width may be None.
         data_format: None or "channels_last"; there is no other.
         dtype, trainable, name: as in `keras.Model`.

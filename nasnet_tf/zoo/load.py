@@ -11,10 +11,10 @@ import zipfile
 
 import keras
 
-from nasnet_tf import genotype as genotypes
-from nasnet_tf.cost import cost_of, counted_arguments
-from nasnet_tf.operations import PACKAGE
+from nasnet_tf.contracts.genotype import from_json
+from nasnet_tf.layers.operations import PACKAGE
 from nasnet_tf.saved import WEIGHTS, Damaged, archive_config, verify
+from nasnet_tf.systems.costs import cost_of, counted_arguments
 from nasnet_tf.zoo import hdf5
 from nasnet_tf.zoo.source import Refused
 
@@ -58,7 +58,7 @@ def _check_network(config, held):
     if not str(config.get("registered_name")).startswith(f"{PACKAGE}>") or "genotype" not in config["config"]:
         return
     arguments = dict(config["config"])
-    genotype = genotypes.from_json(json.dumps(arguments.pop("genotype")))
+    genotype = from_json(json.dumps(arguments.pop("genotype")))
     if arguments.get("input_shape") is not None:
         arguments["input_shape"] = [side or 64 for side in arguments["input_shape"]]
     counted = counted_arguments(genotype)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from nasnet_tf.network import Network
+from nasnet_tf.systems.cells.network import Network
 from nasnet_tf.zoo.slim import slim_variables
 from nasnet_tf.zoo.source import SLIM, Refused, Source, Stored, shortened
 

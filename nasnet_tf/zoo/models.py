@@ -10,10 +10,10 @@ from __future__ import annotations
 import fnmatch
 import os
 
-from nasnet_tf import genotype as genotypes
-from nasnet_tf.genotype import AMOEBANET_A, GENOTYPES, NASNET_A, PNASNET_5, Genotype
-from nasnet_tf.network import Network
 from nasnet_tf.signatures import checked
+from nasnet_tf.systems.cells import genotype as genotypes
+from nasnet_tf.systems.cells.genotype import AMOEBANET_A, GENOTYPES, NASNET_A, PNASNET_5, Genotype
+from nasnet_tf.systems.cells.network import Network
 from nasnet_tf.zoo.weights import load_weights
 
 _MOBILE = dict(stem="imagenet", stem_filters=32, input_shape=(224, 224, 3), classes=1000)
@@ -246,7 +246,7 @@ def create_model(
         num_cells: N, normal cells a stage, in place of the variant's.
         filters: F, filters of the first stage; a multiple of 4 with the imagenet stem.
         penultimate_filters: P = 24 F, another way to give F of a NASNet-A ("N @ P" in the paper).
-        others: as `nasnet_tf.network.Network`.
+        others: as `nasnet_tf.systems.cells.network.Network`.
     Of num_cells, filters, stem, stem_filters, stem_cell_filters, skip_reduction, input_shape and classes None means the variant's.
     Raises: ValueError that names the argument; TypeError for one that there is not, with the nearest name.
     """

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 import keras
 
 from nasnet_tf.files import open_regular
-from nasnet_tf.network import Network
 from nasnet_tf.saved import Damaged, verify
+from nasnet_tf.systems.cells.network import Network
 from nasnet_tf.zoo import checkpoints, keras_files, official
 from nasnet_tf.zoo.source import Refused, Source
 

@@ -5,11 +5,11 @@ Source: tensorflow/models research/slim/nets/nasnet (nasnet.py, nasnet_utils.py)
 
 from __future__ import annotations
 
-from nasnet_tf.cell import Cell
 from nasnet_tf.graph import NormSpec, ReductionSpec
 from nasnet_tf.layers import AuxiliaryHead
-from nasnet_tf.network import Network
-from nasnet_tf.plan import stage_cells
+from nasnet_tf.systems.cells.layer import Cell
+from nasnet_tf.systems.cells.network import Network
+from nasnet_tf.systems.cells.plan import stage_cells
 
 # By the name of a weight in an operation.
 _NAMES = {

@@ -37,7 +37,7 @@ class Source(NamedTuple):
 
     arrays: by role.
     layout: KERAS, OURS or SLIM: who named the arrays.
-    facts: arguments of `nasnet_tf.network.Network` that the source itself states.
+    facts: arguments of `nasnet_tf.systems.cells.network.Network` that the source itself states.
     config: of a model of `keras.applications`, as Keras writes it, if the source has it.
     foreign: names of arrays that are no part of such a network.
     bookkeeping: names of arrays that only the training of it needs.

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasnet_tf.network import Network
 from nasnet_tf.signatures import checked
+from nasnet_tf.systems.cells.network import Network
 from nasnet_tf.zoo import official
 from nasnet_tf.zoo.classes import class_names
 from nasnet_tf.zoo.matching import Match, match
@@ -65,7 +65,7 @@ def load_weights(model: Network, source, partial: bool = False) -> WeightsReport
     Raises: ValueError that names the source; FileNotFoundError if there is no such file.
     """
     if not isinstance(model, Network):
-        raise ValueError(f"load_weights fills a nasnet_tf.network.Network; got {type(model).__name__}.")
+        raise ValueError(f"load_weights fills a nasnet_tf.systems.cells.network.Network; got {type(model).__name__}.")
     path = official.fetch(official.file_for(model)) if isinstance(source, str) and source == "imagenet" else source
     with opened(path, model) as (name, found):
         matched = match(model, found, partial)

@@ -5,17 +5,18 @@ import numpy as np
 import pytest
 from layer_checks import check_layer, check_saving, check_serialization
 
-from nasnet_tf import networks, spaces
-from nasnet_tf.cell import Cell
+from nasnet_tf import spaces
 from nasnet_tf.genotype import NASNET_A, NASBench201
-from nasnet_tf.initializers import VarianceScaling
 from nasnet_tf.layers import AuxiliaryHead, DropPath, FactorizedReduction
+from nasnet_tf.layers.initializers import VarianceScaling
+from nasnet_tf.layers.operations import PACKAGE, ConvNorm, Operation, Pool
 from nasnet_tf.network import Network
-from nasnet_tf.networks.dna import EdgeConvolution, VertexSum
-from nasnet_tf.networks.hierarchical import MotifCell
-from nasnet_tf.networks.nas_bench_201 import EdgesCell, ResidualReduction
-from nasnet_tf.networks.recurrent import Perplexity, TreeCell, Vocabulary
-from nasnet_tf.operations import PACKAGE, ConvNorm, Operation, Pool
+from nasnet_tf.systems import networks
+from nasnet_tf.systems.cells.layer import Cell
+from nasnet_tf.systems.dna.network import EdgeConvolution, VertexSum
+from nasnet_tf.systems.hierarchical.network import MotifCell
+from nasnet_tf.systems.nas_bench_201.network import EdgesCell, ResidualReduction
+from nasnet_tf.systems.recurrent.network import Perplexity, TreeCell, Vocabulary
 
 networks.import_all()
 EIGHT = np.random.default_rng(0).random((2, 8, 8, 3), "float32")

@@ -1,0 +1,1 @@
+"""Shared weights: one network that holds every network of a space."""

@@ -1,0 +1,1 @@
+"""Cells of blocks, stacked: NASNet, PNAS, AmoebaNet, DARTS."""

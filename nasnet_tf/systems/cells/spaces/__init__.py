@@ -1,0 +1,1 @@
+"""The search spaces of cells, one a file."""

@@ -1,0 +1,1 @@
+"""Tables of finished trainings, their official files, and searches simulated on them."""
