@@ -4,12 +4,17 @@ import re
 from setuptools import find_packages, setup
 
 ROOT = pathlib.Path(__file__).parent
-VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "nasnet_tf" / "__init__.py").read_text()).group(1)
+VERSION = re.search(
+    r'__version__ = "(.+)"', (ROOT / "nasnet_tf" / "__init__.py").read_text()
+).group(1)
 
 setup(
     name="nasnet_tf",
     version=VERSION,
-    description="Search neural-network cells on your own data, scale them up, train and ship them; the home of NASNet in Keras 3",
+    description=(
+        "Search neural-network cells on your own data, scale them up, train and ship them; the home"
+        " of NASNet in Keras 3"
+    ),
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
@@ -40,7 +45,14 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.16"],
         "ray": ["ray>=2.52"],
         "notebooks": ["jupyter", "nbclient", "ipykernel"],
-        "test": ["build", "hypothesis>=6.90", "jax>=0.4.30", "pytest>=8", "pytest-xdist>=3.5", "ruff==0.17.6"],
+        "test": [
+            "build",
+            "hypothesis>=6.90",
+            "jax>=0.4.30",
+            "pytest>=8",
+            "pytest-xdist>=3.5",
+            "ruff==0.17.6",
+        ],
     },
     entry_points={"console_scripts": ["nasnet-tf = nasnet_tf.cli.main:run"]},
     classifiers=[

@@ -1,4 +1,6 @@
-"""CIFAR-10 as arrays, from the packed JPEGs or the exact subset that stand beside the repository (../shared/data/cifar10)."""
+"""CIFAR-10 as arrays, from the packed JPEGs or the exact subset that stand beside the repository
+(../shared/data/cifar10).
+"""
 
 import pathlib
 
@@ -14,7 +16,10 @@ def decoded(part, limit=None):
     with np.load(FOLDER / f"cifar10_jpeg_{part}.npz") as file:
         data, offsets, labels = file["jpeg"].tobytes(), file["offsets"], file["labels"]
     count = len(labels) if limit is None else min(limit, len(labels))
-    images = [tf.io.decode_jpeg(data[offsets[i] : offsets[i + 1]], channels=3).numpy() for i in range(count)]
+    images = [
+        tf.io.decode_jpeg(data[offsets[i] : offsets[i + 1]], channels=3).numpy()
+        for i in range(count)
+    ]
     return np.stack(images), labels[:count].astype("int32")
 
 

@@ -1,10 +1,13 @@
-"""CIFAR-10: does a network do in evaluation what it did in training, and how far does it come in ten CPU minutes?
+"""CIFAR-10: does a network do in evaluation what it did in training, and how far does it come in
+ten CPU minutes?
 
     python benchmarks/cifar_recipe.py [--epochs 8] [--recipe short] [--num-cells 1] [--filters 8]
 
-First 100 steps on the first 3,200 training images: accuracy in training (of the last 25 steps) beside accuracy in evaluation on the same
-images, by the CIFAR recipe. A batch norm with too long a memory shows as a gap. Then the same network from the start, on the exact-pixel
-subset: by the recipe for short trainings, because the CIFAR recipe's drop path, cutout and auxiliary head are for 600 epochs.
+First 100 steps on the first 3,200 training images: accuracy in training (of the last 25 steps)
+beside accuracy in evaluation on the same images, by the CIFAR recipe. A batch norm with too long a
+memory shows as a gap. Then the same network from the start, on the exact-pixel subset: by the
+recipe for short trainings, because the CIFAR recipe's drop path, cutout and auxiliary head are for
+600 epochs.
 """
 
 import argparse
@@ -43,18 +46,26 @@ class LastSteps(keras.callbacks.Callback):
 
 
 def gap(make, data, recipe, images=3200):
-    """(accuracy in the last 25 of 100 training steps, accuracy in evaluation on the same images)."""
+    """(accuracy in the last 25 of 100 training steps, accuracy in evaluation on the same
+    images).
+    """
     x, y = data.x_train[:images], data.y_train[:images]
     augmentation = augmentation_for(recipe, data.input_shape, data.flip)
-    batches = datasets.pipeline(x, y, recipe.batch_size, augmentation=augmentation, fill=data.mean, seed=0)
+    batches = datasets.pipeline(
+        x, y, recipe.batch_size, augmentation=augmentation, fill=data.mean, seed=0
+    )
     last = LastSteps(75)
     model = make()
-    training.train(model, batches, datasets.pipeline(x[:320], y[:320], 32), recipe, callbacks=[last])
+    training.train(
+        model, batches, datasets.pipeline(x[:320], y[:320], 32), recipe, callbacks=[last]
+    )
     return last.accuracy, training.accuracy(model, x, y)["accuracy"]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--recipe", default="short")
     parser.add_argument("--num-cells", type=int, default=1)
@@ -70,16 +81,39 @@ def main():
 
     short = dataclasses.replace(recipe, epochs=1)
     in_training, in_evaluation = gap(lambda: make(subset, short), subset, short)
-    print(f"100 steps: training accuracy {in_training:.3f}, evaluation on the same images {in_evaluation:.3f}", flush=True)
+    print(
+        f"100 steps: training accuracy {in_training:.3f}, evaluation on the same images"
+        f" {in_evaluation:.3f}",
+        flush=True,
+    )
 
     began, cpu = time.perf_counter(), time.process_time()
     chosen = dataclasses.replace(training.RECIPES[given.recipe], epochs=given.epochs)
     model = make(subset, chosen)
     batches, validation = datasets.recipes.recipe_batches(subset, chosen)
-    training.train(model, batches, validation, chosen, on_epoch=lambda epoch, share, figures: print(epoch, figures, flush=True))
+    training.train(
+        model,
+        batches,
+        validation,
+        chosen,
+        on_epoch=lambda epoch, share, figures: print(epoch, figures, flush=True),
+    )
     found = training.accuracy(model, subset.x_test, subset.y_test)["accuracy"]
-    spent = {"cpu_seconds": round(time.process_time() - cpu), "seconds": round(time.perf_counter() - began)}
-    print(json.dumps({"in_training": in_training, "in_evaluation": in_evaluation, "test_accuracy": found, **spent, **size}))
+    spent = {
+        "cpu_seconds": round(time.process_time() - cpu),
+        "seconds": round(time.perf_counter() - began),
+    }
+    print(
+        json.dumps(
+            {
+                "in_training": in_training,
+                "in_evaluation": in_evaluation,
+                "test_accuracy": found,
+                **spent,
+                **size,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -1,18 +1,22 @@
-"""Trains every network of a small space on the bundled digits and writes the table that `nasnet-tf compare` reads without --table.
+"""Trains every network of a small space on the bundled digits and writes the table that `nasnet-tf
+compare` reads without --table.
 
     python benchmarks/digits_table.py [--out nasnet_tf/tables/digits.csv.gz]
 
-The space: cells of one block, three operations, "add"; 21 cells up to naming, so 21 x 21 networks (N = 1, F = 4, 8 x 8 pixels). Each
-is trained from seed 0 by SGD (momentum 0.9, batch 128, a rate that falls from 0.1 to 0 along a cosine):
+The space: cells of one block, three operations, "add"; 21 cells up to naming, so 21 x 21 networks
+(N = 1, F = 4, 8 x 8 pixels). Each is trained from seed 0 by SGD (momentum 0.9, batch 128, a rate
+that falls from 0.1 to 0 along a cosine):
 
 - signal: validation accuracy (%) after 3 epochs;
 - cost: CPU seconds of these 3 epochs, on one core;
 - test: test accuracy (%) after 6 epochs.
 
-1,173 CPU seconds in all. Of 1,151 + 287 + 359 images; Spearman's correlation of signal and test is 0.45.
+1,173 CPU seconds in all. Of 1,151 + 287 + 359 images; Spearman's correlation of signal and test is
+0.45.
 
-A network is never traced by itself. The blocks of a cell read h and p, h alone, or p alone; for each of these 3 x 3 wirings one
-`Network` is built whose operations are switches, and a child is one setting of the switches: only what is chosen is computed.
+A network is never traced by itself. The blocks of a cell read h and p, h alone, or p alone; for
+each of these 3 x 3 wirings one `Network` is built whose operations are switches, and a child is one
+setting of the switches: only what is chosen is computed.
 """
 
 import argparse
@@ -57,7 +61,9 @@ class Switch(NamedTuple):
 class Switching(operations.Bound):
     """A graph with switches, computed."""
 
-    chosen: tf.Variable  # int32 (2, 2): cell (normal, reduction) and side (left, right) -> operation
+    chosen: (
+        tf.Variable
+    )  # int32 (2, 2): cell (normal, reduction) and side (left, right) -> operation
 
     def _computed(self, node, values, training, masks):
         if not isinstance(node, Switch):
@@ -69,12 +75,18 @@ class Switching(operations.Bound):
                 inside[part.y] = self._computed(part, inside, training, masks)
             return inside[y]
 
-        return tf.switch_case(Switching.chosen[node.place], [functools.partial(option, *pair) for pair in node.options])
+        return tf.switch_case(
+            Switching.chosen[node.place],
+            [functools.partial(option, *pair) for pair in node.options],
+        )
 
 
 def switched(graph, name, operation, channels, filters, strides=1, zero_padding=False):
     """In place of `Graph.operation`: any of `OPERATIONS`, each with weights of its own."""
-    made = [PLAIN(graph, f"{name}.{option}", option, channels, filters, strides, zero_padding) for option in OPERATIONS]
+    made = [
+        PLAIN(graph, f"{name}.{option}", option, channels, filters, strides, zero_padding)
+        for option in OPERATIONS
+    ]
     place = strides - 1, int("right" in name)
 
     def apply(x):
@@ -99,17 +111,29 @@ class Children:
     def __init__(self, wiring, data, single=None):
         Graph.operation, operations.Bound = (PLAIN, Bound) if single else (switched, Switching)
         self.data = {
-            part: (getattr(data, f"x_{part}").astype("float32"), getattr(data, f"y_{part}")) for part in ("train", "validation", "test")
+            part: (getattr(data, f"x_{part}").astype("float32"), getattr(data, f"y_{part}"))
+            for part in ("train", "validation", "test")
         }
         genotype = single or Genotype(*(cell(reads, OPERATIONS[-1:] * 2) for reads in wiring))
         keras.utils.set_random_seed(SEED)
         self.model = Network(
-            genotype, num_cells=1, filters=4, classes=data.classes, input_shape=data.input_shape, stem="cifar",
-            mean=data.mean, std=data.std, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5,
-        )  # fmt: skip
+            genotype,
+            num_cells=1,
+            filters=4,
+            classes=data.classes,
+            input_shape=data.input_shape,
+            stem="cifar",
+            mean=data.mean,
+            std=data.std,
+            batch_norm_momentum=0.9,
+            batch_norm_epsilon=1e-5,
+        )
         self.initial = [variable.numpy() for variable in self.model.variables]
         self.slopes = [tf.Variable(tf.zeros(v.shape)) for v in self.model.trainable_variables]
-        self.epoch, self.probabilities = tf.function(self._epoch), tf.function(lambda x: self.model(x, training=False))
+        self.epoch, self.probabilities = (
+            tf.function(self._epoch),
+            tf.function(lambda x: self.model(x, training=False)),
+        )
 
     def begin(self):
         """The same weights for every child."""
@@ -126,7 +150,11 @@ class Children:
         began = time.process_time()
         for epoch in range(epochs):
             order = draw.permutation(len(x))[: steps * BATCH].reshape(steps, BATCH)
-            rates = RATE * (1 + np.cos(np.pi * (epoch * steps + np.arange(steps)) / (epochs * steps))) / 2
+            rates = (
+                RATE
+                * (1 + np.cos(np.pi * (epoch * steps + np.arange(steps)) / (epochs * steps)))
+                / 2
+            )
             self.epoch(x[order], y[order], rates.astype("float32"))
         return time.process_time() - began
 
@@ -143,7 +171,12 @@ class Children:
             gradients = tape.gradient(loss, variables, unconnected_gradients="zero")
             for variable, slope, gradient in zip(variables, self.slopes, gradients, strict=True):
                 tf.raw_ops.ResourceApplyKerasMomentum(
-                    var=variable.handle, accum=slope.handle, lr=rates[step], grad=gradient, momentum=MOMENTUM, use_nesterov=False
+                    var=variable.handle,
+                    accum=slope.handle,
+                    lr=rates[step],
+                    grad=gradient,
+                    momentum=MOMENTUM,
+                    use_nesterov=False,
                 )
 
 
@@ -153,15 +186,25 @@ def cell(reads, operations):
 
 
 def cells():
-    """(wiring of one cell, its two operations): each cell of one block once, whatever the order of its sides."""
+    """(wiring of one cell, its two operations): each cell of one block once, whatever the order of
+    its sides.
+    """
     sides = itertools.combinations_with_replacement(itertools.product((0, 1), OPERATIONS), 2)
     return [((one[0], two[0]), (one[1], two[1])) for one, two in sides]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("nasnet_tf/tables/digits.csv.gz"))
-    parser.add_argument("--check", action="store_true", help="Compare a child of the switched network with one built by itself, and end.")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--out", type=pathlib.Path, default=pathlib.Path("nasnet_tf/tables/digits.csv.gz")
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="Compare a child of the switched network with one built by itself, and end.",
+    )
     given = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -174,25 +217,46 @@ def main():
     for wiring in itertools.product(WIRINGS, WIRINGS):
         children = Children(wiring, data)
         children.train(1)  # traced, and every kernel of TensorFlow made, before the clock counts
-        for normal, reduction in itertools.product(*([c for c in cells() if c[0] == reads] for reads in wiring)):
-            Switching.chosen.assign([[OPERATIONS.index(name) for name in names] for _, names in (normal, reduction)])
+        for normal, reduction in itertools.product(
+            *([c for c in cells() if c[0] == reads] for reads in wiring)
+        ):
+            Switching.chosen.assign(
+                [[OPERATIONS.index(name) for name in names] for _, names in (normal, reduction)]
+            )
             cost, signal = children.train(SHORT), children.accuracy("validation")
             children.train(LONG)
             figures = (signal, children.accuracy("test"), cost)
-            rows.append([Genotype(cell(*normal), cell(*reduction)).to_json(), *(f"{figure:.3f}" for figure in figures)])
-        print(f"{wiring}: {len(rows) - 1} networks, {time.process_time():.0f} CPU seconds", flush=True)
+            rows.append(
+                [
+                    Genotype(cell(*normal), cell(*reduction)).to_json(),
+                    *(f"{figure:.3f}" for figure in figures),
+                ]
+            )
+        print(
+            f"{wiring}: {len(rows) - 1} networks, {time.process_time():.0f} CPU seconds", flush=True
+        )
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     write_whole(given.out, gzip.compress(text.getvalue().encode(), mtime=0))
 
 
 def check(data):
-    """A network of its own and one of switches, begun with the same weights: prints how far apart three steps take them."""
-    wiring, names = ((0, 1), (0, 0)), (("sep_conv_3x3", "max_pool_3x3"), ("identity", "sep_conv_3x3"))
-    switched, single = Children(wiring, data), Children(wiring, data, Genotype(*map(cell, wiring, names)))
+    """A network of its own and one of switches, begun with the same weights: prints how far apart
+    three steps take them.
+    """
+    wiring, names = (
+        ((0, 1), (0, 0)),
+        (("sep_conv_3x3", "max_pool_3x3"), ("identity", "sep_conv_3x3")),
+    )
+    switched, single = (
+        Children(wiring, data),
+        Children(wiring, data, Genotype(*map(cell, wiring, names))),
+    )
     Switching.chosen.assign([[OPERATIONS.index(name) for name in pair] for pair in names])
 
-    def twin(path):  # "cell_0/left_2.1.kernel" is "cell_0/left_2.sep_conv_3x3.1.kernel" among the switches
+    def twin(
+        path,
+    ):  # "cell_0/left_2.1.kernel" is "cell_0/left_2.sep_conv_3x3.1.kernel" among the switches
         layer, _, name = path.rpartition("/")
         side, _, rest = name.partition("_2.")
         if side not in ("left", "right"):

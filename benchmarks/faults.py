@@ -1,12 +1,15 @@
-"""What durability costs a search, and what it is worth: many trials, many workers at once, a search that is killed again and again.
+"""What durability costs a search, and what it is worth: many trials, many workers at once, a search
+that is killed again and again.
 
     python benchmarks/faults.py [--trials 20000] [--askers 450] [--kills 200] [--workers 1]
 
-Prints one JSON object. Of --trials: milliseconds a trial that does nothing but begin and end, over all, in the first and in the last
-thousand; on the processor; memory; seconds to reload. Of --askers: milliseconds that a request takes (to begin a trial or to end it) when
-so many threads ask as fast as they are answered. Of --kills: a search whose children are looked up by worker processes; at random
-moments the search itself or one of its workers is killed (SIGKILL) and, if it was the search, begun again. No trial may be lost or ended
-twice, and with one worker the proposals must be those of the search that nobody killed.
+Prints one JSON object. Of --trials: milliseconds a trial that does nothing but begin and end, over
+all, in the first and in the last thousand; on the processor; memory; seconds to reload. Of
+--askers: milliseconds that a request takes (to begin a trial or to end it) when so many threads ask
+as fast as they are answered. Of --kills: a search whose children are looked up by worker processes;
+at random moments the search itself or one of its workers is killed (SIGKILL) and, if it was the
+search, begun again. No trial may be lost or ended twice, and with one worker the proposals must be
+those of the search that nobody killed.
 """
 
 import argparse
@@ -62,7 +65,13 @@ def oracle(folder, trials, strategy="random"):
     hp = keras_tuner.HyperParameters()
     Choices().declare_hyperparameters(hp)
     made = StrategyOracle(
-        strategy, keras_tuner.Objective("score", "max"), trials, space=SPACE, hyperparameters=hp, allow_new_entries=False, seed=0
+        strategy,
+        keras_tuner.Objective("score", "max"),
+        trials,
+        space=SPACE,
+        hyperparameters=hp,
+        allow_new_entries=False,
+        seed=0,
     )
     made.verbose = 0
     made._set_project_dir(str(folder), "faults")
@@ -95,12 +104,20 @@ def cost(trials):
         again, began = oracle(folder, trials), time.perf_counter()
         again.reload()
         reload = time.perf_counter() - began
-        size = sum(path.stat().st_size for path in pathlib.Path(folder).rglob("*") if path.is_file())
+        size = sum(
+            path.stat().st_size for path in pathlib.Path(folder).rglob("*") if path.is_file()
+        )
         return {
-            "trials": len(again.end_order), "ms": 1000 * seconds.mean(), "ms_first": 1000 * seconds[:some].mean(),
-            "ms_last": 1000 * seconds[-some:].mean(), "last_by_first": seconds[-some:].mean() / seconds[:some].mean(),
-            "ms_processor": 1000 * processor / trials, "memory_mb": grown, "disk_mb": size / 1e6, "reload_s": reload,
-        }  # fmt: skip
+            "trials": len(again.end_order),
+            "ms": 1000 * seconds.mean(),
+            "ms_first": 1000 * seconds[:some].mean(),
+            "ms_last": 1000 * seconds[-some:].mean(),
+            "last_by_first": seconds[-some:].mean() / seconds[:some].mean(),
+            "ms_processor": 1000 * processor / trials,
+            "memory_mb": grown,
+            "disk_mb": size / 1e6,
+            "reload_s": reload,
+        }
 
 
 def asked(askers, each=4):
@@ -113,15 +130,28 @@ def asked(askers, each=4):
             go.wait()
             seconds.extend(run(search, f"worker {number}"))
 
-        threads = [threading.Thread(target=ask, args=(number,), name=f"asker {number}") for number in range(askers)]
+        threads = [
+            threading.Thread(target=ask, args=(number,), name=f"asker {number}")
+            for number in range(askers)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        ends = [record["end"] for record in read(pathlib.Path(folder) / "faults" / TRIALS).records if "end" in record]
+        ends = [
+            record["end"]
+            for record in read(pathlib.Path(folder) / "faults" / TRIALS).records
+            if "end" in record
+        ]
         assert sorted(map(int, ends)) == list(range(askers * each))
         middle, late, last = np.percentile(seconds, [50, 99, 100]) * 1000
-        return {"askers": askers, "asked_trials": len(ends), "request_ms": middle, "request_ms_p99": late, "request_ms_last": last}
+        return {
+            "askers": askers,
+            "asked_trials": len(ends),
+            "request_ms": middle,
+            "request_ms_p99": late,
+            "request_ms_last": last,
+        }
 
 
 def searching(folder, trials, strategy, workers):
@@ -132,8 +162,12 @@ def searching(folder, trials, strategy, workers):
     try:
         os.setpgid(0, 0)
         sys.stdout = open(os.devnull, "w")
-        search = StrategyOracle(strategy, keras_tuner.Objective("score", "max"), trials, space=SPACE, seed=0)
-        Lookup(search, Choices(), workers=workers, directory=str(folder), project_name="faults").search(verbose=0)
+        search = StrategyOracle(
+            strategy, keras_tuner.Objective("score", "max"), trials, space=SPACE, seed=0
+        )
+        Lookup(
+            search, Choices(), workers=workers, directory=str(folder), project_name="faults"
+        ).search(verbose=0)
         os._exit(0)
     finally:
         os._exit(1)
@@ -155,7 +189,11 @@ def killed(kills, strategy, workers):
     """A search that is killed so many times, or its workers are, beside one that is not."""
     trials, draw, done = 10 * kills, random.Random(0), {"search": 0, "worker": 0}
     with tempfile.TemporaryDirectory() as folder:
-        process, log, before = searching(folder, trials, strategy, workers), pathlib.Path(folder) / "faults" / TRIALS, -1
+        process, log, before = (
+            searching(folder, trials, strategy, workers),
+            pathlib.Path(folder) / "faults" / TRIALS,
+            -1,
+        )
         while True:
             time.sleep(draw.uniform(0.05, 1.0))
             ended, status = os.waitpid(process, os.WNOHANG)
@@ -165,7 +203,9 @@ def killed(kills, strategy, workers):
             if sum(done.values()) == kills:
                 continue
             victims, after = children(process), sum("end" in record for record in read(log).records)
-            if victims and after > before and draw.random() < 0.8:  # not the same trial four times: it would fail, as it should
+            if (
+                victims and after > before and draw.random() < 0.8
+            ):  # not the same trial four times: it would fail, as it should
                 before = after
                 os.kill(draw.choice(victims), signal.SIGKILL)
                 done["worker"] += 1
@@ -175,15 +215,24 @@ def killed(kills, strategy, workers):
                 done["search"] += 1
                 process = searching(folder, trials, strategy, workers)
         run(oracle(pathlib.Path(folder) / "whole", trials, strategy))
-        records, whole = (read(pathlib.Path(path) / "faults" / TRIALS).records for path in (folder, f"{folder}/whole"))
+        records, whole = (
+            read(pathlib.Path(path) / "faults" / TRIALS).records
+            for path in (folder, f"{folder}/whole")
+        )
         ends = [record for record in records if "end" in record]
-        points, right = ([record["point"] for record in found if "begin" in record] for found in (records, whole))
+        points, right = (
+            [record["point"] for record in found if "begin" in record] for found in (records, whole)
+        )
     return {
-        "killed": done, "of_trials": trials, "never_reached": kills - sum(done.values()),
-        "not_ended": trials - len({record["end"] for record in ends}), "ended_twice": len(ends) - len({record["end"] for record in ends}),
-        "failed": sum(record["status"] != "COMPLETED" for record in ends), "runs_lost": sum("lost" in record for record in records),
+        "killed": done,
+        "of_trials": trials,
+        "never_reached": kills - sum(done.values()),
+        "not_ended": trials - len({record["end"] for record in ends}),
+        "ended_twice": len(ends) - len({record["end"] for record in ends}),
+        "failed": sum(record["status"] != "COMPLETED" for record in ends),
+        "runs_lost": sum("lost" in record for record in records),
         "same_proposals": points == right if workers == 1 else None,
-    }  # fmt: skip
+    }
 
 
 def memory():
@@ -192,14 +241,18 @@ def memory():
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--trials", type=int, default=0)
     parser.add_argument("--askers", type=int, default=0)
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1, help="of the killed search")
     parser.add_argument("--strategy", default="aging-evolution", help="of the killed search")
     asks = parser.parse_args()
-    figures = killed(asks.kills, asks.strategy, asks.workers) if asks.kills else {}  # first: it forks
+    figures = (
+        killed(asks.kills, asks.strategy, asks.workers) if asks.kills else {}
+    )  # first: it forks
     figures |= cost(asks.trials) if asks.trials else {}
     figures |= asked(asks.askers) if asks.askers else {}
     print(json.dumps(figures, indent=1))

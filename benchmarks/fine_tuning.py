@@ -1,9 +1,12 @@
-"""Fine-tuning on flower_photos from a network trained on CIFAR-10, beside the same network from scratch: test accuracy by epoch.
+"""Fine-tuning on flower_photos from a network trained on CIFAR-10, beside the same network from
+scratch: test accuracy by epoch.
 
-    python benchmarks/fine_tuning.py cifar.keras flower_photos/ [--epochs 8] [--image-size 64] [--out curves]
+    python benchmarks/fine_tuning.py cifar.keras flower_photos/ [--epochs 8]
+        [--image-size 64] [--out curves]
 
-`cifar.keras` is what `nasnet-tf train nasnet_a --data cifar10.npz --image-size 64 --num-cells 1 --filters 32` saved. Both trainings see
-the same images in the same order for the same number of epochs. Writes curves.csv and curves.png.
+`cifar.keras` is what `nasnet-tf train nasnet_a --data cifar10.npz --image-size 64 --num-cells 1
+--filters 32` saved. Both trainings see the same images in the same order for the same number of
+epochs. Writes curves.csv and curves.png.
 """
 
 import argparse
@@ -36,7 +39,9 @@ def run(make, data, recipe, seed):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("source")
     parser.add_argument("data")
     parser.add_argument("--epochs", type=int, default=8)
@@ -48,9 +53,13 @@ def main():
     print(data.describe())
     scratch = dataclasses.replace(training.RECIPES["short"], epochs=given.epochs)
     tuned = dataclasses.replace(scratch, head_epochs=1, epochs=given.epochs - 1, learning_rate=0.02)
-    described = dict(classes=data.classes, class_names=data.class_names, input_shape=data.input_shape)
+    described = dict(
+        classes=data.classes, class_names=data.class_names, input_shape=data.input_shape
+    )
     source = keras.saving.load_model(given.source, compile=False)
-    own = {name: source.get_config()[name] for name in ("num_cells", "filters", "stem", "weight_decay")}
+    own = {
+        name: source.get_config()[name] for name in ("num_cells", "filters", "stem", "weight_decay")
+    }
     curves = {}
     for name, recipe, make in (
         ("fine-tuned", tuned, lambda: zoo.adapt(source, **described)),
@@ -58,7 +67,10 @@ def main():
     ):
         print(name, flush=True)
         curves[name] = run(make, data, recipe, given.seed)
-    rows = [{"epoch": number + 1, **{name: curve[number] for name, curve in curves.items()}} for number in range(given.epochs)]
+    rows = [
+        {"epoch": number + 1, **{name: curve[number] for name, curve in curves.items()}}
+        for number in range(given.epochs)
+    ]
     write_whole(pathlib.Path(f"{given.out}.csv"), table(rows).encode())
     draw(curves, f"{given.out}.png")
     print(json.dumps({name: curve[-1] for name, curve in curves.items()}))

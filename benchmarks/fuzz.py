@@ -1,11 +1,13 @@
 """Reads thousands of damaged, swollen and senseless files of every kind that the package reads.
 
-    python benchmarks/fuzz.py [--cases 5000] [--commands 200] [--seed 0] [--kinds "npz data,recipe"] [--only KIND:NUMBER] [--light]
+    python benchmarks/fuzz.py [--cases 5000] [--commands 200] [--seed 0]
+        [--kinds "npz data,recipe"] [--only KIND:NUMBER] [--light]
 
-In-process: each case within 10 seconds of its own processor time and a gigabyte more of address space than before. It passes if the
-file is refused by a ValueError or an OSError of one line, or read as what it says: of formats with checksums, as what was written.
-Commands: exit status 2 and one line, or 0; never a traceback. Prints a table, a row a kind, and every failure with how to repeat it;
-exit status 1 if there is one.
+In-process: each case within 10 seconds of its own processor time and a gigabyte more of address
+space than before. It passes if the file is refused by a ValueError or an OSError of one line, or
+read as what it says: of formats with checksums, as what was written. Commands: exit status 2 and
+one line, or 0; never a traceback. Prints a table, a row a kind, and every failure with how to
+repeat it; exit status 1 if there is one.
 """
 
 from __future__ import annotations
@@ -60,7 +62,11 @@ class Samples:
     @functools.cached_property
     def others(self):
         """Contents of small files of all kinds."""
-        return [path.read_bytes() for path in sorted(self.root.glob("*/*")) if path.is_file() and path.stat().st_size < 100_000] or [b"x"]
+        return [
+            path.read_bytes()
+            for path in sorted(self.root.glob("*/*"))
+            if path.is_file() and path.stat().st_size < 100_000
+        ] or [b"x"]
 
 
 def spoil(samples, name, number, seed, target):
@@ -97,7 +103,9 @@ def digest(value) -> str:
 
     def add(part):
         if isinstance(part, np.ndarray):
-            found.update(f"{part.dtype}{part.shape}".encode() + np.ascontiguousarray(part).tobytes())
+            found.update(
+                f"{part.dtype}{part.shape}".encode() + np.ascontiguousarray(part).tobytes()
+            )
         elif isinstance(part, list | tuple):
             found.update(f"{len(part)}".encode())
             for inner in part:
@@ -113,8 +121,8 @@ def verdict(kind, folder, expected, whole):
     """(what became of a case: "right", "other", "refused" or a failure in words, details)
 
     Args:
-        whole: whether the checksums in the file, if it has any, are those of what was written: then nothing else may be read of it, unless
-            a warning says so.
+        whole: whether the checksums in the file, if it has any, are those of what was written: then
+            nothing else may be read of it, unless a warning says so.
     """
     try:
         with warnings.catch_warnings(record=True) as told:
@@ -123,7 +131,13 @@ def verdict(kind, folder, expected, whole):
     except (ValueError, OSError) as error:
         said = str(error)
         if isinstance(error, UnicodeError) or "\n" in said or not said or len(said) > 1500:
-            return f"an error of {len(said)} signs in {len(said.splitlines())} lines, {type(error).__name__}", said
+            return (
+                (
+                    f"an error of {len(said)} signs in {len(said.splitlines())} lines,"
+                    f" {type(error).__name__}"
+                ),
+                said,
+            )
         if "Unable to allocate" in said or "MemoryError" in said:
             return "too much memory", said
         return "refused", said
@@ -144,7 +158,9 @@ def _worker(samples, pipe):
         kind = KINDS[name]
         if name not in expected:
             if limits:
-                resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+                resource.setrlimit(
+                    resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+                )
             expected[name] = None
             with tempfile.TemporaryDirectory() as folder:
                 target = pathlib.Path(folder, "sound")
@@ -183,7 +199,9 @@ class Workers:
         """(what became of it, details, what was done to the file, seconds)"""
         if self._process is None:
             self._pipe, theirs = multiprocessing.Pipe()
-            self._process = multiprocessing.get_context("fork").Process(target=_worker, args=(self.samples, theirs), daemon=True)
+            self._process = multiprocessing.get_context("fork").Process(
+                target=_worker, args=(self.samples, theirs), daemon=True
+            )
             self._process.start()
             theirs.close()
         self._pipe.send((name, number, self.seed))
@@ -204,7 +222,9 @@ class Workers:
             return f"crash (exit status {status})", "", "", 0.0
 
     def _answers(self):
-        """Whether an answer comes within `SECONDS` of the process's own work: a busy machine gives it less than the clock's."""
+        """Whether an answer comes within `SECONDS` of the process's own work: a busy machine gives
+        it less than the clock's.
+        """
         began, before = time.monotonic(), worked(self._process.pid)
         while not self._pipe.poll(0.2):
             if worked(self._process.pid) - before > SECONDS or time.monotonic() - began > _BLOCKED:
@@ -225,9 +245,17 @@ def command(samples, name, number, seed):
         what = spoil(samples, name, number, seed, target)
         words = [word.format(target) for word in KINDS[name].command]
         begun = time.monotonic()
-        with open(pathlib.Path(folder, "said"), "w+") as said_to, open(pathlib.Path(folder, "shown"), "w+") as shown_to:
+        with (
+            open(pathlib.Path(folder, "said"), "w+") as said_to,
+            open(pathlib.Path(folder, "shown"), "w+") as shown_to,
+        ):
             code = "from nasnet_tf.cli.main import run; run()"
-            process = subprocess.Popen([sys.executable, "-c", code, *words], stdin=subprocess.DEVNULL, stdout=shown_to, stderr=said_to)
+            process = subprocess.Popen(
+                [sys.executable, "-c", code, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=shown_to,
+                stderr=said_to,
+            )
             try:
                 while (status := process.poll()) is None:
                     if worked(process.pid) > _STARTING or time.monotonic() - begun > 10 * _STARTING:
@@ -236,7 +264,9 @@ def command(samples, name, number, seed):
             finally:
                 process.kill()
                 process.wait()
-        said, shown = (pathlib.Path(folder, name).read_text(errors="replace") for name in ("said", "shown"))
+        said, shown = (
+            pathlib.Path(folder, name).read_text(errors="replace") for name in ("said", "shown")
+        )
     took = time.monotonic() - begun
     lines = [line for line in said.splitlines() if line.startswith("nasnet-tf: ")]
     if "Traceback" in said + shown or status not in (0, 2) or (status == 2) != (len(lines) == 1):
@@ -247,7 +277,11 @@ def command(samples, name, number, seed):
 def plan(count, kinds):
     """(kind, number of the case) of so many cases, in proportion to the kinds' shares."""
     total = sum(KINDS[name].share for name in kinds)
-    return [(name, number) for name in kinds for number in range(max(count * KINDS[name].share // total, 1))]
+    return [
+        (name, number)
+        for name in kinds
+        for number in range(max(count * KINDS[name].share // total, 1))
+    ]
 
 
 def run(cases, commands, seed=0, kinds=None, report=lambda line: None):
@@ -256,27 +290,38 @@ def run(cases, commands, seed=0, kinds=None, report=lambda line: None):
     table, failures, slowest = defaultdict(Counter), [], Counter()
     with tempfile.TemporaryDirectory() as root:
         samples = Samples(root)
-        process = multiprocessing.get_context("fork").Process(target=lambda: [samples.folder(name) for name in kinds])
+        process = multiprocessing.get_context("fork").Process(
+            target=lambda: [samples.folder(name) for name in kinds]
+        )
         process.start()
         process.join()
         workers = Workers(samples, seed)
         with contextlib.closing(workers):
             by_command = (
-                [(f"command: {name}", name, number) for name, number in plan(commands, [n for n in kinds if KINDS[n].command])]
+                [
+                    (f"command: {name}", name, number)
+                    for name, number in plan(commands, [n for n in kinds if KINDS[n].command])
+                ]
                 if commands
                 else []
             )
-            in_process = [(name, name, number) for name, number in plan(cases, kinds)] if cases else []
+            in_process = (
+                [(name, name, number) for name, number in plan(cases, kinds)] if cases else []
+            )
             for title, name, number in in_process + by_command:
                 if not number:
                     report(title)
                 args = (samples, name, number, seed)
-                became, said, what, took = command(*args) if title != name else workers.case(name, number)
+                became, said, what, took = (
+                    command(*args) if title != name else workers.case(name, number)
+                )
                 slowest[title] = max(slowest[title], took)
                 passed = became in ("refused", "right", "other")
                 table[title][became if passed else "FAILED"] += 1
                 if not passed:
-                    failures.append({"case": f"{title}:{number}", "became": became, "what": what, "said": said})
+                    failures.append(
+                        {"case": f"{title}:{number}", "became": became, "what": what, "said": said}
+                    )
                     report(f"{title}:{number} {became} [{what}]\n    {said[-1200:]}")
     return table, failures, slowest
 
@@ -295,19 +340,37 @@ def main():
         name, number = given.only.rsplit(":", 1)
         with tempfile.TemporaryDirectory() as root:
             if name.startswith("command: "):
-                print(*command(Samples(root), name.removeprefix("command: "), int(number), given.seed), sep="\n")
+                print(
+                    *command(
+                        Samples(root), name.removeprefix("command: "), int(number), given.seed
+                    ),
+                    sep="\n",
+                )
             else:
                 print(*Workers(Samples(root), given.seed).case(name, int(number)), sep="\n")
         return
-    kinds = given.kinds.split(",") if given.kinds else [name for name in KINDS if not (given.light and KINDS[name].heavy)]
-    table, failures, slowest = run(given.cases, given.commands, given.seed, kinds, lambda line: print(line, flush=True))
+    kinds = (
+        given.kinds.split(",")
+        if given.kinds
+        else [name for name in KINDS if not (given.light and KINDS[name].heavy)]
+    )
+    table, failures, slowest = run(
+        given.cases, given.commands, given.seed, kinds, lambda line: print(line, flush=True)
+    )
     if given.json:
         print(json.dumps({name: dict(counts) for name, counts in table.items()}))
     columns = ("refused", "right", "other", "FAILED")
     print(f"\n{'kind':45}" + "".join(f"{column:>9}" for column in columns) + f"{'slowest':>9}")
     for name, counts in table.items():
-        print(f"{name:45}" + "".join(f"{counts[column]:9}" for column in columns) + f"{slowest[name]:8.1f}s")
-    print(f"{'all':45}" + "".join(f"{sum(counts[column] for counts in table.values()):9}" for column in columns))
+        print(
+            f"{name:45}"
+            + "".join(f"{counts[column]:9}" for column in columns)
+            + f"{slowest[name]:8.1f}s"
+        )
+    print(
+        f"{'all':45}"
+        + "".join(f"{sum(counts[column] for counts in table.values()):9}" for column in columns)
+    )
     sys.exit(1 if failures else 0)
 
 

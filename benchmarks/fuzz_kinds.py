@@ -1,9 +1,11 @@
-"""The kinds of file that the package reads, for fuzz.py: a sound one of each, how it is read, and bombs of its kind.
+"""The kinds of file that the package reads, for fuzz.py: a sound one of each, how it is read, and
+bombs of its kind.
 
-A kind is a class: `make(folder)` writes a sound file or several; `read(folder)` reads them as a user would, and returns what can be
-compared; `checked` says whether the format has checksums, so that what is read must be what was written or nothing; `inner(content, name,
-rng, others)` damages what is inside a packed file, whose checksums are then right; `bombs` are contents that nobody means. What is
-damaged is the file `target`, or any of the files.
+A kind is a class: `make(folder)` writes a sound file or several; `read(folder)` reads them as a
+user would, and returns what can be compared; `checked` says whether the format has checksums, so
+that what is read must be what was written or nothing; `inner(content, name, rng, others)` damages
+what is inside a packed file, whose checksums are then right; `bombs` are contents that nobody
+means. What is damaged is the file `target`, or any of the files.
 """
 
 from __future__ import annotations
@@ -55,7 +57,10 @@ class Json(Kind):
 
 
 def _doubling(levels):
-    motifs = [[["conv_1x1", "none", "conv_1x1"]], *[[["motif_0", "none", "motif_0"]]] * (levels - 1)]
+    motifs = [
+        [["conv_1x1", "none", "conv_1x1"]],
+        *[[["motif_0", "none", "motif_0"]]] * (levels - 1),
+    ]
     return json.dumps({"schema": "nasnet_tf.hierarchical", "version": 1, "levels": motifs}).encode()
 
 
@@ -76,10 +81,18 @@ def _genotypes():
     )
     return {
         "cells": g.NASNET_A,
-        "nas_bench_201": g.NASBench201("nor_conv_3x3", "none", "skip_connect", "avg_pool_3x3", "nor_conv_1x1", "none"),
+        "nas_bench_201": g.NASBench201(
+            "nor_conv_3x3", "none", "skip_connect", "avg_pool_3x3", "nor_conv_1x1", "none"
+        ),
         "recurrent": g.NAS_CELL,
         "hierarchical": motifs.decode(motifs.random(rng)),
-        "layerwise": g.Layerwise((g.Layer(3, 3, 24), g.Layer(5, 3, 36, (2, 2), True, (1,)), g.Layer(3, 7, 24, (1, 1), False, (1, 2)))),
+        "layerwise": g.Layerwise(
+            (
+                g.Layer(3, 3, 24),
+                g.Layer(5, 3, 36, (2, 2), True, (1,)),
+                g.Layer(3, 7, 24, (1, 1), False, (1, 2)),
+            )
+        ),
         "dna": filters,
     }
 
@@ -102,7 +115,10 @@ class GenotypeFile(Json):
 
 for _name in ("cells", "nas_bench_201", "recurrent", "hierarchical", "layerwise", "dna"):
     kind(f"genotype {_name}", 2)(type("One", (GenotypeFile,), {}))
-KINDS["genotype hierarchical"].bombs = {**Json.bombs, **{f"levels {n}": _doubling(n) for n in (14, 20, 31, 500)}}
+KINDS["genotype hierarchical"].bombs = {
+    **Json.bombs,
+    **{f"levels {n}": _doubling(n) for n in (14, 20, 31, 500)},
+}
 
 
 @kind("recipe", 2)
@@ -120,7 +136,14 @@ class RecipeFile(Json):
         return get(str(folder / "r.json")).to_json()
 
 
-HEAD = {"format": 2, "seed": 0, "strategy": "random", "settings": {}, "objective": {"score": "max"}, "decisions": {"a": [1, 2]}}
+HEAD = {
+    "format": 2,
+    "seed": 0,
+    "strategy": "random",
+    "settings": {},
+    "objective": {"score": "max"},
+    "decisions": {"a": [1, 2]},
+}
 
 
 @kind("run folder", 4)
@@ -131,13 +154,30 @@ class RunFolder(Json):
         from nasnet_tf.files import write_json
         from nasnet_tf.journal import Journal
 
-        write_json(folder / "config.json", {"data": "digits", "strategy": "auto", "seed": 0, "minutes": 1.0, "space": "nasnet"})
-        result = {"model": "model.keras", "accuracy": 0.98, "loss": 0.1, "images": 360, "parameters": 1234}
+        write_json(
+            folder / "config.json",
+            {"data": "digits", "strategy": "auto", "seed": 0, "minutes": 1.0, "space": "nasnet"},
+        )
+        result = {
+            "model": "model.keras",
+            "accuracy": 0.98,
+            "loss": 0.1,
+            "images": 360,
+            "parameters": 1234,
+        }
         write_json(folder / "result.json", result)
         log = Journal(folder / "trials.log", HEAD)
         for number in range(4):
             log.append({"begin": str(number), "point": [number % 2], "key": f"{number:032x}"})
-            log.append({"end": str(number), "status": "COMPLETED", "score": number / 10, "seconds": 1.5, "metrics": {"score": number / 10}})
+            log.append(
+                {
+                    "end": str(number),
+                    "status": "COMPLETED",
+                    "score": number / 10,
+                    "seconds": 1.5,
+                    "metrics": {"score": number / 10},
+                }
+            )
         log.close()
 
     def read(self, folder):
@@ -147,18 +187,30 @@ class RunFolder(Json):
         return [json.dumps(facts), list(_lines(facts))]
 
     def inner(self, content, name, rng, others):
-        return _of_records(content, rng) if name.startswith("trials.log") else super().inner(content, name, rng, others)
+        return (
+            _of_records(content, rng)
+            if name.startswith("trials.log")
+            else super().inner(content, name, rng, others)
+        )
 
 
 def _of_records(content, rng):
-    """The lines of a log, one of them altered and its checksum made right, or lines at other places."""
+    """The lines of a log, one of them altered and its checksum made right, or lines at other
+    places.
+    """
     lines = content.splitlines(keepends=True)
     place = rng.randrange(len(lines))
     if rng.random() < 0.6:
         text = altered(lines[place][9:].decode(), rng).replace("\n", " ").encode("utf-8", "replace")
         lines[place] = b"%08x %b\n" % (zlib.crc32(text), text)
     else:
-        rng.choice((lambda: lines.insert(place, rng.choice(lines)), lambda: lines.pop(place), lambda: rng.shuffle(lines)))()
+        rng.choice(
+            (
+                lambda: lines.insert(place, rng.choice(lines)),
+                lambda: lines.pop(place),
+                lambda: rng.shuffle(lines),
+            )
+        )()
     return b"".join(lines)
 
 
@@ -200,15 +252,29 @@ class NpzData(Kind):
 
     def make(self, folder):
         rng = np.random.default_rng(0)
-        arrays = {"x_train": rng.integers(0, 256, (40, 8, 8, 1), np.uint8), "y_train": np.arange(40) % 4}
-        arrays |= {"x_test": arrays["x_train"][:8], "y_test": arrays["y_train"][:8], "class_names": np.array(list("abcd"))}
+        arrays = {
+            "x_train": rng.integers(0, 256, (40, 8, 8, 1), np.uint8),
+            "y_train": np.arange(40) % 4,
+        }
+        arrays |= {
+            "x_test": arrays["x_train"][:8],
+            "y_test": arrays["y_train"][:8],
+            "class_names": np.array(list("abcd")),
+        }
         (np.savez_compressed if self.packed else np.savez)(folder / "d.npz", **arrays)
 
     def read(self, folder):
         from nasnet_tf import data
 
         found = data.load(folder / "d.npz")
-        return [found.x_train, found.y_train, found.x_validation, found.x_test, found.y_test, found.class_names]
+        return [
+            found.x_train,
+            found.y_train,
+            found.x_validation,
+            found.x_test,
+            found.y_test,
+            found.class_names,
+        ]
 
     def inner(self, content, name, rng, others):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -216,17 +282,28 @@ class NpzData(Kind):
         member = rng.choice([member for member in members])
         members[member] = damaged(members[member], rng, others)
         text = io.BytesIO()
-        with zipfile.ZipFile(text, "w", zipfile.ZIP_DEFLATED if self.packed else zipfile.ZIP_STORED) as archive:
+        with zipfile.ZipFile(
+            text, "w", zipfile.ZIP_DEFLATED if self.packed else zipfile.ZIP_STORED
+        ) as archive:
             for member, inside in members.items():
                 archive.writestr(member, inside)
         return text.getvalue()
 
     @functools.cached_property
     def bombs(self):
-        return {"zeros": _npz({"x_train": _npy((3_000_000, 64, 1, 1), 192_000_000), "y_train": _npy((3_000_000,), 3_000_000)}),
-                "a header of much": _npz({"x_train": _npy((10**9, 64, 64, 3), 1000), "y_train": _npy((10**9,), 1000)}),
-                "negative": _npz({"x_train": _npy((-1, 8, 8, 1), 640), "y_train": _npy((10,), 10)}),
-                "no number": _npz({"x_train": _npy(("a",), 640), "y_train": _npy((10,), 10)})}  # fmt: skip
+        return {
+            "zeros": _npz(
+                {
+                    "x_train": _npy((3_000_000, 64, 1, 1), 192_000_000),
+                    "y_train": _npy((3_000_000,), 3_000_000),
+                }
+            ),
+            "a header of much": _npz(
+                {"x_train": _npy((10**9, 64, 64, 3), 1000), "y_train": _npy((10**9,), 1000)}
+            ),
+            "negative": _npz({"x_train": _npy((-1, 8, 8, 1), 640), "y_train": _npy((10,), 10)}),
+            "no number": _npz({"x_train": _npy(("a",), 640), "y_train": _npy((10,), 10)}),
+        }
 
 
 @kind("npz data (packed)", 2)
@@ -235,7 +312,10 @@ class PackedData(NpzData):
 
 
 def _npy(shape, size):
-    head = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape!r}, }}".ljust(117).encode() + b"\n"
+    head = (
+        f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape!r}, }}".ljust(117).encode()
+        + b"\n"
+    )
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + bytes(size)
 
 
@@ -251,7 +331,20 @@ def _npz(members):
 
 
 class Table(Kind):
-    file, command = "t.csv", ["compare", "--table", "{}/t.csv", "--strategies", "random", "--budget", "2", "--runs", "1"]
+    file, command = (
+        "t.csv",
+        [
+            "compare",
+            "--table",
+            "{}/t.csv",
+            "--strategies",
+            "random",
+            "--budget",
+            "2",
+            "--runs",
+            "1",
+        ],
+    )
 
     def make(self, folder):
         text = io.StringIO()
@@ -260,7 +353,10 @@ class Table(Kind):
 
     def rows(self):
         values = ("conv", "pool", "1e3")
-        return [["one", "other", "signal", "test", "cost"], *([a, b, len(a + b) / 10, 0.5, 12.0] for a in values for b in values)]
+        return [
+            ["one", "other", "signal", "test", "cost"],
+            *([a, b, len(a + b) / 10, 0.5, 12.0] for a in values for b in values),
+        ]
 
     def pack(self, content):
         return content
@@ -274,7 +370,11 @@ class Table(Kind):
 
 @kind("table", 3)
 class Decisions(Table):
-    bombs = {"a long line": b"a," * 5_000_000, "columns": b",".join(b"c%d" % n for n in range(9000)) + b"\n", "quote": b'"' * 200_000}
+    bombs = {
+        "a long line": b"a," * 5_000_000,
+        "columns": b",".join(b"c%d" % n for n in range(9000)) + b"\n",
+        "quote": b'"' * 200_000,
+    }
 
 
 @kind("table of genotypes", 2)
@@ -284,21 +384,47 @@ class OfGenotypes(Table):
 
         space = NASNetSpace(2)
         rng = np.random.default_rng(0)
-        return [["genotype", "signal"], *([space.decode(space.random(rng)).to_json(), n / 10] for n in range(6))]
+        return [
+            ["genotype", "signal"],
+            *([space.decode(space.random(rng)).to_json(), n / 10] for n in range(6)),
+        ]
 
 
 @kind("table of NAS-Bench-201", 2)
 class OfArches(Table):
     def rows(self):
-        arches = [f"|{a}~0|+|{b}~0|none~1|+|none~0|none~1|{a}~2|" for a in ("none", "nor_conv_3x3") for b in ("skip_connect", "none")]
-        return [["arch", "c10valid_12", "c10_test_200", "c10_cost_12_s"], *([arch, 80 + n, 90 + n, 100] for n, arch in enumerate(arches))]
+        arches = [
+            f"|{a}~0|+|{b}~0|none~1|+|none~0|none~1|{a}~2|"
+            for a in ("none", "nor_conv_3x3")
+            for b in ("skip_connect", "none")
+        ]
+        return [
+            ["arch", "c10valid_12", "c10_test_200", "c10_cost_12_s"],
+            *([arch, 80 + n, 90 + n, 100] for n, arch in enumerate(arches)),
+        ]
 
 
 @kind("table (gzipped)", 2)
 class Gzipped(Table):
-    file, command = "t.csv.gz", ["compare", "--table", "{}/t.csv.gz", "--strategies", "random", "--budget", "2", "--runs", "1"]
+    file, command = (
+        "t.csv.gz",
+        [
+            "compare",
+            "--table",
+            "{}/t.csv.gz",
+            "--strategies",
+            "random",
+            "--budget",
+            "2",
+            "--runs",
+            "1",
+        ],
+    )
     checked = True
-    bombs = {"zeros": gzip.compress(bytes(400_000_000), 1), "rows": gzip.compress(b"a,signal\n" + b"ab,1\n" * 60_000_000, 1)}
+    bombs = {
+        "zeros": gzip.compress(bytes(400_000_000), 1),
+        "rows": gzip.compress(b"a,signal\n" + b"ab,1\n" * 60_000_000, 1),
+    }
 
     def pack(self, content):
         return gzip.compress(content, mtime=0)
@@ -310,18 +436,31 @@ class Nats(Kind):
     command = ["compare", "--table", "{}", "--strategies", "random", "--budget", "2", "--runs", "1"]
 
     def make(self, folder):
-        archs = ["|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|none~2|", "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"]
+        archs = [
+            "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|none~2|",
+            "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|",
+        ]
         files = {"meta": {"meta_archs": archs, "evaluated_indexes": {0, 1}}}
         files |= {f"{number:06d}": self._cell(number, arch) for number, arch in enumerate(archs)}
         for name, content in files.items():
-            (folder / f"{name}.pickle.pbz2").write_bytes(bz2.compress(pickle.dumps(content, protocol=4)))
+            (folder / f"{name}.pickle.pbz2").write_bytes(
+                bz2.compress(pickle.dumps(content, protocol=4))
+            )
 
     def _cell(self, number, arch):
         found = {}
         for epochs in (12, 200):
-            runs = {("cifar10-valid", 777): self._run("x-valid", epochs), ("cifar10", 777): self._run("ori-test", epochs)}
+            runs = {
+                ("cifar10-valid", 777): self._run("x-valid", epochs),
+                ("cifar10", 777): self._run("ori-test", epochs),
+            }
             seeds = {"cifar10-valid": [777], "cifar10": [777]}
-            found[str(epochs)] = {"arch_index": number, "arch_str": arch, "all_results": runs, "dataset_seed": seeds}
+            found[str(epochs)] = {
+                "arch_index": number,
+                "arch_str": arch,
+                "all_results": runs,
+                "dataset_seed": seeds,
+            }
         return found
 
     def _run(self, split, epochs):
@@ -357,7 +496,20 @@ class Nats(Kind):
 
 @kind("NAS-Bench-101", 3)
 class NASBench101(Kind):
-    checked, command = True, ["compare", "--table", "{}/t.tfrecord", "--strategies", "random", "--budget", "2", "--runs", "1"]
+    checked, command = (
+        True,
+        [
+            "compare",
+            "--table",
+            "{}/t.tfrecord",
+            "--strategies",
+            "random",
+            "--budget",
+            "2",
+            "--runs",
+            "1",
+        ],
+    )
 
     def make(self, folder):
         modules = [
@@ -365,11 +517,18 @@ class NASBench101(Kind):
             ("0100", "input,output"),
             ("0110001100010000", "input,conv3x3-bn-relu,conv1x1-bn-relu,output"),
         ]
-        records = [json.dumps(["a" * 32, 108, *module, self._metrics(share)]).encode() for module in modules for share in (0.7, 0.8, 0.9)]
+        records = [
+            json.dumps(["a" * 32, 108, *module, self._metrics(share)]).encode()
+            for module in modules
+            for share in (0.7, 0.8, 0.9)
+        ]
         (folder / "t.tfrecord").write_bytes(b"".join(map(_record, records)))
 
     def _metrics(self, share):
-        evaluation = b"".join(bytes([field << 3 | 1]) + struct.pack("<d", value) for field, value in ((2, 100.0), (4, share), (5, share)))
+        evaluation = b"".join(
+            bytes([field << 3 | 1]) + struct.pack("<d", value)
+            for field, value in ((2, 100.0), (4, share), (5, share))
+        )
         return base64.b64encode((b"\x0a" + bytes([len(evaluation)]) + evaluation) * 3).decode()
 
     def read(self, folder):
@@ -386,7 +545,11 @@ class NASBench101(Kind):
             place += size + 16
         number = rng.randrange(len(records))
         record = records[number]
-        records[number] = altered(record.decode(), rng).encode("utf-8", "replace") if rng.random() < 0.5 else damaged(record, rng, others)
+        records[number] = (
+            altered(record.decode(), rng).encode("utf-8", "replace")
+            if rng.random() < 0.5
+            else damaged(record, rng, others)
+        )
         records[number] = records[number][:9000]  # to sum a longer one takes a while
         return b"".join(map(_record, records))
 
@@ -398,7 +561,12 @@ def _record(data):
 
     head = struct.pack("<Q", len(data))
     padded = data.ljust(4, b" ")
-    return head + struct.pack("<I", int(_sums([head])[0])) + data + struct.pack("<I", int(_sums([padded])[0]))
+    return (
+        head
+        + struct.pack("<I", int(_sums([head])[0]))
+        + data
+        + struct.pack("<I", int(_sums([padded])[0]))
+    )
 
 
 @kind("text", 2)
@@ -424,8 +592,18 @@ class TrainingState(Json):
 
         weights = np.random.default_rng(0).bytes(3000)
         (folder / "0_1.last.weights.h5").write_bytes(weights)
-        state = {"phase": 0, "epoch": 1, "seconds": 1.0, "history": [{"loss": 1.0}], "weights": "0_1.last.weights.h5"}
-        state |= {"sha256": hashlib.sha256(weights).hexdigest(), "random": [[1, 2]], "training": {"epochs": 3}}
+        state = {
+            "phase": 0,
+            "epoch": 1,
+            "seconds": 1.0,
+            "history": [{"loss": 1.0}],
+            "weights": "0_1.last.weights.h5",
+        }
+        state |= {
+            "sha256": hashlib.sha256(weights).hexdigest(),
+            "random": [[1, 2]],
+            "training": {"epochs": 3},
+        }
         (folder / "training.json").write_text(json.dumps(state))
 
     def read(self, folder):
@@ -436,7 +614,11 @@ class TrainingState(Json):
         return (folder / state["weights"]).read_bytes()
 
     def inner(self, content, name, rng, others):
-        return super().inner(content, name, rng, others) if name.endswith(".json") else damaged(content, rng, others)
+        return (
+            super().inner(content, name, rng, others)
+            if name.endswith(".json")
+            else damaged(content, rng, others)
+        )
 
 
 def tar_of(members, header=0):

@@ -1,4 +1,6 @@
-"""The kinds of file that need TensorFlow to be read, for fuzz.py: weights, saved networks, checkpoints, pictures."""
+"""The kinds of file that need TensorFlow to be read, for fuzz.py: weights, saved networks,
+checkpoints, pictures.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,17 @@ from fuzz_kinds import Kind, kind, tar_of
 from mutations import altered, damaged
 
 SMALL = dict(stem="cifar", num_cells=1, filters=4, classes=3, input_shape=(8, 8, 3))
-MOBILE = dict(stem="imagenet", num_cells=1, filters=4, stem_filters=8, classes=5, input_shape=(64, 64, 3))
+MOBILE = dict(
+    stem="imagenet", num_cells=1, filters=4, stem_filters=8, classes=5, input_shape=(64, 64, 3)
+)
 THEIRS = dict(
-    penultimate_filters=96, num_blocks=1, stem_block_filters=8, skip_reduction=False, weights=None, classes=5, input_shape=(64, 64, 3)
+    penultimate_filters=96,
+    num_blocks=1,
+    stem_block_filters=8,
+    skip_reduction=False,
+    weights=None,
+    classes=5,
+    input_shape=(64, 64, 3),
 )
 
 
@@ -48,7 +58,9 @@ class KerasFile(Kind):
         from nasnet_tf.systems import networks
 
         cell = NASBench201("nor_conv_1x1", *["none"] * 2, "skip_connect", "none", "none")
-        networks.build(cell, num_cells=1, filters=2, input_shape=(8, 8, 3), classes=2).save(folder / "m.keras")
+        networks.build(cell, num_cells=1, filters=2, input_shape=(8, 8, 3), classes=2).save(
+            folder / "m.keras"
+        )
 
     def read(self, folder):
         from nasnet_tf.systems import networks
@@ -72,9 +84,21 @@ class KerasFile(Kind):
 
     @functools.cached_property
     def bombs(self):
-        blanks = archived({"config.json": b" " * 300_000_000, "metadata.json": b"{}", "model.weights.h5": b""})
-        weights = archived({"config.json": b"{}", "metadata.json": b"{}", "model.weights.h5": b"\x89HDF\r\n\x1a\n" + bytes(300_000_000)})
-        return {"blanks": blanks, "weights": weights, "deep": archived({"config.json": b"[" * 10**6, "model.weights.h5": b""})}
+        blanks = archived(
+            {"config.json": b" " * 300_000_000, "metadata.json": b"{}", "model.weights.h5": b""}
+        )
+        weights = archived(
+            {
+                "config.json": b"{}",
+                "metadata.json": b"{}",
+                "model.weights.h5": b"\x89HDF\r\n\x1a\n" + bytes(300_000_000),
+            }
+        )
+        return {
+            "blanks": blanks,
+            "weights": weights,
+            "deep": archived({"config.json": b"[" * 10**6, "model.weights.h5": b""}),
+        }
 
 
 def archived(members):
@@ -96,10 +120,15 @@ class Weights(Kind):
         try:
             report = load_weights(model, folder / self.file)
             if not self.checked and not report.verified.startswith("not verified"):
-                raise AssertionError(f"of a file without checksums it is said that it is {report.verified}")
+                raise AssertionError(
+                    f"of a file without checksums it is said that it is {report.verified}"
+                )
             return values(model)
         except BaseException:
-            if any(not np.array_equal(one, other) for one, other in zip(before, values(model), strict=True)):
+            if any(
+                not np.array_equal(one, other)
+                for one, other in zip(before, values(model), strict=True)
+            ):
                 raise AssertionError("the model was changed by a file that was refused") from None
             raise
 
@@ -144,11 +173,18 @@ class Checkpoint(Weights):
 
         from nasnet_tf.zoo.slim import slim_variables
 
-        arrays = {role: np.asarray(variable) for role, variable in slim_variables(network()).items()}
+        arrays = {
+            role: np.asarray(variable) for role, variable in slim_variables(network()).items()
+        }
         names = sorted(arrays)
         prefix = folder / "model.ckpt"
         tensors = [tf.constant(arrays[name]) for name in names]
-        tf.raw_ops.SaveV2(prefix=str(prefix), tensor_names=names, shape_and_slices=[""] * len(names), tensors=tensors)
+        tf.raw_ops.SaveV2(
+            prefix=str(prefix),
+            tensor_names=names,
+            shape_and_slices=[""] * len(names),
+            tensors=tensors,
+        )
         parts = sorted(folder.glob("model.ckpt*"))
         (folder / self.file).write_bytes(tar_of({part.name: part.read_bytes() for part in parts}))
         for part in parts:
@@ -167,7 +203,9 @@ class Checkpoint(Weights):
     def bombs(self):
         return {
             "zeros": gzip.compress(tar_of({})[:0] + bytes(400_000_000), 1),
-            "data": tar_of({"model.ckpt.data-00000-of-00001": bytes(100_000_000), "model.ckpt.index": b""}),
+            "data": tar_of(
+                {"model.ckpt.data-00000-of-00001": bytes(100_000_000), "model.ckpt.index": b""}
+            ),
             "a header": tar_of({"model.ckpt.index": b""}, header=30_000_000),
         }
 
@@ -200,7 +238,12 @@ class Picture(Kind):
 
 def _png(width, height):
     def chunk(name, content):
-        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        return (
+            struct.pack(">I", len(content))
+            + name
+            + content
+            + struct.pack(">I", zlib.crc32(name + content))
+        )
 
     rows = zlib.compress(bytes(min((width + 1) * height, 300_000_000)), 9)
     return (
@@ -224,9 +267,13 @@ def _bombs():
         "2**31": _png(2**31 - 1, 2**31 - 1),
     }
     start = b"BM" + struct.pack("<IHHI", 54, 0, 0, 54)
-    KINDS["picture bmp"].bombs = {"2**30": start + struct.pack("<IiiHHIIiiII", 40, 2**30, 2**30, 1, 24, 0, 0, 0, 0, 0, 0)}
+    KINDS["picture bmp"].bombs = {
+        "2**30": start + struct.pack("<IiiHHIIiiII", 40, 2**30, 2**30, 1, 24, 0, 0, 0, 0, 0, 0)
+    }
     frame = b"," + struct.pack("<HHHHB", 0, 0, 65535, 65535, 0) + b"\x02\x00;"
-    KINDS["picture gif"].bombs = {"65,535": b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0, 0, 0) + frame}
+    KINDS["picture gif"].bombs = {
+        "65,535": b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0, 0, 0) + frame
+    }
     sof = (
         b"\xff\xd8\xff\xc0"
         + struct.pack(">HBHHB", 11, 8, 65535, 65535, 1)

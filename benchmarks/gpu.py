@@ -1,16 +1,19 @@
 """What the package does on an accelerator, through Keras' JAX backend, beside timm in the same run.
 
-    python benchmarks/gpu.py [--stages dispatch,ours,timm,child] [--limit SECONDS] [--out FILE.json] [--toy]
+    python benchmarks/gpu.py [--stages dispatch,ours,timm,child] [--limit SECONDS]
+        [--out FILE.json] [--toy]
 
 Stages, each a process of its own so that no framework holds another's memory:
 
 - dispatch: microseconds to start one small compiled function, alone and in a chain of 2,000.
 - ours: training images per second of NASNet-A mobile (224 px) and large (331 px), mixed bfloat16.
 - timm: the same of timm's nasnetalarge: channels last, autocast to bfloat16, torch.compile.
-- child: seconds for a searched network (N = 2, F = 16) as Keras traces, compiles and trains it: 2 epochs of 3,863 images of 32 px.
+- child: seconds for a searched network (N = 2, F = 16) as Keras traces, compiles and trains it: 2
+  epochs of 3,863 images of 32 px.
 
-Data lies on the device; a step is forward, backward and an update of SGD with momentum. One JSON object a result goes to standard
-output as soon as it is there, so a run that is cut short still says what it found. `--toy` runs tiny shapes on a CPU.
+Data lies on the device; a step is forward, backward and an update of SGD with momentum. One JSON
+object a result goes to standard output as soon as it is there, so a run that is cut short still
+says what it found. `--toy` runs tiny shapes on a CPU.
 """
 
 import argparse
@@ -27,11 +30,21 @@ TIMED_STEPS, ROUNDS = 10, 3
 
 
 def tell(**result):
-    print(json.dumps({key: round(value, 4) if isinstance(value, float) else value for key, value in result.items()}), flush=True)
+    print(
+        json.dumps(
+            {
+                key: round(value, 4) if isinstance(value, float) else value
+                for key, value in result.items()
+            }
+        ),
+        flush=True,
+    )
 
 
 def throughput(step, wait, batch):
-    """(seconds until the first step was done, images per second as the median of several rounds)."""
+    """(seconds until the first step was done, images per second as the median of several
+    rounds).
+    """
     began = time.perf_counter()
     step()
     wait()
@@ -66,7 +79,12 @@ def dispatch(toy):
     for _ in range(calls // 10):
         x = jax.block_until_ready(function(x))
     alone = (time.perf_counter() - began) / (calls // 10)
-    tell(stage="dispatch", queued_us=1e6 * queued / calls, chained_us=1e6 * done / calls, alone_us=1e6 * alone)
+    tell(
+        stage="dispatch",
+        queued_us=1e6 * queued / calls,
+        chained_us=1e6 * done / calls,
+        alone_us=1e6 * alone,
+    )
 
 
 def training_step(model):
@@ -84,7 +102,9 @@ def training_step(model):
 
     def update(state, images, labels):
         trainable, others, slots = state
-        (value, others), gradients = jax.value_and_grad(loss, has_aux=True)(trainable, others, images, labels)
+        (value, others), gradients = jax.value_and_grad(loss, has_aux=True)(
+            trainable, others, images, labels
+        )
         trainable, slots = optimizer.stateless_apply(slots, gradients, trainable)
         return (trainable, others, slots), value
 
@@ -111,14 +131,29 @@ def ours(toy):
     for variant, (side, batch) in sizes.items():
         arguments = dict(num_cells=1, filters=8) if toy else {}
         began = time.perf_counter()
-        model = NASNetA(variant, classes=1000, input_shape=(side, side, 3), classifier_activation=None, dtype="mixed_bfloat16", **arguments)
+        model = NASNetA(
+            variant,
+            classes=1000,
+            input_shape=(side, side, 3),
+            classifier_activation=None,
+            dtype="mixed_bfloat16",
+            **arguments,
+        )
         built = time.perf_counter() - began
         step, wait = training_step(model)
         rng = np.random.default_rng(0)
         images = jax.device_put(rng.normal(size=(batch, side, side, 3)).astype("float32"))
         labels = jax.device_put(rng.integers(0, 1000, batch))
         first, rate = throughput(lambda step=step, x=images, y=labels: step(x, y), wait, batch)
-        tell(stage="ours", network=variant, side=side, batch=batch, build_s=built, first_step_s=first, images_per_s=rate)
+        tell(
+            stage="ours",
+            network=variant,
+            side=side,
+            batch=batch,
+            build_s=built,
+            first_step_s=first,
+            images_per_s=rate,
+        )
 
 
 def timm(toy):
@@ -127,8 +162,14 @@ def timm(toy):
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     side, batch = (96, 2) if toy else (331, 64)
-    model = timm.create_model("nasnetalarge", num_classes=1000).to(device, memory_format=torch.channels_last).train()
-    images = torch.randn(batch, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
+    model = (
+        timm.create_model("nasnetalarge", num_classes=1000)
+        .to(device, memory_format=torch.channels_last)
+        .train()
+    )
+    images = torch.randn(batch, 3, side, side, device=device).contiguous(
+        memory_format=torch.channels_last
+    )
     labels = torch.randint(0, 1000, (batch,), device=device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     cross_entropy = torch.nn.CrossEntropyLoss()
@@ -144,11 +185,22 @@ def timm(toy):
         return step
 
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
-    for way, forward in {"eager": lambda: model, "torch.compile": lambda: torch.compile(model)}.items():
+    for way, forward in {
+        "eager": lambda: model,
+        "torch.compile": lambda: torch.compile(model),
+    }.items():
         if toy and way != "eager":
             continue
         first, rate = throughput(step_of(forward()), wait, batch)
-        tell(stage="timm", network="nasnetalarge", way=way, side=side, batch=batch, first_step_s=first, images_per_s=rate)
+        tell(
+            stage="timm",
+            network="nasnetalarge",
+            way=way,
+            side=side,
+            batch=batch,
+            first_step_s=first,
+            images_per_s=rate,
+        )
 
 
 def child(toy):
@@ -159,22 +211,40 @@ def child(toy):
     from nasnet_tf.spaces import SPACES
 
     space = SPACES["nasnet"]()
-    count, epochs, size = (64, 1, dict(num_cells=1, filters=4)) if toy else (3863, 2, dict(num_cells=2, filters=16))
+    count, epochs, size = (
+        (64, 1, dict(num_cells=1, filters=4)) if toy else (3863, 2, dict(num_cells=2, filters=16))
+    )
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(count, 32, 32, 3)).astype("float32"), rng.integers(0, 10, count)
     for number in range(1 if toy else 2):
         began = time.perf_counter()
-        network = Network(space.decode(space.random(rng)), classes=10, input_shape=(32, 32, 3), **size)
-        network.compile(keras.optimizers.SGD(0.025, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        network = Network(
+            space.decode(space.random(rng)), classes=10, input_shape=(32, 32, 3), **size
+        )
+        network.compile(
+            keras.optimizers.SGD(0.025, momentum=0.9),
+            "sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+        )
         history = network.fit(x, y, validation_split=0.1, batch_size=64, epochs=epochs, verbose=0)
-        tell(stage="child", way="Keras, JAX", number=number, seconds=time.perf_counter() - began, loss=history.history["loss"][-1])
+        tell(
+            stage="child",
+            way="Keras, JAX",
+            number=number,
+            seconds=time.perf_counter() - began,
+            loss=history.history["loss"][-1],
+        )
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--stages", default=",".join(STAGES))
     parser.add_argument("--limit", type=float, default=240, help="seconds a stage may take")
-    parser.add_argument("--out", type=pathlib.Path, help="a JSON file of all results, with the card's name")
+    parser.add_argument(
+        "--out", type=pathlib.Path, help="a JSON file of all results, with the card's name"
+    )
     parser.add_argument("--toy", action="store_true")
     parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -185,7 +255,9 @@ def main():
     for stage in given.stages.split(","):
         command = [sys.executable, __file__, "--stage", stage, *(["--toy"] if given.toy else [])]
         try:
-            run = subprocess.run(command, env=environment, timeout=given.limit, stdout=subprocess.PIPE, text=True)
+            run = subprocess.run(
+                command, env=environment, timeout=given.limit, stdout=subprocess.PIPE, text=True
+            )
             printed, failed = run.stdout, run.returncode and f"exit status {run.returncode}"
         except subprocess.TimeoutExpired as late:
             printed, failed = (late.stdout or b"").decode(), f"not done after {given.limit:g} s"

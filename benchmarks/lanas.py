@@ -1,10 +1,12 @@
-"""How well the predictor of `auto` orders really trained NASNet-space cells, and what it finds among them beside random search.
+"""How well the predictor of `auto` orders really trained NASNet-space cells, and what it finds
+among them beside random search.
 
     python benchmarks/lanas.py lanas_trace.jsonl.gz [--runs 50] [--json]
 
-The file: 5,402 cells of seven blocks that a distributed search trained on CIFAR-10 (github.com/facebookresearch/LaMCTS, CC BY-NC 4.0),
-a JSON object a line with `code` (28 integers: two operations and two inputs a block) and `acc` (%, best test accuracy; 0 is a failed
-run, left out). The search that chose them was no random one. What is found is restricted to these cells.
+The file: 5,402 cells of seven blocks that a distributed search trained on CIFAR-10
+(github.com/facebookresearch/LaMCTS, CC BY-NC 4.0), a JSON object a line with `code` (28 integers:
+two operations and two inputs a block) and `acc` (%, best test accuracy; 0 is a failed run, left
+out). The search that chose them was no random one. What is found is restricted to these cells.
 """
 
 import argparse
@@ -30,12 +32,17 @@ _AFTER = (20, 30, 50, 100)
 
 
 def read(path):
-    """(points, accuracies) of the distinct cells that were trained; a block's two halves in one order."""
+    """(points, accuracies) of the distinct cells that were trained; a block's two halves in one
+    order.
+    """
     with gzip.open(path, "rt") as file:
         rows = [json.loads(line) for line in file]
     found = {}
     for row in rows:
-        halves = [sorted([(row["code"][2 * b + side], row["code"][14 + 2 * b + side]) for side in (0, 1)]) for b in range(7)]
+        halves = [
+            sorted([(row["code"][2 * b + side], row["code"][14 + 2 * b + side]) for side in (0, 1)])
+            for b in range(7)
+        ]
         if row["acc"] > 0:
             flat = [half for pair in halves for half in pair]
             found.setdefault((*(o for o, _ in flat), *(i for _, i in flat)), row["acc"])
@@ -53,7 +60,9 @@ def correlation(points, accuracies, training, seed):
 
 
 def found(kind, points, accuracies, budget, seed):
-    """Best accuracy after each of `budget` cells of the table: of those left, the one that the strategy's predictor promises most of."""
+    """Best accuracy after each of `budget` cells of the table: of those left, the one that the
+    strategy's predictor promises most of.
+    """
     strategy, rng = kind(SPACE, seed), np.random.default_rng(seed)
     left, best = list(rng.permutation(len(points))), []
     for _ in range(budget):
@@ -68,23 +77,33 @@ def found(kind, points, accuracies, budget, seed):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("trace")
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     points, accuracies = read(given.trace)
     rhos = [correlation(points, accuracies, 200, seed) for seed in range(given.runs)]
-    result = {"cells": len(points), "spearman_200": {"mean": np.mean(rhos), "sem": np.std(rhos) / len(rhos) ** 0.5}}
+    result = {
+        "cells": len(points),
+        "spearman_200": {"mean": np.mean(rhos), "sem": np.std(rhos) / len(rhos) ** 0.5},
+    }
     for kind in (Auto, RandomSearch):
-        curves = np.array([found(kind, points, accuracies, 100, seed) for seed in range(given.runs)])
+        curves = np.array(
+            [found(kind, points, accuracies, 100, seed) for seed in range(given.runs)]
+        )
         result[kind.name] = {str(n): curves[:, n - 1].mean() for n in _AFTER}
         result[kind.name]["sem_100"] = curves[:, -1].std() / len(rhos) ** 0.5
     if given.json:
         print(json.dumps(result))
         return
     rho = result["spearman_200"]
-    print(f"{len(points)} cells; Spearman on held-out cells after 200: {rho['mean']:.3f} +- {rho['sem']:.3f}")
+    print(
+        f"{len(points)} cells; Spearman on held-out cells after 200: {rho['mean']:.3f} +-"
+        f" {rho['sem']:.3f}"
+    )
     for name in (Auto.name, RandomSearch.name):
         row = result[name]
         best = ", ".join(f"{row[str(n)]:.2f}" for n in _AFTER)

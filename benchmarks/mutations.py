@@ -1,4 +1,6 @@
-"""Ways in which a file is damaged, or made so that reading it would take for ever, for fuzz.py; each is drawn from a seeded generator."""
+"""Ways in which a file is damaged, or made so that reading it would take for ever, for fuzz.py;
+each is drawn from a seeded generator.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,13 @@ def altered(text: str, rng) -> str:
 
 def _places(value):
     """(parent, key) of everything in a document."""
-    for key in list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+    for key in (
+        list(value)
+        if isinstance(value, dict)
+        else range(len(value))
+        if isinstance(value, list)
+        else ()
+    ):
         yield value, key
         yield from _places(value[key])
 
@@ -112,7 +120,11 @@ def _huge(content, rng, others):
         found = rng.choice(numbers)
         return content[: found.start()] + str(rng.choice(HUGE)).encode() + content[found.end() :]
     place, size = rng.randrange(len(content) + 1), rng.choice((1, 2, 4, 8))
-    return content[:place] + rng.choice((b"\xff" * size, b"\x7f" + b"\xff" * (size - 1), bytes(size))) + content[place + size :]
+    return (
+        content[:place]
+        + rng.choice((b"\xff" * size, b"\x7f" + b"\xff" * (size - 1), bytes(size)))
+        + content[place + size :]
+    )
 
 
 def _garbage(content, rng, others):
@@ -121,7 +133,31 @@ def _garbage(content, rng, others):
 
 
 def _other(content, rng, others):
-    return rng.choice([b"", b"\0" * 1000, rng.randbytes(1000), rng.choice(others), content * 2, b"\xef\xbb\xbf" + content, content + b"\n"])
+    return rng.choice(
+        [
+            b"",
+            b"\0" * 1000,
+            rng.randbytes(1000),
+            rng.choice(others),
+            content * 2,
+            b"\xef\xbb\xbf" + content,
+            content + b"\n",
+        ]
+    )
 
 
-_OF_BYTES = (_bits, _bits, _bits, _cut, _removed, _doubled, _swapped, _spliced, _grafted, _huge, _huge, _garbage, _other)
+_OF_BYTES = (
+    _bits,
+    _bits,
+    _bits,
+    _cut,
+    _removed,
+    _doubled,
+    _swapped,
+    _spliced,
+    _grafted,
+    _huge,
+    _huge,
+    _garbage,
+    _other,
+)

@@ -1,11 +1,14 @@
 """A cell found on a text beside LSTM, GRU and NASCell, at equal parameters and equal steps.
 
-    python benchmarks/recurrent.py [--trials 60] [--strategy auto] [--units 64] [--epochs 4] [--seeds 3] [--cell best.json]
+    python benchmarks/recurrent.py [--trials 60] [--strategy auto] [--units 64]
+        [--epochs 4] [--seeds 3] [--cell best.json]
 
-The text is Python's own help, `pydoc_data.topics`: 470,000 characters of English, character by character, 80 % to train, 10 % to validate,
-10 % to test. The search trains children of one layer of 32 units for one pass over a fifth of the training part. Then the cell it found,
-NASCell, LSTM and GRU are trained alike: one layer, as wide as gives all the parameters of NASCell with --units within 2 %, vectors shared
-with the classifier, Adam with a cosine, the same batches; with each of the seeds. The weights of the best epoch by validation are tested.
+The text is Python's own help, `pydoc_data.topics`: 470,000 characters of English, character by
+character, 80 % to train, 10 % to validate, 10 % to test. The search trains children of one layer of
+32 units for one pass over a fifth of the training part. Then the cell it found, NASCell, LSTM and
+GRU are trained alike: one layer, as wide as gives all the parameters of NASCell with --units within
+2 %, vectors shared with the classifier, Adam with a cosine, the same batches; with each of the
+seeds. The weights of the best epoch by validation are tested.
 """
 
 import argparse
@@ -39,15 +42,36 @@ def search(data, folder, given):
     some = rng.permutation(len(x))[: len(x) // 5]
     child = LanguageHyperModel(data.steps, data.classes, filters=32)
     tuner = StrategySearch(
-        child, keras_tuner.Objective("reward", "max"), given.trials, strategy=given.strategy, seed=0, directory=folder,
-        project_name="search", isolation="process", workers=given.workers, threads=1,
-    )  # fmt: skip
+        child,
+        keras_tuner.Objective("reward", "max"),
+        given.trials,
+        strategy=given.strategy,
+        seed=0,
+        directory=folder,
+        project_name="search",
+        isolation="process",
+        workers=given.workers,
+        threads=1,
+    )
     began = time.monotonic()
-    tuner.search(x[some], y[some], validation_data=data.windows("validation"), epochs=1, batch_size=BATCH, verbose=0)
-    rewards = sorted((trial.score for trial in tuner.oracle.get_best_trials(given.trials) if trial.score), reverse=True)
+    tuner.search(
+        x[some],
+        y[some],
+        validation_data=data.windows("validation"),
+        epochs=1,
+        batch_size=BATCH,
+        verbose=0,
+    )
+    rewards = sorted(
+        (trial.score for trial in tuner.oracle.get_best_trials(given.trials) if trial.score),
+        reverse=True,
+    )
     found = [(80 / reward) ** 0.5 for reward in rewards]
     took = f"{given.trials} trials in {time.monotonic() - began:.0f} s, {len(found)} succeeded"
-    spread = f"the best {found[0]:.2f}, the median {found[len(found) // 2]:.2f}, the worst {found[-1]:.2f}"
+    spread = (
+        f"the best {found[0]:.2f}, the median {found[len(found) // 2]:.2f}, the worst"
+        f" {found[-1]:.2f}"
+    )
     print(f"{given.strategy}: {took}; validation perplexity of {spread}", flush=True)
     return tuner.get_best_genotypes()[0]
 
@@ -57,11 +81,15 @@ def model_of(cell, units, data):
     inputs = keras.Input((data.steps,), dtype="int32")
     vocabulary = Vocabulary(data.classes, units)
     h = layers.RNN(cell(units), return_sequences=True)(vocabulary(inputs))
-    return keras.Model(inputs, layers.Activation("softmax", dtype="float32")(vocabulary(h, reverse=True)))
+    return keras.Model(
+        inputs, layers.Activation("softmax", dtype="float32")(vocabulary(h, reverse=True))
+    )
 
 
 def wide_as(cell, parameters, data):
-    """The number of units with which the model has as many parameters. Raises ValueError if none comes within 2 %."""
+    """The number of units with which the model has as many parameters. Raises ValueError if none
+    comes within 2 %.
+    """
 
     def count(units):
         return model_of(cell, units, data).count_params()
@@ -69,7 +97,9 @@ def wide_as(cell, parameters, data):
     above = bisect.bisect_left(range(1000), parameters, lo=1, key=count)
     units = min((above - 1, above), key=lambda units: abs(count(units) - parameters))
     if abs(count(units) - parameters) > WITHIN * parameters:
-        raise ValueError(f"{count(units)} parameters are not within 2 % of {parameters}; give other --units.")
+        raise ValueError(
+            f"{count(units)} parameters are not within 2 % of {parameters}; give other --units."
+        )
     return units
 
 
@@ -83,15 +113,25 @@ def train(cell, units, data, epochs, seed):
     adam = keras.optimizers.Adam(rate, global_clipnorm=1.0)
     model.compile(adam, "sparse_categorical_crossentropy", metrics=[Perplexity()])
     began = time.monotonic()
-    fit = dict(batch_size=BATCH, epochs=epochs, validation_data=data.windows("validation"), verbose=0, callbacks=[KeepBest()])
+    fit = dict(
+        batch_size=BATCH,
+        epochs=epochs,
+        validation_data=data.windows("validation"),
+        verbose=0,
+        callbacks=[KeepBest()],
+    )
     model.fit(x, y, **fit)
     seconds = time.monotonic() - began
-    found = (perplexity(model, *data.windows(part))["perplexity"] for part in ("validation", "test"))
+    found = (
+        perplexity(model, *data.windows(part))["perplexity"] for part in ("validation", "test")
+    )
     return model.count_params(), *found, seconds
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name, value in (("trials", 60), ("workers", 2), ("units", 64), ("epochs", 4), ("seeds", 3)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--strategy", default="auto")
@@ -111,13 +151,25 @@ def main():
         "GRU": layers.GRUCell,
     }
     whole = model_of(cells["NASCell"], given.units, data).count_params()
-    print("| cell | units | parameters | validation perplexity | test perplexity | test bits a character | s a training |")
+    print(
+        "| cell | units | parameters | validation perplexity | test perplexity | test bits a"
+        " character | s a training |"
+    )
     print("|---|---|---|---|---|---|---|")
     for name, cell in cells.items():
         units = given.units if name in ("found", "NASCell") else wide_as(cell, whole, data)
-        runs = np.array([train(cell, units, data, given.epochs, seed) for seed in range(given.seeds)])
-        told = [f"{column.mean():.3f} +- {column.std(ddof=1):.3f}" for column in (runs[:, 1], runs[:, 2], np.log2(runs[:, 2]))]
-        print(f"| {name} | {units} | {runs[0, 0]:,.0f} | {' | '.join(told)} | {runs[:, 3].mean():.0f} |", flush=True)
+        runs = np.array(
+            [train(cell, units, data, given.epochs, seed) for seed in range(given.seeds)]
+        )
+        told = [
+            f"{column.mean():.3f} +- {column.std(ddof=1):.3f}"
+            for column in (runs[:, 1], runs[:, 2], np.log2(runs[:, 2]))
+        ]
+        print(
+            f"| {name} | {units} | {runs[0, 0]:,.0f} | {' | '.join(told)} |"
+            f" {runs[:, 3].mean():.0f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

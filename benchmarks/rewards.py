@@ -1,9 +1,11 @@
-"""The reward stays the reward: children by compiled kernels beside children by Keras, over random cells on the digits.
+"""The reward stays the reward: children by compiled kernels beside children by Keras, over random
+cells on the digits.
 
     python benchmarks/rewards.py [--cells 30] [--epochs 3] [--workers 2] [--json]
 
-Rank correlations (Spearman) of validation accuracies: ours with Keras', from the same seed and from another; Keras' with Keras' from
-another seed. Batches come in another order even from the same seed. Processes with a thread each.
+Rank correlations (Spearman) of validation accuracies: ours with Keras', from the same seed and from
+another; Keras' with Keras' from another seed. Batches come in another order even from the same
+seed. Processes with a thread each.
 """
 
 import argparse
@@ -46,14 +48,24 @@ def accuracy(job):
     hp.values.update(space.values(point))
     with tempfile.TemporaryDirectory() as folder:
         figures, _ = train_child(
-            child, hp, seed, "float32", folder, data.x_train, data.y_train, epochs=epochs, batch_size=64,
+            child,
+            hp,
+            seed,
+            "float32",
+            folder,
+            data.x_train,
+            data.y_train,
+            epochs=epochs,
+            batch_size=64,
             validation_data=(data.x_validation, data.y_validation),
-        )  # fmt: skip
+        )
     return figures["val_accuracy"]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--cells", type=int, default=30)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
@@ -65,10 +77,21 @@ def main():
     with multiprocessing.get_context("spawn").Pool(given.workers, maxtasksperchild=8) as pool:
         jobs = list(itertools.product(points, (True, False), (0, 1), [given.epochs]))
         found = np.reshape(pool.map(accuracy, jobs, chunksize=1), (given.cells, 2, 2))
-    by_name = {f"{who} {seed}": found[:, way, seed] for way, who in enumerate(("ours", "keras")) for seed in (0, 1)}
-    result = {name: round(float(spearmanr(by_name[one], by_name[other])[0]), 3) for name, (one, other) in _PAIRS.items()}
+    by_name = {
+        f"{who} {seed}": found[:, way, seed]
+        for way, who in enumerate(("ours", "keras"))
+        for seed in (0, 1)
+    }
+    result = {
+        name: round(float(spearmanr(by_name[one], by_name[other])[0]), 3)
+        for name, (one, other) in _PAIRS.items()
+    }
     result |= {f"mean, {name}": round(float(values.mean()), 4) for name, values in by_name.items()}
-    print(json.dumps(result) if given.json else "\n".join(f"{name}: {value}" for name, value in result.items()))
+    print(
+        json.dumps(result)
+        if given.json
+        else "\n".join(f"{name}: {value}" for name, value in result.items())
+    )
 
 
 if __name__ == "__main__":

@@ -1,14 +1,19 @@
-"""Children an hour: a search of ours beside Keras Tuner building, tracing and training the same children, in one run.
+"""Children an hour: a search of ours beside Keras Tuner building, tracing and training the same
+children, in one run.
 
-    python benchmarks/search.py [--data digits] [--children 6] [--epochs 2] [--num-cells 1] [--filters 8] [--json]
+    python benchmarks/search.py [--data digits] [--children 6] [--epochs 2] [--num-cells 1]
+        [--filters 8] [--json]
     python benchmarks/search.py --memory 200
 
-Both train the same random cells (five blocks, 13 operations) on the same images with the same epochs and batch. Keras Tuner's own `Tuner`
-trains them one after the other with all cores; ours two side by side with a core each, as `nasnet-tf search` does with its baseline.
-Medians over the children, of seconds from one child's end to the next one's; the first of ours, for which the workers start, is left out.
-"First step": from asking for a child to the end of its first step, in a process that has trained another cell before.
+Both train the same random cells (five blocks, 13 operations) on the same images with the same
+epochs and batch. Keras Tuner's own `Tuner` trains them one after the other with all cores; ours two
+side by side with a core each, as `nasnet-tf search` does with its baseline. Medians over the
+children, of seconds from one child's end to the next one's; the first of ours, for which the
+workers start, is left out. "First step": from asking for a child to the end of its first step, in a
+process that has trained another cell before.
 
-With --memory, children are searched by one worker, and its resident memory after the tenth and at most after that is told.
+With --memory, children are searched by one worker, and its resident memory after the tenth and at
+most after that is told.
 """
 
 import argparse
@@ -75,7 +80,15 @@ def ours(child, points, job, folder, name, done):
     def listed(space, seed=0):
         return OneShot(space, seed, ranking=[list(point) for point in points])
 
-    tuner = StrategySearch(child, "val_accuracy", len(points), strategy=listed, threads=1, directory=folder, project_name=name)
+    tuner = StrategySearch(
+        child,
+        "val_accuracy",
+        len(points),
+        strategy=listed,
+        threads=1,
+        directory=folder,
+        project_name=name,
+    )
     tuner.oracle.on_end = lambda trial: clock.ends.append(time.monotonic())
     tuner.search(**job)
     done[name] = clock, scores(tuner)
@@ -99,7 +112,16 @@ def first_step(child, points, job):
 def memory(child, job, trials, folder):
     """Megabytes of the worker after each child."""
     sizes = []
-    tuner = StrategySearch(child, "val_accuracy", trials, strategy="auto", threads=1, seed=0, directory=folder, project_name="memory")
+    tuner = StrategySearch(
+        child,
+        "val_accuracy",
+        trials,
+        strategy="auto",
+        threads=1,
+        seed=0,
+        directory=folder,
+        project_name="memory",
+    )
     tuner.oracle.on_end = lambda trial: sizes.append(tuner.worker.memory_mb)
     tuner.search(**job)
     return sizes
@@ -107,11 +129,16 @@ def memory(child, job, trials, folder):
 
 def scores(tuner):
     """val_accuracy by trial, in order; None for a failed one."""
-    return [trial.score for _, trial in sorted(tuner.oracle.trials.items(), key=lambda item: int(item[0]))]
+    return [
+        trial.score
+        for _, trial in sorted(tuner.oracle.trials.items(), key=lambda item: int(item[0]))
+    ]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", default="digits", help="as in nasnet-tf search")
     parser.add_argument("--images", type=int, default=5000, help="at most, to train on")
     parser.add_argument("--children", type=int, default=6)
@@ -129,23 +156,44 @@ def main():
 
     def child(native):
         return CellHyperModel(
-            data.input_shape, data.classes, space=space, num_cells=given.num_cells, filters=given.filters, native=native,
-            mean=data.mean, std=data.std, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5,
-        )  # fmt: skip
+            data.input_shape,
+            data.classes,
+            space=space,
+            num_cells=given.num_cells,
+            filters=given.filters,
+            native=native,
+            mean=data.mean,
+            std=data.std,
+            batch_norm_momentum=0.9,
+            batch_norm_epsilon=1e-5,
+        )
 
     job = dict(
-        x=data.x_train[: given.images], y=data.y_train[: given.images], validation_data=(data.x_validation, data.y_validation),
-        epochs=given.epochs, batch_size=given.batch_size, verbose=0,
-    )  # fmt: skip
+        x=data.x_train[: given.images],
+        y=data.y_train[: given.images],
+        validation_data=(data.x_validation, data.y_validation),
+        epochs=given.epochs,
+        batch_size=given.batch_size,
+        verbose=0,
+    )
     if given.memory:
         with tempfile.TemporaryDirectory() as folder:
             sizes = memory(child(True), job, given.memory, folder)
-        result = {"children": len(sizes), "after_ten_mb": round(sizes[9]), "at_most_mb": round(max(sizes[10:]))}
+        result = {
+            "children": len(sizes),
+            "after_ten_mb": round(sizes[9]),
+            "at_most_mb": round(max(sizes[10:])),
+        }
         print(json.dumps(result) if given.json else result)
         return
     with tempfile.TemporaryDirectory() as folder:
         done = {}
-        sides = [threading.Thread(target=ours, args=(child(True), points[side::2], job, folder, f"ours_{side}", done)) for side in (0, 1)]
+        sides = [
+            threading.Thread(
+                target=ours, args=(child(True), points[side::2], job, folder, f"ours_{side}", done)
+            )
+            for side in (0, 1)
+        ]
         for side in sides:
             side.start()
         for side in sides:
@@ -155,14 +203,25 @@ def main():
     firsts = [clock.each()[0] for clock, _ in done.values()]
     ours_median, theirs_median = statistics.median(each) / 2, statistics.median(theirs.each())
     result = {
-        "data": data.describe(), **{name: value for name, value in vars(given).items() if name not in ("data", "json")},
-        "keras_tuner_seconds_a_child": round(theirs_median, 2), "our_seconds_a_child": round(ours_median, 2),
-        "ratio": round(theirs_median / ours_median, 1), "our_first_child_seconds": round(max(firsts), 1),
+        "data": data.describe(),
+        **{name: value for name, value in vars(given).items() if name not in ("data", "json")},
+        "keras_tuner_seconds_a_child": round(theirs_median, 2),
+        "our_seconds_a_child": round(ours_median, 2),
+        "ratio": round(theirs_median / ours_median, 1),
+        "our_first_child_seconds": round(max(firsts), 1),
         "our_second_child_first_step_seconds": round(first_step(child(True), points, job), 2),
         "keras_tuner_val_accuracy": [round(float(score), 4) for score in their_scores],
-        "our_val_accuracy": [round(float(score), 4) for pair in zip(done["ours_0"][1], done["ours_1"][1], strict=False) for score in pair],
-    }  # fmt: skip
-    print(json.dumps(result) if given.json else "\n".join(f"{name}: {value}" for name, value in result.items()))
+        "our_val_accuracy": [
+            round(float(score), 4)
+            for pair in zip(done["ours_0"][1], done["ours_1"][1], strict=False)
+            for score in pair
+        ],
+    }
+    print(
+        json.dumps(result)
+        if given.json
+        else "\n".join(f"{name}: {value}" for name, value in result.items())
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Search neural-network cells on your own data, scale them up, train and ship them; the home of NASNet in Keras 3."""
+"""Search neural-network cells on your own data, scale them up, train and ship them; the home of
+NASNet in Keras 3.
+"""
 
 __version__ = "0.1.0"
 

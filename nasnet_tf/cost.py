@@ -1,4 +1,6 @@
-"""Parameters and multiply-adds of a network of any genotype, counted from its graph: nothing is built."""
+"""Parameters and multiply-adds of a network of any genotype, counted from its graph: nothing is
+built.
+"""
 
 from nasnet_tf.systems.costs import COSTS, Cost, cost, cost_of, counted_arguments, defaults_of
 

@@ -1,4 +1,6 @@
-"""What data is known by again: shapes, classes, counts and the checksum of a sample, in JSON's words. NumPy only."""
+"""What data is known by again: shapes, classes, counts and the checksum of a sample, in JSON's
+words. NumPy only.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,21 @@ def of_data(data) -> dict:
     if hasattr(data, "vocabulary"):
         parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
         counts = {name: len(part) for name, part in parts.items()}
-        words = {"level": data.level, "steps": data.steps, "vocabulary": data.classes, "words": _checksum(list(data.vocabulary))}
-        return {**words, "counts": counts, "sample": _checksum([_sample(part, 4096) for part in parts.values()])}
-    parts = {name: (getattr(data, f"x_{name}"), np.asarray(getattr(data, f"y_{name}"))) for name in ("train", "validation", "test")}
+        words = {
+            "level": data.level,
+            "steps": data.steps,
+            "vocabulary": data.classes,
+            "words": _checksum(list(data.vocabulary)),
+        }
+        return {
+            **words,
+            "counts": counts,
+            "sample": _checksum([_sample(part, 4096) for part in parts.values()]),
+        }
+    parts = {
+        name: (getattr(data, f"x_{name}"), np.asarray(getattr(data, f"y_{name}")))
+        for name in ("train", "validation", "test")
+    }
     return {
         "shape": list(map(int, data.input_shape)),
         "dtype": str(data.x_train.dtype),
@@ -32,18 +46,23 @@ def of_data(data) -> dict:
 
 
 def of_arguments(args, kwargs) -> dict | None:
-    """The fingerprint of the data among the arguments of `keras.Model.fit`; None if there is none that can be told.
+    """The fingerprint of the data among the arguments of `keras.Model.fit`; None if there is none
+    that can be told.
 
-    Of arrays it has shape, type and a sample; of a `tf.data.Dataset`, which may be shuffled, only what its elements look like and how
-    many there are.
+    Of arrays it has shape, type and a sample; of a `tf.data.Dataset`, which may be shuffled, only
+    what its elements look like and how many there are.
     """
-    given = dict(zip(("x", "y"), args, strict=False)) | {name: kwargs[name] for name in ("x", "y", "validation_data") if name in kwargs}
+    given = dict(zip(("x", "y"), args, strict=False)) | {
+        name: kwargs[name] for name in ("x", "y", "validation_data") if name in kwargs
+    }
     found = {name: of_value(value) for name, value in given.items()}
     return {name: value for name, value in found.items() if value is not None} or None
 
 
 def of_value(value):
-    """The fingerprint of an array, a data set or a list, tuple or dict of them; None for what cannot be told."""
+    """The fingerprint of an array, a data set or a list, tuple or dict of them; None for what
+    cannot be told.
+    """
     if isinstance(value, dict):
         return {str(name): of_value(part) for name, part in value.items()}
     if isinstance(value, list | tuple) and not all(isinstance(part, int | float) for part in value):
@@ -51,16 +70,30 @@ def of_value(value):
     if hasattr(value, "element_spec"):
         return {"elements": repr(value.element_spec), "count": int(value.cardinality())}
     if hasattr(value, "shape") and hasattr(value, "dtype") and hasattr(value, "__getitem__"):
-        return {"shape": [int(side) for side in value.shape], "dtype": str(value.dtype), "sample": _checksum([_sample(value)])}
+        return {
+            "shape": [int(side) for side in value.shape],
+            "dtype": str(value.dtype),
+            "sample": _checksum([_sample(value)]),
+        }
     return None
 
 
 def _sample(rows, most=_SAMPLE):
-    """Some of the rows, from the first to the last; of pictures that are files, the beginnings of some of them."""
-    chosen = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)) if len(rows) else []
+    """Some of the rows, from the first to the last; of pictures that are files, the beginnings of
+    some of them.
+    """
+    chosen = (
+        np.unique(np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int))
+        if len(rows)
+        else []
+    )
     if hasattr(rows, "paths"):
         return [_beginning(rows.paths[number]) for number in chosen]
-    return np.stack([np.asarray(rows[int(number)]) for number in chosen]) if len(chosen) else np.zeros(0)
+    return (
+        np.stack([np.asarray(rows[int(number)]) for number in chosen])
+        if len(chosen)
+        else np.zeros(0)
+    )
 
 
 def _beginning(path):

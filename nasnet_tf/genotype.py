@@ -1,4 +1,6 @@
-"""What a network is made of, as frozen data: one file a kind of genotype, and one reader for the files of all. No Keras here."""
+"""What a network is made of, as frozen data: one file a kind of genotype, and one reader for the
+files of all. No Keras here.
+"""
 
 from nasnet_tf.contracts.genotype import KINDS, BaseGenotype, from_json
 from nasnet_tf.systems.cells.genotype import (

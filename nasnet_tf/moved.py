@@ -1,4 +1,6 @@
-"""Modules that have moved: an old name still imports, since .keras files of release 0.1 name the modules of their layers."""
+"""Modules that have moved: an old name still imports, since .keras files of release 0.1 name the
+modules of their layers.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +41,12 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return None
 
     def exec_module(self, module):
-        new = importlib.import_module(f"nasnet_tf.{MOVED[module.__name__.removeprefix('nasnet_tf.')]}")
-        vars(module).update({name: value for name, value in vars(new).items() if not name.startswith("__")})
+        new = importlib.import_module(
+            f"nasnet_tf.{MOVED[module.__name__.removeprefix('nasnet_tf.')]}"
+        )
+        vars(module).update(
+            {name: value for name, value in vars(new).items() if not name.startswith("__")}
+        )
 
 
 def install() -> None:

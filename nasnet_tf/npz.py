@@ -1,7 +1,8 @@
-"""NumPy's .npz files, read within bounds: nothing is unpickled, no array is larger than its file can hold, every checksum is checked.
+"""NumPy's .npz files, read within bounds: nothing is unpickled, no array is larger than its file
+can hold, every checksum is checked.
 
-`numpy.load` allocates what a header declares, however small the file, and does not look at the checksum of an array whose header
-declares less than there is.
+`numpy.load` allocates what a header declares, however small the file, and does not look at the
+checksum of an array whose header declares less than there is.
 """
 
 from __future__ import annotations
@@ -19,14 +20,34 @@ from nasnet_tf.files import open_regular
 
 __all__ = ["UNREADABLE", "check_size", "read_npz"]
 
-_MOST_EXPANSION, _ALWAYS = 50, 128 << 20  # bytes for each one in the file; bytes that are never too many
+_MOST_EXPANSION, _ALWAYS = (
+    50,
+    128 << 20,
+)  # bytes for each one in the file; bytes that are never too many
 _MOST_MEMBERS = 100_000
-# What zipfile, its decompressors and NumPy raise for a file that is no .npz, is cut short, is encrypted, or holds Python objects.
+# What zipfile, its decompressors and NumPy raise for a file that is no .npz, is cut short, is
+# encrypted, or holds Python objects.
 UNREADABLE = (
-    OSError, ValueError, EOFError, KeyError, IndexError, NotImplementedError, RuntimeError, MemoryError, OverflowError, SyntaxError,
-    TypeError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
-)  # fmt: skip
-_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    IndexError,
+    NotImplementedError,
+    RuntimeError,
+    MemoryError,
+    OverflowError,
+    SyntaxError,
+    TypeError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def read_npz(path: str | os.PathLike, wanted=None, names=None) -> dict[str, np.ndarray]:
@@ -34,8 +55,10 @@ def read_npz(path: str | os.PathLike, wanted=None, names=None) -> dict[str, np.n
 
     Args:
         wanted: the names to read; None reads all. Those that are not there are left out.
-        names: a list that the names of all arrays in the file are added to, of those that are not wanted too.
-    Raises: FileNotFoundError; ValueError that names the file, if it is no such file, is damaged, or unpacks to what no honest file does.
+        names: a list that the names of all arrays in the file are added to, of those that are not
+            wanted too.
+    Raises: FileNotFoundError; ValueError that names the file, if it is no such file, is damaged, or
+        unpacks to what no honest file does.
     """
     with open_regular(path) as file:
         try:
@@ -45,8 +68,16 @@ def read_npz(path: str | os.PathLike, wanted=None, names=None) -> dict[str, np.n
                 members = _members(archive)
                 if names is not None:
                     names += members
-                members = {name: member for name, member in members.items() if wanted is None or name in wanted}
-                check_size(sum(member.file_size for member in members.values()), os.fstat(file.fileno()).st_size, "numpy.savez")
+                members = {
+                    name: member
+                    for name, member in members.items()
+                    if wanted is None or name in wanted
+                }
+                check_size(
+                    sum(member.file_size for member in members.values()),
+                    os.fstat(file.fileno()).st_size,
+                    "numpy.savez",
+                )
                 return {name: _array(archive, name, member) for name, member in members.items()}
         except UNREADABLE as error:
             reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
@@ -54,24 +85,30 @@ def read_npz(path: str | os.PathLike, wanted=None, names=None) -> dict[str, np.n
 
 
 def check_size(unpacked: int, size: int, how: str) -> None:
-    """Raises ValueError if `size` bytes of a packed file are to become so many, or more than there is memory.
+    """Raises ValueError if `size` bytes of a packed file are to become so many, or more than there
+    is memory.
 
     Args:
         how: what writes such a file without packing it.
     """
     if unpacked > max(_ALWAYS, _MOST_EXPANSION * size):
         raise ValueError(
-            f"it unpacks from {size:,} to {unpacked:,} bytes, more than {_MOST_EXPANSION} for each; if that is right, write it by {how}"
+            f"it unpacks from {size:,} to {unpacked:,} bytes, more than {_MOST_EXPANSION} for each;"
+            f" if that is right, write it by {how}"
         )
     free = _free_memory()
     if unpacked > free:
-        raise ValueError(f"it takes {unpacked:,} bytes of memory, of which {free:,} are free; give a smaller one")
+        raise ValueError(
+            f"it takes {unpacked:,} bytes of memory, of which {free:,} are free; give a smaller one"
+        )
 
 
 def _free_memory() -> float:
     try:
         with open("/proc/meminfo") as file:
-            return next(1024 * int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
+            return next(
+                1024 * int(line.split()[1]) for line in file if line.startswith("MemAvailable")
+            )
     except (OSError, StopIteration):  # not Linux
         return math.inf
 
@@ -81,7 +118,11 @@ def _members(archive):
     for member in archive.infolist():
         name = member.filename.removesuffix(".npy")
         if name in members or len(members) >= _MOST_MEMBERS:
-            raise ValueError(f"it has {name!r:.60} twice" if name in members else f"it has more than {_MOST_MEMBERS:,} arrays")
+            raise ValueError(
+                f"it has {name!r:.60} twice"
+                if name in members
+                else f"it has more than {_MOST_MEMBERS:,} arrays"
+            )
         members[name] = member
     return members
 
@@ -90,15 +131,26 @@ def _array(archive, name, member):
     with archive.open(member) as file:
         version = np.lib.format.read_magic(file)
         if version not in _HEADERS:
-            raise ValueError(f"{name} is of version {version} of NumPy's format; there are 1 and 2 of plain arrays")
+            raise ValueError(
+                f"{name} is of version {version} of NumPy's format; there are 1 and 2 of plain"
+                " arrays"
+            )
         shape, fortran, dtype = _HEADERS[version](file)
         size = math.prod(shape) * dtype.itemsize
         if dtype.hasobject:
-            raise ValueError(f"{name} holds Python objects, which are not read; write arrays of numbers or strings")
+            raise ValueError(
+                f"{name} holds Python objects, which are not read; write arrays of numbers or"
+                " strings"
+            )
         if min(shape, default=0) < 0 or size != member.file_size - file.tell():
-            raise ValueError(f"{name} is said to be {dtype} {shape!s:.80}, but it has {member.file_size - file.tell():,} bytes")
+            raise ValueError(
+                f"{name} is said to be {dtype} {shape!s:.80}, but it has"
+                f" {member.file_size - file.tell():,} bytes"
+            )
         content, end = np.empty(size, np.uint8), 0
-        while part := file.read(min(size - end, 1 << 22) or 1):  # a last empty read checks the checksum
+        while part := file.read(
+            min(size - end, 1 << 22) or 1
+        ):  # a last empty read checks the checksum
             if end + len(part) > size:
                 raise ValueError(f"{name} is longer than it is said to be")
             content[end : end + len(part)] = np.frombuffer(part, np.uint8)

@@ -1,8 +1,9 @@
 """The files that Keras writes of a model, and what shows that they are as they were written.
 
-A `.keras` file is a zip, which has a checksum of each of its files. HDF5 has none of its own, so the HDF5 files that our networks write
-(`.weights.h5`, `.h5`) end in a line with the SHA-256 of all that is before it, names and order of the arrays included. HDF5's readers
-pass over what stands after the end of a file.
+A `.keras` file is a zip, which has a checksum of each of its files. HDF5 has none of its own, so
+the HDF5 files that our networks write (`.weights.h5`, `.h5`) end in a line with the SHA-256 of all
+that is before it, names and order of the arrays included. HDF5's readers pass over what stands
+after the end of a file.
 """
 
 from __future__ import annotations
@@ -16,7 +17,16 @@ import zipfile
 from nasnet_tf.files import open_regular, parse_json
 from nasnet_tf.npz import UNREADABLE, check_size
 
-__all__ = ["CONFIG", "NOT_VERIFIED", "WEIGHTS", "Damaged", "Sealed", "archive_config", "seal", "verify"]
+__all__ = [
+    "CONFIG",
+    "NOT_VERIFIED",
+    "WEIGHTS",
+    "Damaged",
+    "Sealed",
+    "archive_config",
+    "seal",
+    "verify",
+]
 
 NOT_VERIFIED = "not verified: the file has no checksum"
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
@@ -43,9 +53,11 @@ def seal(path: str | os.PathLike) -> None:
 
 
 def verify(path: str | os.PathLike) -> str:
-    """Checks what there is to check in an HDF5 file or a zip; says what it was. `NOT_VERIFIED` if there is no checksum.
+    """Checks what there is to check in an HDF5 file or a zip; says what it was. `NOT_VERIFIED` if
+    there is no checksum.
 
-    Raises: FileNotFoundError; Damaged if the file is not as it was written, or unpacks to more than one would be.
+    Raises: FileNotFoundError; Damaged if the file is not as it was written, or unpacks to more than
+        one would be.
     """
     with open_regular(path) as file:
         start = file.peek(len(_HDF5))[: len(_HDF5)]
@@ -63,7 +75,10 @@ def _verify_sealed(path, file):
     if not line.startswith(_MARK):
         return NOT_VERIFIED
     if _MARK + _sha256(file, size).encode() + b"\n" != line:
-        raise Damaged(f"{path} is damaged: it is not the file that was written (its SHA-256 is another); restore a copy of it.")
+        raise Damaged(
+            f"{path} is damaged: it is not the file that was written (its SHA-256 is another);"
+            " restore a copy of it."
+        )
     return "verified: its SHA-256"
 
 
@@ -71,17 +86,28 @@ def _verify_archive(path, file):
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
-            if len(members) > _MOST_MEMBERS or len({member.filename for member in members}) < len(members):
+            if len(members) > _MOST_MEMBERS or len({member.filename for member in members}) < len(
+                members
+            ):
                 raise ValueError(f"it has {len(members)} files, or one of them twice")
-            check_size(sum(member.file_size for member in members), os.fstat(file.fileno()).st_size, 'model.save("name.keras")')
+            check_size(
+                sum(member.file_size for member in members),
+                os.fstat(file.fileno()).st_size,
+                'model.save("name.keras")',
+            )
             for member in members:
                 if member.filename.endswith(".json") and member.file_size > _LARGEST_CONFIG:
-                    raise ValueError(f"it says that {member.filename} has {member.file_size:,} bytes")
+                    raise ValueError(
+                        f"it says that {member.filename} has {member.file_size:,} bytes"
+                    )
                 with archive.open(member) as packed:  # reading the whole of it checks its checksum
                     while packed.read(_PART):
                         pass
     except UNREADABLE as error:
-        raise Damaged(f"{path} cannot be read ({str(error).rstrip('.')}); it is cut short, damaged or of another kind.") from None
+        raise Damaged(
+            f"{path} cannot be read ({str(error).rstrip('.')}); it is cut short, damaged or of"
+            " another kind."
+        ) from None
     return "verified: its CRC-32"
 
 
@@ -89,13 +115,21 @@ def archive_config(path: str | os.PathLike) -> dict:
     """The configuration in a `.keras` file that `verify` found sound. Raises Damaged."""
     with zipfile.ZipFile(path) as archive:
         if absent := {CONFIG, WEIGHTS} - set(archive.namelist()):
-            raise Damaged(f"{path} is a zip without {' and '.join(sorted(absent))}: no model that Keras saved as .keras.")
+            raise Damaged(
+                f"{path} is a zip without {' and '.join(sorted(absent))}: no model that Keras saved"
+                " as .keras."
+            )
         try:
             config = parse_json(archive.read(CONFIG).decode("utf-8"))
         except ValueError as error:
-            raise Damaged(f"{path} cannot be read ({CONFIG}: {error}); it is cut short, damaged or of another kind.") from None
+            raise Damaged(
+                f"{path} cannot be read ({CONFIG}: {error}); it is cut short, damaged or of another"
+                " kind."
+            ) from None
     if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
-        raise Damaged(f"{path} holds no configuration of a model; give one that Keras saved as .keras.")
+        raise Damaged(
+            f"{path} holds no configuration of a model; give one that Keras saved as .keras."
+        )
     return config
 
 
@@ -109,7 +143,9 @@ def _sha256(file, size):
 
 
 class Sealed:
-    """For a `keras.Model` to inherit from before it: the HDF5 files it writes have a checksum, and those it reads are checked."""
+    """For a `keras.Model` to inherit from before it: the HDF5 files it writes have a checksum, and
+    those it reads are checked.
+    """
 
     def save_weights(self, filepath, overwrite=True, **options):
         """As Keras does; each file of weights gets a checksum."""
@@ -122,7 +158,9 @@ class Sealed:
             super().save(filepath, overwrite=overwrite, **options)
 
     def load_weights(self, filepath, skip_mismatch=False, **options):
-        """As Keras does. Raises ValueError that names the file if its checksum says that it is damaged."""
+        """As Keras does. Raises ValueError that names the file if its checksum says that it is
+        damaged.
+        """
         one = pathlib.Path(filepath).suffix in (".h5", ".hdf5", ".keras")
         for path in [pathlib.Path(filepath)] if one else _files(filepath):
             if path.exists():
@@ -142,7 +180,11 @@ class _sealing:
     def __exit__(self, error, *_):
         if error is None:
             for path in _files(self.filepath, True):
-                if (state := _state(path)) is not None and state != self.before.get(path) and _is_hdf5(path):
+                if (
+                    (state := _state(path)) is not None
+                    and state != self.before.get(path)
+                    and _is_hdf5(path)
+                ):
                     seal(path)
 
 
@@ -171,4 +213,7 @@ def _files(filepath, shards=None) -> list[pathlib.Path]:
         return [path / WEIGHTS]
     base = path.name.removesuffix(".weights.json" if path.suffix == ".json" else ".weights.h5")
     several = path.suffix == ".json" if shards is None else shards
-    return [path, *(sorted(path.parent.glob(f"{glob.escape(base)}_*.weights.h5")) if several else ())]
+    return [
+        path,
+        *(sorted(path.parent.glob(f"{glob.escape(base)}_*.weights.h5")) if several else ()),
+    ]

@@ -1,4 +1,6 @@
-"""Keyword arguments that a function does not take are errors, which name the nearest argument it does take."""
+"""Keyword arguments that a function does not take are errors, which name the nearest argument it
+does take.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ F = TypeVar("F", bound=Callable)
 
 
 def checked(function: F) -> F:
-    """A decorator: a call with arguments that `function` does not take raises TypeError with the nearest names.
+    """A decorator: a call with arguments that `function` does not take raises TypeError with the
+    nearest names.
 
     A `**arguments` in its signature takes anything, as everywhere in Python; see `passes_on`.
     """
@@ -33,7 +36,8 @@ def checked(function: F) -> F:
 
 
 def passes_on(*targets: Callable, without: Iterable[str] = ()) -> Callable[[F], F]:
-    """A decorator for a function that passes its `**arguments` on to `targets`: its signature names them, and only these are taken.
+    """A decorator for a function that passes its `**arguments` on to `targets`: its signature names
+    them, and only these are taken.
 
     Args:
         without: parameters of the targets that the function gives itself.
@@ -41,10 +45,17 @@ def passes_on(*targets: Callable, without: Iterable[str] = ()) -> Callable[[F], 
 
     def decorate(function):
         own, kinds = inspect.signature(function), inspect.Parameter
-        parameters = {name: parameter for name, parameter in own.parameters.items() if parameter.kind is not kinds.VAR_KEYWORD}
+        parameters = {
+            name: parameter
+            for name, parameter in own.parameters.items()
+            if parameter.kind is not kinds.VAR_KEYWORD
+        }
         for target in targets:
             for name, parameter in inspect.signature(target).parameters.items():
-                if name not in ("self", *without) and parameter.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD):
+                if name not in ("self", *without) and parameter.kind not in (
+                    kinds.VAR_POSITIONAL,
+                    kinds.VAR_KEYWORD,
+                ):
                     parameters.setdefault(name, parameter.replace(kind=kinds.KEYWORD_ONLY))
         function.__signature__ = own.replace(parameters=list(parameters.values()))
         return checked(function)
@@ -53,7 +64,9 @@ def passes_on(*targets: Callable, without: Iterable[str] = ()) -> Callable[[F], 
 
 
 def refuse_unknown(caller: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Raises TypeError, with the nearest name for each, if there are names in `given` that are not in `known`."""
+    """Raises TypeError, with the nearest name for each, if there are names in `given` that are not
+    in `known`.
+    """
     known = [name for name in known if name != "self"]
     unknown = [name for name in given if name not in known]
     if not unknown:
@@ -67,4 +80,7 @@ def refuse_unknown(caller: str, given: Iterable[str], known: Iterable[str]) -> N
 
 
 def _takes_anything(signature):
-    return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in signature.parameters.values())
+    return any(
+        parameter.kind is inspect.Parameter.VAR_KEYWORD
+        for parameter in signature.parameters.values()
+    )

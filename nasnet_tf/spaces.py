@@ -1,4 +1,6 @@
-"""What can be searched: one space a file, most of them a list of discrete decisions (choices.py). No Keras here."""
+"""What can be searched: one space a file, most of them a list of discrete decisions (choices.py).
+No Keras here.
+"""
 
 from nasnet_tf.contracts.categorical import Choices, Decision
 from nasnet_tf.contracts.fidelity import EPOCHS, WithEpochs

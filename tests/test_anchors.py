@@ -7,7 +7,6 @@ import math
 import keras_tuner
 import numpy as np
 import pytest
-
 from nasnet_tf.spaces import Choices, LayerwiseSpace
 from nasnet_tf.strategies import PPO, RandomSearch, Reinforce
 from nasnet_tf.strategies.anchors import AnchorController

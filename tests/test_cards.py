@@ -4,7 +4,6 @@ import json
 import pathlib
 
 import pytest
-
 from nasnet_tf import zoo
 from nasnet_tf.cost import cost
 from nasnet_tf.genotype import GENOTYPES, Genotype

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-
 from nasnet_tf.genotype import NASNET_A, Block, check
 from nasnet_tf.genotype import Cell as Wiring
 from nasnet_tf.graph import nodes as graphs

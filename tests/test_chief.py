@@ -13,7 +13,6 @@ import grpc
 import keras_tuner
 import pytest
 from keras_tuner.src.distribute.oracle_client import OracleClient
-
 from nasnet_tf import journal
 from nasnet_tf.tuners import StrategyOracle, chief
 from nasnet_tf.tuners.oracle import LeaseLost

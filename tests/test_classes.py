@@ -6,7 +6,6 @@ import pathlib
 import keras
 import numpy as np
 import pytest
-
 from nasnet_tf.zoo import decode_predictions, preprocess_input
 from nasnet_tf.zoo.classes import class_names
 

@@ -10,7 +10,6 @@ import time
 
 import numpy as np
 import pytest
-
 from nasnet_tf import genotype as genotypes
 from nasnet_tf import journal
 from nasnet_tf.cli import main

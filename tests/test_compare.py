@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-
 from nasnet_tf.cli import main
 from nasnet_tf.cli.compare import contestants
 from nasnet_tf.strategies import STRATEGIES

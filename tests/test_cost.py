@@ -3,7 +3,6 @@
 import math
 
 import pytest
-
 from nasnet_tf.cost import Cost, cost
 from nasnet_tf.genotype import NASNET_A, PNASNET_5, Block, Cell, Genotype
 

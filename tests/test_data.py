@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from nasnet_tf.data import Augmentation, DataSet, load, pipeline
 from nasnet_tf.data.images import resize
 from nasnet_tf.data.split import stratified

@@ -6,10 +6,9 @@ import unicodedata
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from nasnet_tf.cli import main, options
 from nasnet_tf.spreadsheets import read
+from PIL import Image
 
 COLOURS = {"red": (250, 0, 0), "green": (0, 250, 0), "blue": (0, 0, 250)}
 

@@ -4,7 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-
 from nasnet_tf.spaces import Choices
 from nasnet_tf.strategies import STRATEGIES, AgingEvolution, LocalSearch, Progressive, RandomSearch, SuccessiveHalving, rungs
 from nasnet_tf.strategies.archive import Archive

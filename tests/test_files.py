@@ -6,7 +6,6 @@ import stat
 
 import numpy as np
 import pytest
-
 from nasnet_tf import genotype, journal
 from nasnet_tf.cli.status import status_of
 from nasnet_tf.files import parse_json, read_json, read_small, remove_temporaries, replacing, write_json, write_whole

@@ -10,7 +10,6 @@ import types
 
 import numpy as np
 import pytest
-
 from nasnet_tf import training
 from nasnet_tf.cli import main
 from nasnet_tf.cli import train as cli_train

@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-
 from nasnet_tf import data as datasets
 from nasnet_tf.data import load_text
 from nasnet_tf.fingerprint import of_arguments, of_data

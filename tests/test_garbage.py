@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from nasnet_tf import genotype as genotypes
 from nasnet_tf.cli import main
 from nasnet_tf.cli.run import Run

@@ -8,7 +8,6 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from nasnet_tf.genotype import (
     AMOEBANET_A,
     COMBINATIONS,

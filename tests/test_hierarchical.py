@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from nasnet_tf import genotype as genotypes
 from nasnet_tf import spaces
 from nasnet_tf.genotype import Hierarchical

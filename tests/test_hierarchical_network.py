@@ -7,8 +7,6 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from test_native import assert_equal_trainings
-
 from nasnet_tf import genotype as genotypes
 from nasnet_tf import spaces
 from nasnet_tf.cli import main
@@ -20,6 +18,8 @@ from nasnet_tf.systems import networks
 from nasnet_tf.systems.hierarchical import plan as motifs
 from nasnet_tf.systems.hierarchical.genotype import pairs
 from nasnet_tf.systems.hierarchical.network import HierarchicalNetwork, MotifCell
+
+from test_native import assert_equal_trainings
 
 SPACE, FLAT = HierarchicalSpace(), spaces.get("hierarchical-flat")()
 BOTH = pytest.mark.parametrize("space", [SPACE, FLAT], ids=["hierarchical", "flat"])

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-
 from nasnet_tf.layers.initializers import VarianceScaling, ones, zeros
 from nasnet_tf.network import Network
 

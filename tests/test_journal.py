@@ -11,7 +11,6 @@ import time
 import zlib
 
 import pytest
-
 from nasnet_tf import journal
 from nasnet_tf.journal import Journal, read
 

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from nasnet_tf import genotype as genotypes
 from nasnet_tf import journal
 from nasnet_tf.cli import main

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from nasnet_tf import genotype as genotypes
 from nasnet_tf.cli import main
 from nasnet_tf.cost import cost_of

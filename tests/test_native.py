@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-
 from nasnet_tf import native
 from nasnet_tf.genotype import Block, Cell, Genotype, NASBench201, unused
 from nasnet_tf.graph import OPERATION_SPECS

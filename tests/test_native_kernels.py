@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from nasnet_tf.graph import Window
 from nasnet_tf.native import kernels, program, windows
 

@@ -7,7 +7,6 @@ import time
 import keras
 import numpy as np
 import pytest
-
 from nasnet_tf import journal
 from nasnet_tf.native import NativeNetwork
 from nasnet_tf.native.network import SCHEMAS

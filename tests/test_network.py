@@ -7,7 +7,6 @@ import pickle
 import keras
 import numpy as np
 import pytest
-
 from nasnet_tf import spaces, zoo
 from nasnet_tf.cost import cost
 from nasnet_tf.genotype import NASNET_A, PNASNET_5, Block, Genotype

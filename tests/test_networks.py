@@ -13,7 +13,6 @@ import warnings
 import keras
 import numpy as np
 import pytest
-
 from nasnet_tf import genotype as genotypes
 from nasnet_tf import spaces
 from nasnet_tf.cost import cost_of

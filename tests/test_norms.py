@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-
 from nasnet_tf import training
 from nasnet_tf.data import pipeline
 from nasnet_tf.genotype import Block, Cell, Genotype

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from nasnet_tf.cli import main
 from nasnet_tf.genotype import NASBench201, from_darts
 from nasnet_tf.spaces import DARTSSpace

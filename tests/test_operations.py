@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-
 from nasnet_tf.genotype import OPERATION_NAMES
 from nasnet_tf.layers import AuxiliaryHead, DropPath, FactorizedReduction
 from nasnet_tf.layers.operations import ConvNorm, Operation, Pool

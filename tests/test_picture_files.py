@@ -7,11 +7,10 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from nasnet_tf.data import Pictures, load, pipeline
 from nasnet_tf.data.images import read_images
 from nasnet_tf.data.picture_files import header
+from PIL import Image
 
 HEIGHT, WIDTH = 24, 40
 

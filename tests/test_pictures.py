@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from nasnet_tf.data import Augmentation, Pictures, broken_picture, load, pipeline
 from nasnet_tf.data.images import read_images, resize
 

@@ -4,11 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy.stats import norm
-
 from nasnet_tf.spaces import Choices, Decision, NASBench201Space
 from nasnet_tf.strategies import Auto, Predictor, RandomSearch
 from nasnet_tf.strategies.gaussian_process import GaussianProcess, normal_scores
+from scipy.stats import norm
 
 SIZES = (3, 1, 4, 2)
 EVERY = np.array(list(itertools.product(*map(range, SIZES))))

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from nasnet_tf.children import early
 from nasnet_tf.children.early import MedianStopping, StopHopeless
 from nasnet_tf.cost import cost

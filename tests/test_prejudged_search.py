@@ -7,7 +7,6 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
-
 from nasnet_tf.children.early import MedianStopping
 from nasnet_tf.cost import cost
 from nasnet_tf.evaluation import Limits, SoftLimit

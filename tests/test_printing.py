@@ -9,7 +9,6 @@ import sys
 
 import click
 import pytest
-
 from nasnet_tf.cli import main, notices, printing
 from nasnet_tf.spreadsheets import cell, original, read
 

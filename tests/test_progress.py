@@ -5,7 +5,6 @@ import random
 import keras
 import numpy as np
 import pytest
-
 from nasnet_tf.children.early import StopHopeless
 from nasnet_tf.genotype import Block, Cell, Genotype
 from nasnet_tf.native import NativeNetwork

@@ -10,7 +10,6 @@ import time
 
 import numpy as np
 import pytest
-
 from nasnet_tf import journal
 from nasnet_tf.children.ray_worker import Cluster, RayWorker
 from nasnet_tf.evaluation import ChildFailed, Stopped, WorkerLost

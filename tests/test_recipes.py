@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from nasnet_tf.training import RECIPES, Recipe, get, training_arguments
 from nasnet_tf.training.fit import phases
 from nasnet_tf.training.optimizers import SGD, Rate, RMSprop, SmoothedCrossentropy, optimizer_for, rate_for

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
-
 from nasnet_tf import genotype as genotypes
 from nasnet_tf.cost import cost_of
 from nasnet_tf.genotype import NAS_CELL, RecurrentCell

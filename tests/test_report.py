@@ -12,7 +12,6 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-
 from nasnet_tf.genotype import COMBINATIONS, GENOTYPES, OPERATION_NAMES, Block, Cell, Genotype, check, unused
 from nasnet_tf.report import draw_genotype, draw_pareto, draw_search, write_page
 from nasnet_tf.report.curves import best_so_far, running_mean

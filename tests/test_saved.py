@@ -11,7 +11,6 @@ import h5py
 import keras
 import numpy as np
 import pytest
-
 from nasnet_tf.genotype import NAS_CELL, NASNET_A, Hierarchical, Layer, Layerwise, NASBench201
 from nasnet_tf.network import Network
 from nasnet_tf.saved import NOT_VERIFIED, verify

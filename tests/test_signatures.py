@@ -3,7 +3,6 @@
 import inspect
 
 import pytest
-
 from nasnet_tf.contracts.genotype import KINDS
 from nasnet_tf.cost import cost, cost_of
 from nasnet_tf.genotype import NASNET_A

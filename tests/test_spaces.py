@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from nasnet_tf import spaces
 from nasnet_tf.genotype import AMOEBANET_A, NASNET_A, PNASNET_5, Block, Cell, Genotype, NASBench201, canonical, check, unused
 from nasnet_tf.spaces import EPOCHS, AmoebaNetSpace, Choices, DARTSSpace, Decision, NASBench201Space, NASNetSpace, PNASSpace, WithEpochs

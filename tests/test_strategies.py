@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from nasnet_tf import strategies
 from nasnet_tf.spaces import NASBench201Space, NASNetSpace
 from nasnet_tf.strategies import PPO, STRATEGIES, RandomSearch, Reinforce

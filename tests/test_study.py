@@ -5,7 +5,6 @@ import time
 
 import keras_tuner
 import pytest
-
 from nasnet_tf import journal
 from nasnet_tf.journal import Log
 from nasnet_tf.study import History, is_passing

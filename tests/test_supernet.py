@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from nasnet_tf.genotype import COMBINATIONS
 from nasnet_tf.spaces import Choices, NASNetSpace
 from nasnet_tf.strategies import PPO, OneShot

@@ -9,7 +9,6 @@ import pathlib
 
 import numpy as np
 import pytest
-
 from nasnet_tf.genotype import Block, Cell, Genotype, NASBench201, unused
 from nasnet_tf.spaces import Choices, NASNetSpace
 from nasnet_tf.strategies import PPO, RandomSearch, Strategy

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from nasnet_tf.data.text import END, UNKNOWN, Text, is_text, load_text, text_batches
 
 

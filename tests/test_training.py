@@ -15,7 +15,6 @@ import types
 import keras
 import numpy as np
 import pytest
-
 from nasnet_tf import data, training
 from nasnet_tf.data.recipes import recipe_batches
 from nasnet_tf.genotype import Block, Cell, Genotype

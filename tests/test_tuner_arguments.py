@@ -9,7 +9,6 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
-
 from nasnet_tf.evaluation import Worker
 from nasnet_tf.spaces import NASNetSpace
 from nasnet_tf.tuners import CellHyperModel, OneShotSearch, PPOOracle, PPOSearch, StrategyOracle, StrategySearch

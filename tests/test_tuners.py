@@ -14,10 +14,9 @@ import time
 
 import keras
 import keras_tuner
+import nasnet_tf
 import numpy as np
 import pytest
-
-import nasnet_tf
 from nasnet_tf import journal
 from nasnet_tf.evaluation import ChildFailed, WorkerLost
 from nasnet_tf.genotype import OPERATION_NAMES

@@ -3,7 +3,6 @@
 import threading
 
 import pytest
-
 from nasnet_tf.tuners.turns import Turns
 
 

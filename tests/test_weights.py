@@ -11,7 +11,6 @@ import h5py
 import keras
 import numpy as np
 import pytest
-
 from nasnet_tf.genotype import NASNET_A, Genotype
 from nasnet_tf.network import Network
 from nasnet_tf.zoo import NASNetA, from_keras_applications, hdf5, official

@@ -8,7 +8,6 @@ import threading
 import time
 
 import pytest
-
 from nasnet_tf.children.worker import _Pace
 from nasnet_tf.evaluation import ChildFailed, Stopped, Worker, WorkerLost
 

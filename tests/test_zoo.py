@@ -7,7 +7,6 @@ import pathlib
 import keras
 import numpy as np
 import pytest
-
 from nasnet_tf.genotype import NASNET_A, PNASNET_5
 from nasnet_tf.layers import AuxiliaryHead
 from nasnet_tf.network import Network

@@ -1,1 +1,3 @@
-"""Child networks: trained one by one in processes of their own, on this machine or on a Ray cluster."""
+"""Child networks: trained one by one in processes of their own, on this machine or on a Ray
+cluster.
+"""

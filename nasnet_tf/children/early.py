@@ -1,10 +1,11 @@
 """Children that have fallen behind are not trained to the end: the median stopping rule.
 
-A child is stopped after an epoch if the best it has reached so far is worse than the median of what the earlier children had reached
-on average up to the same epoch. So half of them must have done better on average than it did at its best.
+A child is stopped after an epoch if the best it has reached so far is worse than the median of what
+the earlier children had reached on average up to the same epoch. So half of them must have done
+better on average than it did at its best.
 
-The reward of a stopped child is what it had reached, which is less than it would have reached: rewards of stopped children order
-them below the others, and tell little more.
+The reward of a stopped child is what it had reached, which is less than it would have reached:
+rewards of stopped children order them below the others, and tell little more.
 
 Source: Golovin et al. 2017 (Vizier), KDD, on automated early stopping (the median stopping rule).
 """
@@ -29,46 +30,69 @@ class MedianStopping:
 
     def __init__(self, grace: int = 1, fewest: int = 10):
         if grace < 1 or fewest < 1:
-            raise ValueError(f"grace is {grace} and fewest {fewest}; give at least 1 epoch and 1 child.")
+            raise ValueError(
+                f"grace is {grace} and fewest {fewest}; give at least 1 epoch and 1 child."
+            )
         self.grace, self.fewest = grace, fewest
 
     def thresholds(self, curves: Iterable[Sequence[float]]) -> list[float]:
-        """What a child must have reached after epoch 1, 2, ...; minus infinity where it need not have reached anything.
+        """What a child must have reached after epoch 1, 2, ...; minus infinity where it need not
+        have reached anything.
 
         Args:
-            curves: of the earlier children, stopped ones too: what each had reached after epoch 1, 2, ...; more is better.
+            curves: of the earlier children, stopped ones too: what each had reached after epoch 1,
+                2, ...; more is better.
         """
         averages = {}  # epoch: of each child that came so far
         for curve in curves:
             for epoch in range(1, len(curve) + 1):
                 averages.setdefault(epoch, []).append(statistics.fmean(curve[:epoch]))
-        judged = {epoch: found for epoch, found in averages.items() if epoch > self.grace and len(found) >= self.fewest}
-        return [statistics.median(judged[epoch]) if epoch in judged else -float("inf") for epoch in range(1, len(averages) + 1)]
+        judged = {
+            epoch: found
+            for epoch, found in averages.items()
+            if epoch > self.grace and len(found) >= self.fewest
+        }
+        return [
+            statistics.median(judged[epoch]) if epoch in judged else -float("inf")
+            for epoch in range(1, len(averages) + 1)
+        ]
 
 
 class StopHopeless(keras.callbacks.Callback):
     """Stops a training that is below its threshold.
 
     Args:
-        thresholds: after epoch 1, 2, ..., see `MedianStopping.thresholds`; beyond its end nobody is stopped.
+        thresholds: after epoch 1, 2, ..., see `MedianStopping.thresholds`; beyond its end nobody is
+            stopped.
         monitor: the figure that is compared.
         direction: "max", or "min" if less of it is better; then thresholds are of its negative.
     """
 
-    def __init__(self, thresholds: Sequence[float], monitor: str = "val_accuracy", direction: str = "max"):
+    def __init__(
+        self, thresholds: Sequence[float], monitor: str = "val_accuracy", direction: str = "max"
+    ):
         super().__init__()
-        self.thresholds, self.monitor, self.sign = list(thresholds), monitor, -1 if direction == "min" else 1
+        self.thresholds, self.monitor, self.sign = (
+            list(thresholds),
+            monitor,
+            -1 if direction == "min" else 1,
+        )
 
     def on_train_begin(self, logs=None):
         self.best = -float("inf")
 
     def on_epoch_end(self, epoch, logs=None):
         if self.monitor not in (logs or {}):
-            raise ValueError(f"training tells no {self.monitor!r} after an epoch, but {', '.join(logs or {})}; give validation data.")
+            raise ValueError(
+                f"training tells no {self.monitor!r} after an epoch, but {', '.join(logs or {})};"
+                " give validation data."
+            )
         self.remember(logs)
         if epoch < len(self.thresholds) and self.best < self.thresholds[epoch]:
             self.model.stop_training = True
 
     def remember(self, logs):
-        """Takes note of what was reached after an epoch, which may have been before an interruption."""
+        """Takes note of what was reached after an epoch, which may have been before an
+        interruption.
+        """
         self.best = max(self.best, self.sign * logs[self.monitor])

@@ -1,4 +1,5 @@
-"""Weights that a child takes over from its parent: those of every layer that both have, of the same shape.
+"""Weights that a child takes over from its parent: those of every layer that both have, of the same
+shape.
 
 Source: Real et al. 2017, arXiv 1703.01041.
 """
@@ -22,18 +23,26 @@ def keep(model, path: str | os.PathLike) -> None:
 
 
 def inherit(model, path: str | os.PathLike) -> list[str]:
-    """Gives layers of `model` the weights that `keep` wrote of its parent, if the layer of that name has all of them in the same shapes.
+    """Gives layers of `model` the weights that `keep` wrote of its parent, if the layer of that
+    name has all of them in the same shapes.
 
     Returns: the names of these layers; none if there is no such file.
-    Raises: ValueError that names the file if it is damaged: what was to be inherited is lost, which must not pass for a fresh start.
+    Raises: ValueError that names the file if it is damaged: what was to be inherited is lost, which
+        must not pass for a fresh start.
     """
     try:
         saved = read_npz(path)
     except FileNotFoundError:
         return []
     except ValueError as error:
-        raise ValueError(f"the parent's weights are lost: {error} Delete the file, and its children begin anew.") from None
-    layers = [layer for layer in model.layers if layer.weights and all(_fits(variable, saved) for variable in layer.weights)]
+        raise ValueError(
+            f"the parent's weights are lost: {error} Delete the file, and its children begin anew."
+        ) from None
+    layers = [
+        layer
+        for layer in model.layers
+        if layer.weights and all(_fits(variable, saved) for variable in layer.weights)
+    ]
     for layer in layers:
         for variable in layer.weights:
             variable.assign(saved[variable.path])

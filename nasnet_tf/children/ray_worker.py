@@ -1,4 +1,6 @@
-"""Calls as tasks of a Ray cluster: what `Worker` does in a process of this machine, done on whichever machine has room."""
+"""Calls as tasks of a Ray cluster: what `Worker` does in a process of this machine, done on
+whichever machine has room.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,10 @@ class Cluster:
     """A Ray cluster that this process is connected to.
 
     Args:
-        address: of the cluster, "auto" for the one that runs on this machine; None starts one here, for this process alone.
-    A cluster that is started here listens to other machines too, and asks them for a token: that of RAY_AUTH_TOKEN, or a new one.
+        address: of the cluster, "auto" for the one that runs on this machine; None starts one here,
+            for this process alone.
+    A cluster that is started here listens to other machines too, and asks them for a token: that of
+    RAY_AUTH_TOKEN, or a new one.
 
     Raises: ValueError if Ray is not installed or there is no cluster.
     """
@@ -45,7 +49,10 @@ class Cluster:
             )
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())
-            raise ValueError(f"there is no Ray cluster at {address}: {reason:.200}; start one with `ray start --head`.") from None
+            raise ValueError(
+                f"there is no Ray cluster at {address}: {reason:.200}; start one with `ray start"
+                " --head`."
+            ) from None
         self.ray, self._stored = ray, {}
 
     @property
@@ -54,16 +61,23 @@ class Cluster:
         return int(self.ray.cluster_resources().get("CPU", 1))
 
     def stored(self, value):
-        """`value`; if it is a large array, its place in the cluster's store, where it is put once."""
+        """`value`; if it is a large array, its place in the cluster's store, where it is put
+        once.
+        """
         if not isinstance(value, np.ndarray) or value.nbytes < _SMALL:
             return value
         if id(value) not in self._stored:
-            self._stored[id(value)] = value, self.ray.put(value)  # the array too: its id must not become another's
+            self._stored[id(value)] = (
+                value,
+                self.ray.put(value),
+            )  # the array too: its id must not become another's
         return self._stored[id(value)][1]
 
 
 def _imported(starts):
-    """Ray; where it `starts` a cluster, one that asks for a token, unless the user has settled with RAY_AUTH_MODE that it does not."""
+    """Ray; where it `starts` a cluster, one that asks for a token, unless the user has settled with
+    RAY_AUTH_MODE that it does not.
+    """
     ray = sys.modules.get("ray")
     if starts and not (ray and ray.is_initialized()):
         os.environ.setdefault("RAY_AUTH_MODE", "token")
@@ -74,7 +88,9 @@ def _imported(starts):
     try:
         import ray
     except ImportError:
-        raise ValueError("Ray is not installed; install nasnet_tf[ray], or leave engine out.") from None
+        raise ValueError(
+            "Ray is not installed; install nasnet_tf[ray], or leave engine out."
+        ) from None
     if starts and before:  # it has read these variables already
         try:
             from ray._raylet import AuthenticationTokenLoader, Config
@@ -83,14 +99,16 @@ def _imported(starts):
             AuthenticationTokenLoader.instance().reset_cache()
         except (ImportError, AttributeError):
             raise ValueError(
-                "Ray was imported before it could be given a token; import it after the search began, set RAY_AUTH_MODE=token before "
-                "Python starts, or update Ray."
+                "Ray was imported before it could be given a token; import it after the search"
+                " began, set RAY_AUTH_MODE=token before Python starts, or update Ray."
             ) from None
     return ray
 
 
 def _paths(address):
-    """An argument of `ray.init`: workers do not import from this process' current folder, unless this process does."""
+    """An argument of `ray.init`: workers do not import from this process' current folder, unless
+    this process does.
+    """
     here = os.path.abspath(os.curdir)
     if address.startswith("ray://") or {"", here} & set(sys.path):
         return {}
@@ -125,11 +143,18 @@ class RayWorker:
         self.cluster, self.threads, self.gpus = cluster, threads or 1, gpus
         self.memory_mb = 0.0
         self._stopped, self._task, self._turn = False, None, Turn()
-        options = {"max_retries": 0, "num_cpus": self.threads, "num_gpus": gpus, "max_calls": _CALLS}
+        options = {
+            "max_retries": 0,
+            "num_cpus": self.threads,
+            "num_gpus": gpus,
+            "max_calls": _CALLS,
+        }
         self._remote = cluster.ray.remote(**options)(_call)
 
     def run(self, function, *args, **kwargs):
-        """`function(*args, **kwargs)` in the cluster. Raises: as `Worker.run`; ValueError for a `tf.data.Dataset`."""
+        """`function(*args, **kwargs)` in the cluster. Raises: as `Worker.run`; ValueError for a
+        `tf.data.Dataset`.
+        """
         with self._turn:
             return self._run(function, args, kwargs)
 
@@ -141,7 +166,10 @@ class RayWorker:
         for name, value in [*enumerate(args), *kwargs.items()]:
             parts = value if isinstance(value, tuple) else (value,)
             if any(is_dataset(part) for part in parts):
-                raise ValueError("a tf.data.Dataset cannot be sent through a cluster; give arrays, or leave engine out.")
+                raise ValueError(
+                    "a tf.data.Dataset cannot be sent through a cluster; give arrays, or leave"
+                    " engine out."
+                )
             names.append((name, len(parts) if isinstance(value, tuple) else None))
             places += [stored(part) for part in parts]
         self._task = self._remote.remote(function, names, *places)
@@ -149,7 +177,12 @@ class RayWorker:
             return self.cluster.ray.get(self._task)
         except errors.TaskCancelledError:
             raise Stopped from None
-        except (errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError, errors.ObjectLostError) as error:
+        except (
+            errors.WorkerCrashedError,
+            errors.NodeDiedError,
+            errors.OutOfMemoryError,
+            errors.ObjectLostError,
+        ) as error:
             if self._stopped:
                 raise Stopped from None
             raise WorkerLost(f"the training process was lost: {_one_line(error)}") from None

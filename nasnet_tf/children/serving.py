@@ -1,4 +1,6 @@
-"""The worker's side of `nasnet_tf.children.worker`: what runs in the process that a `Worker` starts."""
+"""The worker's side of `nasnet_tf.children.worker`: what runs in the process that a `Worker`
+starts.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,10 @@ def serve(parent: int):
         except EOFError:
             return
         try:
-            args, kwargs = [incoming(a, line.ask) for a in args], {name: incoming(a, line.ask) for name, a in kwargs.items()}
+            args, kwargs = (
+                [incoming(a, line.ask) for a in args],
+                {name: incoming(a, line.ask) for name, a in kwargs.items()},
+            )
             answer = _packed("done", function(*args, **kwargs), _resident_mb())
         except Exception as error:
             answer = _packed("failed", _one_line(error), _resident_mb())
@@ -53,14 +58,18 @@ def serve(parent: int):
 
 
 class _Line:
-    """The way to the parent while a call runs: signs of life, and questions for data of any thread."""
+    """The way to the parent while a call runs: signs of life, and questions for data of any
+    thread.
+    """
 
     def __init__(self, calls, answers):
         self._calls, self._answers = calls, answers
         self._lock, self._open = threading.Lock(), True
 
     def call(self):
-        """Waits for a call. From there on the parent hears that this process lives, also while it imports."""
+        """Waits for a call. From there on the parent hears that this process lives, also while it
+        imports.
+        """
         if not self._calls.peek(1):
             raise EOFError
         threading.Thread(target=self._beat, daemon=True).start()
@@ -123,4 +132,6 @@ def _resident_mb():
     except OSError:  # no /proc: the highest so far, which grows too
         import resource
 
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+            1e6 if sys.platform == "darwin" else 1e3
+        )

@@ -1,4 +1,5 @@
-"""`tf.data` across processes: a data set cannot be sent, so its elements are, one by one as the other side asks for them.
+"""`tf.data` across processes: a data set cannot be sent, so its elements are, one by one as the
+other side asks for them.
 
 Shuffling and augmentation go on in the process that made the data set, and are as live as there.
 """
@@ -31,18 +32,26 @@ class Source:
         return Stream(len(self.datasets) - 1, value.element_spec, int(value.cardinality()))
 
     def answer(self, what, number):
-        """What the worker asks for: "restart" begins a pass over a data set, "next" is its next element or None at the end."""
+        """What the worker asks for: "restart" begins a pass over a data set, "next" is its next
+        element or None at the end.
+        """
         import tensorflow as tf
 
         if what == "restart":
             self._iterators[number] = iter(self.datasets[number])
             return True
         element = next(self._iterators[number], None)
-        return None if element is None else tf.nest.map_structure(lambda tensor: tensor.numpy(), element)
+        return (
+            None
+            if element is None
+            else tf.nest.map_structure(lambda tensor: tensor.numpy(), element)
+        )
 
 
 def incoming(value, ask):
-    """`value`, or a data set in place of a Stream, in the worker. `ask(what, number)` is answered by `Source.answer`."""
+    """`value`, or a data set in place of a Stream, in the worker. `ask(what, number)` is answered
+    by `Source.answer`.
+    """
     if not isinstance(value, Stream):
         return value
     import tensorflow as tf

@@ -1,9 +1,11 @@
-"""A process that runs one call after another, so that what a call leaks, breaks or kills stays there.
+"""A process that runs one call after another, so that what a call leaks, breaks or kills stays
+there.
 
-TensorFlow keeps 150 to 300 MB of every network ever trained in a process. A worker is reused while it is small, because
-starting one costs seconds, and replaced once it has grown, died or fallen silent. Parent and worker exchange pickles through the
-worker's own pipes and nothing else. The worker never re-imports the caller's script, imports from
-where its parent does and never from the current folder first, and ends when its parent does.
+TensorFlow keeps 150 to 300 MB of every network ever trained in a process. A worker is reused while
+it is small, because starting one costs seconds, and replaced once it has grown, died or fallen
+silent. Parent and worker exchange pickles through the worker's own pipes and nothing else. The
+worker never re-imports the caller's script, imports from where its parent does and never from the
+current folder first, and ends when its parent does.
 """
 
 from __future__ import annotations
@@ -27,11 +29,15 @@ __all__ = ["ChildFailed", "Stopped", "Turn", "Worker", "WorkerLost"]
 # `python -c` imports from the current folder first, so the path is replaced before anything is
 # imported. (Python's own -P is of 3.11.)
 _BEGIN = (
-    "import sys; parent, *sys.path[:] = sys.argv[1:]; del sys.argv[1:]; from nasnet_tf.children.serving import serve; serve(int(parent))"
+    "import sys; parent, *sys.path[:] = sys.argv[1:]; del sys.argv[1:]; from"
+    " nasnet_tf.children.serving import serve; serve(int(parent))"
 )
 _FIRST_STEP, _STEP = 30, 5  # patiences that a training's first step may take, and any other
 _SLOWER = 10  # times that a step may take of what the slowest before it took
-_STARTS, _STARTING = {}, threading.Lock()  # by process, as a fork has no threads: what is to be started
+_STARTS, _STARTING = (
+    {},
+    threading.Lock(),
+)  # by process, as a fork has no threads: what is to be started
 
 
 class Stopped(KeyboardInterrupt):
@@ -47,14 +53,18 @@ class WorkerLost(ChildFailed):
 
 
 class Turn:
-    """One call of a worker at a time: calls of other threads wait, one from within a call is an error, as it would wait for ever."""
+    """One call of a worker at a time: calls of other threads wait, one from within a call is an
+    error, as it would wait for ever.
+    """
 
     def __init__(self):
         self._lock, self._owner = threading.Lock(), None
 
     def __enter__(self):
         if self._owner == threading.get_ident():
-            raise RuntimeError("a call of a worker called the same worker; give what it calls a worker of its own.")
+            raise RuntimeError(
+                "a call of a worker called the same worker; give what it calls a worker of its own."
+            )
         self._lock.acquire()
         self._owner = threading.get_ident()
 
@@ -64,14 +74,17 @@ class Turn:
 
 
 class Worker:
-    """Runs calls in a process of its own, one at a time; a thread that calls while another's call runs waits for its turn.
+    """Runs calls in a process of its own, one at a time; a thread that calls while another's call
+    runs waits for its turn.
 
     Args:
-        threads: threads one TensorFlow operation may use in the worker; None leaves it to TensorFlow.
+        threads: threads one TensorFlow operation may use in the worker; None leaves it to
+            TensorFlow.
         memory_limit_mb: resident memory above which the process is replaced after a call.
-        patience: seconds after which a process that gives no sign of life is killed. So is a training
-            that hangs, if it tells its steps (`nasnet_tf.children.serving.tell_steps`): its first
-            step may take 30 patiences, any other 5 or ten times what the slowest before it took.
+        patience: seconds after which a process that gives no sign of life is killed. So is a
+            training that hangs, if it tells its steps (`nasnet_tf.children.serving.tell_steps`):
+            its first step may take 30 patiences, any other 5 or ten times what the slowest before
+            it took.
     """
 
     def __init__(self, threads=None, memory_limit_mb=3000, patience=120.0):
@@ -83,15 +96,18 @@ class Worker:
         self._turn = Turn()
 
     def run(self, function, *args, **kwargs):
-        """`function(*args, **kwargs)`, run in the worker. Function, arguments and result must be picklable.
+        """`function(*args, **kwargs)`, run in the worker. Function, arguments and result must be
+        picklable.
 
-        An argument may be a `tf.data.Dataset` too: its elements are sent as the worker asks for them.
+        An argument may be a `tf.data.Dataset` too: its elements are sent as the worker asks for
+        them.
 
         Raises:
             ChildFailed: if the call raised.
             WorkerLost: if its process died or fell silent.
             Stopped: if `stop` was called meanwhile.
-            pickle.PicklingError, AttributeError, TypeError: if the call cannot be sent; nothing has run then.
+            pickle.PicklingError, AttributeError, TypeError: if the call cannot be sent; nothing has
+                run then.
             RuntimeError: if it is called from within one of its own calls.
         """
         with self._turn:
@@ -101,7 +117,11 @@ class Worker:
         if self._stopped:
             raise Stopped
         source = Source()
-        call = (function, [source.outgoing(a) for a in args], {name: source.outgoing(a) for name, a in kwargs.items()})
+        call = (
+            function,
+            [source.outgoing(a) for a in args],
+            {name: source.outgoing(a) for name, a in kwargs.items()},
+        )
         message = pickle.dumps(call, protocol=pickle.HIGHEST_PROTOCOL)
         if self._process is None or self._process.poll() is not None:
             self._start()
@@ -111,7 +131,9 @@ class Worker:
             self._send(message)
             pace = _Pace(self.patience)
             while (answer := self._receive(pace))[0] == "ask":
-                self._send(pickle.dumps(source.answer(*answer[1:]), protocol=pickle.HIGHEST_PROTOCOL))
+                self._send(
+                    pickle.dumps(source.answer(*answer[1:]), protocol=pickle.HIGHEST_PROTOCOL)
+                )
             outcome, value, self.memory_mb = answer
         except (EOFError, OSError, pickle.UnpicklingError):
             if self._stopped:
@@ -143,7 +165,9 @@ class Worker:
                 if message[0] != "beat":
                     return message
                 if pace.hangs(message[1]):
-                    self._killed = f"the training has made no step for {pace.still:.0f} s and was killed"
+                    self._killed = (
+                        f"the training has made no step for {pace.still:.0f} s and was killed"
+                    )
                     self._process.kill()
                     raise EOFError
         finally:
@@ -159,7 +183,10 @@ class Worker:
                 continue
             waited[0] += tick  # not by a clock, which goes on while all of this machine sleeps
             if waited[0] > self.patience:
-                self._killed = f"the training process gave no sign of life for {self.patience:g} s and was killed"
+                self._killed = (
+                    f"the training process gave no sign of life for {self.patience:g} s and was"
+                    " killed"
+                )
                 process.kill()
 
     def stop(self):
@@ -191,15 +218,26 @@ class Worker:
         path, here = _path()
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         if not here:
-            environment["PYTHONSAFEPATH"] = "1"  # of processes that the worker starts, from Python 3.11 on
+            environment["PYTHONSAFEPATH"] = (
+                "1"  # of processes that the worker starts, from Python 3.11 on
+            )
         if self.threads:
             environment.update(
-                TF_NUM_INTRAOP_THREADS=str(self.threads), TF_NUM_INTEROP_THREADS=str(self.threads), OMP_NUM_THREADS=str(self.threads)
+                TF_NUM_INTRAOP_THREADS=str(self.threads),
+                TF_NUM_INTEROP_THREADS=str(self.threads),
+                OMP_NUM_THREADS=str(self.threads),
             )
         self._log, self._killed = tempfile.TemporaryFile(), None
         start = functools.partial(
             subprocess.Popen,
-            [sys.executable, *(["-I"] if sys.flags.isolated else []), "-c", _BEGIN, str(os.getpid()), *path],
+            [
+                sys.executable,
+                *(["-I"] if sys.flags.isolated else []),
+                "-c",
+                _BEGIN,
+                str(os.getpid()),
+                *path,
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -218,7 +256,8 @@ class Worker:
             return self._killed
         if code == -9:
             return "the training process was killed, as the system does when memory runs out"
-        return f"the training process ended with {f'signal {-code}' if code < 0 else f'status {code}'}{': ' + lines[-1] if lines else ''}"
+        how = f"signal {-code}" if code < 0 else f"status {code}"
+        return f"the training process ended with {how}{': ' + lines[-1] if lines else ''}"
 
 
 class _Pace:
@@ -232,13 +271,19 @@ class _Pace:
         self.still = 0.0  # seconds since the last step
 
     def hangs(self, steps):
-        """Takes a sign of life of a training that has made so many steps; None where none counts."""
+        """Takes a sign of life of a training that has made so many steps; None where none
+        counts.
+        """
         if steps is None or steps != self._steps:
             self._slowest = max(self._slowest, self.still)
             self._steps, self.still = steps, 0.0
             return False
         self.still += BEAT
-        return self.still > (_FIRST_STEP * self._patience if steps == 0 else max(_STEP * self._patience, _SLOWER * self._slowest))
+        return self.still > (
+            _FIRST_STEP * self._patience
+            if steps == 0
+            else max(_STEP * self._patience, _SLOWER * self._slowest)
+        )
 
 
 def _started(start):
@@ -268,8 +313,8 @@ def _start_all(asked):
 def _path():
     """(where a worker imports from, whether the current folder is among that).
 
-    It is where this process does. The current folder, where that is among it, comes last: it may add
-    modules, but replaces none.
+    It is where this process does. The current folder, where that is among it, comes last: it may
+    add modules, but replaces none.
     """
     path = [os.path.abspath(entry) for entry in sys.path if isinstance(entry, str) and entry]
     here = "" in sys.path

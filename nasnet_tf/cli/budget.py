@@ -30,16 +30,22 @@ class Budget:
         self.ends, self.beginning, self._spent = self.began + self.seconds, 0.0, spent
 
     def has_begun(self) -> None:
-        """Says that all has been imported: how long that took, `beginning`, tells how fast the machine is."""
+        """Says that all has been imported: how long that took, `beginning`, tells how fast the
+        machine is.
+        """
         self.beginning = self.spent - self._spent
 
     def warning(self, share: float = 1.0) -> str | None:
         """What to say where a share of the time is too little; None where it is enough."""
-        if not self.is_limited or share * (self.seconds - self._spent) > _FEWEST_BEGINNINGS * self.beginning:
+        if (
+            not self.is_limited
+            or share * (self.seconds - self._spent) > _FEWEST_BEGINNINGS * self.beginning
+        ):
             return None
         return (
-            f"warning: {self.seconds / 60:g} minutes are short: it takes {self.beginning:.0f} s here to begin at all, and as long again to "
-            "begin to train; give more --minutes for a better network"
+            f"warning: {self.seconds / 60:g} minutes are short: it takes {self.beginning:.0f} s"
+            " here to begin at all, and as long again to begin to train; give more --minutes for a"
+            " better network"
         )
 
     @property
@@ -62,7 +68,9 @@ class Budget:
         return min(self.spent / self.seconds, 1.0)
 
     def keep(self, file: pathlib.Path) -> None:
-        """Notes in the file how much is spent, now and as time passes, for a command that goes on."""
+        """Notes in the file how much is spent, now and as time passes, for a command that goes
+        on.
+        """
         self.file, self._noted = file, -math.inf
         self.note()
 
@@ -78,7 +86,9 @@ class Budget:
 
 
 def is_the_process() -> None:
-    """Says that the process is the command: its time began before Python was there, which a busy machine takes seconds for."""
+    """Says that the process is the command: its time began before Python was there, which a busy
+    machine takes seconds for.
+    """
     _process[:] = [time.monotonic() - _age()]
 
 

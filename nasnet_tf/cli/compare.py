@@ -17,7 +17,17 @@ from nasnet_tf.strategies import STRATEGIES, get
 
 _BUDGET = 100
 _TASKS_A_STRATEGY = 50  # so that the bar moves and no process idles at the end
-_SHOWN = ("test_mean", "test_sem", "test_std", "signal_mean", "regret_mean", "best_found", "trainings", "cost", "failed_runs")
+_SHOWN = (
+    "test_mean",
+    "test_sem",
+    "test_std",
+    "signal_mean",
+    "regret_mean",
+    "best_found",
+    "trainings",
+    "cost",
+    "failed_runs",
+)
 
 
 class Contestant(NamedTuple):
@@ -32,17 +42,25 @@ class Contestant(NamedTuple):
         try:
             return get(self.name)(space, seed, **self.settings)
         except TypeError as error:
-            raise ValueError(f"{self.label}: {self.name} does not take these settings ({error}).") from None
+            raise ValueError(
+                f"{self.label}: {self.name} does not take these settings ({error})."
+            ) from None
 
 
 def contestants(text: str) -> list[Contestant]:
-    """What `--strategies` names: strategies with commas between, each with settings after a colon, commas between them too."""
+    """What `--strategies` names: strategies with commas between, each with settings after a colon,
+    commas between them too.
+    """
     found: list[Contestant] = []
     for piece in text.split(","):
         head, colon, rest = piece.strip().partition(":")
-        if not colon and "=" in head and found and found[-1].settings:  # a further setting of the strategy before
+        if (
+            not colon and "=" in head and found and found[-1].settings
+        ):  # a further setting of the strategy before
             last = found.pop()
-            found.append(Contestant(f"{last.label},{head}", last.name, last.settings | _setting(head)))
+            found.append(
+                Contestant(f"{last.label},{head}", last.name, last.settings | _setting(head))
+            )
         else:
             get(head)
             found.append(Contestant(piece.strip(), head, _setting(rest) if colon else {}))
@@ -68,27 +86,84 @@ def _setting(text):
 @click.option(
     "--table",
     type=click.Path(path_type=pathlib.Path),
-    help="CSV of trainings, .csv.gz, or a benchmark's own file.  [default: cells trained on the digits]",
+    help=(
+        "CSV of trainings, .csv.gz, or a benchmark's own file.  [default: cells trained on the"
+        " digits]"
+    ),
 )
-@click.option("--strategies", default=",".join(STRATEGIES), show_default=True, help="Such as ppo:minibatch=5,clip=0.1,random.")
-@click.option("--budget", type=options.POSITIVE, help=f"Trainings a search.  [default: {_BUDGET}, if no --seconds are given]")
-@click.option("--seconds", type=options.MINUTES, help="No training begins once those before it took so long.")
-@click.option("--runs", type=options.POSITIVE, default=50, show_default=True, help="Searches a strategy, each with a seed of its own.")
-@click.option("--noise", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Standard deviation added to the signal.")
-@click.option("--through-oracle", is_flag=True, help="Let Keras Tuner carry the searches; tens of times slower.")
-@click.option("--workers", type=options.POSITIVE, default=os.cpu_count(), show_default="one a core", help="Processes.")
+@click.option(
+    "--strategies",
+    default=",".join(STRATEGIES),
+    show_default=True,
+    help="Such as ppo:minibatch=5,clip=0.1,random.",
+)
+@click.option(
+    "--budget",
+    type=options.POSITIVE,
+    help=f"Trainings a search.  [default: {_BUDGET}, if no --seconds are given]",
+)
+@click.option(
+    "--seconds", type=options.MINUTES, help="No training begins once those before it took so long."
+)
+@click.option(
+    "--runs",
+    type=options.POSITIVE,
+    default=50,
+    show_default=True,
+    help="Searches a strategy, each with a seed of its own.",
+)
+@click.option(
+    "--noise",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Standard deviation added to the signal.",
+)
+@click.option(
+    "--through-oracle",
+    is_flag=True,
+    help="Let Keras Tuner carry the searches; tens of times slower.",
+)
+@click.option(
+    "--workers",
+    type=options.POSITIVE,
+    default=os.cpu_count(),
+    show_default="one a core",
+    help="Processes.",
+)
 @click.option("--signal", help="Column with what a search is told.  [default: signal]")
 @click.option("--test", help="Column with what is reported.  [default: test]")
 @click.option("--cost", help="Column with the seconds of a training.  [default: cost]")
-@click.option("--out", type=click.Path(file_okay=False, path_type=pathlib.Path), help="Folder for report.html and curves.csv.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=pathlib.Path),
+    help="Folder for report.html and curves.csv.",
+)
 @click.option("--overwrite", is_flag=True, help="Write into --out even if it is there.")
 @options.seed
 @options.as_json
-def compare(table, strategies, budget, seconds, runs, noise, through_oracle, workers, signal, test, cost, out, overwrite, seed, as_json):
+def compare(
+    table,
+    strategies,
+    budget,
+    seconds,
+    runs,
+    noise,
+    through_oracle,
+    workers,
+    signal,
+    test,
+    cost,
+    out,
+    overwrite,
+    seed,
+    as_json,
+):
     """Run strategies on a table of trainings, many times over, and say what they find.
 
-    The table has a column a decision, or one named genotype; and signal, test and cost. Higher is better. NAS-Bench-201's arch
-    strings are known too, and the files of NAS-Bench-101 (nasbench_only108.tfrecord) and of NATS-Bench (the folder NATS-tss-...-simple).
+    The table has a column a decision, or one named genotype; and signal, test and cost. Higher is
+    better. NAS-Bench-201's arch strings are known too, and the files of NAS-Bench-101
+    (nasbench_only108.tfrecord) and of NATS-Bench (the folder NATS-tss-...-simple).
     """
     from nasnet_tf.cli.progress import bar, share_told
     from nasnet_tf.tables.comparison import curve, summary
@@ -97,7 +172,9 @@ def compare(table, strategies, budget, seconds, runs, noise, through_oracle, wor
 
     chosen = contestants(strategies)
     with bar() as progress:
-        trainings = Table.read(DIGITS if table is None else table, signal, test, cost, share_told(progress, "reading"))
+        trainings = Table.read(
+            DIGITS if table is None else table, signal, test, cost, share_told(progress, "reading")
+        )
     budget = _BUDGET if budget is None and seconds is None else budget
     given = dict(budget=budget, seconds=seconds, noise=noise)
     Trainings(trainings, **given)  # raises before anything is begun
@@ -105,9 +182,20 @@ def compare(table, strategies, budget, seconds, runs, noise, through_oracle, wor
         contestant.make(trainings.space)
     if out is not None:
         empty = out.is_dir() and not any(out.iterdir())
-        options.new_folder(out, overwrite or empty, "add --overwrite to write into it, or give another --out.")
+        options.new_folder(
+            out, overwrite or empty, "add --overwrite to write into it, or give another --out."
+        )
     with bar() as progress:
-        histories = _histories(chosen, trainings, given, runs, seed, through_oracle, min(workers, runs * len(chosen)), progress)
+        histories = _histories(
+            chosen,
+            trainings,
+            given,
+            runs,
+            seed,
+            through_oracle,
+            min(workers, runs * len(chosen)),
+            progress,
+        )
     results = {label: summary(found, trainings) for label, found in histories.items()}
     if out is not None:
         from nasnet_tf.report import write_comparison
@@ -117,7 +205,15 @@ def compare(table, strategies, budget, seconds, runs, noise, through_oracle, wor
         axis = "trainings" if seconds is None else "seconds of training"
         shown = {label: {name: found[name] for name in _SHOWN} for label, found in results.items()}
         title = f"Searches of {trainings.name}"
-        write_comparison(out, title=title, facts=facts, results=shown, curves=curves, best=trainings.best, axis=axis)
+        write_comparison(
+            out,
+            title=title,
+            facts=facts,
+            results=shown,
+            curves=curves,
+            best=trainings.best,
+            axis=axis,
+        )
     if as_json:
         printing.show(json.dumps(results))
     else:
@@ -127,7 +223,11 @@ def compare(table, strategies, budget, seconds, runs, noise, through_oracle, wor
 def _histories(chosen, table, given, runs, seed, through_oracle, workers, progress):
     """{label: the histories of its runs, in order}."""
     size = -(-runs // _TASKS_A_STRATEGY)
-    tasks = [(contestant, range(start, min(start + size, runs))) for contestant in chosen for start in range(0, runs, size)]
+    tasks = [
+        (contestant, range(start, min(start + size, runs)))
+        for contestant in chosen
+        for start in range(0, runs, size)
+    ]
     bar = progress.add_task("searching", total=runs * len(chosen))
     found = {contestant.label: [None] * runs for contestant in chosen}
 
@@ -204,11 +304,21 @@ def _runs(table, given, seed, through_oracle, contestant, numbers):
 
 def _facts(table, given, runs, seed, through_oracle):
     known = {
-        "table": f"{table.name}: {len(table):,} networks, {len(table.space.decisions)} decisions, best test {table.best:g}",
-        "searches": f"{runs} a strategy, seed {seed}{', carried by Keras Tuner' if through_oracle else ''}",
+        "table": (
+            f"{table.name}: {len(table):,} networks, {len(table.space.decisions)} decisions, best"
+            f" test {table.best:g}"
+        ),
+        "searches": (
+            f"{runs} a strategy, seed {seed}{', carried by Keras Tuner' if through_oracle else ''}"
+        ),
         "trainings a search": given["budget"],
-        "seconds a search": given["seconds"] and f"{given['seconds']:g}; the training that runs past them counts",
-        "noise": given["noise"] and f"Gaussian, standard deviation {given['noise']:g}, drawn anew for each training",
+        "seconds a search": (
+            given["seconds"] and f"{given['seconds']:g}; the training that runs past them counts"
+        ),
+        "noise": (
+            given["noise"]
+            and f"Gaussian, standard deviation {given['noise']:g}, drawn anew for each training"
+        ),
         "curves": "means, within two standard errors each way",
     }
     return {label: text for label, text in known.items() if text}
@@ -218,11 +328,22 @@ def lines(results, table):
     """`results` for a person: a line a strategy, best first."""
     names = [name for name in _SHOWN if any(found[name] is not None for found in results.values())]
     ranked = sorted(results.items(), key=lambda item: -(item[1]["test_mean"] or float("-inf")))
-    rows = [("", *names), *((label, *(_shown(found[name]) for name in names)) for label, found in ranked)]
+    rows = [
+        ("", *names),
+        *((label, *(_shown(found[name]) for name in names)) for label, found in ranked),
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    yield f"{table.name}: {len(table):,} networks, best test {table.best:g}; {next(iter(results.values()))['runs']} runs a strategy"
+    yield (
+        f"{table.name}: {len(table):,} networks, best test {table.best:g};"
+        f" {next(iter(results.values()))['runs']} runs a strategy"
+    )
     for label, *values in rows:
-        yield "  ".join([label.ljust(widths[0]), *(value.rjust(width) for value, width in zip(values, widths[1:], strict=True))]).rstrip()
+        yield "  ".join(
+            [
+                label.ljust(widths[0]),
+                *(value.rjust(width) for value, width in zip(values, widths[1:], strict=True)),
+            ]
+        ).rstrip()
 
 
 def _shown(value):

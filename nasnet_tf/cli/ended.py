@@ -1,4 +1,6 @@
-"""What stays of a training that has ended and whose network is saved, so that it can be given more epochs or minutes."""
+"""What stays of a training that has ended and whose network is saved, so that it can be given more
+epochs or minutes.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,15 @@ def read(folder: pathlib.Path) -> dict | None:
     """The facts of the training whose folder that is; None if it has not ended."""
     with contextlib.suppress(OSError, ValueError):
         facts = read_json(folder / _FILE, _LARGEST)
-        if isinstance(facts, dict) and {"phase", "epoch", "seconds", "history", "training", "minutes", "result"} <= set(facts):
+        if isinstance(facts, dict) and {
+            "phase",
+            "epoch",
+            "seconds",
+            "history",
+            "training",
+            "minutes",
+            "result",
+        } <= set(facts):
             return facts
     return None
 
@@ -43,11 +53,15 @@ def forget(folder: pathlib.Path) -> None:
 
 
 def with_phases(facts: dict, recipe):
-    """`recipe` with the epochs that the classifier alone was trained for; those that were added are of the rest."""
+    """`recipe` with the epochs that the classifier alone was trained for; those that were added are
+    of the rest.
+    """
     head = facts["training"]["recipe"]["head_epochs"]
     if recipe.epochs is None or head == recipe.head_epochs:
         return recipe
-    return dataclasses.replace(recipe, head_epochs=head, epochs=max(recipe.epochs + recipe.head_epochs - head, 1))
+    return dataclasses.replace(
+        recipe, head_epochs=head, epochs=max(recipe.epochs + recipe.head_epochs - head, 1)
+    )
 
 
 def is_longer(facts: dict, recipe, minutes: float | None) -> bool:
@@ -57,8 +71,11 @@ def is_longer(facts: dict, recipe, minutes: float | None) -> bool:
     return recipe.epochs > facts["epoch"]
 
 
-def as_interrupted(facts: dict, path: pathlib.Path, model, recipe, folder: pathlib.Path, data: dict) -> None:
-    """Writes the state from which the training of the network saved at `path` goes on with `recipe`.
+def as_interrupted(
+    facts: dict, path: pathlib.Path, model, recipe, folder: pathlib.Path, data: dict
+) -> None:
+    """Writes the state from which the training of the network saved at `path` goes on with
+    `recipe`.
 
     Args:
         model: the network as it is made now.
@@ -77,5 +94,10 @@ def as_interrupted(facts: dict, path: pathlib.Path, model, recipe, folder: pathl
     checkpoint = Checkpoint(folder, described)
     checkpoint.check_same(before)
     checkpoint.save(
-        keras.saving.load_model(path), facts["phase"], facts["epoch"], facts["history"], facts["seconds"], force=True
-    )  # fmt: skip
+        keras.saving.load_model(path),
+        facts["phase"],
+        facts["epoch"],
+        facts["history"],
+        facts["seconds"],
+        force=True,
+    )

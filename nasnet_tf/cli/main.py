@@ -24,10 +24,15 @@ _COMMANDS = {
     "info": "What a genotype, a model of the zoo or a saved network is made of and costs.",
 }
 _PACKAGE = pathlib.Path(nasnet_tf.__file__).parent
-_MISTAKES = (ValueError, TypeError, LookupError, ImportError)  # where this package raises them, they say what to mend
+_MISTAKES = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ImportError,
+)  # where this package raises them, they say what to mend
 _REPORT = (
-    "This is a fault of nasnet-tf, not a mistake of yours. Please report it: the command, what it prints with --traceback, and what "
-    "nasnet-tf info prints."
+    "This is a fault of nasnet-tf, not a mistake of yours. Please report it: the command, what it"
+    " prints with --traceback, and what nasnet-tf info prints."
 )
 
 
@@ -64,18 +69,24 @@ class _Commands(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
-@click.group(cls=_Commands, params=_shared(), context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands, params=_shared(), context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(nasnet_tf.__version__, prog_name="nasnet-tf")
 def cli():
     """Search neural-network cells on your own data, scale them up, train and use them."""
 
 
 def main(arguments=None) -> int:
-    """Runs the command; returns its exit status: 0, 2 for a mistake in what was given, 1 for a failure, 130 if interrupted."""
+    """Runs the command; returns its exit status: 0, 2 for a mistake in what was given, 1 for a
+    failure, 130 if interrupted.
+    """
     notices.silence()
     asked = {}
     try:
-        return cli.main(args=arguments, prog_name="nasnet-tf", standalone_mode=False, obj=asked) or 0
+        return (
+            cli.main(args=arguments, prog_name="nasnet-tf", standalone_mode=False, obj=asked) or 0
+        )
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
@@ -89,29 +100,46 @@ def main(arguments=None) -> int:
 
 
 def _answer(error):
-    """What is said about an error, and the exit status. A user's mistake is what this package raises itself, and says how to mend."""
+    """What is said about an error, and the exit status. A user's mistake is what this package
+    raises itself, and says how to mend.
+    """
     if isinstance(error, OSError):  # a file that is not there, a full disk
         return error, 2
     if isinstance(error, MemoryError):
         return "out of memory; make the network, the batches or the images smaller.", 1
     if _raised_here(error):
-        return (error.args[0] if isinstance(error, KeyError) and error.args else error), 2 if isinstance(error, _MISTAKES) else 1
-    return f"unexpected {type(error).__name__}: {str(error).strip() or 'without a message'} -- {_REPORT}", 1
+        return (error.args[0] if isinstance(error, KeyError) and error.args else error), (
+            2 if isinstance(error, _MISTAKES) else 1
+        )
+    return (
+        (
+            f"unexpected {type(error).__name__}: {str(error).strip() or 'without a message'} --"
+            f" {_REPORT}"
+        ),
+        1,
+    )
 
 
 def _raised_here(error):
-    """Whether a `raise` of this package made the error, in place of a library it calls or a slip in its own code."""
+    """Whether a `raise` of this package made the error, in place of a library it calls or a slip in
+    its own code.
+    """
     last = error.__traceback__
     while last is not None and last.tb_next is not None:
         last = last.tb_next
     if last is None:
         return False
     code = last.tb_frame.f_code
-    return pathlib.Path(code.co_filename).is_relative_to(_PACKAGE) and dis.opname[code.co_code[last.tb_lasti]] == "RAISE_VARARGS"
+    return (
+        pathlib.Path(code.co_filename).is_relative_to(_PACKAGE)
+        and dis.opname[code.co_code[last.tb_lasti]] == "RAISE_VARARGS"
+    )
 
 
 def _print_traceback(error):
-    """The traceback with what came before it, also where a shorter message took its place (`from None`)."""
+    """The traceback with what came before it, also where a shorter message took its place (`from
+    None`).
+    """
     seen = error
     while seen is not None:
         seen.__suppress_context__ = False
@@ -128,7 +156,9 @@ def _say(error, status):
 def run():
     """Entry point of the console script."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # a terminal that knows no accents shows their codes
+        stream.reconfigure(
+            errors="backslashreplace"
+        )  # a terminal that knows no accents shows their codes
     from nasnet_tf.cli.budget import is_the_process
 
     is_the_process()

@@ -1,4 +1,5 @@
-"""Keeps the notices that TensorFlow prints while it is imported off standard error, whoever imports it first.
+"""Keeps the notices that TensorFlow prints while it is imported off standard error, whoever imports
+it first.
 
 It prints them from C++, before it has read TF_CPP_MIN_LOG_LEVEL.
 """
@@ -36,7 +37,9 @@ class _Finder(importlib.abc.MetaPathFinder):
 def silence() -> None:
     """From now on TensorFlow is imported without a word."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if "tensorflow" not in sys.modules and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+    if "tensorflow" not in sys.modules and not any(
+        isinstance(finder, _Finder) for finder in sys.meta_path
+    ):
         sys.meta_path.insert(0, _Finder())
 
 

@@ -13,12 +13,27 @@ from nasnet_tf.systems.published import NAMED, load
 POSITIVE = click.IntRange(min=1)
 MINUTES = click.FloatRange(min=0, min_open=True)
 
-image_size = click.option("--image-size", type=POSITIVE, help="Side in pixels; pictures are resized to it.")
-data_dir = click.option("--data-dir", type=click.Path(file_okay=False), help="Where TensorFlow Datasets keeps its files.")
-seed = click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of everything random.")
+image_size = click.option(
+    "--image-size", type=POSITIVE, help="Side in pixels; pictures are resized to it."
+)
+data_dir = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False),
+    help="Where TensorFlow Datasets keeps its files.",
+)
+seed = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    show_default=True,
+    help="Of everything random.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 skip_broken = click.option(
-    "--skip-broken", is_flag=True, default=None, help="Leave pictures out that cannot be read, and say so, rather than stop."
+    "--skip-broken",
+    is_flag=True,
+    default=None,
+    help="Leave pictures out that cannot be read, and say so, rather than stop.",
 )
 
 
@@ -29,7 +44,13 @@ def genotype(text):
 
 def size(data, num_cells, filters) -> dict:
     """Arguments of `nasnet_tf.systems.costs.cost_of` for a network for `data`."""
-    return dict(num_cells=num_cells, filters=filters, stem=None, classes=data.classes, input_shape=data.input_shape)
+    return dict(
+        num_cells=num_cells,
+        filters=filters,
+        stem=None,
+        classes=data.classes,
+        input_shape=data.input_shape,
+    )
 
 
 def fill(config: dict, defaults: dict) -> None:
@@ -54,8 +75,15 @@ def outcome(result: dict, part: str = "test") -> str:
     part = "" if part == "all" else f"{part} "
     if "perplexity" not in result:
         return f"{result['accuracy']:.2%} of {result['images']} {part}images right"
-    bits = f" ({result['bits_per_character']:.3f} bits a character)" if "bits_per_character" in result else ""
-    return f"perplexity {result['perplexity']:.2f}{bits} on a {part}part of {result['words']} {'characters' if bits else 'words'}"
+    bits = (
+        f" ({result['bits_per_character']:.3f} bits a character)"
+        if "bits_per_character" in result
+        else ""
+    )
+    return (
+        f"perplexity {result['perplexity']:.2f}{bits} on a {part}part of {result['words']}"
+        f" {'characters' if bits else 'words'}"
+    )
 
 
 def reads(genotype) -> str:
@@ -70,7 +98,9 @@ def new_file(path: pathlib.Path | None, overwrite: bool, option: str) -> None:
 
 
 def new_folder(path: pathlib.Path, overwrite: bool, hint: str) -> pathlib.Path:
-    """Makes the folder `path`. Raises ValueError if there is something already, unless `overwrite`."""
+    """Makes the folder `path`. Raises ValueError if there is something already, unless
+    `overwrite`.
+    """
     if path.exists() and not overwrite:
         raise ValueError(f"{path} exists already; {hint}")
     path.mkdir(parents=True, exist_ok=True)
@@ -78,12 +108,16 @@ def new_folder(path: pathlib.Path, overwrite: bool, hint: str) -> pathlib.Path:
 
 
 def start_keras():
-    """Imports Keras, and TensorFlow without the notices its C++ side prints on standard error whatever the log level."""
+    """Imports Keras, and TensorFlow without the notices its C++ side prints on standard error
+    whatever the log level.
+    """
     with without_notices():
         import keras
 
         keras.ops.zeros(1) + 1
-    logging.getLogger("absl").setLevel(logging.ERROR)  # through it Keras and TensorFlow Datasets give advice to programmers
+    logging.getLogger("absl").setLevel(
+        logging.ERROR
+    )  # through it Keras and TensorFlow Datasets give advice to programmers
     return keras
 
 
@@ -110,7 +144,10 @@ def class_names_of(network, path):
     """
     names, count = getattr(network, "class_names", None), classes_of(network)
     if names is not None and len(names) != count:
-        raise ValueError(f"{path} tells {count} classes apart but has {len(names)} class_names; save it again with a name for each.")
+        raise ValueError(
+            f"{path} tells {count} classes apart but has {len(names)} class_names; save it again"
+            " with a name for each."
+        )
     return names
 
 
@@ -127,8 +164,13 @@ def image_size_of(network):
 
 
 def folder_name(name: str, what: str) -> str:
-    """`name`, if it can be that of a folder in another and of nothing outside it. Raises ValueError that begins with `what`, if not."""
+    """`name`, if it can be that of a folder in another and of nothing outside it. Raises ValueError
+    that begins with `what`, if not.
+    """
     of_path = pathlib.PurePosixPath(name).name, pathlib.PureWindowsPath(name).name
     if name in ("", ".", "..") or of_path != (name, name) or not name.isprintable():
-        raise ValueError(f"{what} is {name!r}; give the name of one folder, such as digits. --runs-dir says where it lies.")
+        raise ValueError(
+            f"{what} is {name!r}; give the name of one folder, such as digits. --runs-dir says"
+            " where it lies."
+        )
     return name

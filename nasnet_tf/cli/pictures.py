@@ -1,4 +1,6 @@
-"""`nasnet-tf search` where a space's networks read pictures: the data, the children, the network at the end."""
+"""`nasnet-tf search` where a space's networks read pictures: the data, the children, the network at
+the end.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,8 @@ from nasnet_tf.cli import options, prejudge, texts
 from nasnet_tf.cli.run import Shown
 from nasnet_tf.systems.costs import cost_of
 
-_VALIDATION = 0.2  # of the training images, to judge children by; the network at the end trains on more of them
+# of the training images, to judge children by; the network at the end trains on more of them
+_VALIDATION = 0.2
 
 
 class Pictures:
@@ -24,12 +27,28 @@ class Pictures:
     def __init__(self, source, config, data_dir, space):
         from nasnet_tf import data as datasets
 
-        texts.refuse(config, source, f"the space {config['space']} is searched on pictures; add --space recurrent")
+        texts.refuse(
+            config,
+            source,
+            f"the space {config['space']} is searched on pictures; add --space recurrent",
+        )
         one = space.decode(space.first)
         if getattr(one, "sized", False):
-            options.refuse(config, self.sizes, f"is nothing that networks of the space {config['space']} have: their size is their own")
-        options.fill(config, {"child_batch_size": 64, **({} if getattr(one, "sized", False) else self.sizes)})
-        given = dict(image_size=config["image_size"], seed=config["seed"], data_dir=data_dir, skip_broken=bool(config.get("skip_broken")))
+            options.refuse(
+                config,
+                self.sizes,
+                f"is nothing that networks of the space {config['space']} have: their size is"
+                " their own",
+            )
+        options.fill(
+            config, {"child_batch_size": 64, **({} if getattr(one, "sized", False) else self.sizes)}
+        )
+        given = dict(
+            image_size=config["image_size"],
+            seed=config["seed"],
+            data_dir=data_dir,
+            skip_broken=bool(config.get("skip_broken")),
+        )
         self.config, self.space = config, space
         self.whole = lambda: datasets.load(source, **given)
         self.data = datasets.load(source, validation=_VALIDATION, **given)
@@ -48,18 +67,32 @@ class Pictures:
 
         config, data = self.config, self.data
         return CellHyperModel(
-            data.input_shape, data.classes,
-            space=self.space, num_cells=config["child_cells"], filters=config["child_filters"], stem=None,
-            mean=data.mean, std=data.std, class_names=data.class_names, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5,
+            data.input_shape,
+            data.classes,
+            space=self.space,
+            num_cells=config["child_cells"],
+            filters=config["child_filters"],
+            stem=None,
+            mean=data.mean,
+            std=data.std,
+            class_names=data.class_names,
+            batch_norm_momentum=0.9,
+            batch_norm_epsilon=1e-5,
             reward=cubed_best if self.space.anchors else None,  # as the paper of layers does
             soft=prejudge.soft_limit(data, config),
-        )  # fmt: skip
+        )
 
     def some(self):
-        """Training and validation images for the children: at most so many, of the training and validation parts."""
+        """Training and validation images for the children: at most so many, of the training and
+        validation parts.
+        """
         import numpy as np
 
-        data, most, rng = self.data, self.config["child_images"], np.random.default_rng(self.config["seed"])
+        data, most, rng = (
+            self.data,
+            self.config["child_images"],
+            np.random.default_rng(self.config["seed"]),
+        )
         train = rng.permutation(len(data.x_train))[:most]
         validation = rng.permutation(len(data.x_validation))[: max(most // 4, 1)]
         x, x_validation = (
@@ -69,9 +102,15 @@ class Pictures:
         return x, data.y_train[train], x_validation, data.y_validation[validation]
 
     def judges(self, x, scored):
-        """Arguments of a tuner about what is decided before and while a child is trained; see `prejudge.judges`."""
+        """Arguments of a tuner about what is decided before and while a child is trained; see
+        `prejudge.judges`.
+        """
         return prejudge.judges(self.data, self.config, x, scored)
 
     def tested(self, result):
         """How the network at the end does, for the page."""
-        return {"test accuracy": f"{result['accuracy']:.4f} on {result['images']} images, looked at once"}
+        return {
+            "test accuracy": (
+                f"{result['accuracy']:.4f} on {result['images']} images, looked at once"
+            )
+        }

@@ -1,4 +1,5 @@
-"""What the command prints: results on standard output, all else on standard error, nothing that could command a terminal.
+"""What the command prints: results on standard output, all else on standard error, nothing that
+could command a terminal.
 
 Names of files and classes come from anywhere; control characters in them are shown as their codes.
 """
@@ -12,11 +13,15 @@ import click
 
 __all__ = ["console", "is_quiet", "note", "show", "visible"]
 
-_TURNS_TEXT = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # marks of direction, which can hide an ending
+_TURNS_TEXT = (  # marks of direction, which can hide an ending
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 
 
 def visible(text) -> str:
-    """`text` with a code such as \\x1b in place of each character that is not shown but does something; tabs stay."""
+    """`text` with a code such as \\x1b in place of each character that is not shown but does
+    something; tabs stay.
+    """
     return "".join(_code(character) if _acts(character) else character for character in str(text))
 
 
@@ -40,12 +45,17 @@ def is_quiet() -> bool:
 
 
 def console():
-    """Standard error for lines beside a bar: `print` shows control characters as `visible` does, and nothing with --quiet."""
+    """Standard error for lines beside a bar: `print` shows control characters as `visible` does,
+    and nothing with --quiet.
+    """
     from rich.console import Console
 
     class Visible(Console):
         def print(self, *objects, **options):
-            super().print(*(visible(thing) if isinstance(thing, str) else thing for thing in objects), **options)
+            super().print(
+                *(visible(thing) if isinstance(thing, str) else thing for thing in objects),
+                **options,
+            )
 
     return Visible(stderr=True, soft_wrap=True, highlight=False, markup=False, quiet=is_quiet())
 

@@ -14,24 +14,41 @@ from nasnet_tf.cli import printing
 
 
 class _Left(TimeRemainingColumn):
-    """The time that is left: until `ends` where a task has a time at which it must be over, else by its speed so far."""
+    """The time that is left: until `ends` where a task has a time at which it must be over, else by
+    its speed so far.
+    """
 
     def render(self, task):
         ends = task.fields.get("ends")
         if ends is None:
             return super().render(task)
-        return Text(str(timedelta(seconds=round(max(ends - time.monotonic(), 0)))), style="progress.remaining")
+        return Text(
+            str(timedelta(seconds=round(max(ends - time.monotonic(), 0)))),
+            style="progress.remaining",
+        )
 
 
 def bar() -> Progress:
-    """A bar with the time that has passed and that is left; nothing but plain lines where standard error is no terminal."""
-    columns = ("{task.description}", BarColumn(), "{task.percentage:>3.0f} %", TimeElapsedColumn(), "left", _Left())
+    """A bar with the time that has passed and that is left; nothing but plain lines where standard
+    error is no terminal.
+    """
+    columns = (
+        "{task.description}",
+        BarColumn(),
+        "{task.percentage:>3.0f} %",
+        TimeElapsedColumn(),
+        "left",
+        _Left(),
+    )
     columns = (TextColumn(column) if isinstance(column, str) else column for column in columns)
-    return Progress(*columns, console=printing.console(), transient=True, disable=printing.is_quiet())
+    return Progress(
+        *columns, console=printing.console(), transient=True, disable=printing.is_quiet()
+    )
 
 
 class Stages:
-    """A command in stages. One bar shows them all against the time there is; where that has no end, each has a bar of its own.
+    """A command in stages. One bar shows them all against the time there is; where that has no end,
+    each has a bar of its own.
 
     Args:
         progress: a `rich` progress that shows them.
@@ -48,7 +65,9 @@ class Stages:
 
     def _tick(self):
         while not self._over.wait(0.5):
-            self.progress.update(self.task, completed=min(self.budget.share, 0.99))  # it is not over before it is
+            self.progress.update(
+                self.task, completed=min(self.budget.share, 0.99)
+            )  # it is not over before it is
             with contextlib.suppress(OSError):
                 self.budget.note()
 
@@ -86,7 +105,9 @@ class Stages:
 
 
 def share_told(progress: Progress, description):
-    """A function that moves a bar to the share it is told, 0 to 1. The bar is there from the first call until the whole is done."""
+    """A function that moves a bar to the share it is told, 0 to 1. The bar is there from the first
+    call until the whole is done.
+    """
     tasks = []
 
     def tell(share):

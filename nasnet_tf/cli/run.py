@@ -21,13 +21,33 @@ from nasnet_tf.systems.costs import cost_of
 BASELINE = "random baseline"  # how its trials are labelled beside the search's
 SEARCHES = ("search", "baseline")  # folders, each a search's
 _FILES = (
-    "config.json", "trials.csv", "pareto.csv", "best.json", "cells.png", "search.png", "pareto.png", "report.html", "model.keras",
-    "result.json", "clock.json",
-)  # fmt: skip
+    "config.json",
+    "trials.csv",
+    "pareto.csv",
+    "best.json",
+    "cells.png",
+    "search.png",
+    "pareto.png",
+    "report.html",
+    "model.keras",
+    "result.json",
+    "clock.json",
+)
 _FOLDERS = ("model.training",)
-_BUDGET = ("minutes", "max_trials", "epochs", "workers", "engine", "address", "gpus_per_trial")  # may change when a search goes on
+_BUDGET = (
+    "minutes",
+    "max_trials",
+    "epochs",
+    "workers",
+    "engine",
+    "address",
+    "gpus_per_trial",
+)  # may change when a search goes on
 _LENGTH = ("minutes", "max_trials", "epochs")
-FINAL, CHOICE = "model.training", "choice.json"  # the folder of the training at the end, and which network that is of
+FINAL, CHOICE = (
+    "model.training",
+    "choice.json",
+)  # the folder of the training at the end, and which network that is of
 _RESULT, _CLOCK = "result.json", "clock.json"  # the second while a search by the clock runs
 
 
@@ -52,40 +72,65 @@ class Shown(NamedTuple):
     def columns(self):
         """Of trials.csv."""
         costs = ("parameters", "multiply_adds") if self.priced else ()
-        return ("trial", "strategy", "status", self.figure, "reward", "seconds", *costs, "note", "genotype")
+        return (
+            "trial",
+            "strategy",
+            "status",
+            self.figure,
+            "reward",
+            "seconds",
+            *costs,
+            "note",
+            "genotype",
+        )
 
 
 class Run:
-    """`runs/NAME/`: config.json, trials.csv, pareto.csv, best.json, cells.png, search.png, pareto.png, report.html,
-    model.keras. Without pareto.* where all cells cost the same.
+    """`runs/NAME/`: config.json, trials.csv, pareto.csv, best.json, cells.png, search.png,
+    pareto.png, report.html, model.keras. Without pareto.* where all cells cost the same.
 
     Args:
         path: the folder.
         config: what was asked, by name.
-        resume: go on with the search in the folder, which must be of the same `config` but for the budget.
+        resume: go on with the search in the folder, which must be of the same `config` but for the
+            budget.
         overwrite: replace what is there.
         shown: a `Shown`; by default that of a search on pictures.
     Raises: ValueError if the folder does not suit.
     """
 
-    def __init__(self, path: pathlib.Path, config: dict, resume=False, overwrite=False, shown: Shown | None = None):
+    def __init__(
+        self,
+        path: pathlib.Path,
+        config: dict,
+        resume=False,
+        overwrite=False,
+        shown: Shown | None = None,
+    ):
         self.path, self.config, self.shown = path, config, shown or Shown()
         self.before = self._check_resumable() if resume else {}
         if not resume and path.exists() and not overwrite:
             raise ValueError(
-                f"{path} exists already; add --resume to go on with its search, --overwrite to begin again, or --name for another."
+                f"{path} exists already; add --resume to go on with its search, --overwrite to"
+                " begin again, or --name for another."
             )
         self.rows, self._best = {}, None
 
     def claim(self, overwrite=False):
-        """Makes the folder; if `overwrite`, deletes what a search has written there, and nothing else.
+        """Makes the folder; if `overwrite`, deletes what a search has written there, and nothing
+        else.
 
-        Raises: ValueError if there is something else and no search, or another process is searching there.
+        Raises: ValueError if there is something else and no search, or another process is searching
+            there.
         """
         if overwrite and self.path.exists():
             searches = [self.path / name for name in SEARCHES]
-            if not is_project(searches[0]) and (not self.path.is_dir() or any(path not in searches for path in self.path.iterdir())):
-                raise ValueError(f"{self.path} holds no search, so it is not overwritten; give another --name.")
+            if not is_project(searches[0]) and (
+                not self.path.is_dir() or any(path not in searches for path in self.path.iterdir())
+            ):
+                raise ValueError(
+                    f"{self.path} holds no search, so it is not overwritten; give another --name."
+                )
             with clear(*searches):
                 for name in _FILES:
                     (self.path / name).unlink(missing_ok=True)
@@ -94,7 +139,9 @@ class Run:
         self.path.mkdir(parents=True, exist_ok=True)
 
     def begin(self):
-        """Writes what was asked, when the logs of the searches are open: then no other process can be searching there."""
+        """Writes what was asked, when the logs of the searches are open: then no other process can
+        be searching there.
+        """
         self.write("config.json", json.dumps(self.config, indent=1))
         (self.path / _RESULT).unlink(missing_ok=True)  # there will be another
 
@@ -102,17 +149,23 @@ class Run:
         try:
             before = read_json(self.path / "config.json")
         except FileNotFoundError:
-            raise ValueError(f"{self.path} holds no search to resume; leave --resume out to begin one.") from None
+            raise ValueError(
+                f"{self.path} holds no search to resume; leave --resume out to begin one."
+            ) from None
         if not isinstance(before, dict):
-            raise ValueError(f"{self.path / 'config.json'} is damaged; restore a copy of it, or write into it what was asked for.")
+            raise ValueError(
+                f"{self.path / 'config.json'} is damaged; restore a copy of it, or write into it"
+                " what was asked for."
+            )
         if self.config.get("child_images") is None:
             self.config["child_images"] = before.get("child_images")
         for name in sorted(set(before) | set(self.config)):
             if name not in _BUDGET and before.get(name) != self.config.get(name):
                 option = name.replace("_", "-")
                 raise ValueError(
-                    f"{self.path} was searched with {option} {before.get(name)}, now it is {self.config.get(name)}; "
-                    "resume with what it began with (only the budget may change), or give another --name."
+                    f"{self.path} was searched with {option} {before.get(name)}, now it is"
+                    f" {self.config.get(name)}; resume with what it began with (only the budget may"
+                    " change), or give another --name."
                 )
         return before
 
@@ -121,19 +174,27 @@ class Run:
         return {name: self.before.get(name) for name in _LENGTH}
 
     def nothing_left(self) -> dict | None:
-        """The result of a search that ended and is not given more than it had; None if there is something to do."""
+        """The result of a search that ended and is not given more than it had; None if there is
+        something to do.
+        """
         try:
             result = read_json(self.path / _RESULT) if self.before else None
         except (OSError, ValueError):
             return None
-        more = [name for name in _LENGTH if _is_more(name, self.before.get(name), self.config.get(name))]
+        more = [
+            name for name in _LENGTH if _is_more(name, self.before.get(name), self.config.get(name))
+        ]
         return None if more or not isinstance(result, dict) or self._can_mend() else result
 
     def _can_mend(self):
-        """Whether trials failed that may succeed another time, and there is no clock that has run out."""
+        """Whether trials failed that may succeed another time, and there is no clock that has run
+        out.
+        """
         logs = [self.path / name / TRIALS for name in SEARCHES]
         try:
-            failed = [History.of(read(log), log).failed(passing=True) for log in logs if log.is_file()]
+            failed = [
+                History.of(read(log), log).failed(passing=True) for log in logs if log.is_file()
+            ]
         except (OSError, ValueError):
             return False
         return self.config["minutes"] is None and any(failed)
@@ -172,11 +233,23 @@ class Run:
             size: arguments of `cost_of`, of the network whose costs are written.
         """
         side = cost_of(genotype, **size) if self.shown.priced else None
-        seconds = trial.metrics.get_best_value("seconds") if trial.metrics.exists("seconds") else None
+        seconds = (
+            trial.metrics.get_best_value("seconds") if trial.metrics.exists("seconds") else None
+        )
         score = trial.score if trial.status == "COMPLETED" else None
         figure = trial.metrics.get_last_value(self.shown.figure) if score is not None else None
         costs = (side and side.parameters, side and side.multiply_adds) if self.shown.priced else ()
-        row = (trial.trial_id, strategy, trial.status.lower(), figure, score, seconds, *costs, note, genotype.to_json())
+        row = (
+            trial.trial_id,
+            strategy,
+            trial.status.lower(),
+            figure,
+            score,
+            seconds,
+            *costs,
+            note,
+            genotype.to_json(),
+        )
         row = self.rows[strategy, trial.trial_id] = dict(zip(self.shown.columns, row, strict=True))
         if score is not None and (self._best is None or _rank(row) > _rank(self._best)):
             self._best = row
@@ -198,15 +271,22 @@ class Run:
         self.write(name, text.getvalue())
 
     def best(self):
-        """The row of the best trial, the search's where it ties with the baseline; None before there is one."""
+        """The row of the best trial, the search's where it ties with the baseline; None before
+        there is one.
+        """
         return self._best
 
     def split(self):
         """The rows of the search and those of the baseline, each in the order the trials ended."""
-        return [[row for row in self.rows.values() if (row["strategy"] == BASELINE) == of_baseline] for of_baseline in (False, True)]
+        return [
+            [row for row in self.rows.values() if (row["strategy"] == BASELINE) == of_baseline]
+            for of_baseline in (False, True)
+        ]
 
     def picture(self, facts):
-        """Writes best.json, the pictures and the page of what there is so far. Returns the best genotype, or None."""
+        """Writes best.json, the pictures and the page of what there is so far. Returns the best
+        genotype, or None.
+        """
         from nasnet_tf.report import draw_genotype, draw_pareto, draw_search, write_page
         from nasnet_tf.scores.limits import pareto_front
 
@@ -214,11 +294,25 @@ class Run:
         found = None if best is None else from_json(best["genotype"])
         title = self.path.name
         names = [name for name in self.shown.columns if name != "genotype"]
-        search, baseline = ([{name: row[name] for name in names} for row in rows] for rows in self.split())
+        search, baseline = (
+            [{name: row[name] for name in names} for row in rows] for rows in self.split()
+        )
         rewards = ([row["reward"] for row in rows] for rows in (search, baseline))
-        draw_search(next(rewards), self.path / "search.png", baseline=next(rewards), title=title, ylabel=self.shown.reward)
+        draw_search(
+            next(rewards),
+            self.path / "search.png",
+            baseline=next(rewards),
+            title=title,
+            ylabel=self.shown.reward,
+        )
         if self.shown.priced:
-            draw_pareto(search, self.path / "pareto.png", baseline=baseline, title=title, target=self.shown.target)
+            draw_pareto(
+                search,
+                self.path / "pareto.png",
+                baseline=baseline,
+                title=title,
+                target=self.shown.target,
+            )
             self._write_table("pareto.csv", pareto_front(list(self.rows.values())))
         if found is not None:
             found.save(self.path / "best.json")
@@ -226,9 +320,14 @@ class Run:
             figure = f"{self.shown.words} {best[self.shown.figure]:.4f}"
             facts = {"best cell": f"trial {best['trial']} ({best['strategy']}), {figure}", **facts}
         write_page(
-            self.path / "report.html", title=f"Search on {title}", facts=facts, genotype=found, trials=search, baseline=baseline,
+            self.path / "report.html",
+            title=f"Search on {title}",
+            facts=facts,
+            genotype=found,
+            trials=search,
+            baseline=baseline,
             target=self.shown.target,
-        )  # fmt: skip
+        )
         return found
 
     def write(self, name, text):

@@ -1,4 +1,6 @@
-"""A space of independent discrete decisions. A point of it is a tuple of integers, an index into each decision's options."""
+"""A space of independent discrete decisions. A point of it is a tuple of integers, an index into
+each decision's options.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +24,14 @@ class Decision(NamedTuple):
 
 
 class Choices(Space):
-    """All combinations of the options of `decisions`. A subclass gives them meaning by `decode`, `encode` and `key`.
+    """All combinations of the options of `decisions`. A subclass gives them meaning by `decode`,
+    `encode` and `key`.
 
     Attributes that a subclass sets where they hold, for controllers:
-        anchors: a range a layer of a network, the decisions whether the first, second, ... layer feeds it, each 0 or 1.
-        counts_from: where the first decision says how much there is of the rest: the first of its options at which each decision counts.
+        anchors: a range a layer of a network, the decisions whether the first, second, ... layer
+            feeds it, each 0 or 1.
+        counts_from: where the first decision says how much there is of the rest: the first of its
+            options at which each decision counts.
     """
 
     anchors: tuple[range, ...] = ()
@@ -40,14 +45,20 @@ class Choices(Space):
         for name, options in self.decisions:
             if name in names:
                 raise ValueError(f"two decisions are named {name!r}; give each a name of its own.")
-            if not options or any(option in options[:number] for number, option in enumerate(options)):
-                raise ValueError(f"decision {name!r} has options {options}; give at least one, each once.")
+            if not options or any(
+                option in options[:number] for number, option in enumerate(options)
+            ):
+                raise ValueError(
+                    f"decision {name!r} has options {options}; give at least one, each once."
+                )
             names.add(name)
 
     @classmethod
     def of_sizes(cls, sizes) -> Choices:
         """A space of nameless decisions that have so many options."""
-        return Choices(Decision(str(number), range(index(size))) for number, size in enumerate(sizes))
+        return Choices(
+            Decision(str(number), range(index(size))) for number, size in enumerate(sizes)
+        )
 
     @functools.cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -56,13 +67,18 @@ class Choices(Space):
 
     @functools.cached_property
     def meanings(self) -> tuple[int, ...]:
-        """What the options stand for, those of all decisions in a row: 0, 1, ..., equal where they stand for the same.
+        """What the options stand for, those of all decisions in a row: 0, 1, ..., equal where they
+        stand for the same.
 
-        Words, such as operations, mean the same in every decision; all other options mean something in their own only.
+        Words, such as operations, mean the same in every decision; all other options mean something
+        in their own only.
         """
         found = {}
         options = [option for _, options in self.decisions for option in options]
-        return tuple(found.setdefault(option if isinstance(option, str) else place, len(found)) for place, option in enumerate(options))
+        return tuple(
+            found.setdefault(option if isinstance(option, str) else place, len(found))
+            for place, option in enumerate(options)
+        )
 
     @property
     def size(self) -> int:
@@ -79,28 +95,48 @@ class Choices(Space):
         return tuple(int(choice) for choice in rng.integers(0, self.sizes))
 
     def mutate(self, choices, rng) -> tuple[int, ...]:
-        """The point with one decision changed to another option: decision and option are uniform; decisions of one option stay."""
+        """The point with one decision changed to another option: decision and option are uniform;
+        decisions of one option stay.
+        """
         choices = self.checked(choices)
         free = [number for number, size in enumerate(self.sizes) if size > 1]
         if not free:
-            raise ValueError("every decision of this space has one option, so there is nothing to mutate; give one more options.")
+            raise ValueError(
+                "every decision of this space has one option, so there is nothing to mutate; give"
+                " one more options."
+            )
         number = free[int(rng.integers(len(free)))]
-        choice = (choices[number] + 1 + int(rng.integers(self.sizes[number] - 1))) % self.sizes[number]
+        choice = (choices[number] + 1 + int(rng.integers(self.sizes[number] - 1))) % self.sizes[
+            number
+        ]
         return (*choices[:number], choice, *choices[number + 1 :])
 
     def values(self, choices) -> dict:
         """Decision name -> chosen option."""
-        return {name: options[choice] for (name, options), choice in zip(self.decisions, self.checked(choices), strict=True)}
+        return {
+            name: options[choice]
+            for (name, options), choice in zip(self.decisions, self.checked(choices), strict=True)
+        }
 
     def choices(self, values: Mapping) -> tuple[int, ...]:
-        """The point whose `values` these are. Raises ValueError if a decision is missing, unknown or not given an option of its own."""
+        """The point whose `values` these are. Raises ValueError if a decision is missing, unknown
+        or not given an option of its own.
+        """
         names = [name for name, _ in self.decisions]
-        for what, wrong in (("missing", set(names) - set(values)), ("unknown", set(values) - set(names))):
+        for what, wrong in (
+            ("missing", set(names) - set(values)),
+            ("unknown", set(values) - set(names)),
+        ):
             if wrong:
-                raise ValueError(f"{what} decisions: {', '.join(sorted(map(str, wrong)))}; the space has {', '.join(names)}.")
+                raise ValueError(
+                    f"{what} decisions: {', '.join(sorted(map(str, wrong)))}; the space has"
+                    f" {', '.join(names)}."
+                )
         for name, options in self.decisions:
             if values[name] not in options:
-                raise ValueError(f"{name} is {values[name]!r}; its options are {', '.join(map(str, options))}.")
+                raise ValueError(
+                    f"{name} is {values[name]!r}; its options are {', '.join(map(str, options))}."
+                )
         return tuple(options.index(values[name]) for name, options in self.decisions)
 
     def decode(self, choices):
@@ -116,9 +152,11 @@ class Choices(Space):
         return json.dumps(self.checked(choices))
 
     def levels(self) -> list[tuple[int | None, ...]]:
-        """How a point can be grown: levels, each with an entry a decision: None where the level frees it, else the option it stays at.
+        """How a point can be grown: levels, each with an entry a decision: None where the level
+        frees it, else the option it stays at.
 
-        Level l frees the first l decisions and leaves the others at option 0, so the last level is the whole space.
+        Level l frees the first l decisions and leaves the others at option 0, so the last level is
+        the whole space.
         """
         count = len(self.decisions)
         return [(None,) * free + (0,) * (count - free) for free in range(1, count + 1)]
@@ -128,10 +166,17 @@ class Choices(Space):
         try:
             point = tuple(index(choice) for choice in choices)
         except TypeError:
-            raise ValueError(f"choices are {choices!r:.80}; give {len(self.decisions)} integers, one a decision.") from None
+            raise ValueError(
+                f"choices are {choices!r:.80}; give {len(self.decisions)} integers, one a decision."
+            ) from None
         if len(point) != len(self.decisions):
-            raise ValueError(f"got {len(point)} choices; this space has {len(self.decisions)} decisions, give one choice for each.")
+            raise ValueError(
+                f"got {len(point)} choices; this space has {len(self.decisions)} decisions, give"
+                " one choice for each."
+            )
         for choice, (name, options) in zip(point, self.decisions, strict=True):
             if not 0 <= choice < len(options):
-                raise ValueError(f"choice of {name} is {choice}; choose from 0 to {len(options) - 1}.")
+                raise ValueError(
+                    f"choice of {name} is {choice}; choose from 0 to {len(options) - 1}."
+                )
         return point

@@ -1,4 +1,6 @@
-"""A space with how long a point is trained as one more decision, the last: what successive halving searches."""
+"""A space with how long a point is trained as one more decision, the last: what successive halving
+searches.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ EPOCHS = "tuner/epochs"  # the decision's name, as Keras Tuner's Hyperband has i
 
 
 class WithEpochs(Choices):
-    """The points of `space`, each with a number of epochs out of `epochs`. Points are drawn, changed, decoded and told apart as there."""
+    """The points of `space`, each with a number of epochs out of `epochs`. Points are drawn,
+    changed, decoded and told apart as there.
+    """
 
     def __init__(self, space: Choices, epochs):
         self.space = space

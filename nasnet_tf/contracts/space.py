@@ -6,14 +6,17 @@ __all__ = ["Space"]
 
 
 class Space:
-    """Points that a strategy proposes without looking into them. A point is a tuple of numbers and texts.
+    """Points that a strategy proposes without looking into them. A point is a tuple of numbers and
+    texts.
 
-    Without fixed decisions this is all that there is: only strategies that draw and change points can search such a space
-    (`Strategy.open`). `nasnet_tf.spaces.Choices` has decisions, and any strategy searches it.
+    Without fixed decisions this is all that there is: only strategies that draw and change points
+    can search such a space (`Strategy.open`). `nasnet_tf.spaces.Choices` has decisions, and any
+    strategy searches it.
 
     Attributes:
         decisions, sizes, anchors: none here.
-        strategy: what searches the space where nobody says, a name of `nasnet_tf.strategies.STRATEGIES`.
+        strategy: what searches the space where nobody says, a name of
+            `nasnet_tf.strategies.STRATEGIES`.
         inherits: whether points can have a `parent`.
     """
 
@@ -51,7 +54,9 @@ class Space:
         raise NotImplementedError
 
     def parent(self, point) -> str | None:
-        """The key of the point whose trained weights this one begins with; None if it begins anew."""
+        """The key of the point whose trained weights this one begins with; None if it begins
+        anew.
+        """
         return None
 
     def values(self, point) -> dict:

@@ -1,8 +1,9 @@
-"""One way in for every data set: the bundled digits, arrays, a folder of class folders, a TensorFlow Datasets name; texts by `load_text`.
+"""One way in for every data set: the bundled digits, arrays, a folder of class folders, a
+TensorFlow Datasets name; texts by `load_text`.
 
-`load` gives arrays split into train, validation and test, or `Pictures` where they would not fit in memory; `pipeline` turns a
-part into shuffled, augmented batches.
-The only TensorFlow-bound room of the training side; TensorFlow is imported when it is first needed.
+`load` gives arrays split into train, validation and test, or `Pictures` where they would not fit in
+memory; `pipeline` turns a part into shuffled, augmented batches. The only TensorFlow-bound room of
+the training side; TensorFlow is imported when it is first needed.
 """
 
 from nasnet_tf.data.augment import Augmentation
@@ -13,4 +14,14 @@ from nasnet_tf.data.sources import load
 from nasnet_tf.data.streaming import broken_picture, broken_pictures
 from nasnet_tf.data.text import Text, load_text
 
-__all__ = ["Augmentation", "DataSet", "Pictures", "Text", "broken_picture", "broken_pictures", "load", "load_text", "pipeline"]
+__all__ = [
+    "Augmentation",
+    "DataSet",
+    "Pictures",
+    "Text",
+    "broken_picture",
+    "broken_pictures",
+    "load",
+    "load_text",
+    "pipeline",
+]

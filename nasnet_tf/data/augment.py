@@ -1,7 +1,7 @@
 """Random crops, colours, flips and cutout, on whole batches at once.
 
-Crops and flips: He et al. 2015, arXiv 1512.03385, section 4.2. Cutout: DeVries & Taylor 2017, arXiv 1708.04552: the hole is
-centred on any pixel, so it may be clipped at the border.
+Crops and flips: He et al. 2015, arXiv 1512.03385, section 4.2. Cutout: DeVries & Taylor 2017, arXiv
+1708.04552: the hole is centred on any pixel, so it may be clipped at the border.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ class Augmentation(NamedTuple):
     pad: pixels added on every side before a window of the old size is cut out at random.
     flip: mirror left and right, every second image on average.
     cutout: side in pixels of a square hole; 0 for none.
-    distort: in place of `pad`, a random box of 5 % to 100 % of the area, 3:4 to 4:3, resized to the full size.
-    color: brightness up to 32/255 of the range up or down, saturation times 0.5 to 1.5. Borders and holes keep their own.
+    distort: in place of `pad`, a random box of 5 % to 100 % of the area, 3:4 to 4:3, resized to the
+        full size.
+    color: brightness up to 32/255 of the range up or down, saturation times 0.5 to 1.5. Borders and
+        holes keep their own.
     """
 
     pad: int = 0
@@ -32,12 +34,16 @@ class Augmentation(NamedTuple):
 
     @classmethod
     def standard(cls, input_shape, flip: bool) -> Augmentation:
-        """The CIFAR recipe at any size: an eighth of the height is padded (4 of 32 pixels), at least 1."""
+        """The CIFAR recipe at any size: an eighth of the height is padded (4 of 32 pixels), at
+        least 1.
+        """
         return cls(pad=max(1, input_shape[0] // 8), flip=bool(flip))
 
     @classmethod
     def inception(cls, flip: bool = True) -> Augmentation:
-        """The ImageNet recipe of Inception and NASNet: distorted boxes, flips and colours (slim's inception_preprocessing, fast mode)."""
+        """The ImageNet recipe of Inception and NASNet: distorted boxes, flips and colours (slim's
+        inception_preprocessing, fast mode).
+        """
         return cls(flip=bool(flip), distort=True, color=True)
 
 
@@ -46,9 +52,15 @@ def check(augmentation: Augmentation, height: int, width: int) -> Augmentation:
     for field, limit in (("pad", min(height, width) - 1), ("cutout", 2 * max(height, width))):
         value = getattr(augmentation, field)
         if isinstance(value, bool) or value != int(value) or not 0 <= value <= limit:
-            raise ValueError(f"{field} is {value!r}; for {height}x{width} images it is a whole number of pixels, 0 to {limit}.")
+            raise ValueError(
+                f"{field} is {value!r}; for {height}x{width} images it is a whole number of pixels,"
+                f" 0 to {limit}."
+            )
     if augmentation.distort and augmentation.pad:
-        raise ValueError(f"distort is given and pad is {augmentation.pad}; both are crops: give distort, or pad, not both.")
+        raise ValueError(
+            f"distort is given and pad is {augmentation.pad}; both are crops: give distort, or pad,"
+            " not both."
+        )
     return augmentation
 
 
@@ -75,7 +87,9 @@ def augment(images, augmentation: Augmentation, fill, seed, limits=(0, 255)):
 
 
 def _rearranged(images, augmentation, fill, seed):
-    """Window, flip and hole: every pixel is one of the image's own, or `fill`, so one gather does it all."""
+    """Window, flip and hole: every pixel is one of the image's own, or `fill`, so one gather does
+    it all.
+    """
     import tensorflow as tf
 
     batch, (height, width, channels) = tf.shape(images)[0], images.shape[1:]
@@ -87,14 +101,20 @@ def _rearranged(images, augmentation, fill, seed):
     shown = _rectangle((rows >= 0) & (rows < height), (columns >= 0) & (columns < width))
     if augmentation.cutout:
         shown &= ~_hole(batch, height, width, augmentation.cutout, hole_seed)
-    pixels = tf.concat([tf.reshape(images, (-1, channels)), tf.reshape(fill, (1, channels))], axis=0)
+    pixels = tf.concat(
+        [tf.reshape(images, (-1, channels)), tf.reshape(fill, (1, channels))], axis=0
+    )
     first = tf.range(batch)[:, None] * height  # of each image, in rows
     source = ((first + rows) * width)[:, :, None] + columns[:, None, :]  # (batch, H, W)
-    return tf.ensure_shape(tf.gather(pixels, tf.where(shown, source, batch * height * width)), images.shape)
+    return tf.ensure_shape(
+        tf.gather(pixels, tf.where(shown, source, batch * height * width)), images.shape
+    )
 
 
 def _window(batch, height, width, pad, seed):
-    """(batch, H) and (batch, W): the row and the column each pixel is taken from, up to `pad` outside the image."""
+    """(batch, H) and (batch, W): the row and the column each pixel is taken from, up to `pad`
+    outside the image.
+    """
     import tensorflow as tf
 
     shift = tf.random.stateless_uniform((batch, 2, 1), seed, -pad, pad + 1, tf.int32)
@@ -102,7 +122,9 @@ def _window(batch, height, width, pad, seed):
 
 
 def _hole(batch, height, width, side, seed):
-    """(batch, H, W): true in a square of `side` pixels around a random one, clipped at the border."""
+    """(batch, H, W): true in a square of `side` pixels around a random one, clipped at the
+    border.
+    """
     import tensorflow as tf
 
     row_seed, column_seed = tf.unstack(tf.random.split(seed, 2))

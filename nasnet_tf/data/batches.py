@@ -10,26 +10,41 @@ from nasnet_tf.data.streaming import fetcher
 
 __all__ = ["pipeline"]
 
-_BATCHES_OF_PICTURES = 2  # decoded at once: the pictures of one share the processors already, and a batch may take a gigabyte
+# decoded at once: the pictures of one share the processors already, and a batch may take a gigabyte
+_BATCHES_OF_PICTURES = 2
 
 
 def pipeline(
-    x, y, batch_size: int, *, augmentation: Augmentation | None = None, fill=None, seed: int | None = None,
-    first_pass: int = 0, weights=None, drop_remainder=False,
-):  # fmt: skip
-    """Batches of (float32 images in the units of `x`, int32 labels), as a `tf.data.Dataset` of known length.
+    x,
+    y,
+    batch_size: int,
+    *,
+    augmentation: Augmentation | None = None,
+    fill=None,
+    seed: int | None = None,
+    first_pass: int = 0,
+    weights=None,
+    drop_remainder=False,
+):
+    """Batches of (float32 images in the units of `x`, int32 labels), as a `tf.data.Dataset` of
+    known length.
 
-    With a seed, the k-th pass over it differs from the others and depends on `seed` and k alone, not on TensorFlow's global seed.
-    A pass begins with every new iterator, even if it is not read to the end; Keras takes one for each epoch.
+    With a seed, the k-th pass over it differs from the others and depends on `seed` and k alone,
+    not on TensorFlow's global seed. A pass begins with every new iterator, even if it is not read
+    to the end; Keras takes one for each epoch.
 
     Args:
-        x: images (n, H, W, C), or `Pictures`, which are read and decoded while training. A file that cannot be decoded then
-            ends it with TensorFlow's InvalidArgumentError, which names the file.
+        x: images (n, H, W, C), or `Pictures`, which are read and decoded while training. A file
+            that cannot be decoded then ends it with TensorFlow's InvalidArgumentError, which names
+            the file.
         y: labels (n,).
         seed: shuffles, anew for every pass; None keeps the order. `augmentation` needs one.
-        fill: the pixel that augmentation puts in borders and holes, one number or one a channel; 0 by default.
-        first_pass: the number of the first pass over it; with 3, training goes on as after three passes.
-        weights: of the classes (classes,); then batches are (images, labels, float32 weights of the images).
+        fill: the pixel that augmentation puts in borders and holes, one number or one a channel; 0
+            by default.
+        first_pass: the number of the first pass over it; with 3, training goes on as after three
+            passes.
+        weights: of the classes (classes,); then batches are (images, labels, float32 weights of the
+            images).
         drop_remainder: leave out the last batch where it would be a smaller one.
     Raises:
         ValueError: if the arrays do not go together or an option is out of range.
@@ -40,23 +55,31 @@ def pipeline(
     filling, limits = _filling(fill, x.shape[-1]), _limits(x, augmentation)
     with tf.device("CPU"):  # else a GPU would hold the whole data set
         labels = tf.convert_to_tensor(np.asarray(y, np.int32))
-        weights = None if weights is None else tf.convert_to_tensor(_weights(weights, labels.numpy()))
+        weights = (
+            None if weights is None else tf.convert_to_tensor(_weights(weights, labels.numpy()))
+        )
     fetch, left = _fetching(x, augmentation)
 
     def batch(rows, key):
         images, classes = fetch(rows, key), tf.gather(labels, rows)
         if left:
             images = augment(images, left, filling, key, limits)
-        return (images, classes) if weights is None else (images, classes, tf.gather(weights, classes))
+        return (
+            (images, classes) if weights is None else (images, classes, tf.gather(weights, classes))
+        )
 
     counts = len(x), batch_size, drop_remainder
     order = _in_order(*counts) if seed is None else _shuffled(*counts, seed, first_pass)
     at_once = _BATCHES_OF_PICTURES if isinstance(x, Pictures) else tf.data.AUTOTUNE
-    return order.map(batch, num_parallel_calls=at_once, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    return order.map(batch, num_parallel_calls=at_once, deterministic=True).prefetch(
+        tf.data.AUTOTUNE
+    )
 
 
 def _fetching(x, augmentation):
-    """The function from row numbers and key to images, and what is left to augment: of files, boxes are cut while decoding."""
+    """The function from row numbers and key to images, and what is left to augment: of files, boxes
+    are cut while decoding.
+    """
     import tensorflow as tf
 
     if isinstance(x, Pictures):
@@ -76,7 +99,8 @@ def _in_order(count, batch_size, drop_remainder):
 
 
 def _shuffled(count, batch_size, drop_remainder, seed, first_pass):
-    """Batches of (row numbers, key of the batch): a new permutation and new keys for every pass over it.
+    """Batches of (row numbers, key of the batch): a new permutation and new keys for every pass
+    over it.
 
     A variable counts the passes. `Dataset.shuffle(seed=...)` would mix TensorFlow's global seed in.
     """
@@ -88,22 +112,33 @@ def _shuffled(count, batch_size, drop_remainder, seed, first_pass):
     def one_pass(_):
         key = tf.random.fold_in(tf.constant([seed, 0], tf.int64), passes.assign_add(1))
         rows = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), key)
-        numbered = tf.data.Dataset.from_tensor_slices(rows).batch(batch_size, drop_remainder).enumerate()
+        numbered = (
+            tf.data.Dataset.from_tensor_slices(rows).batch(batch_size, drop_remainder).enumerate()
+        )
         return numbered.map(lambda number, some: (some, tf.random.fold_in(key, number + 1)))
 
     batches = count // batch_size if drop_remainder else -(-count // batch_size)
-    return tf.data.Dataset.range(1).flat_map(one_pass).apply(tf.data.experimental.assert_cardinality(batches))
+    return (
+        tf.data.Dataset.range(1)
+        .flat_map(one_pass)
+        .apply(tf.data.experimental.assert_cardinality(batches))
+    )
 
 
 def _filling(fill, channels):
     filling = np.asarray(0 if fill is None else fill, np.float32)
     if filling.shape not in ((), (1,), (channels,)) or not np.isfinite(filling).all():
-        raise ValueError(f"fill is {fill!r}; it is one finite number, or one for each of the {channels} channels.")
+        raise ValueError(
+            f"fill is {fill!r}; it is one finite number, or one for each of the {channels}"
+            " channels."
+        )
     return np.broadcast_to(filling, (channels,))
 
 
 def _limits(x, augmentation):
-    """The lowest and highest value of a pixel: 0 and 255, or what there is where the source had floats."""
+    """The lowest and highest value of a pixel: 0 and 255, or what there is where the source had
+    floats.
+    """
     if x.dtype == np.uint8 or not (augmentation and augmentation.color):
         return 0, 255
     return float(np.min(x)), float(np.max(x))
@@ -113,25 +148,45 @@ def _weights(weights, labels):
     """The weights as float32 (classes,), if there is one for each label."""
     given = np.asarray(weights, np.float32)
     if given.ndim != 1 or not np.isfinite(given).all() or (given < 0).any():
-        raise ValueError(f"weights is {weights!r}; it is a row of finite numbers, at least 0, one for each class.")
+        raise ValueError(
+            f"weights is {weights!r}; it is a row of finite numbers, at least 0, one for each"
+            " class."
+        )
     if labels.min() < 0 or labels.max() >= len(given):
-        raise ValueError(f"there are {len(given)} weights but labels from {labels.min()} to {labels.max()}; give one weight a class.")
+        raise ValueError(
+            f"there are {len(given)} weights but labels from {labels.min()} to {labels.max()}; give"
+            " one weight a class."
+        )
     return given
 
 
 def _check(x, y, batch_size, seed, first_pass, augmentation, drop_remainder):
     if np.ndim(x) != 4 or np.ndim(y) != 1 or len(x) != len(y) or not len(x):
-        raise ValueError(f"x has shape {np.shape(x)} and y {np.shape(y)}; they are images (n, H, W, C) and labels (n,), n at least 1.")
+        raise ValueError(
+            f"x has shape {np.shape(x)} and y {np.shape(y)}; they are images (n, H, W, C) and"
+            " labels (n,), n at least 1."
+        )
     if not _whole(batch_size) or batch_size < 1:
         raise ValueError(f"batch_size is {batch_size!r}; it is a whole number, at least 1.")
     if drop_remainder and len(x) < batch_size:
-        raise ValueError(f"{len(x)} images make no batch of {batch_size} with drop_remainder; take batches of at most {len(x)}.")
+        raise ValueError(
+            f"{len(x)} images make no batch of {batch_size} with drop_remainder; take batches of at"
+            f" most {len(x)}."
+        )
     if seed is not None and not (_whole(seed) and 0 <= seed < 2**32):
-        raise ValueError(f"seed is {seed!r}; it is a whole number, 0 to {2**32 - 1}, or None for no shuffling.")
+        raise ValueError(
+            f"seed is {seed!r}; it is a whole number, 0 to {2**32 - 1}, or None for no shuffling."
+        )
     if not _whole(first_pass) or first_pass < 0:
-        raise ValueError(f"first_pass is {first_pass!r}; it is how many passes came before, a whole number, at least 0.")
+        raise ValueError(
+            f"first_pass is {first_pass!r}; it is how many passes came before, a whole number, at"
+            " least 0."
+        )
     if augmentation and seed is None:
-        raise ValueError("augmentation needs a seed: chance is an argument here. Give seed=0, or no augmentation.")
+        raise ValueError(
+            "augmentation needs a seed: chance is an argument here. Give seed=0, or no"
+            " augmentation."
+        )
     if augmentation:
         check(augmentation, *x.shape[1:3])
 

@@ -24,7 +24,9 @@ def colored(images, limits, key):
     import tensorflow as tf
 
     lowest, highest = limits
-    chance = tf.random.stateless_uniform((3, tf.shape(images)[0], 1, 1, 1), tf.random.fold_in(key, 2))  # 1 is for boxes
+    chance = tf.random.stateless_uniform(
+        (3, tf.shape(images)[0], 1, 1, 1), tf.random.fold_in(key, 2)
+    )  # 1 is for boxes
     shift = (2 * chance[0] - 1) * BRIGHTNESS * (highest - lowest)
     factor = SATURATION[0] + chance[1] * (SATURATION[1] - SATURATION[0])
     first = tf.where(chance[2] < 0.5, shift, 0.0)
@@ -35,11 +37,17 @@ def colored(images, limits, key):
 
 
 def _saturated(images, lowest, factor):
-    """The saturation of HSV times `factor`, at most 1: the strongest channel stays, the others move to or from it."""
+    """The saturation of HSV times `factor`, at most 1: the strongest channel stays, the others move
+    to or from it.
+    """
     import tensorflow as tf
 
-    red, green, blue = (images[..., channel : channel + 1] for channel in range(3))  # a reduction over so short an axis is slow
+    red, green, blue = (
+        images[..., channel : channel + 1] for channel in range(3)
+    )  # a reduction over so short an axis is slow
     strongest = tf.maximum(tf.maximum(red, green), blue)
     spread = strongest - tf.minimum(tf.minimum(red, green), blue)
-    most = tf.maximum(tf.math.divide_no_nan(strongest - lowest, spread), 0.0)  # the factor that makes the weakest channel `lowest`
+    most = tf.maximum(
+        tf.math.divide_no_nan(strongest - lowest, spread), 0.0
+    )  # the factor that makes the weakest channel `lowest`
     return strongest - (strongest - images) * tf.minimum(factor, most)

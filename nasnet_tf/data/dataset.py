@@ -27,8 +27,9 @@ class Part(NamedTuple):
 class Parts(NamedTuple):
     """What a source holds; `None` for a part that has still to be taken from `train`.
 
-    `test_origin` says in words where `test` came from ("given", "its val folder"); ignored while `test` is `None`. `named` is False
-    where classes have no names but the numbers of their labels. `notes` are what else a person should know, in words.
+    `test_origin` says in words where `test` came from ("given", "its val folder"); ignored while
+    `test` is `None`. `named` is False where classes have no names but the numbers of their labels.
+    `notes` are what else a person should know, in words.
     """
 
     name: str
@@ -46,10 +47,11 @@ class Parts(NamedTuple):
 class DataSet:
     """Images and labels in three parts that share no image.
 
-    Images are (n, H, W, C), uint8 0..255, or float32 where the source had floats; labels are int32 (n,), 0 to classes - 1.
-    Of a big folder of pictures they are `Pictures` in all three parts: `pipeline` reads them as they are needed.
-    `flip` says whether a mirrored picture is still of the same class. `name` is short and can name a folder. `named` is False where
-    classes have no names but the numbers of their labels. `notes` say what was chosen or left out, each in a few words.
+    Images are (n, H, W, C), uint8 0..255, or float32 where the source had floats; labels are int32
+    (n,), 0 to classes - 1. Of a big folder of pictures they are `Pictures` in all three parts:
+    `pipeline` reads them as they are needed. `flip` says whether a mirrored picture is still of the
+    same class. `name` is short and can name a folder. `named` is False where classes have no names
+    but the numbers of their labels. `notes` say what was chosen or left out, each in a few words.
     """
 
     name: str
@@ -77,14 +79,18 @@ class DataSet:
 
     @property
     def mean(self) -> tuple[float, ...]:
-        """Mean of each channel over the training part alone, in pixel units; of `Pictures`, over 2000 of it, always the same."""
+        """Mean of each channel over the training part alone, in pixel units; of `Pictures`, over
+        2000 of it, always the same.
+        """
         return self._statistics[0]
 
     @property
     def std(self) -> tuple[float, ...]:
-        """Standard deviation of each channel over the training part alone, in pixel units; of `Pictures`, over 2000 of it.
+        """Standard deviation of each channel over the training part alone, in pixel units; of
+        `Pictures`, over 2000 of it.
 
-        Never below a thousandth of the range of the pixels (nor 1e-6): a constant channel must not explode when divided by it.
+        Never below a thousandth of the range of the pixels (nor 1e-6): a constant channel must not
+        explode when divided by it.
         """
         return self._statistics[1]
 
@@ -93,13 +99,16 @@ class DataSet:
         return _statistics(self.x_train)
 
     def describe(self) -> str:
-        """One line: how many images of what shape in which part, how many classes, where the test part came from."""
+        """One line: how many images of what shape in which part, how many classes, where the test
+        part came from.
+        """
         height, width, channels = self.input_shape
         kept = " read when needed" if isinstance(self.x_train, Pictures) else ""
         return (
-            f"{self.name}: {len(self.x_train)} train, {len(self.x_validation)} validation, {len(self.x_test)} test images, "
-            f"{height}x{width}x{channels} {self.x_train.dtype}{kept}, {self.classes} classes; "
-            f"{'; '.join((f'test set: {self.test_origin}', *self.notes))}."
+            f"{self.name}: {len(self.x_train)} train, {len(self.x_validation)} validation,"
+            f" {len(self.x_test)} test images, {height}x{width}x{channels}"
+            f" {self.x_train.dtype}{kept}, {self.classes} classes;"
+            f" {'; '.join((f'test set: {self.test_origin}', *self.notes))}."
         )
 
     def __repr__(self) -> str:
@@ -107,14 +116,20 @@ class DataSet:
 
 
 def _statistics(images):
-    """Mean and standard deviation of each channel, in float64, a chunk of images at a time, so that files are decoded once."""
+    """Mean and standard deviation of each channel, in float64, a chunk of images at a time, so that
+    files are decoded once.
+    """
     if isinstance(images, Pictures):
-        images = images[np.linspace(0, len(images) - 1, min(len(images), _SAMPLE)).astype(int)]  # of every class: they lie in order
+        images = images[
+            np.linspace(0, len(images) - 1, min(len(images), _SAMPLE)).astype(int)
+        ]  # of every class: they lie in order
     step = max(1, _CHUNK // math.prod(images.shape[1:]))
     total, squares, lowest, highest, origin = 0.0, 0.0, np.inf, -np.inf, None
     for start in range(0, len(images), step):
         pixels = np.asarray(images[start : start + step], np.float64)
-        origin = pixels.mean(axis=(0, 1, 2)) if origin is None else origin  # near the mean, so that squares lose no digits
+        origin = (
+            pixels.mean(axis=(0, 1, 2)) if origin is None else origin
+        )  # near the mean, so that squares lose no digits
         total += pixels.sum(axis=(0, 1, 2))
         squares += np.square(pixels - origin).sum(axis=(0, 1, 2))
         lowest, highest = min(lowest, pixels.min()), max(highest, pixels.max())

@@ -1,8 +1,11 @@
-"""The random box of Inception's training: cut out of an image and resized to the full size, whatever its shape.
+"""The random box of Inception's training: cut out of an image and resized to the full size,
+whatever its shape.
 
-Source: `distorted_bounding_box_crop` of slim's inception_preprocessing, and TensorFlow's SampleDistortedBoundingBox: the aspect
-ratio is uniform, then the height is, among those that fit; a picture too long for any such box is taken whole. (Slim also asks
-that a box covers a tenth of the object, which is the whole picture where nobody has drawn one; we keep to the area alone.)
+Source: `distorted_bounding_box_crop` of slim's inception_preprocessing, and TensorFlow's
+    SampleDistortedBoundingBox: the aspect
+ratio is uniform, then the height is, among those that fit; a picture too long for any such box is
+taken whole. (Slim also asks that a box covers a tenth of the object, which is the whole picture
+where nobody has drawn one; we keep to the area alone.)
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ def draw(count, key):
     """The chance behind `count` boxes: float32 (count, 4), 0 to 1; the same key draws the same."""
     import tensorflow as tf
 
-    return tf.random.stateless_uniform((count, 4), tf.random.fold_in(key, 1))  # 1: the draws of `augment` use the key itself
+    return tf.random.stateless_uniform(
+        (count, 4), tf.random.fold_in(key, 1)
+    )  # 1: the draws of `augment` use the key itself
 
 
 def box(draws, height, width):
@@ -34,7 +39,10 @@ def box(draws, height, width):
     height, width = (tf.cast(side, tf.float32) for side in (height, width))
     chance = tf.unstack(draws, axis=-1)
     aspect = ASPECT[0] + chance[0] * (ASPECT[1] - ASPECT[0])
-    lowest, tallest = tf.sqrt(SMALLEST_AREA * height * width / aspect), tf.minimum(height, width / aspect)
+    lowest, tallest = (
+        tf.sqrt(SMALLEST_AREA * height * width / aspect),
+        tf.minimum(height, width / aspect),
+    )
     fits = lowest <= tallest
     tall = tf.where(fits, lowest + chance[1] * (tallest - lowest), height)
     wide = tf.where(fits, tall * aspect, width)
@@ -54,9 +62,16 @@ def distorted(images, draws):
 
     height, width = images.shape[1:3]
     top, left, tall, wide = box(draws, height, width)
-    bottom, right = top + tf.maximum(tall - 1, 0), left + tf.maximum(wide - 1, 0)  # the first and last pixel's centre are met
-    corners = tf.stack([top, left, bottom, right], axis=-1) / [max(side - 1, 1) for side in (height, width, height, width)]
-    return tf.image.crop_and_resize(images, tf.clip_by_value(corners, 0, 1), tf.range(tf.shape(images)[0]), (height, width))
+    bottom, right = (
+        top + tf.maximum(tall - 1, 0),
+        left + tf.maximum(wide - 1, 0),
+    )  # the first and last pixel's centre are met
+    corners = tf.stack([top, left, bottom, right], axis=-1) / [
+        max(side - 1, 1) for side in (height, width, height, width)
+    ]
+    return tf.image.crop_and_resize(
+        images, tf.clip_by_value(corners, 0, 1), tf.range(tf.shape(images)[0]), (height, width)
+    )
 
 
 def crop(contents, draws, channels: int = 3):
@@ -72,11 +87,15 @@ def crop(contents, draws, channels: int = 3):
 
     def of_jpeg():
         shape = tf.io.extract_jpeg_shape(contents)
-        return tf.io.decode_and_crop_jpeg(contents, _window(draws, shape[0], shape[1]), channels=channels, dct_method=EXACT)
+        return tf.io.decode_and_crop_jpeg(
+            contents, _window(draws, shape[0], shape[1]), channels=channels, dct_method=EXACT
+        )
 
     def of_another():
         picture = decode(contents, channels)
-        top, left, tall, wide = tf.unstack(_window(draws, tf.shape(picture)[0], tf.shape(picture)[1]))
+        top, left, tall, wide = tf.unstack(
+            _window(draws, tf.shape(picture)[0], tf.shape(picture)[1])
+        )
         return picture[top : top + tall, left : left + wide]
 
     return tf.cond(tf.io.is_jpeg(contents) & is_plain(contents, channels), of_jpeg, of_another)

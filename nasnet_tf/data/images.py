@@ -10,10 +10,23 @@ import numpy as np
 
 from nasnet_tf.data.picture_files import MISSING, header, pixels, reason
 
-__all__ = ["check_fraction", "complaint", "decode", "decoded", "is_plain", "read_images", "resize", "scaled", "sides", "unreadable"]
+__all__ = [
+    "check_fraction",
+    "complaint",
+    "decode",
+    "decoded",
+    "is_plain",
+    "read_images",
+    "resize",
+    "scaled",
+    "sides",
+    "unreadable",
+]
 
 _BATCH = 64
-EXACT = "INTEGER_ACCURATE"  # of the two ways to decode a JPEG that of Pillow; TensorFlow's default shifts red and blue by a level
+# of the two ways to decode a JPEG that of Pillow; TensorFlow's default shifts red and blue by a
+# level
+EXACT = "INTEGER_ACCURATE"
 _MEND = "save it again as an RGB JPEG or PNG, or remove it."
 
 
@@ -24,16 +37,20 @@ def sides(size) -> tuple[int, int]:
 
 
 def resize(images, size):
-    """Images (n, H, W, C) at `size`, one side or (height, width), bilinear with antialiasing, of the same dtype.
+    """Images (n, H, W, C) at `size`, one side or (height, width), bilinear with antialiasing, of
+    the same dtype.
 
-    The aspect ratio is not kept. Images that have the size already are returned as they are, without TensorFlow.
+    The aspect ratio is not kept. Images that have the size already are returned as they are,
+    without TensorFlow.
     """
     height, width = sides(size)
     if images.shape[1:3] == (height, width):
         return images
     resized = np.empty((len(images), height, width, images.shape[-1]), images.dtype)
     for start in range(0, len(images), _BATCH):
-        resized[start : start + _BATCH] = scaled(images[start : start + _BATCH], size, images.dtype).numpy()
+        resized[start : start + _BATCH] = scaled(
+            images[start : start + _BATCH], size, images.dtype
+        ).numpy()
     return resized
 
 
@@ -48,13 +65,15 @@ def scaled(images, size, dtype):
 
 
 def read_images(paths, size, channels: int = 3, central_fraction: float | None = None):
-    """Images (n, height, width, channels), uint8, of picture files, in parallel; see `nasnet_tf.data.picture_files` for what is read.
+    """Images (n, height, width, channels), uint8, of picture files, in parallel; see
+    `nasnet_tf.data.picture_files` for what is read.
 
     Args:
         size: one side or (height, width).
         channels: 3, RGB, or 1, their luminance.
-        central_fraction: the share of the height and of the width that is kept, around the centre, before resizing; None
-            keeps all. ImageNet results are reported with 0.875 (slim's inception_preprocessing).
+        central_fraction: the share of the height and of the width that is kept, around the centre,
+            before resizing; None keeps all. ImageNet results are reported with 0.875 (slim's
+            inception_preprocessing).
     Raises:
         ValueError: naming every file that cannot be read, with the reason.
     """
@@ -62,12 +81,17 @@ def read_images(paths, size, channels: int = 3, central_fraction: float | None =
 
     check_fraction(central_fraction)
     for path in map(os.fsdecode, paths):
-        if os.path.exists(path) and not os.path.isfile(path):  # a pipe or a device would be waited for
+        if os.path.exists(path) and not os.path.isfile(
+            path
+        ):  # a pipe or a device would be waited for
             raise ValueError(f"{path} cannot be read as a picture: it is no regular file.")
     names = [os.fsencode(path) for path in paths]
     images = np.empty((len(names), *sides(size), channels), np.uint8)
     files = tf.data.Dataset.from_tensor_slices(tf.constant(names, tf.string))
-    files = files.map(lambda name: decoded(name, size, channels, central_fraction), num_parallel_calls=tf.data.AUTOTUNE)
+    files = files.map(
+        lambda name: decoded(name, size, channels, central_fraction),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
     start = 0
     try:
         for batch in files.batch(_BATCH).prefetch(2).as_numpy_iterator():
@@ -81,7 +105,9 @@ def read_images(paths, size, channels: int = 3, central_fraction: float | None =
 def check_fraction(central_fraction):
     """A ValueError, unless `central_fraction` is one or None."""
     if central_fraction is not None and not 0 < central_fraction <= 1:
-        raise ValueError(f"central_fraction is {central_fraction!r}; it is above 0 and at most 1, or None.")
+        raise ValueError(
+            f"central_fraction is {central_fraction!r}; it is above 0 and at most 1, or None."
+        )
 
 
 def decoded(name, size, channels: int = 3, central_fraction: float | None = None):
@@ -95,14 +121,17 @@ def decoded(name, size, channels: int = 3, central_fraction: float | None = None
 
 
 def decode(contents, channels: int):
-    """The pixels of a picture file, uint8 (H, W, channels): by TensorFlow where that is exact, which is faster, else by Pillow.
+    """The pixels of a picture file, uint8 (H, W, channels): by TensorFlow where that is exact,
+    which is faster, else by Pillow.
 
     Fails if it cannot be read, or declares more pixels than a picture may have.
     """
     import tensorflow as tf
 
     def by_tensorflow():
-        return tf.io.decode_jpeg(contents, channels=channels, dct_method=EXACT)  # it decodes PNG too
+        return tf.io.decode_jpeg(
+            contents, channels=channels, dct_method=EXACT
+        )  # it decodes PNG too
 
     def by_pillow():
         return tf.numpy_function(functools.partial(_pixels, channels), [contents], tf.uint8)
@@ -114,10 +143,14 @@ def decode(contents, channels: int):
 
 
 def is_plain(contents, channels: int):
-    """Whether TensorFlow's decoders give the very pixels of a picture file in so many channels: a boolean tensor; False if it is none."""
+    """Whether TensorFlow's decoders give the very pixels of a picture file in so many channels: a
+    boolean tensor; False if it is none.
+    """
     import tensorflow as tf
 
-    return tf.ensure_shape(tf.numpy_function(functools.partial(_plain, channels), [contents], tf.bool), ())
+    return tf.ensure_shape(
+        tf.numpy_function(functools.partial(_plain, channels), [contents], tf.bool), ()
+    )
 
 
 # TensorFlow logs every exception of a Python function with its traceback, so these two raise none.
@@ -155,13 +188,19 @@ def unreadable(names, channels: int = 3) -> dict[str, str]:
         return number + 0 * tf.cast(tf.shape(decode(tf.io.read_file(name), channels))[0], tf.int64)
 
     files = tf.data.Dataset.from_tensor_slices(tf.constant(names, tf.string)).enumerate()
-    whole = files.map(number_of, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors(log_warning=False)
+    whole = files.map(number_of, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors(
+        log_warning=False
+    )
     broken = set(range(len(names))).difference(whole.as_numpy_iterator())
-    return {os.fsdecode(names[number]): _reason(names[number], channels) for number in sorted(broken)}
+    return {
+        os.fsdecode(names[number]): _reason(names[number], channels) for number in sorted(broken)
+    }
 
 
 def _reason(name, channels):
-    """What is wrong with a file that cannot be decoded. TensorFlow's words are taken where Pillow reads it."""
+    """What is wrong with a file that cannot be decoded. TensorFlow's words are taken where Pillow
+    reads it.
+    """
     import tensorflow as tf
 
     if found := reason(os.fsdecode(name)):
@@ -175,13 +214,22 @@ def _reason(name, channels):
 
 def first_words(error) -> str:
     """What a TensorFlow error says, without where in its graph."""
-    return re.sub(r"\{\{.*?\}\}\s*", "", error.message.split("[Op:")[0]).strip().splitlines()[0].rstrip(".")
+    return (
+        re.sub(r"\{\{.*?\}\}\s*", "", error.message.split("[Op:")[0])
+        .strip()
+        .splitlines()[0]
+        .rstrip(".")
+    )
 
 
 def complaint(broken: dict[str, str], count: int, error=None) -> ValueError:
-    """The error that names every file of `broken`, of `unreadable`; `count` is of how many, `error` what was seen of it first."""
+    """The error that names every file of `broken`, of `unreadable`; `count` is of how many, `error`
+    what was seen of it first.
+    """
     if not broken:
-        return ValueError(f"a picture could not be read: {first_words(error) if error else 'nobody knows why'}.")
+        return ValueError(
+            f"a picture could not be read: {first_words(error) if error else 'nobody knows why'}."
+        )
     if set(broken.values()) == {MISSING}:
         return ValueError(f"{', '.join(broken)}: {MISSING}; check the path.")
     each = [f"{path} ({why})" for path, why in broken.items()]

@@ -1,4 +1,6 @@
-"""The classes of a data set as those of a network that is trained already: by their names, never by their place."""
+"""The classes of a data set as those of a network that is trained already: by their names, never by
+their place.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,16 @@ PARTS = ("train", "validation", "test")
 def in_classes(data: DataSet, classes) -> DataSet:
     """`data` with its labels counted as `classes` are, of which it may have only some.
 
-    Names that differ only in how an accented letter is written, in one character or two, are the same. Where the network's classes or
-    those of the data have no names, there must be as many of both, they go by their number, and `notes` say so.
+    Names that differ only in how an accented letter is written, in one character or two, are the
+    same. Where the network's classes or those of the data have no names, there must be as many of
+    both, they go by their number, and `notes` say so.
 
     Args:
-        classes: the names of the network's classes in order, or how many there are. A class of several names is a tuple of them, the
-            first of which is shown.
+        classes: the names of the network's classes in order, or how many there are. A class of
+            several names is a tuple of them, the first of which is shown.
     Raises:
-        ValueError: naming both lists, if a class of the data is none of the network's or may be two of them.
+        ValueError: naming both lists, if a class of the data is none of the network's or may be two
+            of them.
     """
     if isinstance(classes, int):
         return _by_number(data, classes, None, "the network's classes have no names")
@@ -42,31 +46,45 @@ def in_classes(data: DataSet, classes) -> DataSet:
         return _by_number(data, len(names), names, f"the classes of {data.name} have no names")
     if unknown:
         raise ValueError(
-            f"{data.name} has classes that the network does not know: {_list(unknown)}. {data.name} has {_list(data.class_names)}; "
-            f"the network {_list(names)}. Rename the classes of the data to those of the network, or leave the others out."
+            f"{data.name} has classes that the network does not know: {_list(unknown)}. {data.name}"
+            f" has {_list(data.class_names)}; the network {_list(names)}. Rename the classes of the"
+            " data to those of the network, or leave the others out."
         )
     if doubled := [name for name in given if len(numbers[name]) > 1]:
         raise ValueError(
-            f"{_list(doubled)} is the name of more than one class of the network, so classes of {data.name} cannot be told by their "
-            "names; give the data all the network's classes in its order, or save the network with distinct class_names."
+            f"{_list(doubled)} is the name of more than one class of the network, so classes of"
+            f" {data.name} cannot be told by their names; give the data all the network's classes"
+            " in its order, or save the network with distinct class_names."
         )
     if len(set(given)) < len(given):
-        raise ValueError(f"{data.name} has a class twice, as its names are compared: {_list(data.class_names)}; put them together.")
+        raise ValueError(
+            f"{data.name} has a class twice, as its names are compared: {_list(data.class_names)};"
+            " put them together."
+        )
     places = np.array([numbers[name][0] for name in given], np.int32)
     labels = {f"y_{part}": places[getattr(data, f"y_{part}")] for part in PARTS}
-    notes = (f"{len(given)} of the network's {len(names)} classes",) if len(given) < len(names) else ()
-    return dataclasses.replace(data, **labels, class_names=tuple(names), notes=(*data.notes, *notes))
+    notes = (
+        (f"{len(given)} of the network's {len(names)} classes",) if len(given) < len(names) else ()
+    )
+    return dataclasses.replace(
+        data, **labels, class_names=tuple(names), notes=(*data.notes, *notes)
+    )
 
 
 def _by_number(data, count, names, why):
     if data.classes != count:
         known = f"{count} classes" if names is None else f"{count}: {_list(names)}"
         raise ValueError(
-            f"{data.name} has {data.classes} classes ({_list(data.class_names)}), the network {known}; as {why}, there must be as many "
-            "of both. Give data like that it was trained on, or give both their names."
+            f"{data.name} has {data.classes} classes ({_list(data.class_names)}), the network"
+            f" {known}; as {why}, there must be as many of both. Give data like that it was trained"
+            " on, or give both their names."
         )
     note = f"classes are compared by their number, as {why}"
-    return dataclasses.replace(data, class_names=data.class_names if names is None else tuple(names), notes=(*data.notes, note))
+    return dataclasses.replace(
+        data,
+        class_names=data.class_names if names is None else tuple(names),
+        notes=(*data.notes, note),
+    )
 
 
 def _same(name):

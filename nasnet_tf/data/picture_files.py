@@ -1,6 +1,8 @@
-"""Picture files by Pillow: what a header says, and the pixels of those that TensorFlow's decoders cannot read or would show differently.
+"""Picture files by Pillow: what a header says, and the pixels of those that TensorFlow's decoders
+cannot read or would show differently.
 
-A picture is what a viewer shows: turned as its EXIF data say, of an animation the first frame, on white where it is transparent.
+A picture is what a viewer shows: turned as its EXIF data say, of an animation the first frame, on
+white where it is transparent.
 """
 
 from __future__ import annotations
@@ -12,14 +14,53 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["MISSING", "MOST_PIXELS", "SUFFIXES", "Header", "header", "is_picture", "pixels", "reason"]
+__all__ = [
+    "MISSING",
+    "MOST_PIXELS",
+    "SUFFIXES",
+    "Header",
+    "header",
+    "is_picture",
+    "pixels",
+    "reason",
+]
 
-MOST_PIXELS = 64_000_000  # of a picture, by its header, before anything is decoded; resizing it takes a gigabyte
+# of a picture, by its header, before anything is decoded; resizing it takes a gigabyte
+MOST_PIXELS = 64_000_000
 SUFFIXES = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff", ".avif", ".ppm", ".pgm",
-    ".pbm", ".pnm", ".ico", ".jp2",
-)  # fmt: skip
-_FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "AVIF", "PPM", "ICO", "JPEG2000")  # none that runs programs
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".png",
+    ".apng",
+    ".bmp",
+    ".dib",
+    ".gif",
+    ".webp",
+    ".tif",
+    ".tiff",
+    ".avif",
+    ".ppm",
+    ".pgm",
+    ".pbm",
+    ".pnm",
+    ".ico",
+    ".jp2",
+)
+_FORMATS = (
+    "JPEG",
+    "PNG",
+    "BMP",
+    "DIB",
+    "GIF",
+    "WEBP",
+    "TIFF",
+    "AVIF",
+    "PPM",
+    "ICO",
+    "JPEG2000",
+)  # none that runs programs
 MISSING = "no such file"
 _ORIENTATION = 0x0112  # the EXIF tag
 _GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")
@@ -31,7 +72,8 @@ class Header(NamedTuple):
     Args:
         height, width: in pixels, as a viewer shows it.
         channels: 1 of a grey picture, else 3.
-        plain: whether TensorFlow's decoders give the very pixels: a JPEG or PNG of 8 bits, not turned, without transparency.
+        plain: whether TensorFlow's decoders give the very pixels: a JPEG or PNG of 8 bits, not
+            turned, without transparency.
     """
 
     height: int
@@ -43,14 +85,26 @@ class Header(NamedTuple):
 def header(file) -> Header:
     """The header of a picture file: a path, or the contents as bytes. Nothing is decoded.
 
-    Raises: an exception if it is no picture, or declares more than MOST_PIXELS; `reason` puts it in words.
+    Raises: an exception if it is no picture, or declares more than MOST_PIXELS; `reason` puts it in
+        words.
     """
     with _opened(file) as image:
-        known = image.format != "PNG" or "exif" in image.info  # else Pillow decodes a PNG to look behind its pixels
+        known = (
+            image.format != "PNG" or "exif" in image.info
+        )  # else Pillow decodes a PNG to look behind its pixels
         turned = image.getexif().get(_ORIENTATION, 1) if known else 1
         width, height = image.size[::-1] if turned in (5, 6, 7, 8) else image.size
-        plain = image.format in ("JPEG", "PNG") and image.mode in ("L", "RGB") and turned not in range(2, 9)
-        return Header(height, width, 1 if image.mode in _GREY else 3, plain and "transparency" not in image.info)
+        plain = (
+            image.format in ("JPEG", "PNG")
+            and image.mode in ("L", "RGB")
+            and turned not in range(2, 9)
+        )
+        return Header(
+            height,
+            width,
+            1 if image.mode in _GREY else 3,
+            plain and "transparency" not in image.info,
+        )
 
 
 def is_picture(path) -> bool:
@@ -65,14 +119,17 @@ def is_picture(path) -> bool:
 
 
 def pixels(file, channels: int) -> np.ndarray:
-    """The picture in a file, uint8 (height, width, channels); channels is 1, its luminance, or 3, RGB.
+    """The picture in a file, uint8 (height, width, channels); channels is 1, its luminance, or 3,
+    RGB.
 
     Raises: an exception if it cannot be read; `reason` puts it in words.
     """
     from PIL import Image, ImageOps
 
     with _opened(file) as image:
-        of_16_bits = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
+        of_16_bits = image.mode.startswith("I;16") or (
+            image.mode == "I" and image.format in ("PNG", "PPM")
+        )
         if image.mode in ("I", "F") and not of_16_bits:
             raise ValueError("its pixels are 32-bit numbers of unknown range")
         image = ImageOps.exif_transpose(image)
@@ -86,7 +143,9 @@ def pixels(file, channels: int) -> np.ndarray:
 
 
 def reason(file) -> str | None:
-    """Why a picture file, a path or bytes, cannot be read, in a few words; None if Pillow reads it."""
+    """Why a picture file, a path or bytes, cannot be read, in a few words; None if Pillow reads
+    it.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:

@@ -14,15 +14,18 @@ __all__ = ["Pictures"]
 
 
 class Pictures:
-    """What looks like an array (n, height, width, channels), uint8, and is a list of files: they are decoded when they are needed.
+    """What looks like an array (n, height, width, channels), uint8, and is a list of files: they
+    are decoded when they are needed.
 
-    Indexed by a slice or an array of rows it gives other `Pictures`, by a number an image. `numpy.asarray` decodes all of
-    them, so select first: `numpy.asarray(pictures[:100])`.
+    Indexed by a slice or an array of rows it gives other `Pictures`, by a number an image.
+    `numpy.asarray` decodes all of them, so select first: `numpy.asarray(pictures[:100])`.
 
     Args:
         paths: picture files; they are not opened.
-        size: what every picture is resized to, as by `read_images`: one side in pixels, or (height, width).
-        central_fraction: as of `read_images`. Random boxes of the whole picture, where training asks for them, do without it.
+        size: what every picture is resized to, as by `read_images`: one side in pixels, or (height,
+            width).
+        central_fraction: as of `read_images`. Random boxes of the whole picture, where training
+            asks for them, do without it.
         channels: 3, RGB, or 1, their luminance.
     """
 
@@ -31,7 +34,9 @@ class Pictures:
 
     def __init__(self, paths, size, central_fraction: float | None = None, channels: int = 3):
         check_fraction(central_fraction)
-        self.paths = np.array([os.fsencode(path) for path in paths], np.bytes_)  # a fifth of the memory of a million Paths
+        self.paths = np.array(
+            [os.fsencode(path) for path in paths], np.bytes_
+        )  # a fifth of the memory of a million Paths
         self.size, self.channels = sides(size), channels
         self.central_fraction = central_fraction
 
@@ -50,19 +55,28 @@ class Pictures:
 
     def __getitem__(self, rows):
         if isinstance(rows, tuple):
-            raise TypeError(f"pictures have one axis to select from, got {rows!r}; decode some first: numpy.asarray(pictures[:100])[...].")
+            raise TypeError(
+                f"pictures have one axis to select from, got {rows!r}; decode some first:"
+                " numpy.asarray(pictures[:100])[...]."
+            )
         paths = self.paths[rows]
         if isinstance(paths, bytes):
             return self._decoded([paths])[0]
         if paths.ndim != 1:
-            raise TypeError(f"pictures are selected by a number, a slice or rows (n,), got rows {paths.shape}; flatten them.")
+            raise TypeError(
+                f"pictures are selected by a number, a slice or rows (n,), got rows {paths.shape};"
+                " flatten them."
+            )
         selected = copy.copy(self)
         selected.paths = paths
         return selected
 
     def __array__(self, dtype=None, copy=None):
         if copy is False:
-            raise ValueError("pictures in files can be had as an array only by decoding them; leave out copy=False.")
+            raise ValueError(
+                "pictures in files can be had as an array only by decoding them; leave out"
+                " copy=False."
+            )
         images = self._decoded(self.paths)
         return images if dtype is None else images.astype(dtype)
 
@@ -70,4 +84,7 @@ class Pictures:
         return read_images(paths, self.size, self.channels, self.central_fraction)
 
     def __repr__(self) -> str:
-        return f"<Pictures {self.shape}, {self.paths[0].decode(errors='replace') if len(self) else 'none'} ...>"
+        return (
+            f"<Pictures {self.shape},"
+            f" {self.paths[0].decode(errors='replace') if len(self) else 'none'} ...>"
+        )

@@ -12,11 +12,13 @@ __all__ = ["recipe_batches"]
 
 
 def recipe_batches(data, recipe, seed: int = 0):
-    """(training, validation) for `nasnet_tf.training.train`: a function from the number of the first pass to batches, and batches.
+    """(training, validation) for `nasnet_tf.training.train`: a function from the number of the
+    first pass to batches, and batches.
 
     Args:
         data: a `DataSet` or a `Text`; of a text's recipe the batch size alone counts here.
-        recipe: a `nasnet_tf.training.Recipe`; of it batch size, augmentation, cutout and class weights.
+        recipe: a `nasnet_tf.training.Recipe`; of it batch size, augmentation, cutout and class
+            weights.
         seed: of order and augmentation.
     """
     if isinstance(data, Text):
@@ -26,15 +28,23 @@ def recipe_batches(data, recipe, seed: int = 0):
 
     def training(first_pass=0):
         return pipeline(
-            data.x_train, data.y_train, recipe.batch_size,
-            augmentation=augmentation, fill=data.mean, seed=seed, first_pass=first_pass, weights=weights,
-        )  # fmt: skip
+            data.x_train,
+            data.y_train,
+            recipe.batch_size,
+            augmentation=augmentation,
+            fill=data.mean,
+            seed=seed,
+            first_pass=first_pass,
+            weights=weights,
+        )
 
     return training, pipeline(data.x_validation, data.y_validation, recipe.batch_size)
 
 
 def augmentation_for(recipe, input_shape, flip) -> Augmentation | None:
-    """The `Augmentation` of a recipe; images are mirrored only where a mirrored one is of the same class."""
+    """The `Augmentation` of a recipe; images are mirrored only where a mirrored one is of the same
+    class.
+    """
     if recipe.augmentation == "standard":
         found = Augmentation.standard(input_shape, flip)
     elif recipe.augmentation == "inception":
@@ -46,7 +56,9 @@ def augmentation_for(recipe, input_shape, flip) -> Augmentation | None:
 
 
 def balanced(labels, classes: int) -> np.ndarray:
-    """Weights of the classes in inverse proportion to their shares, 1 on average over the images; 0 for one without images."""
+    """Weights of the classes in inverse proportion to their shares, 1 on average over the images; 0
+    for one without images.
+    """
     counts = np.bincount(labels, minlength=classes)
     present = np.maximum(counts, 1)
     return np.where(counts > 0, len(labels) / (np.count_nonzero(counts) * present), 0.0)

@@ -17,39 +17,66 @@ from nasnet_tf.data.split import divide
 __all__ = ["load"]
 
 DEFAULT_SIZE = 64  # of pictures that vary in size
-_SOURCES = "'digits', 'tfds:NAME' (tfds:cifar10), a path to an .npz file, or to a folder with one folder of pictures a class"
+_SOURCES = (
+    "'digits', 'tfds:NAME' (tfds:cifar10), a path to an .npz file, or to a folder with one folder"
+    " of pictures a class"
+)
 
 
 def load(
-    source, *, image_size=None, channels: int | None = None, validation: float = 0.1, seed: int = 0, data_dir=None,
-    in_memory: bool | None = None, skip_broken: bool = False, classes=None,
-) -> DataSet:  # fmt: skip
+    source,
+    *,
+    image_size=None,
+    channels: int | None = None,
+    validation: float = 0.1,
+    seed: int = 0,
+    data_dir=None,
+    in_memory: bool | None = None,
+    skip_broken: bool = False,
+    classes=None,
+) -> DataSet:
     """The data set that `source` names, split into train, validation and test.
 
-    A test set that comes with the source is kept; else 20 % of each class is held out, the same images whatever `seed`.
+    A test set that comes with the source is kept; else 20 % of each class is held out, the same
+    images whatever `seed`.
 
     Args:
-        source: 'digits', 'tfds:NAME', a path to an .npz file, or to a folder with one folder of pictures a class.
-        image_size: pixels to resize to, one side or (height, width); None keeps the size of arrays, and that of pictures that are all
-            of one size up to 128; others become 64.
-        channels: of a folder, 3 (RGB) or 1 (luminance); None is 1 if all pictures are grey. Arrays keep theirs.
-        validation: share of the training images to validate on, above 0 and at most 0.5, unless the source has its own.
+        source: 'digits', 'tfds:NAME', a path to an .npz file, or to a folder with one folder of
+            pictures a class.
+        image_size: pixels to resize to, one side or (height, width); None keeps the size of arrays,
+            and that of pictures that are all of one size up to 128; others become 64.
+        channels: of a folder, 3 (RGB) or 1 (luminance); None is 1 if all pictures are grey. Arrays
+            keep theirs.
+        validation: share of the training images to validate on, above 0 and at most 0.5, unless the
+            source has its own.
         seed: chooses the validation images.
         data_dir: where TFDS keeps its data; only for 'tfds:NAME'.
-        in_memory: of a folder, whether the pictures are decoded now, to arrays, or stay in their files as `Pictures` until they
-            are needed; None decodes what takes at most 4 GiB. A broken picture is found when it is decoded.
-        skip_broken: of a folder, whether to leave out pictures that cannot be read, and say so, rather than to stop.
-        classes: of a network that is trained already: the names of its classes in order, or how many there are. Labels then count as
-            its classes do, by names, and the source may have only some of them; see `nasnet_tf.data.known`.
+        in_memory: of a folder, whether the pictures are decoded now, to arrays, or stay in their
+            files as `Pictures` until they are needed; None decodes what takes at most 4 GiB. A
+            broken picture is found when it is decoded.
+        skip_broken: of a folder, whether to leave out pictures that cannot be read, and say so,
+            rather than to stop.
+        classes: of a network that is trained already: the names of its classes in order, or how
+            many there are. Labels then count as its classes do, by names, and the source may have
+            only some of them; see `nasnet_tf.data.known`.
     Raises:
         ValueError: saying what is wrong with which file.
     """
     _check_options(image_size, channels, validation, seed, in_memory)
-    of_folder = dict(channels=channels, in_memory=in_memory, skip_broken=skip_broken, partial=classes is not None)
+    of_folder = dict(
+        channels=channels, in_memory=in_memory, skip_broken=skip_broken, partial=classes is not None
+    )
     parts = _read(os.fspath(source), image_size, data_dir, of_folder)
     if image_size:
-        parts = parts._replace(**{kind: _resized(getattr(parts, kind), image_size) for kind in ("train", "validation", "test")})
-    data = divide(parts, validation, seed, partial=classes is not None)  # by its own classes: the same test images as ever
+        parts = parts._replace(
+            **{
+                kind: _resized(getattr(parts, kind), image_size)
+                for kind in ("train", "validation", "test")
+            }
+        )
+    data = divide(
+        parts, validation, seed, partial=classes is not None
+    )  # by its own classes: the same test images as ever
     return data if classes is None else in_classes(data, classes)
 
 
@@ -61,7 +88,10 @@ def _read(source, image_size, data_dir, of_folder) -> Parts:
 
         return read_folder(path, _short_name(path.resolve().name), image_size, **of_folder)
     if of_folder["in_memory"] is False and (bundled or tfds or os.path.isfile(path)):
-        raise ValueError(f"in_memory is False, but {source} is no folder of pictures, which alone can stay in files; leave in_memory out.")
+        raise ValueError(
+            f"in_memory is False, but {source} is no folder of pictures, which alone can stay in"
+            " files; leave in_memory out."
+        )
     if bundled:
         return _digits()
     if tfds:
@@ -72,7 +102,11 @@ def _read(source, image_size, data_dir, of_folder) -> Parts:
     if os.path.isfile(path):
         _check_no_picture(path)
         return read_npz(path, _short_name(path.stem))
-    hint = f" For a set of TensorFlow Datasets write 'tfds:{source}'." if re.fullmatch(r"\w+", source) else ""
+    hint = (
+        f" For a set of TensorFlow Datasets write 'tfds:{source}'."
+        if re.fullmatch(r"\w+", source)
+        else ""
+    )
     raise ValueError(f"there is no data at {source!r}; a source is {_SOURCES}.{hint}")
 
 
@@ -81,7 +115,10 @@ def _check_no_picture(path):
     from nasnet_tf.data.picture_files import is_picture
 
     if is_picture(path):
-        raise ValueError(f"{path} is one picture, not a data set; a source is {_SOURCES}. nasnet-tf predict names the class of a picture.")
+        raise ValueError(
+            f"{path} is one picture, not a data set; a source is {_SOURCES}. nasnet-tf predict"
+            " names the class of a picture."
+        )
 
 
 def _digits() -> Parts:
@@ -105,19 +142,37 @@ def _short_name(text):
 
 def _check_options(image_size, channels, validation, seed, in_memory):
     if image_size is not None and not _is_size(image_size):
-        raise ValueError(f"image_size is {image_size!r}; it is a whole number of pixels, 1 to 4096, or (height, width), or None.")
+        raise ValueError(
+            f"image_size is {image_size!r}; it is a whole number of pixels, 1 to 4096, or (height,"
+            " width), or None."
+        )
     if channels not in (None, 1, 3):
         raise ValueError(f"channels is {channels!r}; it is 1, 3 or None.")
-    if isinstance(validation, bool) or not isinstance(validation, (int, float, np.floating)) or not 0 < validation <= 0.5:
-        raise ValueError(f"validation is {validation!r}; it is the share of the training images to hold out, above 0 and at most 0.5.")
+    if (
+        isinstance(validation, bool)
+        or not isinstance(validation, (int, float, np.floating))
+        or not 0 < validation <= 0.5
+    ):
+        raise ValueError(
+            f"validation is {validation!r}; it is the share of the training images to hold out,"
+            " above 0 and at most 0.5."
+        )
     if not (_whole(seed) and 0 <= seed < 2**32):
         raise ValueError(f"seed is {seed!r}; it is a whole number, 0 to {2**32 - 1}.")
     if not (in_memory is None or isinstance(in_memory, bool)):
-        raise ValueError(f"in_memory is {in_memory!r}; it is True, False, or None to decide by the size.")
+        raise ValueError(
+            f"in_memory is {in_memory!r}; it is True, False, or None to decide by the size."
+        )
 
 
 def _is_size(value):
-    both = (value, value) if _whole(value) else tuple(value) if isinstance(value, (tuple, list)) else ()
+    both = (
+        (value, value)
+        if _whole(value)
+        else tuple(value)
+        if isinstance(value, (tuple, list))
+        else ()
+    )
     return len(both) == 2 and all(_whole(side) and 1 <= side <= 4096 for side in both)
 
 

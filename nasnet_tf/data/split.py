@@ -16,11 +16,14 @@ def divide(parts: Parts, validation: float, seed: int, partial: bool = False) ->
     """The data set, with the parts that the source lacks taken out of its training part.
 
     Args:
-        validation: share of the training part to validate on, where the source has no validation part.
+        validation: share of the training part to validate on, where the source has no validation
+            part.
         seed: chooses the validation images; the test images do not depend on it.
-        partial: the classes are some of those of a network that is trained already: any number of any of them will do.
+        partial: the classes are some of those of a network that is trained already: any number of
+            any of them will do.
     Raises:
-        ValueError: if there are fewer than two classes, or a class has too few images to be in every part.
+        ValueError: if there are fewer than two classes, or a class has too few images to be in
+            every part.
     """
     if not partial:
         _check_enough(parts)
@@ -30,13 +33,25 @@ def divide(parts: Parts, validation: float, seed: int, partial: bool = False) ->
         origin = f"{TEST_FRACTION:.0%} held out, the same for every seed"
     if held is None:
         train, held = _take(train, validation, seed)
-    return DataSet(parts.name, *train, *held, *test, parts.class_names, parts.flip, origin, parts.named, parts.notes)
+    return DataSet(
+        parts.name,
+        *train,
+        *held,
+        *test,
+        parts.class_names,
+        parts.flip,
+        origin,
+        parts.named,
+        parts.notes,
+    )
 
 
 def stratified(labels, fraction: float, seed: int):
-    """Indices kept and indices held out, both ascending; of each class `fraction` is held out, at least 1 and never all.
+    """Indices kept and indices held out, both ascending; of each class `fraction` is held out, at
+    least 1 and never all.
 
-    NumPy's old `RandomState` on purpose: its stream is frozen, that of `default_rng` may change with a release.
+    NumPy's old `RandomState` on purpose: its stream is frozen, that of `default_rng` may change
+    with a release.
     """
     rng = np.random.RandomState(seed)
     held = np.zeros(len(labels), bool)
@@ -54,13 +69,15 @@ def _take(part, fraction, seed):
 def _check_enough(parts):
     if len(parts.class_names) < 2:
         raise ValueError(
-            f"{parts.name} has {len(parts.class_names)} class ({', '.join(parts.class_names)}); a classifier needs at least 2 classes."
+            f"{parts.name} has {len(parts.class_names)} class ({', '.join(parts.class_names)}); a"
+            " classifier needs at least 2 classes."
         )
     needed = 1 + (parts.validation is None) + (parts.test is None)
     counts = np.bincount(parts.train.y, minlength=len(parts.class_names))
     if counts.min() < needed:
         scarce = parts.class_names[int(counts.argmin())]
         raise ValueError(
-            f"class {scarce!r} of {parts.name} has {counts.min()} training image(s); it needs at least {needed}, one for each "
-            f"part that is taken from the training images. Add images or leave the class out."
+            f"class {scarce!r} of {parts.name} has {counts.min()} training image(s); it needs at"
+            f" least {needed}, one for each part that is taken from the training images. Add images"
+            " or leave the class out."
         )

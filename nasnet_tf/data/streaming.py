@@ -1,4 +1,6 @@
-"""`Pictures` in a tf.data pipeline: read, decoded and cut to size batch by batch, all pictures of a batch in parallel."""
+"""`Pictures` in a tf.data pipeline: read, decoded and cut to size batch by batch, all pictures of a
+batch in parallel.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +22,13 @@ _COMPLAINT = "cannot be read as a picture; save it again as an RGB JPEG or PNG, 
 
 
 def fetcher(pictures, distort: bool):
-    """A function for `Dataset.map`: row numbers (batch,) and the key of the batch -> float32 images (batch, height, width, channels).
+    """A function for `Dataset.map`: row numbers (batch,) and the key of the batch -> float32 images
+    (batch, height, width, channels).
 
     Args:
         pictures: `Pictures`.
-        distort: whether a random box is cut out of the picture at its full resolution; else it is what `read_images` gives.
+        distort: whether a random box is cut out of the picture at its full resolution; else it is
+            what `read_images` gives.
     """
     import tensorflow as tf
 
@@ -40,14 +44,17 @@ def fetcher(pictures, distort: bool):
 
     def fetch(rows, key):
         chosen, draws = tf.gather(paths, rows), draw(tf.size(rows), key)
-        images = _every(decode, chosen, draws, tf.float32 if distort else tf.uint8, pictures.shape[1:])
+        images = _every(
+            decode, chosen, draws, tf.float32 if distort else tf.uint8, pictures.shape[1:]
+        )
         return tf.cast(tf.ensure_shape(images, (*rows.shape, *pictures.shape[1:])), tf.float32)
 
     return fetch
 
 
 def broken_picture(error: Exception) -> str | None:
-    """What a TensorFlow error that ended a pass over batches of `Pictures` says about a broken one; None if nothing.
+    """What a TensorFlow error that ended a pass over batches of `Pictures` says about a broken one;
+    None if nothing.
 
     tf.data raises an InvalidArgumentError of many lines; this is the one that names the file.
     """
@@ -56,8 +63,14 @@ def broken_picture(error: Exception) -> str | None:
 
 
 def broken_pictures(data) -> ValueError | None:
-    """The error that names every picture file of a data set that cannot be read; None if there is none. All files are decoded."""
-    parts = [part for part in (data.x_train, data.x_validation, data.x_test) if isinstance(part, Pictures)]
+    """The error that names every picture file of a data set that cannot be read; None if there is
+    none. All files are decoded.
+    """
+    parts = [
+        part
+        for part in (data.x_train, data.x_validation, data.x_test)
+        if isinstance(part, Pictures)
+    ]
     paths = [path for part in parts for path in part.paths]
     broken = unreadable(paths)
     return complaint(broken, len(paths)) if broken else None
@@ -65,7 +78,9 @@ def broken_pictures(data) -> ValueError | None:
 
 @functools.cache
 def _end_passes_at_exit():
-    """Ends every pass over a data set before Python is gone: TensorFlow would wait for the threads that read ahead, for ever."""
+    """Ends every pass over a data set before Python is gone: TensorFlow would wait for the threads
+    that read ahead, for ever.
+    """
     import tensorflow as tf
 
     @atexit.register
@@ -78,25 +93,39 @@ def _end_passes_at_exit():
 def _every(decode, paths, draws, dtype, shape):
     """`decode` of each of the files, in order and in parallel.
 
-    TensorFlow's decoders do not say which file they failed on, and in a graph their errors cannot be caught. A data set inside
-    the graph can leave out what fails; whatever number is missing then is the broken file.
+    TensorFlow's decoders do not say which file they failed on, and in a graph their errors cannot
+    be caught. A data set inside the graph can leave out what fails; whatever number is missing then
+    is the broken file.
     """
     import tensorflow as tf
 
     count = tf.size(paths)
     each = tf.data.Dataset.from_tensor_slices((tf.range(count), paths, draws))
-    read = each.map(lambda number, *file: (number, decode(*file)), num_parallel_calls=os.cpu_count(), deterministic=True)
+    read = each.map(
+        lambda number, *file: (number, decode(*file)),
+        num_parallel_calls=os.cpu_count(),
+        deterministic=True,
+    )
     none = tf.data.Dataset.from_tensors((tf.zeros(0, tf.int32), tf.zeros((0, *shape), dtype)))
-    whole = read.ignore_errors(log_warning=False).batch(tf.cast(count, tf.int64)).concatenate(none).take(1)
+    whole = (
+        read.ignore_errors(log_warning=False)
+        .batch(tf.cast(count, tf.int64))
+        .concatenate(none)
+        .take(1)
+    )
     numbers, images = whole.with_options(_plain()).get_single_element()
-    first = tf.reduce_sum(tf.cast(numbers == tf.range(tf.size(numbers)), tf.int32))  # that is missing, if one is
+    first = tf.reduce_sum(
+        tf.cast(numbers == tf.range(tf.size(numbers)), tf.int32)
+    )  # that is missing, if one is
     complaint = tf.strings.join([paths[tf.minimum(first, count - 1)], _COMPLAINT], " ")
     with tf.control_dependencies([tf.debugging.Assert(first == count, [complaint])]):
         return tf.identity(images)
 
 
 def _plain():
-    """Options of a data set of one batch: to optimize and to tune it takes longer than to read it."""
+    """Options of a data set of one batch: to optimize and to tune it takes longer than to read
+    it.
+    """
     import tensorflow as tf
 
     options = tf.data.Options()

@@ -1,7 +1,9 @@
-"""A text file as numbers of words or characters, in three parts in the order of the text: 80 % to train, 10 % to validate, 10 % to test.
+"""A text file as numbers of words or characters, in three parts in the order of the text: 80 % to
+train, 10 % to validate, 10 % to test.
 
-A word is a run of letters and digits, or one other mark; case counts, line ends do not. A text that contains <unk> is taken as prepared, as
-the Penn Treebank's files are: its words stand between blanks, and each line ends in <eos>. A character is a character.
+A word is a run of letters and digits, or one other mark; case counts, line ends do not. A text that
+contains <unk> is taken as prepared, as the Penn Treebank's files are: its words stand between
+blanks, and each line ends in <eos>. A character is a character.
 """
 
 from __future__ import annotations
@@ -25,12 +27,14 @@ _SHARES = 0.8, 0.9  # of the text: where training ends, where validation ends
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Text:
-    """A text in three parts. Examples are windows: numbers (n, steps) of words, and those of the words one further on.
+    """A text in three parts. Examples are windows: numbers (n, steps) of words, and those of the
+    words one further on.
 
     Args:
         name: short, can name a folder.
         level: "word" or "character".
-        vocabulary: the words by number; number 0 is <unk>, which stands for all others. Those that are most frequent in the training part.
+        vocabulary: the words by number; number 0 is <unk>, which stands for all others. Those that
+            are most frequent in the training part.
         train, validation, test: the words' numbers in order, int32.
         steps: length of a window; what is left at the end of a part and fills none is not used.
     """
@@ -54,10 +58,14 @@ class Text:
         return len(self.vocabulary)
 
     def windows(self, part: str) -> tuple[np.ndarray, np.ndarray]:
-        """(words, words one further on) of "train", "validation" or "test", each (n, steps) int32."""
+        """(words, words one further on) of "train", "validation" or "test", each (n, steps)
+        int32.
+        """
         words = getattr(self, part)
         count = (len(words) - 1) // self.steps
-        return tuple(words[shift : shift + count * self.steps].reshape(count, self.steps) for shift in (0, 1))
+        return tuple(
+            words[shift : shift + count * self.steps].reshape(count, self.steps) for shift in (0, 1)
+        )
 
     @cached_property
     def x_train(self) -> np.ndarray:
@@ -67,19 +75,33 @@ class Text:
     @property
     def network(self) -> dict:
         """Arguments of a network for this text."""
-        return dict(input_shape=self.input_shape, classes=self.classes, class_names=self.vocabulary, level=self.level)
+        return dict(
+            input_shape=self.input_shape,
+            classes=self.classes,
+            class_names=self.vocabulary,
+            level=self.level,
+        )
 
     def describe(self) -> str:
-        """One line: how many words in which part, how large the vocabulary is, how much of the test part is in it."""
-        parts = ", ".join(f"{len(getattr(self, part))} {part}" for part in ("train", "validation", "test"))
+        """One line: how many words in which part, how large the vocabulary is, how much of the test
+        part is in it.
+        """
+        parts = ", ".join(
+            f"{len(getattr(self, part))} {part}" for part in ("train", "validation", "test")
+        )
         unknown = f"{np.mean(self.test == 0):.1%} of the test part unknown"
-        return f"{self.name}: {parts} {self.level}s, vocabulary {self.classes}, {unknown}; windows of {self.steps}."
+        return (
+            f"{self.name}: {parts} {self.level}s, vocabulary {self.classes}, {unknown}; windows of"
+            f" {self.steps}."
+        )
 
     def __repr__(self) -> str:
         return f"<Text {self.describe()}>"
 
 
-def load_text(path, *, level: str = "word", most: int = 10_000, steps: int = 35, vocabulary=None) -> Text:
+def load_text(
+    path, *, level: str = "word", most: int = 10_000, steps: int = 35, vocabulary=None
+) -> Text:
     """The text in the file `path`, UTF-8.
 
     Args:
@@ -87,7 +109,8 @@ def load_text(path, *, level: str = "word", most: int = 10_000, steps: int = 35,
         most: size of the vocabulary at most, <unk> included.
         steps: length of a window.
         vocabulary: that of a trained network, in place of the text's own.
-    Raises: ValueError that names the file: there is none, it is empty, too large, no text, or too short for a window of each part.
+    Raises: ValueError that names the file: there is none, it is empty, too large, no text, or too
+        short for a window of each part.
     """
     if level not in LEVELS:
         raise ValueError(f"level is {level!r}; there are {', '.join(LEVELS)}.")
@@ -98,7 +121,8 @@ def load_text(path, *, level: str = "word", most: int = 10_000, steps: int = 35,
     ends = [0, *(int(share * len(words)) for share in _SHARES), len(words)]
     if min(end - start for start, end in zip(ends, ends[1:], strict=False)) <= steps:
         raise ValueError(
-            f"{path}: {len(words)} {level}s are too few for windows of {steps} in each of three parts; give at least {10 * steps + 20}."
+            f"{path}: {len(words)} {level}s are too few for windows of {steps} in each of three"
+            f" parts; give at least {10 * steps + 20}."
         )
     if vocabulary is None:
         counted = Counter(words[: ends[1]])
@@ -121,7 +145,8 @@ def is_text(source) -> bool:
 
 
 def text_batches(data: Text, batch_size: int, seed: int = 0):
-    """(training, validation) for `nasnet_tf.training.train`: a function from the number of the first pass to batches, and batches.
+    """(training, validation) for `nasnet_tf.training.train`: a function from the number of the
+    first pass to batches, and batches.
 
     A pass has its own order, which depends on the seed and its number only.
     """
@@ -142,7 +167,9 @@ def text_batches(data: Text, batch_size: int, seed: int = 0):
         batches = tf.data.Dataset.from_generator(one_pass, output_signature=(spec, spec))
         return batches.apply(tf.data.experimental.assert_cardinality(-(-len(x) // batch_size)))
 
-    return training, tf.data.Dataset.from_tensor_slices(data.windows("validation")).batch(batch_size)
+    return training, tf.data.Dataset.from_tensor_slices(data.windows("validation")).batch(
+        batch_size
+    )
 
 
 def _read(path) -> str:
@@ -152,16 +179,23 @@ def _read(path) -> str:
         raise ValueError(f"{path}: no such file; give a text file.")
     size = path.stat().st_size
     if size > _MOST_BYTES:
-        raise ValueError(f"{path}: {size:,} bytes are too many; give at most {_MOST_BYTES:,}, such as the first part of it.")
+        raise ValueError(
+            f"{path}: {size:,} bytes are too many; give at most {_MOST_BYTES:,}, such as the first"
+            " part of it."
+        )
     content = path.read_bytes()
     if not content.strip():
         raise ValueError(f"{path} is empty; give a text.")
     if b"\0" in content:
-        raise ValueError(f"{path} is no text: there are zero bytes in it; give a file of plain text in UTF-8.")
+        raise ValueError(
+            f"{path} is no text: there are zero bytes in it; give a file of plain text in UTF-8."
+        )
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text in UTF-8 (byte {error.start}); convert it to UTF-8.") from None
+        raise ValueError(
+            f"{path} is no text in UTF-8 (byte {error.start}); convert it to UTF-8."
+        ) from None
 
 
 def _words(text) -> list[str]:

@@ -1,1 +1,3 @@
-"""What pictures are made of: boxes, arrows, text, and files of them. matplotlib is imported when something is drawn."""
+"""What pictures are made of: boxes, arrows, text, and files of them. matplotlib is imported when
+something is drawn.
+"""

@@ -12,7 +12,9 @@ __all__ = ["Cost", "graph_cost"]
 
 
 class Cost(NamedTuple):
-    """Trainable parameters, all parameters (moving averages of batch norms too), multiply-adds for one image or word."""
+    """Trainable parameters, all parameters (moving averages of batch norms too), multiply-adds for
+    one image or word.
+    """
 
     trainable: int
     parameters: int
@@ -22,8 +24,8 @@ class Cost(NamedTuple):
 def graph_cost(graph: Graph) -> Cost:
     """What the network of `graph` costs.
 
-    Multiply-adds count convolutions, depthwise ones included, and the classifier, as the papers do; not
-    batch norms, pools or additions, nor the auxiliary head, which is not there at inference.
+    Multiply-adds count convolutions, depthwise ones included, and the classifier, as the papers do;
+    not batch norms, pools or additions, nor the auxiliary head, which is not there at inference.
 
     Raises: ValueError if a height or a width is not known.
     """
@@ -40,6 +42,9 @@ def _multiply_adds(graph, node):
             return math.prod(graph.weights[node.kernel].shape)
         case Convolution() | Depthwise():
             if None in node.y.size:
-                raise ValueError(f"the size of a feature map is {node.y.size}; multiply-adds need a known height and width.")
+                raise ValueError(
+                    f"the size of a feature map is {node.y.size}; multiply-adds need a known height"
+                    " and width."
+                )
             return math.prod(graph.weights[node.weight].shape) * math.prod(node.y.size)
     return 0

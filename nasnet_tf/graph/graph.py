@@ -1,8 +1,10 @@
-"""A network, or a part of one, as a list of nodes in order of computation, and the weights they use.
+"""A network, or a part of one, as a list of nodes in order of computation, and the weights they
+use.
 
-A function that makes a graph asks for weights first, in the order and by the names that files have, and
-then applies them: `graph.part(name, spec, channels)` makes the weights of an operation and returns a
-function that adds its nodes. So seeds and files do not depend on the order of computation.
+A function that makes a graph asks for weights first, in the order and by the names that files have,
+and then applies them: `graph.part(name, spec, channels)` makes the weights of an operation and
+returns a function that adds its nodes. So seeds and files do not depend on the order of
+computation.
 """
 
 from __future__ import annotations
@@ -89,7 +91,9 @@ class Graph:
         return self._rectified[x]
 
     def convolution(self, x, weight, window=ALONE):
-        return self._add(Convolution, x, self.weights[weight].shape[-1], window.out(x.size), weight, window)
+        return self._add(
+            Convolution, x, self.weights[weight].shape[-1], window.out(x.size), weight, window
+        )
 
     def depthwise(self, x, weight, window):
         return self._add(Depthwise, x, x.channels, window.out(x.size), weight, window)
@@ -133,7 +137,8 @@ class Graph:
     # Operations with weights, as functions of a value
 
     def part(self, name: str, spec, channels: int, zero_padding: bool = False):
-        """A function that adds the nodes of `spec` on a value of so many channels; its weights are made at once.
+        """A function that adds the nodes of `spec` on a value of so many channels; its weights are
+        made at once.
 
         Args:
             spec: None changes nothing.
@@ -146,14 +151,19 @@ class Graph:
             return lambda x: self.pool(x, spec.kind, window, zero_padding and spec.strides > 1)
         first = len(self.weights)
         made = _PARTS[type(spec)](self, name, spec, channels)
-        weights = {self.weights[n].name.rpartition(f"{name}.")[2]: n for n in range(first, len(self.weights))}
+        weights = {
+            self.weights[n].name.rpartition(f"{name}.")[2]: n
+            for n in range(first, len(self.weights))
+        }
         self.sites[self._prefix + name] = Site(spec, weights)
         return made
 
     def operation(self, name, operation, channels, filters, strides=1, zero_padding=False):
         """As `part`, for an operation by name: its specs one after the other."""
         parts = []
-        for number, spec in enumerate(OPERATION_SPECS[operation](channels, filters, strides), start=1):
+        for number, spec in enumerate(
+            OPERATION_SPECS[operation](channels, filters, strides), start=1
+        ):
             parts.append(self.part(f"{name}.{number}", spec, channels, zero_padding))
             channels = getattr(spec, "filters", channels)
         return lambda x: functools.reduce(lambda value, part: part(value), parts, x)

@@ -1,4 +1,6 @@
-"""Feature maps, weights, and the nodes of a graph, each an operation on feature maps. `x` is what a node reads, `y` what comes of it."""
+"""Feature maps, weights, and the nodes of a graph, each an operation on feature maps. `x` is what a
+node reads, `y` what comes of it.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,26 @@ from typing import NamedTuple
 from nasnet_tf.graph.specs import ConvSpec, DepthwiseSpec, NormSpec, PoolSpec, ReductionSpec
 
 __all__ = [
-    "ALONE", "Add", "BatchNorm", "Concatenate", "Convolution", "Dense", "Depthwise", "DropPath", "GlobalMean",
-    "ImageNorm", "Pool", "Relu", "Resize", "Site", "Value", "WeightSpec", "Window", "Zero", "ZeroPad",
-]  # fmt: skip
+    "ALONE",
+    "Add",
+    "BatchNorm",
+    "Concatenate",
+    "Convolution",
+    "Dense",
+    "Depthwise",
+    "DropPath",
+    "GlobalMean",
+    "ImageNorm",
+    "Pool",
+    "Relu",
+    "Resize",
+    "Site",
+    "Value",
+    "WeightSpec",
+    "Window",
+    "Zero",
+    "ZeroPad",
+]
 
 
 class Value:
@@ -23,9 +42,9 @@ class Window(NamedTuple):
     """How a convolution or a pooling moves over an image.
 
     Args:
-        padding: "same" or "valid" as TensorFlow means them; or how many pixels of padding there are above and
-            to the left, below 0 where the first window begins within the image: then there are as many
-            windows as with "same".
+        padding: "same" or "valid" as TensorFlow means them; or how many pixels of padding there are
+            above and to the left, below 0 where the first window begins within the image: then
+            there are as many windows as with "same".
         dilation: a dilated convolution is strided after "same" padding at stride 1.
     """
 
@@ -110,7 +129,9 @@ class ImageNorm(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """`zero_padding`: the border counts as zeros, as in the reduction cells of `keras.applications`."""
+    """`zero_padding`: the border counts as zeros, as in the reduction cells of
+    `keras.applications`.
+    """
 
     x: Value
     y: Value

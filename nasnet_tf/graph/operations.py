@@ -1,9 +1,11 @@
 """What every named operation and combination of a cell is made of.
 
-Sources: Zoph et al. 2017, arXiv 1707.07012, section 3 and appendix A.4, and the authors' TF-slim code
-(slim/nets/nasnet/nasnet_utils.py); for operations that slim does not have (1x3-3x1, 1x7-7x1, dilated,
-3x3, 1x1), Google's AmoebaNet code on the same base class (tpu/models/official/amoeba_net); for dilated
-separable convolutions the code of DARTS (cnn/operations.py), for the plain 3x3 that of NAS-Bench-201.
+Sources: Zoph et al. 2017, arXiv 1707.07012, section 3 and appendix A.4, and the authors' TF-slim
+    code
+(slim/nets/nasnet/nasnet_utils.py); for operations that slim does not have (1x3-3x1, 1x7-7x1,
+dilated, 3x3, 1x1), Google's AmoebaNet code on the same base class (tpu/models/official/amoeba_net);
+for dilated separable convolutions the code of DARTS (cnn/operations.py), for the plain 3x3 that of
+NAS-Bench-201.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ def _pool(kind, size):
 
 
 def _separable(size):
-    def specs(channels, filters, strides):  # a separable convolution is always applied twice (section 3)
+    def specs(
+        channels, filters, strides
+    ):  # a separable convolution is always applied twice (section 3)
         first = ConvSpec(filters, (size, size), (strides, strides), separable=True)
         return (first, ConvSpec(filters, (size, size), separable=True))
 
@@ -37,7 +41,9 @@ def _dilated_separable(size):
 
 
 def _bottleneck(share, *kernels, dilation=1):
-    """Convolutions at `share` of the filters between two 1x1; no bottleneck where that would leave no filter."""
+    """Convolutions at `share` of the filters between two 1x1; no bottleneck where that would leave
+    no filter.
+    """
 
     def specs(channels, filters, strides):
         narrow = int(filters * share)
@@ -57,7 +63,8 @@ def _identity(channels, filters, strides):
     return (ConvSpec(filters, strides=(strides, strides)),)
 
 
-# (channels in, filters, strides) -> specs. A new operation is a row here and a name in genotype/cells.py.
+# (channels in, filters, strides) -> specs. A new operation is a row here and a name in
+# genotype/cells.py.
 OPERATION_SPECS = {
     "identity": _identity,
     "conv_1x3_3x1": _bottleneck(3 / 8, (1, 3), (3, 1)),
@@ -74,10 +81,13 @@ OPERATION_SPECS = {
     "sep_conv_7x7": _separable(7),
     "dil_sep_conv_3x3": _dilated_separable(3),
     "dil_sep_conv_5x5": _dilated_separable(5),
-    "nor_conv_3x3": lambda channels, filters, strides: (ConvSpec(filters, (3, 3), (strides, strides)),),
+    "nor_conv_3x3": lambda channels, filters, strides: (
+        ConvSpec(filters, (3, 3), (strides, strides)),
+    ),
 }
 
-# What follows each combination: filters -> spec, or None. A concatenation is twice as wide and projected back.
+# What follows each combination: filters -> spec, or None. A concatenation is twice as wide and
+# projected back.
 COMBINATION_SPECS = {
     "add": lambda filters: None,
     "concatenate": lambda filters: ConvSpec(filters),

@@ -20,7 +20,9 @@ class ConvSpec(NamedTuple):
     dilation: int = 1
     separable: bool = False
     relu: bool = True
-    padding: str | tuple[int, int] = "same"  # or "valid", or pixels above and left: see `nasnet_tf.graph.Window`
+    padding: str | tuple[int, int] = (
+        "same"  # or "valid", or pixels above and left: see `nasnet_tf.graph.Window`
+    )
 
 
 class DepthwiseSpec(NamedTuple):
@@ -30,7 +32,9 @@ class DepthwiseSpec(NamedTuple):
 
 
 class PoolSpec(NamedTuple):
-    """Maximum or average over `size` x `size` pixels; the border is not counted ("same" as TensorFlow means it)."""
+    """Maximum or average over `size` x `size` pixels; the border is not counted ("same" as
+    TensorFlow means it).
+    """
 
     kind: str  # "max" or "avg"
     size: int
@@ -38,14 +42,18 @@ class PoolSpec(NamedTuple):
 
 
 class ReductionSpec(NamedTuple):
-    """Factorized reduction: two 1x1 convolutions of every second pixel, the second one pixel on; then batch norm."""
+    """Factorized reduction: two 1x1 convolutions of every second pixel, the second one pixel on;
+    then batch norm.
+    """
 
     filters: int
     relu: bool = True
 
 
 class NormSpec(NamedTuple):
-    """Layer norm over an image's pixels and channels, or instance norm over its pixels; gain and bias a channel."""
+    """Layer norm over an image's pixels and channels, or instance norm over its pixels; gain and
+    bias a channel.
+    """
 
     kind: str  # "layer" or "instance"
     filters: int

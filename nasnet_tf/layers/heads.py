@@ -15,7 +15,8 @@ class AuxiliaryHead(GraphLayer):
     """A second classifier two thirds of the way up, used in training with a loss weight of 0.4.
 
     Args:
-        size: height and width of the input after the 5x5 average pool of stride 3; its second convolution covers all of it.
+        size: height and width of the input after the 5x5 average pool of stride 3; its second
+            convolution covers all of it.
     Returns: (batch, classes), float32.
     Source: Zoph et al. 2017, appendix A.7; sizes of the authors' nasnet.py (_build_aux_head).
     """
@@ -43,4 +44,9 @@ class AuxiliaryHead(GraphLayer):
         return keras.KerasTensor((x.shape[0], self.classes), dtype="float32")
 
     def get_config(self):
-        return {**super().get_config(), "classes": self.classes, "size": self.size, "activation": self.activation}
+        return {
+            **super().get_config(),
+            "classes": self.classes,
+            "size": self.size,
+            "activation": self.activation,
+        }

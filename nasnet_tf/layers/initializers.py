@@ -1,4 +1,6 @@
-"""Initial values drawn by NumPy: a seed gives the same network on every backend, and drawing a kernel is no call into one."""
+"""Initial values drawn by NumPy: a seed gives the same network on every backend, and drawing a
+kernel is no call into one.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,11 @@ class VarianceScaling(keras.initializers.Initializer):
 
     Args:
         scale: 2 as slim's arg_scope has it for every kernel, depthwise ones included.
-        mode: "fan_out" (height * width * last axis) or "fan_avg" (the mean of that and height * width * last but one axis).
+        mode: "fan_out" (height * width * last axis) or "fan_avg" (the mean of that and height *
+            width * last but one axis).
         distribution: "truncated_normal" or "uniform".
-        seed: None draws one from Python's generator, which `keras.utils.set_random_seed` seeds; one object draws one set of values.
+        seed: None draws one from Python's generator, which `keras.utils.set_random_seed` seeds; one
+            object draws one set of values.
     Source: the fans and the spread of `keras.initializers.VarianceScaling`.
     """
 
@@ -31,11 +35,20 @@ class VarianceScaling(keras.initializers.Initializer):
         rng, (*window, inputs, outputs) = np.random.default_rng(self.seed), shape
         fan = math.prod(window) * (outputs if self.mode == "fan_out" else (inputs + outputs) / 2)
         variance = self.scale / max(1.0, fan)
-        values = _truncated_normal(rng, shape, variance) if self.distribution == "truncated_normal" else _uniform(rng, shape, variance)
+        values = (
+            _truncated_normal(rng, shape, variance)
+            if self.distribution == "truncated_normal"
+            else _uniform(rng, shape, variance)
+        )
         return _of(values, dtype)
 
     def get_config(self):
-        return {"scale": self.scale, "mode": self.mode, "distribution": self.distribution, "seed": self.seed}
+        return {
+            "scale": self.scale,
+            "mode": self.mode,
+            "distribution": self.distribution,
+            "seed": self.seed,
+        }
 
 
 def zeros(shape, dtype=None):
@@ -58,8 +71,12 @@ INITIALIZERS = {
 
 
 def _of(values, dtype):
-    """A variable takes a NumPy array as it is, which is quicker than a tensor; NumPy has no bfloat16."""
-    return values if dtype in (None, "float32") else keras.ops.convert_to_tensor(values, dtype=dtype)
+    """A variable takes a NumPy array as it is, which is quicker than a tensor; NumPy has no
+    bfloat16.
+    """
+    return (
+        values if dtype in (None, "float32") else keras.ops.convert_to_tensor(values, dtype=dtype)
+    )
 
 
 _CUT_DEVIATION = 0.87962566103423978  # of a standard normal that is cut at 2
@@ -67,11 +84,15 @@ _CUT_DEVIATION = 0.87962566103423978  # of a standard normal that is cut at 2
 
 @functools.cache
 def _quantiles(exact=4097):
-    """65,536 equally likely values of a normal cut at 2; a 16 bit number picks one, in a quarter of the time of drawing it."""
+    """65,536 equally likely values of a normal cut at 2; a 16 bit number picks one, in a quarter of
+    the time of drawing it.
+    """
     normal = statistics.NormalDist()
     low, high = normal.cdf(-2), normal.cdf(2)
     known = [normal.inv_cdf(low + (high - low) * i / (exact - 1)) for i in range(exact)]
-    return np.interp((np.arange(65536) + 0.5) / 65536, np.linspace(0, 1, exact), known).astype("float32")
+    return np.interp((np.arange(65536) + 0.5) / 65536, np.linspace(0, 1, exact), known).astype(
+        "float32"
+    )
 
 
 def _truncated_normal(rng, shape, variance):

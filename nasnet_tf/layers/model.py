@@ -1,4 +1,6 @@
-"""What networks of all kinds of genotype share: saved as their genotype and the arguments they were built with."""
+"""What networks of all kinds of genotype share: saved as their genotype and the arguments they were
+built with.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,20 @@ from nasnet_tf.saved import Sealed
 from nasnet_tf.signatures import checked
 
 __all__ = [
-    "FROZEN", "GenotypeModel", "arguments", "build_optimizer", "check", "classified", "freeze", "frozen", "image_shape", "images",
-    "normalized", "policy", "shared",
-]  # fmt: skip
+    "FROZEN",
+    "GenotypeModel",
+    "arguments",
+    "build_optimizer",
+    "check",
+    "classified",
+    "freeze",
+    "frozen",
+    "image_shape",
+    "images",
+    "normalized",
+    "policy",
+    "shared",
+]
 
 
 def build_optimizer(model) -> None:
@@ -27,12 +40,14 @@ def build_optimizer(model) -> None:
 
 
 class GenotypeModel(Sealed, keras.Model):
-    """Base of a network: a `keras.Model` from `inputs` to `outputs` that knows its genotype and is saved as what it was built with.
+    """Base of a network: a `keras.Model` from `inputs` to `outputs` that knows its genotype and is
+    saved as what it was built with.
 
     Which of its layers are trained (`trainable`, `freeze_batch_norms`) is saved, too.
 
     Args:
-        config: the arguments of the subclass, all of them, by name; those but "genotype" are plain data.
+        config: the arguments of the subclass, all of them, by name; those but "genotype" are plain
+            data.
 
     Attributes: `genotype`; `class_names`, None if nobody gave any.
     """
@@ -51,7 +66,9 @@ class GenotypeModel(Sealed, keras.Model):
 
     @property
     def class_names(self):
-        """The names of the classes in order, or None. What is given here is saved with the model."""
+        """The names of the classes in order, or None. What is given here is saved with the
+        model.
+        """
         return self._class_names
 
     @class_names.setter
@@ -60,9 +77,15 @@ class GenotypeModel(Sealed, keras.Model):
 
     def get_config(self):
         self._check_not_quantized()
-        config = {**self._config, "genotype": json.loads(self.genotype.to_json()), "class_names": self.class_names}
+        config = {
+            **self._config,
+            "genotype": json.loads(self.genotype.to_json()),
+            "class_names": self.class_names,
+        }
         config["dtype"] = keras.dtype_policies.serialize(self.dtype_policy)
-        plain = {key: list(value) if isinstance(value, tuple) else value for key, value in config.items()}
+        plain = {
+            key: list(value) if isinstance(value, tuple) else value for key, value in config.items()
+        }
         return plain | frozen(self)
 
     @classmethod
@@ -75,40 +98,55 @@ class GenotypeModel(Sealed, keras.Model):
         return model
 
     def make_train_function(self, force=False):
-        """As Keras makes it, the optimizer's variables before: made in the first step, they let TensorFlow trace that step twice.
+        """As Keras makes it, the optimizer's variables before: made in the first step, they let
+        TensorFlow trace that step twice.
 
-        So do metrics that are compiled by name; `keras.metrics.SparseCategoricalAccuracy()` has its variables before.
+        So do metrics that are compiled by name; `keras.metrics.SparseCategoricalAccuracy()` has its
+        variables before.
         """
         build_optimizer(self)
         return super().make_train_function(force)
 
     def quantize(self, mode=None, config=None, filters=None, **kwargs):
-        """Refused: Keras quantizes `Dense` layers, so of a network's multiply-adds less than a hundredth.
+        """Refused: Keras quantizes `Dense` layers, so of a network's multiply-adds less than a
+        hundredth.
 
         Raises: ValueError.
         """
         raise ValueError(_NOT_QUANTIZED)
 
     def _check_not_quantized(self):
-        """By way of a model around this one Keras reaches the layers themselves, whose file could not be loaded."""
-        if any(isinstance(layer.dtype_policy, keras.dtype_policies.QuantizedDTypePolicy) for layer in self._flatten_layers(False)):
+        """By way of a model around this one Keras reaches the layers themselves, whose file could
+        not be loaded.
+        """
+        if any(
+            isinstance(layer.dtype_policy, keras.dtype_policies.QuantizedDTypePolicy)
+            for layer in self._flatten_layers(False)
+        ):
             raise ValueError(_NOT_QUANTIZED)
 
 
 _NOT_QUANTIZED = (
-    "quantize() is refused for networks of nasnet_tf: Keras can quantize Dense layers only, which leaves the convolutions of the cells, "
-    "nearly all of the network, as they are, and the saved file could not be loaded. Train and save in float32 or with "
-    'dtype="mixed_bfloat16", and quantize what you deploy: model.export("folder") writes a SavedModel, which converters such as '
-    "LiteRT's and OpenVINO's quantize as a whole."
+    "quantize() is refused for networks of nasnet_tf: Keras can quantize Dense layers only, which"
+    " leaves the convolutions of the cells, nearly all of the network, as they are, and the saved"
+    ' file could not be loaded. Train and save in float32 or with dtype="mixed_bfloat16", and'
+    ' quantize what you deploy: model.export("folder") writes a SavedModel, which converters such'
+    " as LiteRT's and OpenVINO's quantize as a whole."
 )
 FROZEN = "frozen"  # key in the configuration of a model
 
 
 def frozen(model) -> dict:
-    """{"frozen": what of `model` is not trained, by path}, for its configuration; nothing if all of it is trained."""
+    """{"frozen": what of `model` is not trained, by path}, for its configuration; nothing if all of
+    it is trained.
+    """
     paths = dict(_paths(model))
     still = [path for path, layer in paths.items() if not layer.trainable]
-    norms = [path for path, layer in paths.items() if isinstance(layer, CellLayer) and layer.freeze_batch_norms]
+    norms = [
+        path
+        for path, layer in paths.items()
+        if isinstance(layer, CellLayer) and layer.freeze_batch_norms
+    ]
     return {FROZEN: {"layers": still, "batch_norms": norms}} if still or norms else {}
 
 
@@ -116,7 +154,9 @@ def freeze(model, frozen: dict | None) -> None:
     """Freezes in a new `model` what `frozen` has told of another of its kind, if anything."""
     if frozen is None:
         return
-    for path, layer in _paths(model):  # what holds a layer comes before it, and says the same to all it holds
+    for path, layer in _paths(
+        model
+    ):  # what holds a layer comes before it, and says the same to all it holds
         layer.trainable = path not in frozen["layers"]
     for path, layer in _paths(model):
         if isinstance(layer, CellLayer):
@@ -124,7 +164,9 @@ def freeze(model, frozen: dict | None) -> None:
 
 
 def _paths(layer, path=""):
-    """(path, layer) for the layer itself, whose path is `path`, and all layers in it, each after the one that holds it."""
+    """(path, layer) for the layer itself, whose path is `path`, and all layers in it, each after
+    the one that holds it.
+    """
     yield path, layer
     for inner in layer._flatten_layers(include_self=False, recursive=False):
         yield from _paths(inner, f"{path}/{inner.name}")
@@ -136,16 +178,22 @@ def arguments(given) -> dict:
 
 
 def check(config, kind, *counts) -> None:
-    """Raises ValueError unless the genotype is a `kind` and the arguments of these names are whole numbers of at least 1."""
+    """Raises ValueError unless the genotype is a `kind` and the arguments of these names are whole
+    numbers of at least 1.
+    """
     if not isinstance(config["genotype"], kind):
-        raise ValueError(f"genotype is a {type(config['genotype']).__name__}; give a {kind.__name__}.")
+        raise ValueError(
+            f"genotype is a {type(config['genotype']).__name__}; give a {kind.__name__}."
+        )
     for name in counts:
         if not isinstance(config[name], int) or config[name] < 1:
             raise ValueError(f"{name} is {config[name]!r}; give a whole number of at least 1.")
 
 
 def shared(config) -> dict:
-    """The arguments that all layers of a network of pictures share. Batch norms are those of short trainings where nothing is asked."""
+    """The arguments that all layers of a network of pictures share. Batch norms are those of short
+    trainings where nothing is asked.
+    """
     momentum, epsilon = config["batch_norm_momentum"], config["batch_norm_epsilon"]
     return dict(
         weight_decay=config["weight_decay"],
@@ -158,7 +206,9 @@ def shared(config) -> dict:
 def classified(x, config):
     """(batch, classes): a dense layer on the mean of x over its pixels."""
     x = layers.GlobalAveragePooling2D(name="global_pool", dtype=policy(config["dtype"]))(x)
-    return dense(config["classes"], config["classifier_activation"], config["weight_decay"], "predictions")(x)
+    return dense(
+        config["classes"], config["classifier_activation"], config["weight_decay"], "predictions"
+    )(x)
 
 
 def policy(dtype):
@@ -167,7 +217,9 @@ def policy(dtype):
 
 
 def images(input_shape, mean, std):
-    """(the input of a network, the images normalized). With neither mean nor std they are taken as they come."""
+    """(the input of a network, the images normalized). With neither mean nor std they are taken as
+    they come.
+    """
     check_channels_last()
     inputs = keras.Input(image_shape(input_shape), name="image")
     return inputs, normalized(inputs, mean, std)
@@ -177,7 +229,10 @@ def image_shape(input_shape) -> tuple:
     """The shape as a tuple. Raises ValueError unless it is (height, width, channels)."""
     shape = tuple(input_shape)
     if len(shape) != 3 or shape[-1] not in (1, 2, 3, 4):
-        raise ValueError(f"input_shape is {shape}; give (height, width, channels), channels last, such as (32, 32, 3).")
+        raise ValueError(
+            f"input_shape is {shape}; give (height, width, channels), channels last, such as (32,"
+            " 32, 3)."
+        )
     return shape
 
 
@@ -187,4 +242,6 @@ def normalized(x, mean, std):
         raise ValueError("give both mean and std, one number a channel each, or neither.")
     if mean is None:
         return x
-    return layers.Normalization(mean=list(mean), variance=[s * s for s in std], dtype="float32", name="normalization")(x)
+    return layers.Normalization(
+        mean=list(mean), variance=[s * s for s in std], dtype="float32", name="normalization"
+    )(x)

@@ -1,7 +1,9 @@
-"""The operations of a cell as Keras layers: ReLU-convolution-batch norm, pooling, and `Operation`, any of the set by name.
+"""The operations of a cell as Keras layers: ReLU-convolution-batch norm, pooling, and `Operation`,
+any of the set by name.
 
 Channels last: inputs are (batch, height, width, channels).
-Source: Zoph et al. 2017, arXiv 1707.07012, section 3 and appendix A.4. What each operation is made of stands in graph/operations.py, how
+Source: Zoph et al. 2017, arXiv 1707.07012, section 3 and appendix A.4. What each operation is made
+    of stands in graph/operations.py, how
 a graph is computed in parts.py.
 """
 
@@ -22,12 +24,16 @@ PACKAGE = "nasnet_tf"
 
 
 def check_channels_last() -> None:
-    """Raises ValueError if Keras is set to channels first, which would build another network without a word."""
+    """Raises ValueError if Keras is set to channels first, which would build another network
+    without a word.
+    """
     found = keras.config.image_data_format()
     if found != "channels_last":
         raise ValueError(
-            f"Keras's image_data_format is {found!r}; networks and layers of nasnet_tf take images as (batch, height, width, channels) "
-            'only: call keras.config.set_image_data_format("channels_last") first, or change it in ~/.keras/keras.json.'
+            f"Keras's image_data_format is {found!r}; networks and layers of nasnet_tf take images"
+            " as (batch, height, width, channels) only: call"
+            ' keras.config.set_image_data_format("channels_last") first, or change it in'
+            " ~/.keras/keras.json."
         )
 
 
@@ -36,13 +42,22 @@ class CellLayer(layers.Layer):
 
     Args:
         batch_norm_momentum, batch_norm_epsilon: of every batch norm inside.
-        weight_decay: weight of the L2 loss as the paper counts it (`nasnet_tf.layers.parts.l2`); on all kernels, not on batch norms.
-        freeze_batch_norms: batch norms use their averages and learn nothing, even while the layer is trained; for fine-tuning. An
-            attribute that can be set, too.
+        weight_decay: weight of the L2 loss as the paper counts it (`nasnet_tf.layers.parts.l2`); on
+            all kernels, not on batch norms.
+        freeze_batch_norms: batch norms use their averages and learn nothing, even while the layer
+            is trained; for fine-tuning. An attribute that can be set, too.
     Raises: ValueError if Keras is set to channels first.
     """
 
-    def __init__(self, *, batch_norm_momentum=0.9, batch_norm_epsilon=1e-5, weight_decay=0.0, freeze_batch_norms=False, **kwargs):
+    def __init__(
+        self,
+        *,
+        batch_norm_momentum=0.9,
+        batch_norm_epsilon=1e-5,
+        weight_decay=0.0,
+        freeze_batch_norms=False,
+        **kwargs,
+    ):
         check_channels_last()
         super().__init__(**kwargs)
         self.batch_norm_momentum = batch_norm_momentum
@@ -64,17 +79,23 @@ class CellLayer(layers.Layer):
                 variable.trainable = self.trainable and not frozen
 
     def move(self, variable, value):
-        """Gives an average of this layer its new value; a layer that computes twice notes it instead, see `Cell`."""
+        """Gives an average of this layer its new value; a layer that computes twice notes it
+        instead, see `Cell`.
+        """
         if self._moves is None:
             variable.assign(value)
         else:
             self._moves.append((variable, value))
 
     def save_own_variables(self, store):
-        """All weights as one float32 array: a file of a few large arrays is read several times as fast as one of many small ones."""
+        """All weights as one float32 array: a file of a few large arrays is read several times as
+        fast as one of many small ones.
+        """
         variables = self._own_variables()
         if variables:
-            store["weights"] = np.concatenate([np.ravel(keras.ops.convert_to_numpy(v)).astype("float32") for v in variables])
+            store["weights"] = np.concatenate(
+                [np.ravel(keras.ops.convert_to_numpy(v)).astype("float32") for v in variables]
+            )
             store["layout"] = np.uint32(_layout(variables))
 
     def load_own_variables(self, store):
@@ -82,8 +103,14 @@ class CellLayer(layers.Layer):
         if not variables:
             return
         if "layout" not in store or int(np.asarray(store["layout"])) != _layout(variables):
-            raise ValueError(f"the weights of layer {self.name!r} are of another cell; compare genotype, N, F and stem.")
-        weights, end = np.asarray(store["weights"]), np.cumsum([math.prod(v.shape) for v in variables])
+            raise ValueError(
+                f"the weights of layer {self.name!r} are of another cell; compare genotype, N, F"
+                " and stem."
+            )
+        weights, end = (
+            np.asarray(store["weights"]),
+            np.cumsum([math.prod(v.shape) for v in variables]),
+        )
         for variable, part in zip(variables, np.split(weights, end[:-1]), strict=True):
             _assign(variable, part.reshape(variable.shape))
 
@@ -108,7 +135,8 @@ def _layout(variables):
 class GraphLayer(CellLayer):
     """A layer that computes a graph: subclasses say which by `wire`.
 
-    Inputs: a tensor, or a list of tensors, (batch, height, width, channels) each. Returns: a tensor of four axes.
+    Inputs: a tensor, or a list of tensors, (batch, height, width, channels) each. Returns: a tensor
+        of four axes.
 
     Attributes: `bound`, a `nasnet_tf.layers.parts.Bound` once it is built.
     """
@@ -128,7 +156,9 @@ class GraphLayer(CellLayer):
         return graph
 
     def call(self, inputs, training=None):
-        return self.bound(*(inputs if isinstance(inputs, list | tuple) else [inputs]), training=training)
+        return self.bound(
+            *(inputs if isinstance(inputs, list | tuple) else [inputs]), training=training
+        )
 
     def compute_output_shape(self, input_shape):
         made = self._graph(input_shape).output
@@ -144,9 +174,21 @@ class ConvNorm(GraphLayer):
     Returns: (batch, height / strides, width / strides, filters), rounded up for "same" padding.
     """
 
-    def __init__(self, filters, kernel_size=(1, 1), strides=(1, 1), dilation=1, separable=False, relu=True, padding="same", **kwargs):
+    def __init__(
+        self,
+        filters,
+        kernel_size=(1, 1),
+        strides=(1, 1),
+        dilation=1,
+        separable=False,
+        relu=True,
+        padding="same",
+        **kwargs,
+    ):
         super().__init__(**kwargs)
-        self.spec = ConvSpec(filters, tuple(kernel_size), tuple(strides), dilation, separable, relu, padding)
+        self.spec = ConvSpec(
+            filters, tuple(kernel_size), tuple(strides), dilation, separable, relu, padding
+        )
 
     def wire(self, graph, x):
         return graph.part("convolution", self.spec, x.channels)(x)
@@ -197,14 +239,26 @@ class Operation(GraphLayer):
         if operation not in OPERATIONS:
             raise ValueError(f"no operation {operation!r}; there are {', '.join(OPERATIONS)}.")
         super().__init__(**kwargs)
-        self.operation, self.filters, self.strides, self.zero_padding = operation, filters, strides, zero_padding
+        self.operation, self.filters, self.strides, self.zero_padding = (
+            operation,
+            filters,
+            strides,
+            zero_padding,
+        )
 
     def wire(self, graph, x):
-        operation = graph.operation("operation", self.operation, x.channels, self.filters, self.strides, self.zero_padding)
+        operation = graph.operation(
+            "operation", self.operation, x.channels, self.filters, self.strides, self.zero_padding
+        )
         return operation(x)
 
     def get_config(self):
-        own = {"operation": self.operation, "filters": self.filters, "strides": self.strides, "zero_padding": self.zero_padding}
+        own = {
+            "operation": self.operation,
+            "filters": self.filters,
+            "strides": self.strides,
+            "zero_padding": self.zero_padding,
+        }
         return {**super().get_config(), **own}
 
 
@@ -212,7 +266,8 @@ class Operation(GraphLayer):
 class FactorizedReduction(GraphLayer):
     """Halves height and width without losing every fourth pixel's neighbours.
 
-    Two 1x1 convolutions of half the filters, one of the even pixels, one of the odd ones; together one batch norm.
+    Two 1x1 convolutions of half the filters, one of the even pixels, one of the odd ones; together
+    one batch norm.
 
     Args:
         relu: apply ReLU first.
@@ -231,9 +286,11 @@ class FactorizedReduction(GraphLayer):
 
 
 def short_names():
-    """Variables made inside have names that do not begin with the layer's, so that those of all cells are alike.
+    """Variables made inside have names that do not begin with the layer's, so that those of all
+    cells are alike.
 
-    TensorFlow makes a kernel for every name it has not seen, which takes longer than making the variable. Keras' own paths stay whole.
+    TensorFlow makes a kernel for every name it has not seen, which takes longer than making the
+    variable. Keras' own paths stay whole.
     """
     if keras.backend.backend() != "tensorflow":
         return contextlib.nullcontext()

@@ -1,8 +1,11 @@
-"""The arithmetic of small networks, forward and back, compiled once for this machine and shared by all networks (and kept on disk).
+"""The arithmetic of small networks, forward and back, compiled once for this machine and shared by
+all networks (and kept on disk).
 
-A feature map is (channels, pixels): float32, the pixels of all images with the images last, so that each inner loop runs over
-neighbours in memory, whatever the operation. What a window touches is a list of `spans`, or of `threes` of them (see `windows.py`): no
-kernel knows about sizes, strides, dilation or borders. `add`: what is written to an input's slope is added to what stands there already.
+A feature map is (channels, pixels): float32, the pixels of all images with the images last, so that
+each inner loop runs over neighbours in memory, whatever the operation. What a window touches is a
+list of `spans`, or of `threes` of them (see `windows.py`): no kernel knows about sizes, strides,
+dilation or borders. `add`: what is written to an input's slope is added to what stands there
+already.
 """
 
 from __future__ import annotations
@@ -84,7 +87,9 @@ def _dot(x, y):
 
 @_compiled
 def depthwise(x, weights, threes, y, add):
-    """weights: (taps, channels). Of `threes` made the other way round it is the way back to the input."""
+    """weights: (taps, channels). Of `threes` made the other way round it is the way back to the
+    input.
+    """
     for c in range(len(x)):
         if not add:
             y[c, :] = 0
@@ -92,7 +97,12 @@ def depthwise(x, weights, threes, y, add):
             to, size, count, tap, start, tap1, start1, tap2, start2 = threes[s]
             out, x0, a0 = y[c, to : to + size], x[c, start : start + size], weights[tap, c]
             if count == 3:
-                x1, x2, a1, a2 = x[c, start1 : start1 + size], x[c, start2 : start2 + size], weights[tap1, c], weights[tap2, c]
+                x1, x2, a1, a2 = (
+                    x[c, start1 : start1 + size],
+                    x[c, start2 : start2 + size],
+                    weights[tap1, c],
+                    weights[tap2, c],
+                )
                 for n in range(size):
                     out[n] += a0 * x0[n] + a1 * x1[n] + a2 * x2[n]
             elif count == 2:
@@ -128,19 +138,44 @@ def depthwise_weights_back(x, threes, to_y, to_weights):
 
 @_compiled
 def _multiply(rows, x, start, y, to, size):
-    """y, from `to` on, grows by rows (outputs, inputs) times x, from `start` on. Four by four, so that little is read twice."""
+    """y, from `to` on, grows by rows (outputs, inputs) times x, from `start` on. Four by four, so
+    that little is read twice.
+    """
     inputs, outputs = len(x), len(y)
     whole_inputs, whole_outputs = inputs - inputs % 4, outputs - outputs % 4
     for d in range(0, whole_outputs, 4):
-        y0, y1, y2, y3 = y[d, to : to + size], y[d + 1, to : to + size], y[d + 2, to : to + size], y[d + 3, to : to + size]
+        y0, y1, y2, y3 = (
+            y[d, to : to + size],
+            y[d + 1, to : to + size],
+            y[d + 2, to : to + size],
+            y[d + 3, to : to + size],
+        )
         for c in range(0, whole_inputs, 4):
             x0, x1, x2, x3 = (
-                x[c, start : start + size], x[c + 1, start : start + size], x[c + 2, start : start + size], x[c + 3, start : start + size],
-            )  # fmt: skip
+                x[c, start : start + size],
+                x[c + 1, start : start + size],
+                x[c + 2, start : start + size],
+                x[c + 3, start : start + size],
+            )
             a0, a1, a2, a3 = rows[d, c], rows[d, c + 1], rows[d, c + 2], rows[d, c + 3]
-            b0, b1, b2, b3 = rows[d + 1, c], rows[d + 1, c + 1], rows[d + 1, c + 2], rows[d + 1, c + 3]
-            e0, e1, e2, e3 = rows[d + 2, c], rows[d + 2, c + 1], rows[d + 2, c + 2], rows[d + 2, c + 3]
-            f0, f1, f2, f3 = rows[d + 3, c], rows[d + 3, c + 1], rows[d + 3, c + 2], rows[d + 3, c + 3]
+            b0, b1, b2, b3 = (
+                rows[d + 1, c],
+                rows[d + 1, c + 1],
+                rows[d + 1, c + 2],
+                rows[d + 1, c + 3],
+            )
+            e0, e1, e2, e3 = (
+                rows[d + 2, c],
+                rows[d + 2, c + 1],
+                rows[d + 2, c + 2],
+                rows[d + 2, c + 3],
+            )
+            f0, f1, f2, f3 = (
+                rows[d + 3, c],
+                rows[d + 3, c + 1],
+                rows[d + 3, c + 2],
+                rows[d + 3, c + 3],
+            )
             for n in range(size):
                 p, q, r, s = x0[n], x1[n], x2[n], x3[n]
                 y0[n] += a0 * p + a1 * q + a2 * r + a3 * s
@@ -148,7 +183,13 @@ def _multiply(rows, x, start, y, to, size):
                 y2[n] += e0 * p + e1 * q + e2 * r + e3 * s
                 y3[n] += f0 * p + f1 * q + f2 * r + f3 * s
         for c in range(whole_inputs, inputs):
-            x0, a0, b0, e0, f0 = x[c, start : start + size], rows[d, c], rows[d + 1, c], rows[d + 2, c], rows[d + 3, c]
+            x0, a0, b0, e0, f0 = (
+                x[c, start : start + size],
+                rows[d, c],
+                rows[d + 1, c],
+                rows[d + 2, c],
+                rows[d + 3, c],
+            )
             for n in range(size):
                 y0[n] += a0 * x0[n]
                 y1[n] += b0 * x0[n]
@@ -158,8 +199,11 @@ def _multiply(rows, x, start, y, to, size):
         y0 = y[d, to : to + size]
         for c in range(0, whole_inputs, 4):
             x0, x1, x2, x3 = (
-                x[c, start : start + size], x[c + 1, start : start + size], x[c + 2, start : start + size], x[c + 3, start : start + size],
-            )  # fmt: skip
+                x[c, start : start + size],
+                x[c + 1, start : start + size],
+                x[c + 2, start : start + size],
+                x[c + 3, start : start + size],
+            )
             a0, a1, a2, a3 = rows[d, c], rows[d, c + 1], rows[d, c + 2], rows[d, c + 3]
             for n in range(size):
                 y0[n] += a0 * x0[n] + a1 * x1[n] + a2 * x2[n] + a3 * x3[n]
@@ -169,15 +213,20 @@ def _multiply(rows, x, start, y, to, size):
 
 @_compiled
 def _correlate(x, start, to_y, to, size, to_weights):
-    """to_weights (inputs, outputs) grows by the products of x and to_y, summed over the pixels. Two by four."""
+    """to_weights (inputs, outputs) grows by the products of x and to_y, summed over the pixels. Two
+    by four.
+    """
     inputs, outputs = len(x), len(to_y)
     whole_inputs, whole_outputs = inputs - inputs % 2, outputs - outputs % 4
     for c in range(0, whole_inputs, 2):
         x0, x1 = x[c, start : start + size], x[c + 1, start : start + size]
         for d in range(0, whole_outputs, 4):
             y0, y1, y2, y3 = (
-                to_y[d, to : to + size], to_y[d + 1, to : to + size], to_y[d + 2, to : to + size], to_y[d + 3, to : to + size],
-            )  # fmt: skip
+                to_y[d, to : to + size],
+                to_y[d + 1, to : to + size],
+                to_y[d + 2, to : to + size],
+                to_y[d + 3, to : to + size],
+            )
             a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = np.float32(0)
             for n in range(size):
                 p, q = x0[n], x1[n]
@@ -204,7 +253,9 @@ def _correlate(x, start, to_y, to, size, to_weights):
 def convolve(x, weights, spans, y):
     """weights: (taps, inputs, outputs)."""
     rows = np.ascontiguousarray(weights.transpose((0, 2, 1)))
-    everything = len(spans) == 1 and spans[0, 3] == y.shape[1]  # else zeroed first: a block of everything is, while it is at hand
+    everything = (
+        len(spans) == 1 and spans[0, 3] == y.shape[1]
+    )  # else zeroed first: a block of everything is, while it is at hand
     if not everything:
         y[:] = 0
     for s in range(len(spans)):
@@ -239,7 +290,9 @@ def convolve_weights_back(x, spans, to_y, to_weights):
     for s in range(len(spans)):
         tap, to, start, size = spans[s]
         for begin in range(0, size, _BLOCK):
-            _correlate(x, start + begin, to_y, to + begin, min(_BLOCK, size - begin), to_weights[tap])
+            _correlate(
+                x, start + begin, to_y, to + begin, min(_BLOCK, size - begin), to_weights[tap]
+            )
 
 
 @_compiled
@@ -249,7 +302,12 @@ def max_pool(x, spans, y, taken):
         y[c, :] = _LOWEST
         for s in range(len(spans)):
             tap, to, start, size = spans[s]
-            a, best, which, number = x[c, start : start + size], y[c, to : to + size], taken[c, to : to + size], np.uint8(tap)
+            a, best, which, number = (
+                x[c, start : start + size],
+                y[c, to : to + size],
+                taken[c, to : to + size],
+                np.uint8(tap),
+            )
             for n in range(size):
                 higher = a[n] > best[n]
                 best[n] = a[n] if higher else best[n]
@@ -263,7 +321,12 @@ def max_pool_back(taken, spans, to_y, to_x, add):
             to_x[c, :] = 0
         for s in range(len(spans)):
             tap, to, start, size = spans[s]
-            slope, which, out, number = to_y[c, to : to + size], taken[c, to : to + size], to_x[c, start : start + size], np.uint8(tap)
+            slope, which, out, number = (
+                to_y[c, to : to + size],
+                taken[c, to : to + size],
+                to_x[c, start : start + size],
+                np.uint8(tap),
+            )
             for n in range(size):
                 out[n] += slope[n] if which[n] == number else np.float32(0)
 
@@ -308,7 +371,9 @@ def _scale(x, y, middle, factor, shift, rectify):
 
 @_compiled
 def norm(x, gamma, beta, epsilon, rectify, y, mean, variance):
-    """Batch norm by the statistics of the batch, which are left in `mean` and `variance`; then, if `rectify`, ReLU."""
+    """Batch norm by the statistics of the batch, which are left in `mean` and `variance`; then, if
+    `rectify`, ReLU.
+    """
     for c in range(len(x)):
         a, count = x[c], np.float32(x.shape[1])
         total = np.float32(0)

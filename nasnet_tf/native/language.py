@@ -1,7 +1,8 @@
-"""A language model of a recurrent cell trained in NumPy: nothing is traced, and a step of a small layer has none of TensorFlow's overhead.
+"""A language model of a recurrent cell trained in NumPy: nothing is traced, and a step of a small
+layer has none of TensorFlow's overhead.
 
-What is computed is what `LanguageModel` computes with `fit`: Adam, the gradient's norm cut at 1, the rate
-falling along a cosine; other random numbers to begin with. In float32, on one core.
+What is computed is what `LanguageModel` computes with `fit`: Adam, the gradient's norm cut at 1,
+the rate falling along a cosine; other random numbers to begin with. In float32, on one core.
 """
 
 from __future__ import annotations
@@ -15,15 +16,25 @@ from nasnet_tf.files import replacing
 
 __all__ = ["NativeLanguageModel"]
 
-_ROWS = 256  # words at a time whose probabilities are in memory: a share of the cache rather than all of it
-_BETA_1, _BETA_2, _EPSILON = np.float32(0.9), np.float32(0.999), np.float32(1e-7)  # Adam's, as in Keras
+# words at a time whose probabilities are in memory: a share of the cache rather than all of it
+_ROWS = 256
+_BETA_1, _BETA_2, _EPSILON = (
+    np.float32(0.9),
+    np.float32(0.999),
+    np.float32(1e-7),
+)  # Adam's, as in Keras
 
 
 def _sigmoid(x):
     return np.float32(0.5) * np.tanh(np.float32(0.5) * x) + np.float32(0.5)
 
 
-_ACTIVATE = {"identity": lambda x: x, "tanh": np.tanh, "sigmoid": _sigmoid, "relu": lambda x: np.maximum(x, 0)}
+_ACTIVATE = {
+    "identity": lambda x: x,
+    "tanh": np.tanh,
+    "sigmoid": _sigmoid,
+    "relu": lambda x: np.maximum(x, 0),
+}
 _SLOPE = {  # of the slope to a value y of the activation: that to what was activated
     "identity": lambda slope, y: slope,
     "tanh": lambda slope, y: slope * (1 - y * y),
@@ -45,7 +56,8 @@ class _Layer:
 
     Args:
         cell: a `RecurrentCell`.
-        weights, gradients: kernel (features, base * units) and recurrent kernel (units, base * units), and where their gradients go.
+        weights, gradients: kernel (features, base * units) and recurrent kernel (units, base *
+            units), and where their gradients go.
     """
 
     def __init__(self, cell, weights, gradients):
@@ -70,13 +82,20 @@ class _Layer:
         values, pairs, raw, new_c = [], [], None, None
         for number, (combiner, activation) in enumerate(self.cell.nodes):
             below = self.cell.children(number)
-            a, b = (of_x[number], of_h[number]) if below is None else (values[below[0]], values[below[1]])
+            a, b = (
+                (of_x[number], of_h[number])
+                if below is None
+                else (values[below[0]], values[below[1]])
+            )
             combined = _combine(combiner, a, b)
             value = _ACTIVATE[activation](combined)
             if number == self.cell.cell_out:
                 new_c = combined
             if number == self.cell.cell_in:
-                raw, value = value, _ACTIVATE[self.cell.inject[1]](_combine(self.cell.inject[0], value, c))
+                raw, value = (
+                    value,
+                    _ACTIVATE[self.cell.inject[1]](_combine(self.cell.inject[0], value, c)),
+                )
             pairs.append((a, b))
             values.append(value)
         return values, pairs, raw, new_c
@@ -101,7 +120,11 @@ class _Layer:
         slopes = [None] * len(values)
         slopes[-1], d_c = d_h, None
         for number in reversed(range(len(values))):
-            (combiner, activation), slope, value = self.cell.nodes[number], slopes[number], values[number]
+            (combiner, activation), slope, value = (
+                self.cell.nodes[number],
+                slopes[number],
+                values[number],
+            )
             if number == self.cell.cell_in:
                 slope, value = _SLOPE[self.cell.inject[1]](slope, value), raw
                 slope, d_c = _slopes(self.cell.inject[0], slope, value, c)
@@ -124,26 +147,42 @@ class NativeLanguageModel:
     Raises: NotImplementedError for arguments that it has not.
     """
 
-    def __init__(self, genotype, *, num_cells, filters, classes, input_shape=(None,), tied=True, **arguments):
-        more = [name for name, value in arguments.items() if value and name not in ("class_names", "level")]
+    def __init__(
+        self, genotype, *, num_cells, filters, classes, input_shape=(None,), tied=True, **arguments
+    ):
+        more = [
+            name
+            for name, value in arguments.items()
+            if value and name not in ("class_names", "level")
+        ]
         if more:
             raise NotImplementedError(f"a native language model has no {', '.join(more)}.")
         width = genotype.base * filters
         shapes = {"vocabulary/vectors": (classes, filters), "vocabulary/bias": (classes,)}
         shapes |= {} if tied else {"vocabulary/outputs": (classes, filters)}
         paths = [f"cell_{number}/tree/" for number in range(num_cells)]
-        shapes |= {f"{path}{name}": (filters, width) for path in paths for name in ("kernel", "recurrent_kernel")}
+        shapes |= {
+            f"{path}{name}": (filters, width)
+            for path in paths
+            for name in ("kernel", "recurrent_kernel")
+        }
         ends = np.cumsum([0, *(math.prod(shape) for shape in shapes.values())])
         self._weights, self._gradient, self._mean, self._square = np.zeros((4, ends[-1]), "float32")
         self._done = np.zeros(1, "int64")  # steps
         of, slopes = (
-            {name: vector[start:end].reshape(shape) for (name, shape), start, end in zip(shapes.items(), ends, ends[1:], strict=False)}
+            {
+                name: vector[start:end].reshape(shape)
+                for (name, shape), start, end in zip(shapes.items(), ends, ends[1:], strict=False)
+            }
             for vector in (self._weights, self._gradient)
         )
         self._of, self._slopes = of, slopes
         self._outputs = "vocabulary/vectors" if tied else "vocabulary/outputs"
         kernels = [(f"{path}kernel", f"{path}recurrent_kernel") for path in paths]
-        self._layers = [_Layer(genotype, [of[name] for name in pair], [slopes[name] for name in pair]) for pair in kernels]
+        self._layers = [
+            _Layer(genotype, [of[name] for name in pair], [slopes[name] for name in pair])
+            for pair in kernels
+        ]
         rng = np.random.default_rng(random.getrandbits(31))
         for name, value in of.items():
             if value.ndim > 1:
@@ -169,10 +208,21 @@ class NativeLanguageModel:
             np.savez(temporary, **self.named())
 
     def fit(
-        self, x, y, batch_size=None, epochs=1, verbose=0, callbacks=(), validation_data=None, shuffle=True, *, learning_rate=0.01,
+        self,
+        x,
+        y,
+        batch_size=None,
+        epochs=1,
+        verbose=0,
+        callbacks=(),
+        validation_data=None,
+        shuffle=True,
+        *,
+        learning_rate=0.01,
         steps=None,
-    ):  # fmt: skip
-        """Trains as `keras.Model.fit` does, on windows of words and the words one further on. Arguments as `NativeNetwork.fit`.
+    ):
+        """Trains as `keras.Model.fit` does, on windows of words and the words one further on.
+        Arguments as `NativeNetwork.fit`.
 
         Returns: a `keras.callbacks.History` of loss, perplexity, val_loss and val_perplexity.
         """
@@ -180,7 +230,9 @@ class NativeLanguageModel:
 
         batch_size, self.stop_training = batch_size or 32, False
         steps, rng = math.ceil(len(x) / batch_size), np.random.default_rng(random.getrandbits(31))
-        callbacks = keras.callbacks.CallbackList(list(callbacks or ()), add_history=True, model=self, epochs=epochs)
+        callbacks = keras.callbacks.CallbackList(
+            list(callbacks or ()), add_history=True, model=self, epochs=epochs
+        )
         self._initial_epoch = 0  # Keras' name: a callback that knows of earlier epochs may say so
         callbacks.on_train_begin()
         for _ in range(self._initial_epoch):
@@ -190,7 +242,11 @@ class NativeLanguageModel:
             order, total = rng.permutation(len(x)) if shuffle else np.arange(len(x)), 0.0
             for start in range(0, len(x), batch_size):
                 some = order[start : start + batch_size]
-                rate = 0.5 * learning_rate * (1 + math.cos(math.pi * int(self._done[0]) / (epochs * steps)))
+                rate = (
+                    0.5
+                    * learning_rate
+                    * (1 + math.cos(math.pi * int(self._done[0]) / (epochs * steps)))
+                )
                 total += self.step(x[some], y[some], rate) * len(some)
                 for callback in callbacks.callbacks:  # as in `NativeNetwork.fit`
                     callback.on_train_batch_end(start // batch_size)
@@ -202,7 +258,11 @@ class NativeLanguageModel:
             if self.stop_training or not math.isfinite(logs["loss"]):
                 break
         callbacks.on_train_end()
-        return next(callback for callback in callbacks.callbacks if isinstance(callback, keras.callbacks.History))
+        return next(
+            callback
+            for callback in callbacks.callbacks
+            if isinstance(callback, keras.callbacks.History)
+        )
 
     @np.errstate(all="ignore")
     def step(self, words, following, learning_rate: float) -> float:
@@ -235,7 +295,9 @@ class NativeLanguageModel:
         total = 0.0
         for start in range(0, len(words), batch_size):
             some = words[start : start + batch_size]
-            total += self._judged(self._forward(some), following[start : start + batch_size], False)[0] * len(some)
+            total += self._judged(
+                self._forward(some), following[start : start + batch_size], False
+            )[0] * len(some)
             for callback in callbacks:
                 callback.on_test_batch_end(start // batch_size)
         return total / len(words)
@@ -248,7 +310,9 @@ class NativeLanguageModel:
         return x
 
     def _judged(self, outputs, following, learn):
-        """(the loss, slopes to the outputs), a few words at a time; the gradients of the classifier are added."""
+        """(the loss, slopes to the outputs), a few words at a time; the gradients of the classifier
+        are added.
+        """
         vectors, bias = self._of[self._outputs], self._of["vocabulary/bias"]
         rows, right, losses = outputs.reshape(-1, outputs.shape[-1]), following.T.ravel(), 0.0
         slopes = np.empty_like(rows)

@@ -1,5 +1,6 @@
-"""A graph as what the compiled kernels run: windows with their borders, weights as places in flat vectors, norms together with the ReLU
-that follows them."""
+"""A graph as what the compiled kernels run: windows with their borders, weights as places in flat
+vectors, norms together with the ReLU that follows them.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +38,9 @@ class Convolve(NamedTuple):
 
 
 class Norm(NamedTuple):
-    """Batch norm, and ReLU after it if `rectify`. mean and variance are numbers of weights that are not trained."""
+    """Batch norm, and ReLU after it if `rectify`. mean and variance are numbers of weights that are
+    not trained.
+    """
 
     x: Value
     y: Value
@@ -74,7 +77,9 @@ def read_by(node) -> tuple[Value, ...]:
 
 
 class Slot(NamedTuple):
-    """A weight: its path in a `Network`, and its place in the vector of all weights that are trained, or of those that are not."""
+    """A weight: its path in a `Network`, and its place in the vector of all weights that are
+    trained, or of those that are not.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -86,17 +91,21 @@ class Slot(NamedTuple):
 
 
 class Lowered:
-    """The nodes of a network's graph up to its global mean; the classifier's kernel and bias are the last two weights that are trained.
+    """The nodes of a network's graph up to its global mean; the classifier's kernel and bias are
+    the last two weights that are trained.
 
     Args:
         graph: a `nasnet_tf.graph.Graph` with a classifier.
-    Attributes: image, features (Values); nodes; trained, moving (lists of `Slot`); momentum, epsilon of the batch norms.
+    Attributes: image, features (Values); nodes; trained, moving (lists of `Slot`); momentum,
+        epsilon of the batch norms.
     Raises: NotImplementedError for what has no native operation.
     """
 
     def __init__(self, graph: graphs.Graph):
         *inside, mean, classifier = graph.nodes
-        if graph.auxiliary or not (isinstance(mean, nodes.GlobalMean) and isinstance(classifier, nodes.Dense)):
+        if graph.auxiliary or not (
+            isinstance(mean, nodes.GlobalMean) and isinstance(classifier, nodes.Dense)
+        ):
             raise NotImplementedError("a native network has one classifier, at its end.")
         (self.image,), self.features = graph.inputs, mean.x
         self.momentum, self.epsilon = graph.momentum, graph.epsilon
@@ -112,10 +121,14 @@ class Lowered:
         self._weights = graph.weights
 
     def initial(self) -> tuple[np.ndarray, np.ndarray]:
-        """Vectors of initial values, of weights that are trained and of those that are not. Drawn anew with every call."""
+        """Vectors of initial values, of weights that are trained and of those that are not. Drawn
+        anew with every call.
+        """
         drawn = {True: [], False: []}
         for weight in self._weights:
-            drawn[weight.trainable].append(np.ravel(INITIALIZERS[weight.initializer]()(weight.shape)))
+            drawn[weight.trainable].append(
+                np.ravel(INITIALIZERS[weight.initializer]()(weight.shape))
+            )
         return tuple(np.concatenate(drawn[trained]).astype("float32") for trained in (True, False))
 
     def _of(self, value):
@@ -130,7 +143,16 @@ class Lowered:
                 kind = Convolve if isinstance(node, nodes.Convolution) else Depthwise
                 return [kind(x, y, n[node.weight], windows.of(node.window, x.size))]
             case nodes.BatchNorm():
-                return [Norm(x, y, n[node.gamma], n[node.beta], n[node.moving_mean], n[node.moving_variance])]
+                return [
+                    Norm(
+                        x,
+                        y,
+                        n[node.gamma],
+                        n[node.beta],
+                        n[node.moving_mean],
+                        n[node.moving_variance],
+                    )
+                ]
             case nodes.Pool(zero_padding=False):
                 return [Pool(x, y, node.kind, windows.of(node.window, x.size))]
             case nodes.Concatenate():
@@ -160,6 +182,11 @@ def _rectified_norms(lowered):
     """The nodes, those norms that only a ReLU reads together with it."""
     readers = Counter(value for node in lowered for value in read_by(node))
     relus = {node.x: node for node in lowered if isinstance(node, Relu) and readers[node.x] == 1}
-    together = {node.y: relus[node.y] for node in lowered if isinstance(node, Norm) and node.y in relus}
+    together = {
+        node.y: relus[node.y] for node in lowered if isinstance(node, Norm) and node.y in relus
+    }
     left = [node for node in lowered if not (isinstance(node, Relu) and node.x in together)]
-    return [node._replace(y=together[node.y].y, rectify=True) if node.y in together else node for node in left]
+    return [
+        node._replace(y=together[node.y].y, rectify=True) if node.y in together else node
+        for node in left
+    ]

@@ -1,9 +1,12 @@
-"""A network trained by compiled kernels: nothing is built or traced, so a new network's first step is done as soon as any other.
+"""A network trained by compiled kernels: nothing is built or traced, so a new network's first step
+is done as soon as any other.
 
-Tracing a small network takes TensorFlow longer than training it for an epoch. Here a genotype becomes a list of calls of kernels that
-were compiled once for all networks. What is computed is what the genotype's Keras network computes with `model.fit` (SGD with
-momentum, the rate falling along a cosine): the same weights to begin with, from the same seed; the same averages of the batch norms in
-evaluation. In float32, on one core of the processor; several networks train side by side in threads or processes.
+Tracing a small network takes TensorFlow longer than training it for an epoch. Here a genotype
+becomes a list of calls of kernels that were compiled once for all networks. What is computed is
+what the genotype's Keras network computes with `model.fit` (SGD with momentum, the rate falling
+along a cosine): the same weights to begin with, from the same seed; the same averages of the batch
+norms in evaluation. In float32, on one core of the processor; several networks train side by side
+in threads or processes.
 """
 
 from __future__ import annotations
@@ -29,33 +32,51 @@ class NativeNetwork:
 
     Args:
         genotype: of a kind in `SCHEMAS`.
-        weight_decay, mean, std, **arguments: of its Keras network (`systems.networks.build`), as far as they are of the graph. Of the
-            random numbers that Python's generator gives, the initial weights are those the Keras network would have.
-    Raises: NotImplementedError for a genotype, a part or an argument that there is no native operation for.
+        weight_decay, mean, std, **arguments: of its Keras network (`systems.networks.build`), as
+            far as they are of the graph. Of the random numbers that Python's generator gives, the
+            initial weights are those the Keras network would have.
+    Raises: NotImplementedError for a genotype, a part or an argument that there is no native
+        operation for.
     """
 
     def __init__(self, genotype, *, weight_decay=0.0, mean=None, std=None, **arguments):
         schema = getattr(genotype, "schema", None)
         if schema not in SCHEMAS:
-            raise NotImplementedError(f"a network of {type(genotype).__name__} is not trained natively; those of {', '.join(SCHEMAS)} are.")
+            raise NotImplementedError(
+                f"a network of {type(genotype).__name__} is not trained natively; those of"
+                f" {', '.join(SCHEMAS)} are."
+            )
         network_graph = GRAPHS[schema]
         taken = inspect.signature(network_graph).parameters
         for name in [name for name in arguments if name not in taken]:
             if arguments.pop(name):
                 raise NotImplementedError(f"a native network of {genotype.schema} has no {name}.")
         self.graph = Lowered(network_graph(genotype, **arguments))
-        self.mean, self.std = (np.asarray(v, "float32") for v in (0.0 if mean is None else mean, 1.0 if std is None else std))
+        self.mean, self.std = (
+            np.asarray(v, "float32")
+            for v in (0.0 if mean is None else mean, 1.0 if std is None else std)
+        )
         weights, moving = self.graph.initial()
         self._vectors = Vectors(weights, np.zeros_like(weights), moving, np.zeros_like(moving))
         self._velocity = np.zeros_like(weights)
-        kernels_of = np.repeat([len(slot.shape) > 1 for slot in self.graph.trained], [slot.end - slot.start for slot in self.graph.trained])
+        kernels_of = np.repeat(
+            [len(slot.shape) > 1 for slot in self.graph.trained],
+            [slot.end - slot.start for slot in self.graph.trained],
+        )
         self._decay = (weight_decay * kernels_of).astype("float32")
         self._programs = {}
 
     def named(self) -> dict[str, np.ndarray]:
         """All weights by the paths they have in a `Network`."""
-        slots = ((self.graph.trained, self._vectors.weights), (self.graph.moving, self._vectors.moving))
-        return {slot.name: vector[slot.start : slot.end].reshape(slot.shape) for of, vector in slots for slot in of}
+        slots = (
+            (self.graph.trained, self._vectors.weights),
+            (self.graph.moving, self._vectors.moving),
+        )
+        return {
+            slot.name: vector[slot.start : slot.end].reshape(slot.shape)
+            for of, vector in slots
+            for slot in of
+        }
 
     @property
     def changing(self) -> list[np.ndarray]:
@@ -68,14 +89,24 @@ class NativeNetwork:
             np.savez(temporary, **self.named())
 
     def fit(
-        self, x, y=None, batch_size=None, epochs=1, verbose=0, callbacks=(), validation_data=None, shuffle=True, *, learning_rate=0.05,
+        self,
+        x,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose=0,
+        callbacks=(),
+        validation_data=None,
+        shuffle=True,
+        *,
+        learning_rate=0.05,
         steps=None,
-    ):  # fmt: skip
+    ):
         """Trains as `keras.Model.fit` does with SGD and momentum 0.9.
 
         Args:
-            x, y: images in pixels and whole numbers, which are kept in memory as floats; or batches of both as `x`, such as a
-                `tf.data.Dataset`, gone through once an epoch.
+            x, y: images in pixels and whole numbers, which are kept in memory as floats; or batches
+                of both as `x`, such as a `tf.data.Dataset`, gone through once an epoch.
             batch_size: of arrays; None is 32.
             verbose: is not looked at.
             callbacks: of Keras; `model` is this object, which has `stop_training` and its weights.
@@ -93,7 +124,9 @@ class NativeNetwork:
         if isinstance(validation_data, tuple):
             validation_data = self.prepared(validation_data[0]), labels_of(validation_data[1])
         rng = np.random.default_rng(random.getrandbits(31)) if shuffle else None
-        callbacks = keras.callbacks.CallbackList(list(callbacks or ()), add_history=True, model=self, epochs=epochs)
+        callbacks = keras.callbacks.CallbackList(
+            list(callbacks or ()), add_history=True, model=self, epochs=epochs
+        )
         self._initial_epoch = 0  # Keras' name: a callback that knows of earlier epochs may say so
         callbacks.on_train_begin()
         for _ in range(self._initial_epoch if rng is not None and y is not None else 0):
@@ -103,20 +136,34 @@ class NativeNetwork:
             callbacks.on_epoch_begin(epoch)
             total = _Total()
             for images, labels in self._batches(x, y, batch_size, rng):
-                rate = 0.5 * learning_rate * (1 + math.cos(math.pi * done / (epochs * steps))) if steps else learning_rate
+                rate = (
+                    0.5 * learning_rate * (1 + math.cos(math.pi * done / (epochs * steps)))
+                    if steps
+                    else learning_rate
+                )
                 total.add(len(images), *self.step(images, labels, rate))
                 done += 1
                 for callback in callbacks.callbacks:  # Keras' own list takes longer than the step
                     callback.on_train_batch_end(done)
             logs = {"accuracy": total.accuracy, "loss": total.loss}
             if validation_data is not None:
-                held_out = validation_data if isinstance(validation_data, tuple) else (validation_data, None)
-                logs["val_loss"], logs["val_accuracy"] = self.evaluate(*held_out, batch_size, callbacks.callbacks)
+                held_out = (
+                    validation_data
+                    if isinstance(validation_data, tuple)
+                    else (validation_data, None)
+                )
+                logs["val_loss"], logs["val_accuracy"] = self.evaluate(
+                    *held_out, batch_size, callbacks.callbacks
+                )
             callbacks.on_epoch_end(epoch, logs)
             if self.stop_training:
                 break
         callbacks.on_train_end()
-        return next(callback for callback in callbacks.callbacks if isinstance(callback, keras.callbacks.History))
+        return next(
+            callback
+            for callback in callbacks.callbacks
+            if isinstance(callback, keras.callbacks.History)
+        )
 
     def _batches(self, x, y, batch_size, rng=None):
         if y is None:
@@ -132,12 +179,16 @@ class NativeNetwork:
         """(images, numbers): images in pixels as the network computes with them."""
         shape = (*self.graph.image.size, self.graph.image.channels)
         if np.shape(images)[1:] != shape:
-            raise ValueError(f"the images are {np.shape(images)}; this network takes (images, {', '.join(map(str, shape))}).")
+            raise ValueError(
+                f"the images are {np.shape(images)}; this network takes (images,"
+                f" {', '.join(map(str, shape))})."
+            )
         normalized = (np.asarray(images, "float32") - self.mean) / self.std
         return np.ascontiguousarray(normalized.transpose(0, 3, 1, 2)).reshape(len(normalized), -1)
 
     def step(self, images, labels, learning_rate: float) -> tuple[float, int]:
-        """One step of SGD. Returns the loss before it, that of the weights included, and how many images were right.
+        """One step of SGD. Returns the loss before it, that of the weights included, and how many
+        images were right.
 
         Args:
             images: as `prepared` gives them.
@@ -148,13 +199,22 @@ class NativeNetwork:
         loss = float(losses.mean()) + self._penalty()
         self._classifier_back(program, to_logits / np.float32(len(images)))
         program.back()
-        kernels.descend(vectors.weights, self._velocity, vectors.slopes, self._decay, np.float32(learning_rate), np.float32(0.9))
+        kernels.descend(
+            vectors.weights,
+            self._velocity,
+            vectors.slopes,
+            self._decay,
+            np.float32(learning_rate),
+            np.float32(0.9),
+        )
         keep = np.float32(self.graph.momentum)
         vectors.moving[:] = keep * vectors.moving + (1 - keep) * vectors.seen
         return loss, right
 
     def evaluate(self, images, labels=None, batch_size=64, callbacks=()) -> tuple[float, float]:
-        """(loss, accuracy) by the averages of the batch norms. Arguments as `step`; or batches of images in pixels and labels."""
+        """(loss, accuracy) by the averages of the batch norms. Arguments as `step`; or batches of
+        images in pixels and labels.
+        """
         total, penalty = _Total(), self._penalty()
         for number, (some, true) in enumerate(self._batches(images, labels, batch_size)):
             losses, right, _ = _judged(self._logits(self._program(len(some), False), some), true)
@@ -169,7 +229,9 @@ class NativeNetwork:
 
     def _program(self, images, training):
         if (images, training) not in self._programs:
-            self._programs[images, training] = Program(self.graph, images, self._vectors, training, _space)
+            self._programs[images, training] = Program(
+                self.graph, images, self._vectors, training, _space
+            )
         return self._programs[images, training]
 
     def _classifier(self, of):
@@ -188,15 +250,19 @@ class NativeNetwork:
         to_kernel, to_bias = self._classifier(self._vectors.slopes)
         to_kernel[:], to_bias[:] = self._means @ slope, slope.sum(0)
         kernel, _ = self._classifier(self._vectors.weights)
-        program.slope[:] = (kernel @ slope.T / np.float32(math.prod(program.slope.shape[1:3])))[:, None, None]
+        program.slope[:] = (kernel @ slope.T / np.float32(math.prod(program.slope.shape[1:3])))[
+            :, None, None
+        ]
 
 
 _OF_THREAD = threading.local()
 
 
 def _space(size):
-    """Memory for a program. Those of a thread run one at a time and leave nothing there, so all share it, also those of other networks:
-    memory that a process uses for the first time costs seconds. What is asked for and not used costs nothing."""
+    """Memory for a program. Those of a thread run one at a time and leave nothing there, so all
+    share it, also those of other networks: memory that a process uses for the first time costs
+    seconds. What is asked for and not used costs nothing.
+    """
     if len(getattr(_OF_THREAD, "memory", ())) < size:
         _OF_THREAD.memory = np.empty(1 << (size - 1).bit_length(), "float32")
     return _OF_THREAD.memory
@@ -209,7 +275,11 @@ class _Total:
         self._images, self._losses, self._right = 0, 0.0, 0
 
     def add(self, images, loss, right):
-        self._images, self._losses, self._right = self._images + images, self._losses + loss * images, self._right + right
+        self._images, self._losses, self._right = (
+            self._images + images,
+            self._losses + loss * images,
+            self._right + right,
+        )
 
     @property
     def loss(self):

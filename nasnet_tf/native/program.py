@@ -1,7 +1,9 @@
-"""A graph written out for so many images at a time: a list of calls of kernels, on memory that is laid out beforehand.
+"""A graph written out for so many images at a time: a list of calls of kernels, on memory that is
+laid out beforehand.
 
-Running it is calling one kernel after the other. Where the calls read and write is decided once, from when each feature map is wanted
-for the last time, so that a step asks the system for no memory.
+Running it is calling one kernel after the other. Where the calls read and write is decided once,
+from when each feature map is wanted for the last time, so that a step asks the system for no
+memory.
 """
 
 from __future__ import annotations
@@ -31,7 +33,11 @@ class Place(NamedTuple):
         return Place(start, start + count * width, (count, width), self.kind)
 
     def of(self, memory):
-        return memory[self.start : self.end].view(self.kind)[: math.prod(self.shape)].reshape(self.shape)
+        return (
+            memory[self.start : self.end]
+            .view(self.kind)[: math.prod(self.shape)]
+            .reshape(self.shape)
+        )
 
 
 class _Layout:
@@ -42,7 +48,9 @@ class _Layout:
 
     def take(self, *shape, kind="float32"):
         lines = -(-math.prod(shape) * np.dtype(kind).itemsize // 64)
-        position, start, end = next((n, a, b) for n, (a, b) in enumerate(self.gaps) if b - a >= 16 * lines)
+        position, start, end = next(
+            (n, a, b) for n, (a, b) in enumerate(self.gaps) if b - a >= 16 * lines
+        )
         made = Place(start, start + 16 * lines, shape, kind)
         self.gaps[position : position + 1] = [(made.end, end)] if made.end < end else []
         self.size = max(self.size, made.end)
@@ -56,7 +64,9 @@ class _Layout:
         if position > 0 and self.gaps[position - 1][1] == place.start:
             position -= 1
             around.append(self.gaps.pop(position))
-        self.gaps.insert(position, (min(start for start, _ in around), max(end for _, end in around)))
+        self.gaps.insert(
+            position, (min(start for start, _ in around), max(end for _, end in around))
+        )
 
 
 class Vectors(NamedTuple):
@@ -74,21 +84,33 @@ class Program:
     Args:
         memory: a function from a size to a vector of at least that size, to work in.
     Attributes:
-        image, features, slope: what to fill before running it, what comes of it, what to fill before running it back;
-            (channels, height, width, images), `slope` only in training.
+        image, features, slope: what to fill before running it, what comes of it, what to fill
+            before running it back; (channels, height, width, images), `slope` only in training.
     """
 
     def __init__(self, graph: nodes.Lowered, images: int, vectors: Vectors, training: bool, memory):
-        self._graph, self._images, self._vectors, self._epsilon = graph, images, vectors, np.float32(graph.epsilon)
+        self._graph, self._images, self._vectors, self._epsilon = (
+            graph,
+            images,
+            vectors,
+            np.float32(graph.epsilon),
+        )
         self._layout, self._data, self._slopes, self._taken = _Layout(), {}, {}, {}
         self._data[graph.image] = self._place(graph.image)
         forward, back = self._training() if training else (self._evaluation(), [])
         space = memory(self._layout.size)
-        self.image, self.features = (self._data[v].of(space).reshape(v.channels, *v.size, images) for v in (graph.image, graph.features))
+        self.image, self.features = (
+            self._data[v].of(space).reshape(v.channels, *v.size, images)
+            for v in (graph.image, graph.features)
+        )
         if training:
             self.slope = self._first_slope.of(space).reshape(self.features.shape)
         self._forward, self._back = (
-            [(kernel, [a.of(space) if isinstance(a, Place) else a for a in given]) for kernel, *given in calls] for calls in (forward, back)
+            [
+                (kernel, [a.of(space) if isinstance(a, Place) else a for a in given])
+                for kernel, *given in calls
+            ]
+            for calls in (forward, back)
         )
 
     def forward(self):
@@ -100,20 +122,37 @@ class Program:
             kernel(*given)
 
     def _training(self):
-        """Those feature maps are kept that the way back reads. Those that will stand in a row are made there."""
+        """Those feature maps are kept that the way back reads. Those that will stand in a row are
+        made there.
+        """
         forward, back = [], []
-        whole, kept = _whole(self._graph.nodes), {self._graph.image, self._graph.features} | _read_back(self._graph.nodes)
-        left, gone = Counter(value for node in self._graph.nodes for value in nodes.read_by(node)), set()
+        whole, kept = (
+            _whole(self._graph.nodes),
+            {self._graph.image, self._graph.features} | _read_back(self._graph.nodes),
+        )
+        left, gone = (
+            Counter(value for node in self._graph.nodes for value in nodes.read_by(node)),
+            set(),
+        )
         for node in self._graph.nodes:
             if node.y in whole and node.y not in self._data:
                 stack = whole[node.y]
                 self._data[stack.y] = self._data.get(stack.y) or self._place(stack.y)
-                self._data |= {value: rows for value, rows in _stacked(stack.values, self._data[stack.y]) if value in whole}
+                self._data |= {
+                    value: rows
+                    for value, rows in _stacked(stack.values, self._data[stack.y])
+                    if value in whole
+                }
             self._data[node.y] = self._data.get(node.y) or self._place(node.y)
             forward += self._forward_calls(node, training=True)
             for value in nodes.read_by(node):
                 left[value] -= 1
-                if left[value] == 0 and value not in kept and value not in whole and not isinstance(node, nodes.Concatenate):
+                if (
+                    left[value] == 0
+                    and value not in kept
+                    and value not in whole
+                    and not isinstance(node, nodes.Concatenate)
+                ):
                     kept.add(value)
                     gone.add(value)
                     self._layout.give(self._data[value])
@@ -131,8 +170,13 @@ class Program:
         return forward, back
 
     def _evaluation(self):
-        """Every feature map is kept until its last reader, which may write over it if it takes number by number."""
-        calls, left = [], Counter(value for node in self._graph.nodes for value in nodes.read_by(node))
+        """Every feature map is kept until its last reader, which may write over it if it takes
+        number by number.
+        """
+        calls, left = (
+            [],
+            Counter(value for node in self._graph.nodes for value in nodes.read_by(node)),
+        )
         for node in self._graph.nodes:
             if isinstance(node, nodes.Relu | nodes.Norm) and left[node.x] == 1:
                 self._data[node.y] = self._data[node.x]
@@ -154,11 +198,17 @@ class Program:
     def _trained(self, number, *last):
         """A weight and its slope, the last axes of that size and one axis before them."""
         slot = self._graph.trained[number]
-        both = (vector[slot.start : slot.end] for vector in (self._vectors.weights, self._vectors.slopes))
+        both = (
+            vector[slot.start : slot.end]
+            for vector in (self._vectors.weights, self._vectors.slopes)
+        )
         return (vector.reshape(-1, *last) for vector in both) if last else both
 
     def _statistics(self, node, of):
-        return (of[slot.start : slot.end] for slot in (self._graph.moving[number] for number in (node.mean, node.variance)))
+        return (
+            of[slot.start : slot.end]
+            for slot in (self._graph.moving[number] for number in (node.mean, node.variance))
+        )
 
     def _forward_calls(self, node, training):
         x, y = (self._data.get(value) for value in (getattr(node, "x", None), node.y))
@@ -170,14 +220,35 @@ class Program:
             case nodes.Add():
                 return [(kernels.plus, x, self._data[node.other], y)]
             case nodes.Concatenate():
-                return [(kernels.pass_on, self._data[v], rows, False) for v, rows in _stacked(node.values, y) if self._data[v] != rows]
+                return [
+                    (kernels.pass_on, self._data[v], rows, False)
+                    for v, rows in _stacked(node.values, y)
+                    if self._data[v] != rows
+                ]
             case nodes.Norm():
                 (gamma, _), (beta, _) = self._trained(node.gamma), self._trained(node.beta)
-                kernel, of = (kernels.norm, self._vectors.seen) if training else (kernels.norm_by, self._vectors.moving)
-                return [(kernel, x, gamma, beta, self._epsilon, node.rectify, y, *self._statistics(node, of))]
+                kernel, of = (
+                    (kernels.norm, self._vectors.seen)
+                    if training
+                    else (kernels.norm_by, self._vectors.moving)
+                )
+                return [
+                    (
+                        kernel,
+                        x,
+                        gamma,
+                        beta,
+                        self._epsilon,
+                        node.rectify,
+                        y,
+                        *self._statistics(node, of),
+                    )
+                ]
             case nodes.Depthwise():
                 weights, _ = self._trained(node.weight, node.x.channels)
-                return [(kernels.depthwise, x, weights, threes(node.windows, self._images), y, False)]
+                return [
+                    (kernels.depthwise, x, weights, threes(node.windows, self._images), y, False)
+                ]
             case nodes.Convolve():
                 weights, _ = self._trained(node.weight, *node.matrices)
                 return [(kernels.convolve, x, weights, self._windows(node.windows), y)]
@@ -187,17 +258,46 @@ class Program:
                     self._layout.give(taken)
                 return [(kernels.max_pool, x, self._windows(node.windows), y, taken)]
             case nodes.Pool():
-                return [(kernels.average_pool, x, self._windows(node.windows), shares(node.windows, self._images), y)]
+                return [
+                    (
+                        kernels.average_pool,
+                        x,
+                        self._windows(node.windows),
+                        shares(node.windows, self._images),
+                        y,
+                    )
+                ]
         raise TypeError(node)
 
     def _back_calls(self, node):
         slope = self._slopes.pop(node.y)
         match node:
-            case nodes.Norm():  # what it reads has no other reader, so its slope may stand where this one stood
+            # what it reads has no other reader, so its slope may stand where this one stood
+            case nodes.Norm():
                 self._slopes[node.x] = slope
-                (gamma, to_gamma), (_, to_beta) = self._trained(node.gamma), self._trained(node.beta)
-                x, y, seen = self._data[node.x], self._data[node.y], self._statistics(node, self._vectors.seen)
-                return [(kernels.norm_back, x, gamma, self._epsilon, node.rectify, y, *seen, slope, to_gamma, to_beta)]
+                (gamma, to_gamma), (_, to_beta) = (
+                    self._trained(node.gamma),
+                    self._trained(node.beta),
+                )
+                x, y, seen = (
+                    self._data[node.x],
+                    self._data[node.y],
+                    self._statistics(node, self._vectors.seen),
+                )
+                return [
+                    (
+                        kernels.norm_back,
+                        x,
+                        gamma,
+                        self._epsilon,
+                        node.rectify,
+                        y,
+                        *seen,
+                        slope,
+                        to_gamma,
+                        to_beta,
+                    )
+                ]
             case nodes.Zero():
                 calls = []
             case nodes.Relu():
@@ -230,10 +330,27 @@ class Program:
                 if node.x is self._graph.image:
                     calls = [(kernels.convolve_weights_back, x, seen, slope, to_weights)]
                 else:
-                    calls = [(kernels.convolve_back, x, weights, seen, slope, *self._into(node.x, to_weights))]
+                    calls = [
+                        (
+                            kernels.convolve_back,
+                            x,
+                            weights,
+                            seen,
+                            slope,
+                            *self._into(node.x, to_weights),
+                        )
+                    ]
             case nodes.Pool(kind="max"):
                 taken = self._taken[node]
-                calls = [(kernels.max_pool_back, taken, self._windows(node.windows), slope, *self._into(node.x))]
+                calls = [
+                    (
+                        kernels.max_pool_back,
+                        taken,
+                        self._windows(node.windows),
+                        slope,
+                        *self._into(node.x),
+                    )
+                ]
                 self._layout.give(taken)
             case nodes.Pool():
                 seen = self._windows(node.windows), shares(node.windows, self._images)
@@ -242,7 +359,9 @@ class Program:
         return calls
 
     def _into(self, value, *between):
-        """Where the slope of `value` is, then `between`, and whether something stands there already."""
+        """Where the slope of `value` is, then `between`, and whether something stands there
+        already.
+        """
         add = value in self._slopes
         if not add:
             self._slopes[value] = self._place(value)
@@ -255,7 +374,11 @@ def _read_back(graph_nodes):
     for node in graph_nodes:
         if isinstance(node, nodes.Depthwise | nodes.Convolve | nodes.Norm):
             found.add(node.x)
-        if isinstance(node, nodes.Relu | nodes.Concatenate) or isinstance(node, nodes.Norm) and node.rectify:
+        if (
+            isinstance(node, nodes.Relu | nodes.Concatenate)
+            or isinstance(node, nodes.Norm)
+            and node.rectify
+        ):
             found.add(node.y)
     return found
 
@@ -263,13 +386,23 @@ def _read_back(graph_nodes):
 def _whole(graph_nodes):
     """{value: the `Concatenate` that it may be made in}: it stands in no other, and only once."""
     stacks = [node for node in graph_nodes if isinstance(node, nodes.Concatenate)]
-    times, made = Counter(value for node in stacks for value in node.values), {node.y for node in graph_nodes}
-    return {value: node for node in stacks for value in node.values if times[value] == 1 and value in made}
+    times, made = (
+        Counter(value for node in stacks for value in node.values),
+        {node.y for node in graph_nodes},
+    )
+    return {
+        value: node
+        for node in stacks
+        for value in node.values
+        if times[value] == 1 and value in made
+    }
 
 
 def _rest(node, place):
     """What is left of a place behind the rows of a `Concatenate`."""
-    return place._replace(start=place.start + sum(value.channels for value in node.values) * place.shape[1])
+    return place._replace(
+        start=place.start + sum(value.channels for value in node.values) * place.shape[1]
+    )
 
 
 def _stacked(values, place):

@@ -1,4 +1,6 @@
-"""Which pixels the windows of a convolution or a pooling touch, as data: all that is known about kernel size, stride, dilation, border."""
+"""Which pixels the windows of a convolution or a pooling touch, as data: all that is known about
+kernel size, stride, dilation, border.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from nasnet_tf.graph import Window
 class Windows(NamedTuple):
     """Windows over an image of `size` pixels each way.
 
-    Output pixel i of an axis sees the pixels i * stride + tap * dilation - before, for each tap, as far as there are such.
+    Output pixel i of an axis sees the pixels i * stride + tap * dilation - before, for each tap, as
+    far as there are such.
     """
 
     size: tuple[int, int]
@@ -35,13 +38,17 @@ def of(window: Window, size) -> Windows:
     elif dilation > 1:
         before = tuple(dilation * (k - 1) // 2 for k in kernel)
     else:
-        before = tuple(max((o - 1) * stride + k - s, 0) // 2 for s, o, k, stride in zip(size, out, kernel, strides, strict=True))
+        before = tuple(
+            max((o - 1) * stride + k - s, 0) // 2
+            for s, o, k, stride in zip(size, out, kernel, strides, strict=True)
+        )
     return Windows(tuple(size), out, tuple(kernel), tuple(strides), before, dilation)
 
 
 @functools.lru_cache(maxsize=256)
 def spans(windows: Windows, images: int) -> np.ndarray:
-    """(spans, 4): tap, first number in the output, first number in the input, how many. Taps in order for each row of the output.
+    """(spans, 4): tap, first number in the output, first number in the input, how many. Taps in
+    order for each row of the output.
 
     Numbers count the pixels of all images, the images last.
     """
@@ -49,8 +56,14 @@ def spans(windows: Windows, images: int) -> np.ndarray:
     if windows == Windows(windows.size, windows.size):
         return np.array([[0, 0, 0, height * width * images]])
     row = np.arange(rows)[:, None, None]
-    i, j = (tap[None, :, None] for tap in np.divmod(np.arange(windows.kernel[0] * windows.kernel[1]), windows.kernel[1]))
-    y, shift = row * windows.strides[0] + i * windows.dilation - windows.before[0], j * windows.dilation - windows.before[1]
+    i, j = (
+        tap[None, :, None]
+        for tap in np.divmod(np.arange(windows.kernel[0] * windows.kernel[1]), windows.kernel[1])
+    )
+    y, shift = (
+        row * windows.strides[0] + i * windows.dilation - windows.before[0],
+        j * windows.dilation - windows.before[1],
+    )
     if windows.strides[1] == 1:  # a stretch of a row at once
         column = np.maximum(0, -shift)
         count = np.minimum(columns, width - shift) - column
@@ -59,14 +72,20 @@ def spans(windows: Windows, images: int) -> np.ndarray:
         column = np.arange(columns)[None, None]
         x = column * windows.strides[1] + shift
         count = (x >= 0) & (x < width)
-    found = (i * windows.kernel[1] + j, (row * columns + column) * images, (y * width + x) * images, count * images)
+    found = (
+        i * windows.kernel[1] + j,
+        (row * columns + column) * images,
+        (y * width + x) * images,
+        count * images,
+    )
     *parts, inside = np.broadcast_arrays(*found, (y >= 0) & (y < height) & (count > 0))
     return np.stack([part[inside] for part in parts], axis=1).astype(np.int64)
 
 
 @functools.lru_cache(maxsize=256)
 def threes(windows: Windows, images: int, back: bool = False) -> np.ndarray:
-    """(rows, 9): to, size, how many (1 to 3), and of so many spans of that size to there the tap and the start, else 0.
+    """(rows, 9): to, size, how many (1 to 3), and of so many spans of that size to there the tap
+    and the start, else 0.
 
     Args:
         back: the other way round: from the output to the input.
@@ -79,7 +98,15 @@ def threes(windows: Windows, images: int, back: bool = False) -> np.ndarray:
     for (to, size), group in groups.items():
         for first in range(0, len(group), 3):
             some = group[first : first + 3]
-            rows.append([to, size, len(some), *(number for pair in some for number in pair), *[0] * (6 - 2 * len(some))])
+            rows.append(
+                [
+                    to,
+                    size,
+                    len(some),
+                    *(number for pair in some for number in pair),
+                    *[0] * (6 - 2 * len(some)),
+                ]
+            )
     return np.array(rows, np.int64).reshape(-1, 9)
 
 

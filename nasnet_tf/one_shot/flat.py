@@ -1,7 +1,8 @@
 """Weights as stretches of flat vectors, so that which weights a part uses can be data.
 
-A part of nasnet_tf/parts.py asks the layer that owns it for variables. Here an owner that is no layer answers instead: `Slots` notes
-what is asked for, `Stretches` hands out tensors in the order in which `Slots` was asked.
+A part of nasnet_tf/parts.py asks the layer that owns it for variables. Here an owner that is no
+layer answers instead: `Slots` notes what is asked for, `Stretches` hands out tensors in the order
+in which `Slots` was asked.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class Slot(NamedTuple):
 
 
 class _Owner:
-    """What a part expects of the layer that owns it. Batch norms use the statistics of the batch and keep no averages."""
+    """What a part expects of the layer that owns it. Batch norms use the statistics of the batch
+    and keep no averages.
+    """
 
     batch_norm_momentum, weight_decay = 0.0, 0.0
     trainable, freeze_batch_norms, compute_dtype = True, False, "float32"
@@ -76,14 +79,18 @@ def initial(slots, rng, length=None) -> np.ndarray:
 
 
 def cut(vector, slots) -> list:
-    """The tensors of `slots` from a flat vector that may go on after them. One operation, so its gradient is one too."""
+    """The tensors of `slots` from a flat vector that may go on after them. One operation, so its
+    gradient is one too.
+    """
     import tensorflow as tf
 
     if not slots:
         return []
     sizes = [slot.size for slot in slots]
     stretches = tf.split(vector, [*sizes, int(vector.shape[0]) - sum(sizes)])
-    return [tf.reshape(stretch, slot.shape) for stretch, slot in zip(stretches, slots, strict=False)]
+    return [
+        tf.reshape(stretch, slot.shape) for stretch, slot in zip(stretches, slots, strict=False)
+    ]
 
 
 def _seeded(initializer, rng):

@@ -1,4 +1,6 @@
-"""Cells as pictures, searches as pictures and pages. matplotlib is imported when something is drawn, pyplot never."""
+"""Cells as pictures, searches as pictures and pages. matplotlib is imported when something is
+drawn, pyplot never.
+"""
 
 from nasnet_tf.report.comparison import write_comparison
 from nasnet_tf.report.curves import draw_search

@@ -24,7 +24,14 @@ BAND = 2  # standard errors each way: 95 % confidence
 
 
 def write_comparison(
-    folder: str | os.PathLike, *, title: str, facts: Mapping, results: Mapping[str, Mapping], curves: Mapping, best: float, axis: str
+    folder: str | os.PathLike,
+    *,
+    title: str,
+    facts: Mapping,
+    results: Mapping[str, Mapping],
+    curves: Mapping,
+    best: float,
+    axis: str,
 ) -> None:
     """Writes report.html and curves.csv into `folder`; each is there whole or not at all.
 
@@ -36,11 +43,23 @@ def write_comparison(
         axis: what the curves run over, with its unit.
     """
     rows = [{"strategy": label, **found} for label, found in results.items()]
-    picture = embedded(partial(comparison_figure, curves, best, axis), f"Test figure and regret of the incumbent over {axis}")
-    parts = [heading(title), facts_table(facts), "<h2>Incumbents</h2>", picture, "<h2>At the end</h2>", rows_table(rows)]
+    picture = embedded(
+        partial(comparison_figure, curves, best, axis),
+        f"Test figure and regret of the incumbent over {axis}",
+    )
+    parts = [
+        heading(title),
+        facts_table(facts),
+        "<h2>Incumbents</h2>",
+        picture,
+        "<h2>At the end</h2>",
+        rows_table(rows),
+    ]
     folder = pathlib.Path(folder)
     write_whole(folder / "curves.csv", _csv(curves).encode())
-    write_whole(folder / "report.html", document(title, "\n".join(parts)).encode("utf-8", "replace"))
+    write_whole(
+        folder / "report.html", document(title, "\n".join(parts)).encode("utf-8", "replace")
+    )
 
 
 def _csv(curves):
@@ -49,12 +68,16 @@ def _csv(curves):
     for label, curve in curves.items():
         if not text.tell():
             table.writerow(["strategy", *curve._fields])
-        table.writerows([label, *("" if np.isnan(value) else value.item() for value in row)] for row in zip(*curve, strict=True))
+        table.writerows(
+            [label, *("" if np.isnan(value) else value.item() for value in row)]
+            for row in zip(*curve, strict=True)
+        )
     return text.getvalue()
 
 
 def comparison_figure(curves: Mapping, best: float, axis: str):
-    """The curves as a matplotlib Figure that belongs to no window: test figure of the incumbent, and its regret on a logarithmic axis.
+    """The curves as a matplotlib Figure that belongs to no window: test figure of the incumbent,
+    and its regret on a logarithmic axis.
 
     A curve begins where half the runs have an incumbent.
     """
@@ -65,9 +88,15 @@ def comparison_figure(curves: Mapping, best: float, axis: str):
     test, regret = figure.subplots(1, 2)
     lowest = []
     for number, (label, curve) in enumerate(curves.items()):
-        colour, dashes = COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)]
+        colour, dashes = (
+            COLOURS[number % len(COLOURS)],
+            DASHES[number // len(COLOURS) % len(DASHES)],
+        )
         there = (curve.runs > 0) & (curve.runs >= curve.runs.max() / 2)
-        at, mean, gap, band = (values[there] for values in (curve.at, curve.test_mean, curve.regret_mean, BAND * curve.test_sem))
+        at, mean, gap, band = (
+            values[there]
+            for values in (curve.at, curve.test_mean, curve.regret_mean, BAND * curve.test_sem)
+        )
         if not len(at):
             continue
         style = dict(color=colour, ls=dashes, lw=1.7, label=one_line(label))
@@ -76,8 +105,16 @@ def comparison_figure(curves: Mapping, best: float, axis: str):
             axes.plot(at, middle, **style)
             axes.fill_between(at, middle - band, middle + band, color=colour, alpha=0.18, lw=0)
     test.axhline(best, color=INK, lw=0.9, ls=(0, (1, 2)))
-    test.annotate("best in the table", (1, best), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points",
-                  ha="right", fontsize=8, color=INK)  # fmt: skip
+    test.annotate(
+        "best in the table",
+        (1, best),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8,
+        color=INK,
+    )
     if lowest:  # the first trainings would take all the height
         room = max(best - min(lowest), 1e-9)
         test.set_ylim(best - 1.05 * room, best + 0.1 * room)
@@ -86,7 +123,10 @@ def comparison_figure(curves: Mapping, best: float, axis: str):
         regret.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         regret.yaxis.set_major_formatter(FormatStrFormatter("%g"))
         regret.yaxis.set_minor_formatter(NullFormatter())
-    for axes, name in ((test, "test figure of the incumbent"), (regret, "regret: best in the table less that")):
+    for axes, name in (
+        (test, "test figure of the incumbent"),
+        (regret, "regret: best in the table less that"),
+    ):
         axes.set_xlabel(axis, color=INK)
         axes.set_ylabel(name, color=INK)
         axes.spines[["top", "right"]].set_visible(False)
@@ -94,7 +134,9 @@ def comparison_figure(curves: Mapping, best: float, axis: str):
         axes.set_axisbelow(True)
     handles, labels = test.get_legend_handles_labels()
     if handles:
-        legend = figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+        legend = figure.legend(
+            handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9
+        )
         for text in legend.get_texts():
             text.set_parse_math(False)
     return figure

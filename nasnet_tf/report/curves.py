@@ -1,4 +1,6 @@
-"""Pictures of searches: every reward in the order the trials ended, the best so far, the running mean."""
+"""Pictures of searches: every reward in the order the trials ended, the best so far, the running
+mean.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ def draw_search(
     """Writes a picture of a search.
 
     Args:
-        trials: the rewards, higher is better, in the order the trials ended; None (or NaN, or infinite) is a failed trial.
+        trials: the rewards, higher is better, in the order the trials ended; None (or NaN, or
+            infinite) is a failed trial.
         path: ends in .png or .svg; the file is there whole or not at all.
         baseline: the rewards of a random search, to compare with.
         title: a line above, taken as it is (no mathematics); so is `ylabel`.
@@ -43,7 +46,10 @@ def rewards_of(trials: Iterable[float | None]) -> list[float | None]:
         try:
             value = math.nan if reward is None else float(reward)
         except (TypeError, ValueError):
-            raise ValueError(f"trial {number} has reward {reward!r:.80}; give a number, or None for a failed trial.") from None
+            raise ValueError(
+                f"trial {number} has reward {reward!r:.80}; give a number, or None for a failed"
+                " trial."
+            ) from None
         rewards.append(value if math.isfinite(value) else None)
     return rewards
 
@@ -58,7 +64,8 @@ def best_so_far(rewards: Rewards) -> list[tuple[int, float]]:
 
 
 def running_mean(rewards: Rewards, window: int | None = None) -> list[tuple[int, float]]:
-    """(number of the trial, mean of the last `window` rewards) once there are so many; failed trials are left out.
+    """(number of the trial, mean of the last `window` rewards) once there are so many; failed
+    trials are left out.
 
     Args:
         window: a fifth of the trials that succeeded if None, at least 5.
@@ -68,10 +75,15 @@ def running_mean(rewards: Rewards, window: int | None = None) -> list[tuple[int,
     sums = [0.0]
     for _, reward in good:
         sums.append(sums[-1] + reward)
-    return [(good[i - 1][0], (sums[i] - sums[i - window]) / window) for i in range(window, len(good) + 1)]
+    return [
+        (good[i - 1][0], (sums[i] - sums[i - window]) / window)
+        for i in range(window, len(good) + 1)
+    ]
 
 
-def search_figure(trials: Rewards, baseline: Rewards = (), title: str = "", ylabel: str = "validation accuracy"):
+def search_figure(
+    trials: Rewards, baseline: Rewards = (), title: str = "", ylabel: str = "validation accuracy"
+):
     """The search as a matplotlib Figure that belongs to no window."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -85,7 +97,16 @@ def search_figure(trials: Rewards, baseline: Rewards = (), title: str = "", ylab
     _draw_failures(axes, trials, baseline)
     if not any(reward is not None for reward in (*trials, *baseline)):
         text = "no trial has ended yet" if not end else "no trial has succeeded yet"
-        axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=FAILED, fontsize=12)
+        axes.text(
+            0.5,
+            0.5,
+            text,
+            transform=axes.transAxes,
+            ha="center",
+            va="center",
+            color=FAILED,
+            fontsize=12,
+        )
         axes.set_yticks([])
     axes.set_xlim(0.5 - 0.01 * end, max(end, 1) + 0.5 + 0.01 * end)
     axes.margins(y=0.08)
@@ -98,7 +119,13 @@ def search_figure(trials: Rewards, baseline: Rewards = (), title: str = "", ylab
     axes.grid(axis="y", color=PALE, lw=0.5, alpha=0.6)
     axes.set_axisbelow(True)
     if axes.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8.5, markerscale=(26 / _dot(end)) ** 0.5)
+        figure.legend(
+            loc="outside lower center",
+            ncols=3,
+            frameon=False,
+            fontsize=8.5,
+            markerscale=(26 / _dot(end)) ** 0.5,
+        )
     return figure
 
 
@@ -106,7 +133,15 @@ def _draw_rewards(axes, rewards: Rewards, end: int, name: str, colour: str, zord
     good = [(number, reward) for number, reward in enumerate(rewards, 1) if reward is not None]
     if not good:
         return
-    axes.scatter(*zip(*good, strict=True), s=_dot(end), color=colour, alpha=0.4, lw=0, zorder=zorder, label=f"{name}: each trial")
+    axes.scatter(
+        *zip(*good, strict=True),
+        s=_dot(end),
+        color=colour,
+        alpha=0.4,
+        lw=0,
+        zorder=zorder,
+        label=f"{name}: each trial",
+    )
     steps = best_so_far(rewards)
     number, best = steps[-1]
     xs, ys = zip(*steps, (end, best), strict=True)
@@ -123,13 +158,28 @@ def _draw_mean(axes, rewards: Rewards) -> None:
     mean = running_mean(rewards)
     if len(mean) > 1:
         window = max(5, sum(reward is not None for reward in rewards) // 5)
-        axes.plot(*zip(*mean, strict=True), color=INK, lw=1.3, ls=(0, (4, 2)), zorder=6, label=f"search: mean of the last {window}")
+        axes.plot(
+            *zip(*mean, strict=True),
+            color=INK,
+            lw=1.3,
+            ls=(0, (4, 2)),
+            zorder=6,
+            label=f"search: mean of the last {window}",
+        )
 
 
 def _draw_failures(axes, trials: Rewards, baseline: Rewards) -> None:
-    failed = [number for rewards in (trials, baseline) for number, reward in enumerate(rewards, 1) if reward is None]
+    failed = [
+        number
+        for rewards in (trials, baseline)
+        for number, reward in enumerate(rewards, 1)
+        if reward is None
+    ]
     if failed:
-        place = {"transform": axes.get_xaxis_transform(), "clip_on": False}  # the bottom of the axes, whatever the rewards
+        place = {
+            "transform": axes.get_xaxis_transform(),
+            "clip_on": False,
+        }  # the bottom of the axes, whatever the rewards
         axes.scatter(
             failed,
             [0.02] * len(failed),

@@ -1,4 +1,6 @@
-"""One HTML page about a search: facts, the best cell, the rewards, the best trials. It needs no network."""
+"""One HTML page about a search: facts, the best cell, the rewards, the best trials. It needs no
+network.
+"""
 
 from __future__ import annotations
 
@@ -22,20 +24,25 @@ _BASELINE = "random baseline"
 COLUMNS = ("trial", "reward", "status", "seconds")
 
 STYLE = """
-:root { color-scheme: light dark; --ink: #22262e; --muted: #646b78; --paper: #ffffff; --line: #dde0e5; --shade: #f4f5f7; }
+:root { color-scheme: light dark; --ink: #22262e; --muted: #646b78; --paper: #ffffff;
+        --line: #dde0e5; --shade: #f4f5f7; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e4e7ec; --muted: #9aa2b0; --paper: #15181d; --line: #333943; --shade: #1e2229; }
 }
-body { margin: 0 auto; max-width: 1240px; padding: 1.5rem 1.25rem 4rem; color: var(--ink); background: var(--paper);
+body { margin: 0 auto; max-width: 1240px; padding: 1.5rem 1.25rem 4rem; color: var(--ink);
+       background: var(--paper);
        font: 16px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.6rem; margin: 0 0 1rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; }
-figure { margin: 0; padding: .75rem; background: #ffffff; border: 1px solid var(--line); border-radius: 10px; overflow-x: auto; }
+figure { margin: 0; padding: .75rem; background: #ffffff;
+         border: 1px solid var(--line); border-radius: 10px;
+         overflow-x: auto; }
 img { display: block; margin: 0 auto; max-width: 100%; height: auto; }
-@media (max-width: 800px) { img { max-width: none; width: 800px; } }  /* scroll rather than shrink to nothing */
+@media (max-width: 800px) { img { max-width: none; width: 800px; } }  /* scroll, not shrink */
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .9rem .3rem .3rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+th, td { padding: .3rem .9rem .3rem .3rem; border-bottom: 1px solid var(--line); text-align: left;
+         vertical-align: top; }
 td { overflow-wrap: break-word; max-width: 40rem; }
 th { color: var(--muted); font-weight: 500; }
 td.number, th.number { text-align: right; white-space: nowrap; }
@@ -60,22 +67,42 @@ def write_page(
     Args:
         facts: label -> text, shown as a table.
         genotype: what to show, of any kind; None while there is none.
-        trials: in the order they ended; each has `trial`, `reward` (None if it failed), `status`, `seconds` and what else to show.
-            With `val_accuracy` and `multiply_adds` in each of them the page shows what accuracy costs.
-        baseline: the rewards of a random search, or its trials in the same form, which are then among the best trials too.
+        trials: in the order they ended; each has `trial`, `reward` (None if it failed), `status`,
+            `seconds` and what else to show. With `val_accuracy` and `multiply_adds` in each of them
+            the page shows what accuracy costs.
+        baseline: the rewards of a random search, or its trials in the same form, which are then
+            among the best trials too.
         notes: paragraphs below the title.
         target: multiply-adds to mark, if there is a soft limit.
     """
     rewards = _rewards(trials, "trials")
-    reference = _rewards([t if isinstance(t, Mapping) else {**dict.fromkeys(COLUMNS), "reward": t} for t in baseline], "baseline")
+    reference = _rewards(
+        [
+            t if isinstance(t, Mapping) else {**dict.fromkeys(COLUMNS), "reward": t}
+            for t in baseline
+        ],
+        "baseline",
+    )
     parts = [heading(title), *(f"<p>{_escape(note)}</p>" for note in notes)]
     parts += [facts_table(facts)] if facts else []
     parts.append("<h2>Cells</h2>")
-    parts.append(embedded(partial(figure_of, genotype), "; ".join(genotype.lines())) if genotype else _muted("No cell yet."))
-    parts += ["<h2>Rewards</h2>", embedded(partial(search_figure, rewards, reference), "Reward of each trial and the best so far")]
+    parts.append(
+        embedded(partial(figure_of, genotype), "; ".join(genotype.lines()))
+        if genotype
+        else _muted("No cell yet.")
+    )
+    parts += [
+        "<h2>Rewards</h2>",
+        embedded(
+            partial(search_figure, rewards, reference), "Reward of each trial and the best so far"
+        ),
+    ]
     if priced := _priced(trials):
         drawn = partial(pareto_figure, priced, _priced(baseline), target=target)
-        parts += ["<h2>Accuracy and cost</h2>", embedded(drawn, "Validation accuracy of each trial against its multiply-adds")]
+        parts += [
+            "<h2>Accuracy and cost</h2>",
+            embedded(drawn, "Validation accuracy of each trial against its multiply-adds"),
+        ]
     named = [{"strategy": _BASELINE, **t} for t in baseline if isinstance(t, Mapping)]
     parts += ["<h2>Best trials</h2>", _trials_table(trials, named)]
     write_whole(path, document(title, "\n".join(parts)).encode("utf-8", "replace"))
@@ -84,12 +111,19 @@ def write_page(
 def _rewards(trials: Sequence[Mapping], name: str) -> list[float | None]:
     for number, trial in enumerate(trials):
         if missing := [key for key in COLUMNS if key not in trial]:
-            raise ValueError(f"{name}[{number}] lacks {', '.join(map(repr, missing))}; each trial needs {', '.join(COLUMNS)}.")
+            raise ValueError(
+                f"{name}[{number}] lacks {', '.join(map(repr, missing))}; each trial needs"
+                f" {', '.join(COLUMNS)}."
+            )
     return rewards_of(trial["reward"] for trial in trials)
 
 
 def _priced(trials: Sequence) -> list[Mapping]:
-    return [trial for trial in trials if isinstance(trial, Mapping) and {"val_accuracy", "multiply_adds"} <= set(trial)]
+    return [
+        trial
+        for trial in trials
+        if isinstance(trial, Mapping) and {"val_accuracy", "multiply_adds"} <= set(trial)
+    ]
 
 
 def heading(title: str) -> str:
@@ -99,27 +133,42 @@ def heading(title: str) -> str:
 
 def document(title: str, body: str) -> str:
     """A whole page; `body` is HTML."""
-    head = f'<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{_escape(title)}</title>'
-    return f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n'
+    head = (
+        '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width,'
+        f' initial-scale=1">\n<title>{_escape(title)}</title>'
+    )
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n'
+        f"<head>\n{head}\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+    )
 
 
 def embedded(make_figure, description: str) -> str:
     """The figure that `make_figure()` returns, within a page."""
-    # As a data URI the names inside one picture cannot meet those of another, nor the page's styles.
+    # As a data URI the names inside one picture cannot meet those of another, nor the page's
+    # styles.
     data = base64.b64encode(render(make_figure, "svg")).decode()
-    return f'<figure><img alt="{_escape(description)}" src="data:image/svg+xml;base64,{data}"></figure>'
+    return (
+        f'<figure><img alt="{_escape(description)}"'
+        f' src="data:image/svg+xml;base64,{data}"></figure>'
+    )
 
 
 def facts_table(facts: Mapping[str, object]) -> str:
     """Label and text, a line each."""
-    rows = "\n".join(f'<tr><th scope="row">{_escape(label)}</th><td>{_escape(text)}</td></tr>' for label, text in facts.items())
+    rows = "\n".join(
+        f'<tr><th scope="row">{_escape(label)}</th><td>{_escape(text)}</td></tr>'
+        for label, text in facts.items()
+    )
     return f'<div class="wide"><table>\n{rows}\n</table></div>'
 
 
 def _trials_table(trials: Sequence[Mapping], baseline: Sequence[Mapping]) -> str:
     every = [*trials, *baseline]
     rewards = rewards_of(trial["reward"] for trial in every)
-    ranked = sorted((i for i, reward in enumerate(rewards) if reward is not None), key=lambda i: -rewards[i])
+    ranked = sorted(
+        (i for i, reward in enumerate(rewards) if reward is not None), key=lambda i: -rewards[i]
+    )
     best = [every[i] for i in ranked[:BEST]]
     of_baseline = f", {len(baseline)} of them of the {_BASELINE}" if baseline else ""
     count = f"{len(every)} trials ended{of_baseline}, {len(every) - len(ranked)} of them failed."
@@ -134,8 +183,14 @@ def rows_table(rows: Sequence[Mapping], first: Sequence[str] = ()) -> str:
     columns = list(dict.fromkeys([*first, *(key for row in rows for key in row)]))
     numeric = {key for key in columns if all(_is_number(row.get(key)) for row in rows)}
     head = "".join(_cell("th", key, key in numeric) for key in columns)
-    body = "\n".join("<tr>" + "".join(_cell("td", row.get(key), key in numeric) for key in columns) + "</tr>" for row in rows)
-    return f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>'
+    body = "\n".join(
+        "<tr>" + "".join(_cell("td", row.get(key), key in numeric) for key in columns) + "</tr>"
+        for row in rows
+    )
+    return (
+        '<div class="wide"><table>\n'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>"
+    )
 
 
 def _cell(tag: str, value, number: bool) -> str:

@@ -1,4 +1,6 @@
-"""Pictures of what accuracy costs: every trial by its multiply-adds, and the front of those that no other beats in both."""
+"""Pictures of what accuracy costs: every trial by its multiply-adds, and the front of those that no
+other beats in both.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,11 @@ NAMED = 12  # points of the front that are labelled with their trial, at most
 
 
 def draw_pareto(
-    trials: Iterable[Mapping], path: str | os.PathLike, baseline: Iterable[Mapping] = (), title: str = "", target: float | None = None
+    trials: Iterable[Mapping],
+    path: str | os.PathLike,
+    baseline: Iterable[Mapping] = (),
+    title: str = "",
+    target: float | None = None,
 ) -> None:
     """Writes a picture of accuracy against multiply-adds, the front marked.
 
@@ -34,7 +40,12 @@ def draw_pareto(
     write_whole(path, render(lambda: pareto_figure(trials, baseline, title, target), suffix))
 
 
-def pareto_figure(trials: Sequence[Mapping], baseline: Sequence[Mapping] = (), title: str = "", target: float | None = None):
+def pareto_figure(
+    trials: Sequence[Mapping],
+    baseline: Sequence[Mapping] = (),
+    title: str = "",
+    target: float | None = None,
+):
     """The picture as a matplotlib Figure that belongs to no window."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
@@ -45,10 +56,20 @@ def pareto_figure(trials: Sequence[Mapping], baseline: Sequence[Mapping] = (), t
     for rows, name, colour in ((baseline, "random baseline", BASELINE), (trials, "search", SEARCH)):
         points = [_point(row) for row in rows if row["val_accuracy"] is not None]
         if points:
-            axes.scatter(*zip(*points, strict=True), s=22, color=colour, alpha=0.4, lw=0, zorder=3, label=f"{name}: each trial")
+            axes.scatter(
+                *zip(*points, strict=True),
+                s=22,
+                color=colour,
+                alpha=0.4,
+                lw=0,
+                zorder=3,
+                label=f"{name}: each trial",
+            )
     if front:
         _draw_front(axes, front, trials)
-        costs = [row["multiply_adds"] for row in (*trials, *baseline) if row["val_accuracy"] is not None]
+        costs = [
+            row["multiply_adds"] for row in (*trials, *baseline) if row["val_accuracy"] is not None
+        ]
         if max(costs) > 4 * min(costs):
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -57,11 +78,22 @@ def pareto_figure(trials: Sequence[Mapping], baseline: Sequence[Mapping] = (), t
             axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
     else:
-        axes.text(0.5, 0.5, "no trial has succeeded yet", transform=axes.transAxes, ha="center", va="center", color=FAILED, fontsize=12)
+        axes.text(
+            0.5,
+            0.5,
+            "no trial has succeeded yet",
+            transform=axes.transAxes,
+            ha="center",
+            va="center",
+            color=FAILED,
+            fontsize=12,
+        )
         axes.set_xticks([])
         axes.set_yticks([])
     if target is not None and front:
-        axes.axvline(target, color=FAILED, lw=1, ls=(0, (2, 3)), zorder=2, label=f"target: {short(target)}")
+        axes.axvline(
+            target, color=FAILED, lw=1, ls=(0, (2, 3)), zorder=2, label=f"target: {short(target)}"
+        )
     axes.margins(x=0.05, y=0.1)
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.set_xlabel("multiply-adds for one image", color=INK)
@@ -94,8 +126,24 @@ def _draw_front(axes, front, trials):
     searched = {id(row) for row in trials}
     xs, ys = zip(*map(_point, front), strict=True)
     axes.step(xs, ys, where="post", color=INK, lw=1.3, zorder=4)
-    axes.scatter(xs, ys, s=44, facecolor="white", edgecolor=INK, lw=1.3, zorder=5, label=f"front ({len(front)}): none better and cheaper")
+    axes.scatter(
+        xs,
+        ys,
+        s=44,
+        facecolor="white",
+        edgecolor=INK,
+        lw=1.3,
+        zorder=5,
+        label=f"front ({len(front)}): none better and cheaper",
+    )
     if len(front) <= NAMED:
         for row, x, y in zip(front, xs, ys, strict=True):
-            style = dict(textcoords="offset points", ha="right", fontsize=7.5, color=SEARCH if id(row) in searched else BASELINE)
-            axes.annotate(one_line(row["trial"]), (x, y), (-4, 5), zorder=6, **style).set_parse_math(False)
+            style = dict(
+                textcoords="offset points",
+                ha="right",
+                fontsize=7.5,
+                color=SEARCH if id(row) in searched else BASELINE,
+            )
+            axes.annotate(
+                one_line(row["trial"]), (x, y), (-4, 5), zorder=6, **style
+            ).set_parse_math(False)

@@ -15,13 +15,16 @@ __all__ = ["latency", "latency_of"]
 
 
 def latency(genotype: Genotype, *, repeats: int = 20, **network) -> float:
-    """`latency_of` an untrained network. `network`: arguments of `nasnet_tf.systems.cells.network.Network`."""
+    """`latency_of` an untrained network. `network`: arguments of
+    `nasnet_tf.systems.cells.network.Network`.
+    """
     keras.backend.clear_session()
     return latency_of(networks.build(genotype, **network), repeats)
 
 
 def latency_of(model: keras.Model, repeats: int = 20) -> float:
-    """Milliseconds for one image: the median of so many calls of `predict_on_batch`, after the graph is traced.
+    """Milliseconds for one image: the median of so many calls of `predict_on_batch`, after the
+    graph is traced.
 
     What else the machine does meanwhile is measured too.
 

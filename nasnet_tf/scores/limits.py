@@ -1,4 +1,6 @@
-"""What a network may cost: hard limits, a reward that weighs accuracy against a cost, and the front between the two. No Keras here."""
+"""What a network may cost: hard limits, a reward that weighs accuracy against a cost, and the front
+between the two. No Keras here.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ class Limits:
     """The most a network may cost; None is no limit.
 
     Args:
-        parameters, multiply_adds: as `nasnet_tf.systems.costs.cost` counts them, batch norms' averages included, for one image.
+        parameters, multiply_adds: as `nasnet_tf.systems.costs.cost` counts them, batch norms'
+            averages included, for one image.
         latency: milliseconds for one image.
     """
 
@@ -27,10 +30,14 @@ class Limits:
         for field in fields(self):
             limit = getattr(self, field.name)
             if limit is not None and not limit > 0:
-                raise ValueError(f"the limit of {field.name} is {limit}; give a number above 0, or None for no limit.")
+                raise ValueError(
+                    f"the limit of {field.name} is {limit}; give a number above 0, or None for no"
+                    " limit."
+                )
 
     def exceeded(self, genotype, size: Mapping, latency: Callable[[], float]) -> str | None:
-        """The first limit that the network breaks, as text such as "parameters above 50,000"; None if it keeps them all.
+        """The first limit that the network breaks, as text such as "parameters above 50,000"; None
+        if it keeps them all.
 
         Args:
             size: of the network: arguments of `nasnet_tf.systems.costs.cost_of`.
@@ -48,14 +55,16 @@ class Limits:
 
 @dataclass(frozen=True)
 class SoftLimit:
-    """Rewards a network that costs less than `target`, and charges one that costs more: accuracy * (cost / target) ** weight.
+    """Rewards a network that costs less than `target`, and charges one that costs more: accuracy *
+    (cost / target) ** weight.
 
     Args:
         target: the cost at which the reward is the accuracy.
         weight: below 0. At -0.07 twice the cost weighs as much as 5 % of the accuracy.
         cost: "multiply_adds", "parameters" or "trainable".
         size: of the network that is meant: arguments of `nasnet_tf.systems.costs.cost_of`.
-    Source: Tan et al. 2019 (MnasNet), arXiv 1807.11626, the reward with one exponent on both sides of the target.
+    Source: Tan et al. 2019 (MnasNet), arXiv 1807.11626, the reward with one exponent on both sides
+        of the target.
     """
 
     target: float
@@ -70,31 +79,46 @@ class SoftLimit:
 
     def reward(self, accuracy: float, genotype) -> float:
         """The reward of a network of that accuracy."""
-        return soft_reward(accuracy, getattr(_counted(genotype, self.size or {}), self.cost), self.target, self.weight)
+        return soft_reward(
+            accuracy,
+            getattr(_counted(genotype, self.size or {}), self.cost),
+            self.target,
+            self.weight,
+        )
 
 
 def _counted(genotype, size):
     costs = cost_of(genotype, **size)
     if costs is None:
-        raise ValueError(f"nobody counts what a {type(genotype).__name__} costs; leave limits on its costs out.")
+        raise ValueError(
+            f"nobody counts what a {type(genotype).__name__} costs; leave limits on its costs out."
+        )
     return costs
 
 
 def soft_reward(accuracy: float, cost: float, target: float, weight: float = -0.07) -> float:
-    """accuracy * (cost / target) ** weight; see `SoftLimit`. The cost may be anything that is measured, such as a latency."""
+    """accuracy * (cost / target) ** weight; see `SoftLimit`. The cost may be anything that is
+    measured, such as a latency.
+    """
     if not target > 0 or not weight < 0:
-        raise ValueError(f"target is {target} and weight {weight}; give a target above 0 and a weight below 0, such as -0.07.")
+        raise ValueError(
+            f"target is {target} and weight {weight}; give a target above 0 and a weight below 0,"
+            " such as -0.07."
+        )
     return accuracy * (cost / target) ** weight
 
 
-def pareto_front(rows: Sequence[Mapping], highest=("val_accuracy",), lowest=("multiply_adds",)) -> list[Mapping]:
+def pareto_front(
+    rows: Sequence[Mapping], highest=("val_accuracy",), lowest=("multiply_adds",)
+) -> list[Mapping]:
     """The rows that no other row beats: as good in every column, and better in one.
 
     Rows that lack a value (None) are left out; of rows with the same values the first stays.
 
     Args:
         highest, lowest: columns of which more, or less, is better.
-    Returns: rows of `rows`, by the first column of `lowest` from the least on (of `highest`, from the most on, if there are none).
+    Returns: rows of `rows`, by the first column of `lowest` from the least on (of `highest`, from
+        the most on, if there are none).
     """
     signs = [*((name, 1) for name in lowest), *((name, -1) for name in highest)]
     kept = {}

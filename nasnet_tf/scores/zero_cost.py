@@ -1,9 +1,11 @@
-"""Scores of a network that nobody has trained, each in about a second: synflow, NASWOT, and the number of parameters.
+"""Scores of a network that nobody has trained, each in about a second: synflow, NASWOT, and the
+number of parameters.
 
-They order networks, roughly; their values mean nothing else. How many parameters a network has orders cells about as well as the
-others do, so show each of them against it.
+They order networks, roughly; their values mean nothing else. How many parameters a network has
+orders cells about as well as the others do, so show each of them against it.
 
-Sources: synflow: Tanaka et al. 2020, arXiv 2006.05467, as a score of architectures Abdelfattah et al. 2021, arXiv 2101.08134; NASWOT:
+Sources: synflow: Tanaka et al. 2020, arXiv 2006.05467, as a score of architectures Abdelfattah et
+    al. 2021, arXiv 2101.08134; NASWOT:
 Mellor et al. 2020, arXiv 2006.04647v3.
 """
 
@@ -32,12 +34,13 @@ def parameters(genotype, **size) -> float:
 def synflow(model: keras.Model) -> float:
     """How much the weights carry: the sum of |w * dR/dw| over kernels and biases.
 
-    R is the sum of the outputs for one image of ones, with every weight replaced by its absolute value and every batch norm by the
-    identity. The model itself is left as it is.
+    R is the sum of the outputs for one image of ones, with every weight replaced by its absolute
+    value and every batch norm by the identity. The model itself is left as it is.
 
     Args:
-        model: of one image input of known size; it must end in logits, as a softmax always sums to 1. In a float64 model the score
-            is computed in double precision (not on JAX, unless it was told to), which networks of more than a few cells need.
+        model: of one image input of known size; it must end in logits, as a softmax always sums to
+            1. In a float64 model the score is computed in double precision (not on JAX, unless it
+            was told to), which networks of more than a few cells need.
     Raises: ArithmeticError if the score overflows.
     """
     neutral = dict(_neutral_norms(model))
@@ -48,43 +51,63 @@ def synflow(model: keras.Model) -> float:
 
     def total(values):
         given = dict(zip(map(id, weights), values, strict=True)) | neutral
-        outputs, _ = model.stateless_call([given[id(v)] for v in model.trainable_variables], fixed, image, training=False)
+        outputs, _ = model.stateless_call(
+            [given[id(v)] for v in model.trainable_variables], fixed, image, training=False
+        )
         return sum(ops.sum(output) for output in keras.tree.flatten(outputs))
 
     slopes = _gradient(total, values)
-    found = sum(float(ops.sum(ops.abs(value * slope))) for value, slope in zip(values, slopes, strict=True))
+    found = sum(
+        float(ops.sum(ops.abs(value * slope))) for value, slope in zip(values, slopes, strict=True)
+    )
     if not math.isfinite(found):
-        raise ArithmeticError("synflow overflows; score a network of fewer cells or filters, in float64.")
+        raise ArithmeticError(
+            "synflow overflows; score a network of fewer cells or filters, in float64."
+        )
     return found
 
 
 def naswot(model: keras.Model, images) -> float:
-    """How differently a minibatch passes the ReLUs: log |det K|, where K[i, j] counts the ReLUs that agree on images i and j.
+    """How differently a minibatch passes the ReLUs: log |det K|, where K[i, j] counts the ReLUs
+    that agree on images i and j.
 
-    Batch norms use the statistics of the minibatch. Equal codes of two images give minus infinity. TensorFlow only.
+    Batch norms use the statistics of the minibatch. Equal codes of two images give minus infinity.
+    TensorFlow only.
 
     Args:
         images: (batch, height, width, channels); the paper takes 128.
     Raises: ValueError if the model has no ReLU, or on another backend.
     """
     if keras.backend.backend() != "tensorflow":
-        raise ValueError(f"naswot needs the TensorFlow backend; this is {keras.backend.backend()}: take synflow or parameters.")
+        raise ValueError(
+            f"naswot needs the TensorFlow backend; this is {keras.backend.backend()}: take synflow"
+            " or parameters."
+        )
     kernel = np.zeros((len(images), len(images)))
 
     def watch(kind, inputs, attributes, outputs, name=None, graph=None):
         if kind == "Relu":
             np.add(kernel, agreements(inputs[0].numpy() > 0), out=kernel)
 
-    weights = [[v.value for v in variables] for variables in (model.trainable_variables, model.non_trainable_variables)]
+    weights = [
+        [v.value for v in variables]
+        for variables in (model.trainable_variables, model.non_trainable_variables)
+    ]
     with _watched(watch):
-        model.stateless_call(*weights, ops.convert_to_tensor(images, dtype=model.inputs[0].dtype), training=True)
+        model.stateless_call(
+            *weights, ops.convert_to_tensor(images, dtype=model.inputs[0].dtype), training=True
+        )
     if not kernel.any():
-        raise ValueError("the model has no ReLU, so its images have no codes; take synflow or parameters.")
+        raise ValueError(
+            "the model has no ReLU, so its images have no codes; take synflow or parameters."
+        )
     return float(np.linalg.slogdet(kernel)[1])
 
 
 def agreements(codes: np.ndarray) -> np.ndarray:
-    """In how many units any two images agree, (images, images), given which are on, (images, ...)."""
+    """In how many units any two images agree, (images, images), given which are on, (images,
+    ...).
+    """
     on = codes.reshape(len(codes), -1).astype("float32")
     count = on.sum(1)
     return on.shape[1] - count[:, None] - count[None, :] + 2 * on @ on.T
@@ -92,7 +115,9 @@ def agreements(codes: np.ndarray) -> np.ndarray:
 
 @contextlib.contextmanager
 def _watched(watch):
-    """Tells `watch` of every TensorFlow operation of this thread: no tracing, which takes ten times as long as computing."""
+    """Tells `watch` of every TensorFlow operation of this thread: no tracing, which takes ten times
+    as long as computing.
+    """
     from tensorflow.python.framework import op_callbacks
 
     op_callbacks.add_op_callback(watch)
@@ -122,9 +147,11 @@ def score(name: str, genotype, images=None, *, seed: int = 0, **size) -> float:
 
     Args:
         name: one of SCORES.
-        images: the minibatch of "naswot", as the network shall see it (normalized); the first 128 are used.
+        images: the minibatch of "naswot", as the network shall see it (normalized); the first 128
+            are used.
         seed: of the weights. It seeds Keras, as `keras.utils.set_random_seed` does.
-        **size: of the network, as in `nasnet_tf.systems.costs.cost_of`: num_cells, filters, classes, stem, input_shape.
+        **size: of the network, as in `nasnet_tf.systems.costs.cost_of`: num_cells, filters,
+            classes, stem, input_shape.
     Raises: ValueError for an unknown name, or for "naswot" without images.
     """
     if name not in SCORES:
@@ -138,7 +165,11 @@ def score(name: str, genotype, images=None, *, seed: int = 0, **size) -> float:
 def _neutral_norms(model):
     """(id of a variable, value): what makes every batch norm the identity at inference."""
     for layer in model._flatten_layers():
-        epsilon = layer.epsilon if isinstance(layer, keras.layers.BatchNormalization) else getattr(layer, "batch_norm_epsilon", None)
+        epsilon = (
+            layer.epsilon
+            if isinstance(layer, keras.layers.BatchNormalization)
+            else getattr(layer, "batch_norm_epsilon", None)
+        )
         if epsilon is None:
             continue
         values = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0, "moving_variance": 1.0 - epsilon}

@@ -1,4 +1,6 @@
-"""Adam on one flat vector, in place. Source: Kingma & Ba 2015, arXiv 1412.6980, with its decays 0.9 and 0.999."""
+"""Adam on one flat vector, in place. Source: Kingma & Ba 2015, arXiv 1412.6980, with its decays 0.9
+and 0.999.
+"""
 
 from __future__ import annotations
 

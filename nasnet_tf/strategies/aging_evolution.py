@@ -1,9 +1,12 @@
-"""Aging evolution, the search of AmoebaNet: the best of a few of the living is mutated, and the oldest dies.
+"""Aging evolution, the search of AmoebaNet: the best of a few of the living is mutated, and the
+oldest dies.
 
-Source: Real et al. 2019, arXiv 1802.01548, section 3 and algorithm 1. `paper()` has the paper's population of 100, samples of 25 and
-5 % of identity mutations, made for 20,000 models. The default population grows with the search instead: the square root of the
-number of trials that ended, from 10 to 100, and a quarter of it to a sample. At a hundred trials these are the 10 and 3 of
-NAS-Bench-201's experiments (arXiv 2001.00326), at ten thousand the paper's 100 and 25. While it grows, fewer die than are born.
+Source: Real et al. 2019, arXiv 1802.01548, section 3 and algorithm 1. `paper()` has the paper's
+    population of 100, samples of 25 and
+5 % of identity mutations, made for 20,000 models. The default population grows with the search
+instead: the square root of the number of trials that ended, from 10 to 100, and a quarter of it to
+a sample. At a hundred trials these are the 10 and 3 of NAS-Bench-201's experiments (arXiv
+2001.00326), at ten thousand the paper's 100 and 25. While it grows, fewer die than are born.
 """
 
 from __future__ import annotations
@@ -24,11 +27,13 @@ _TRIES = 20  # to find a child that is not being trained already
 
 
 class AgingEvolution(Strategy):
-    """Regularised evolution: the population are the last trials that ended without failing. While it is not full: random points.
+    """Regularised evolution: the population are the last trials that ended without failing. While
+    it is not full: random points.
 
     Args:
         population: how many live (the paper's P); by default it grows.
-        sample: how many of the living, drawn with replacement, compete to be the parent (S); a quarter of the population by default.
+        sample: how many of the living, drawn with replacement, compete to be the parent (S); a
+            quarter of the population by default.
         identity: share of children that are their parent unchanged, to be trained again.
     """
 
@@ -37,11 +42,19 @@ class AgingEvolution(Strategy):
 
     def __init__(self, space, seed=0, *, population=None, sample=None, identity=0.0):
         super().__init__(space, seed)
-        if min(1 if population is None else population, 1 if sample is None else sample) < 1 or not 0 <= identity <= 1:
-            raise ValueError(f"population and sample must be 1 or more, identity from 0 to 1; got {population=}, {sample=}, {identity=}.")
+        if (
+            min(1 if population is None else population, 1 if sample is None else sample) < 1
+            or not 0 <= identity <= 1
+        ):
+            raise ValueError(
+                f"population and sample must be 1 or more, identity from 0 to 1; got {population=},"
+                f" {sample=}, {identity=}."
+            )
         self.population, self.sample, self.identity = population, sample, identity
         self.born = 0  # trials that ended without failing
-        self.living = deque(maxlen=population or _LARGEST)  # (point, reward), oldest first; of a growing population, the last _LARGEST
+        self.living = deque(
+            maxlen=population or _LARGEST
+        )  # (point, reward), oldest first; of a growing population, the last _LARGEST
 
     @classmethod
     def paper(cls, space, seed=0, **settings):
@@ -75,7 +88,11 @@ class AgingEvolution(Strategy):
 
     def _child(self, rng):
         parent = self.parent(rng)
-        return parent if self.identity and rng.random() < self.identity else self.space.mutate(parent, rng)
+        return (
+            parent
+            if self.identity and rng.random() < self.identity
+            else self.space.mutate(parent, rng)
+        )
 
     def _learn(self, choices, reward):
         self.born += 1
@@ -92,5 +109,8 @@ class AgingEvolution(Strategy):
         living = list(zip(self._unpacked(state["points"]), state["rewards"].tolist(), strict=True))
         right = min(int(state["born"]), self.living.maxlen)
         if len(living) != right:
-            raise ValueError(f"the state's population is {len(living)}, this search's {right}; use the population that wrote it.")
+            raise ValueError(
+                f"the state's population is {len(living)}, this search's {right}; use the"
+                " population that wrote it."
+            )
         self.born, self.living = int(state["born"]), deque(living, maxlen=self.living.maxlen)

@@ -1,13 +1,16 @@
-"""The controller of the first NAS: a two-layer LSTM that writes a network layer by layer, skip connections by anchor points.
+"""The controller of the first NAS: a two-layer LSTM that writes a network layer by layer, skip
+connections by anchor points.
 
-A decision has a step of the LSTM and a softmax, as in controller.py. When all of a layer is decided there is one step more, its anchor
-point i: of each anchor point j before it, P(layer j feeds layer i) = sigmoid(v . tanh(W_prev h_j + W_curr h_i)), where h are what the
-higher layer of the LSTM gives there, and W_prev, W_curr and v serve all pairs. A skip is a softmax of the options 0 and 1 with logits 0
-and the argument of that sigmoid, so the rest is as for any other decision.
+A decision has a step of the LSTM and a softmax, as in controller.py. When all of a layer is decided
+there is one step more, its anchor point i: of each anchor point j before it, P(layer j feeds layer
+i) = sigmoid(v . tanh(W_prev h_j + W_curr h_i)), where h are what the higher layer of the LSTM gives
+there, and W_prev, W_curr and v serve all pairs. A skip is a softmax of the options 0 and 1 with
+logits 0 and the argument of that sigmoid, so the rest is as for any other decision.
 
-Source: Zoph & Le 2017, arXiv 1611.01578, sections 3.1 and 3.3: two layers of 35 units, weights uniform(-0.08, 0.08). Not stated there,
-so ours: embeddings of 35, a softmax of its own for each decision, and that the step after an anchor point reads the sum of the
-embeddings of its skips.
+Source: Zoph & Le 2017, arXiv 1611.01578, sections 3.1 and 3.3: two layers of 35 units, weights
+    uniform(-0.08, 0.08). Not stated there,
+so ours: embeddings of 35, a softmax of its own for each decision, and that the step after an anchor
+point reads the sum of the embeddings of its skips.
 """
 
 from __future__ import annotations
@@ -24,34 +27,59 @@ class AnchorController(Controller):
 
     Args:
         sizes: options of each decision.
-        anchors, counts_from: of the space, a `nasnet_tf.spaces.Choices`. Decisions that do not count are never drawn and stay 0; their
-            log-probability and entropy are 0, whatever was chosen.
+        anchors, counts_from: of the space, a `nasnet_tf.spaces.Choices`. Decisions that do not
+            count are never drawn and stay 0; their log-probability and entropy are 0, whatever was
+            chosen.
         layers: of the LSTM.
     """
 
-    def __init__(self, sizes, anchors, counts_from=(), units: int = 35, embedding: int = 35, layers: int = 2):
+    def __init__(
+        self, sizes, anchors, counts_from=(), units: int = 35, embedding: int = 35, layers: int = 2
+    ):
         self.counts_from = np.array(counts_from or [0] * len(sizes))
         self._layers = ("", *(f"_{number}" for number in range(2, layers + 1)))
-        self._steps, self._anchor_steps = [], []  # of each step the decisions made there; the steps that are anchor points
+        self._steps, self._anchor_steps = (
+            [],
+            [],
+        )  # of each step the decisions made there; the steps that are anchor points
         decision = 0
         for anchor in anchors:
-            self._steps += [range(number, number + 1) for number in range(decision, anchor.start)] + [anchor]
+            self._steps += [
+                range(number, number + 1) for number in range(decision, anchor.start)
+            ] + [anchor]
             self._anchor_steps.append(len(self._steps) - 1)
             decision = anchor.stop
         if decision != len(sizes):
-            raise ValueError(f"the last anchor ends before decision {decision}, but there are {len(sizes)}; it must end with the last.")
+            raise ValueError(
+                f"the last anchor ends before decision {decision}, but there are {len(sizes)}; it"
+                " must end with the last."
+            )
         self._skips = np.array([number for anchor in anchors for number in anchor], int)
-        self._to, self._of = np.array([(i, j) for i, anchor in enumerate(anchors) for j in range(len(anchor))], int).reshape(-1, 2).T
+        self._to, self._of = (
+            np.array([(i, j) for i, anchor in enumerate(anchors) for j in range(len(anchor))], int)
+            .reshape(-1, 2)
+            .T
+        )
         self._others = np.setdiff1d(np.arange(len(sizes)), self._skips)
-        step_of = np.repeat(np.arange(len(self._steps)), [len(decisions) for decisions in self._steps])
+        step_of = np.repeat(
+            np.arange(len(self._steps)), [len(decisions) for decisions in self._steps]
+        )
         self._other_steps, self._read_at = step_of[self._others], step_of[: anchors[-1].start] + 1
         super().__init__(sizes, units, embedding)
 
     def _shapes(self, steps, options):
         units = self.units
-        shapes = {"start": (self.embedding,), "embeddings": (len(self._read_at), options, self.embedding)}
-        for layer, width in zip(self._layers, (self.embedding, *[units] * len(self._layers)), strict=False):
-            shapes |= {"input_kernel" + layer: (width, 4 * units), "hidden_kernel" + layer: (units, 4 * units)}
+        shapes = {
+            "start": (self.embedding,),
+            "embeddings": (len(self._read_at), options, self.embedding),
+        }
+        for layer, width in zip(
+            self._layers, (self.embedding, *[units] * len(self._layers)), strict=False
+        ):
+            shapes |= {
+                "input_kernel" + layer: (width, 4 * units),
+                "hidden_kernel" + layer: (units, 4 * units),
+            }
             shapes |= {"gate_bias" + layer: (4 * units,)}
         return shapes | {
             "softmax_kernel": (len(self._others), units, options),
@@ -72,18 +100,35 @@ class AnchorController(Controller):
         for step, decisions in enumerate(self._steps):
             for number, layer in enumerate(self._layers):
                 cell, hidden = states[number]
-                before = below @ w["input_kernel" + layer] + w["gate_bias" + layer] + hidden @ w["hidden_kernel" + layer]
+                before = (
+                    below @ w["input_kernel" + layer]
+                    + w["gate_bias" + layer]
+                    + hidden @ w["hidden_kernel" + layer]
+                )
                 _, cell, _, below = self._step(before, cell)
                 states[number] = cell, below
             here = slice(decisions.start, decisions.stop)
             if step in self._anchor_steps:
                 heard.append(below)
-                mixed = np.tanh(np.array(heard)[: len(decisions)] @ w["previous_anchor"] + below @ w["current_anchor"])  # (earlier, B, U)
+                mixed = np.tanh(
+                    np.array(heard)[: len(decisions)] @ w["previous_anchor"]
+                    + below @ w["current_anchor"]
+                )  # (earlier, B, U)
                 argument = (mixed @ w["attention"]).T[..., None]
-                choices[:, here] = drawn(np.concatenate([np.zeros_like(argument), argument], -1), draws[:, here])
+                choices[:, here] = drawn(
+                    np.concatenate([np.zeros_like(argument), argument], -1), draws[:, here]
+                )
             else:
-                logits = below @ w["softmax_kernel"][other] + w["softmax_bias"][other] + self._padding[decisions.start]
-                choices[:, here] = given[decisions.start] if decisions.start < len(given) else drawn(logits[:, None], draws[:, here])
+                logits = (
+                    below @ w["softmax_kernel"][other]
+                    + w["softmax_bias"][other]
+                    + self._padding[decisions.start]
+                )
+                choices[:, here] = (
+                    given[decisions.start]
+                    if decisions.start < len(given)
+                    else drawn(logits[:, None], draws[:, here])
+                )
                 other += 1
             if step + 1 < len(self._steps):
                 below = w["embeddings"][np.array(decisions, int), choices[:, here]].sum(1)
@@ -91,7 +136,9 @@ class AnchorController(Controller):
 
     def forward(self, weights, choices):
         trace, counts = super().forward(weights, choices), self._counts(np.asarray(choices))
-        return trace._replace(log_probs=trace.log_probs * counts, entropies=trace.entropies * counts)
+        return trace._replace(
+            log_probs=trace.log_probs * counts, entropies=trace.entropies * counts
+        )
 
     def backward(self, weights, trace: Trace, log_prob_slopes, entropy_slopes):
         counts = self._counts(trace.chosen[:1].argmax(-1).T)
@@ -110,18 +157,24 @@ class AnchorController(Controller):
 
     def _back_inputs(self, gradient, trace, d_inputs):
         gradient["start"][:] = d_inputs[0].sum(0)
-        gradient["embeddings"][:] = trace.chosen[: len(self._read_at)].transpose(0, 2, 1) @ d_inputs[self._read_at]
+        gradient["embeddings"][:] = (
+            trace.chosen[: len(self._read_at)].transpose(0, 2, 1) @ d_inputs[self._read_at]
+        )
 
     def _logits(self, w, hiddens):
         logits = np.repeat(self._padding[:, None], hiddens.shape[1], axis=1)
-        logits[self._others] += hiddens[self._other_steps] @ w["softmax_kernel"] + w["softmax_bias"][:, None]
+        logits[self._others] += (
+            hiddens[self._other_steps] @ w["softmax_kernel"] + w["softmax_bias"][:, None]
+        )
         logits[self._skips, :, 1] += self._mixed(w, hiddens) @ w["attention"]
         return logits
 
     def _mixed(self, w, hiddens):
         """tanh(W_prev h_j + W_curr h_i) of each skip, (skips, B, U)."""
         heard = hiddens[self._anchor_steps]
-        return np.tanh((heard @ w["previous_anchor"])[self._of] + (heard @ w["current_anchor"])[self._to])
+        return np.tanh(
+            (heard @ w["previous_anchor"])[self._of] + (heard @ w["current_anchor"])[self._to]
+        )
 
     def _back_logits(self, w, gradient, trace, d_logits):
         hiddens = trace.layers[-1].hiddens[1:]

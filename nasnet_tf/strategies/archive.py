@@ -1,4 +1,6 @@
-"""What a search remembers: points and their rewards, in the order they came; which networks were tried. Adding costs the same always."""
+"""What a search remembers: points and their rewards, in the order they came; which networks were
+tried. Adding costs the same always.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,9 @@ __all__ = ["Archive", "Networks"]
 class Archive:
     """A growing history of points of a space of `width` decisions.
 
-    `points` is (n, width) int32 and `rewards` (n,) float64, oldest first: views, so do not keep them across an append. `failed` are the
-    points whose trials failed, which have no reward and are not among these.
+    `points` is (n, width) int32 and `rewards` (n,) float64, oldest first: views, so do not keep
+    them across an append. `failed` are the points whose trials failed, which have no reward and are
+    not among these.
     """
 
     def __init__(self, width: int):
@@ -55,20 +58,28 @@ class Archive:
         return {"points": self.points.copy(), "rewards": self.rewards.copy(), "failed": failed}
 
     def restore(self, state) -> None:
-        """Takes up what `state` gave. Raises ValueError, and changes nothing, if there are not as many rewards as points."""
+        """Takes up what `state` gave. Raises ValueError, and changes nothing, if there are not as
+        many rewards as points.
+        """
         points, rewards = np.array(state["points"], np.int32), np.array(state["rewards"], float)
         failed = np.array(state["failed"] if "failed" in state else points[:0])
-        if points.shape != (len(rewards), self._points.shape[1]) or failed.shape[1:] != points.shape[1:]:
+        if (
+            points.shape != (len(rewards), self._points.shape[1])
+            or failed.shape[1:] != points.shape[1:]
+        ):
             raise ValueError(
-                f"the state has points {points.shape} and rewards {rewards.shape}; there must be one reward for each point of "
-                f"{self._points.shape[1]} decisions: restore what state() gave, whole."
+                f"the state has points {points.shape} and rewards {rewards.shape}; there must be"
+                f" one reward for each point of {self._points.shape[1]} decisions: restore what"
+                " state() gave, whole."
             )
         self._points, self._rewards, self._count = points, rewards, len(rewards)
         self.failed = list(map(tuple, failed.tolist()))
 
 
 class Networks:
-    """A set of networks: points with equal `space.key` are one. Eight bytes of it are kept for each."""
+    """A set of networks: points with equal `space.key` are one. Eight bytes of it are kept for
+    each.
+    """
 
     def __init__(self, space):
         self.space, self.digests = space, set()
@@ -82,7 +93,11 @@ class Networks:
 
     def digest(self, point) -> int:
         """A number from -2**63 on that stands for the network."""
-        return int.from_bytes(hashlib.blake2b(self.space.key(point).encode(), digest_size=8).digest(), "big", signed=True)
+        return int.from_bytes(
+            hashlib.blake2b(self.space.key(point).encode(), digest_size=8).digest(),
+            "big",
+            signed=True,
+        )
 
     def state(self) -> np.ndarray:
         """The digests, sorted."""

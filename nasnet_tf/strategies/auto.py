@@ -1,7 +1,9 @@
-"""The strategy to take if you have no reason to take another: a predictor from the first trials on, with evolution beside it later.
+"""The strategy to take if you have no reason to take another: a predictor from the first trials on,
+with evolution beside it later.
 
-A predictor finds most in tens and hundreds of trials. Among thousands it looks at a few of them only, and evolution, which forgets
-old ones and never settles, takes turns with it; each learns from the trials of both.
+A predictor finds most in tens and hundreds of trials. Among thousands it looks at a few of them
+only, and evolution, which forgets old ones and never settles, takes turns with it; each learns from
+the trials of both.
 """
 
 from __future__ import annotations
@@ -28,7 +30,10 @@ class Auto(Strategy):
         if alone < 0:
             raise ValueError(f"alone is {alone}; give a number of trials, 0 or more.")
         self.alone = alone
-        self.predictor, self.evolution = Predictor(self.space, seed, **settings), AgingEvolution(self.space, seed)
+        self.predictor, self.evolution = (
+            Predictor(self.space, seed, **settings),
+            AgingEvolution(self.space, seed),
+        )
 
     def propose(self, number, pending=(), attempt=0):
         turn = self.evolution if self.observed >= self.alone and number % 2 else self.predictor
@@ -41,8 +46,18 @@ class Auto(Strategy):
 
     def _memory(self):
         parts = {"predictor": self.predictor, "evolution": self.evolution}
-        return {f"{name}_{key}": value for name, part in parts.items() for key, value in part.state().items()}
+        return {
+            f"{name}_{key}": value
+            for name, part in parts.items()
+            for key, value in part.state().items()
+        }
 
     def _recall(self, state):
         for name, part in (("predictor", self.predictor), ("evolution", self.evolution)):
-            part.restore({key.removeprefix(f"{name}_"): value for key, value in state.items() if key.startswith(f"{name}_")})
+            part.restore(
+                {
+                    key.removeprefix(f"{name}_"): value
+                    for key, value in state.items()
+                    if key.startswith(f"{name}_")
+                }
+            )

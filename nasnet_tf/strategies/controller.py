@@ -1,13 +1,17 @@
-"""The paper's controller: a one-layer LSTM that writes an architecture decision by decision. Plain NumPy, float64, no Keras.
+"""The paper's controller: a one-layer LSTM that writes an architecture decision by decision. Plain
+NumPy, float64, no Keras.
 
-Step t has a softmax of its own over the options of decision t; the sampled option is embedded and is the input of step t + 1
-(step 0 reads a learned start vector). The probability of an architecture is the product of its decisions' probabilities.
+Step t has a softmax of its own over the options of decision t; the sampled option is embedded and
+is the input of step t + 1 (step 0 reads a learned start vector). The probability of an architecture
+is the product of its decisions' probabilities.
 
-Source: Zoph et al. 2017, arXiv 1707.07012, appendix A.2: one layer, 100 hidden units, weights uniform(-0.1, 0.1), a softmax
+Source: Zoph et al. 2017, arXiv 1707.07012, appendix A.2: one layer, 100 hidden units, weights
+    uniform(-0.1, 0.1), a softmax
 for each prediction. The width of the embedding is not stated there; 32 is ours.
 
-Weights are one flat vector, an argument of every method: the controller itself never changes. Softmaxes and embeddings are
-padded to the widest decision, T decisions by n options, so that a whole batch is a few products; padding has probability 0.
+Weights are one flat vector, an argument of every method: the controller itself never changes.
+Softmaxes and embeddings are padded to the widest decision, T decisions by n options, so that a
+whole batch is a few products; padding has probability 0.
 """
 
 from __future__ import annotations
@@ -21,7 +25,9 @@ __all__ = ["Controller", "Recurrence", "Trace", "drawn"]
 
 
 class Recurrence(NamedTuple):
-    """What one pass of a layer of the LSTM leaves behind: time first, S steps, B architectures, U units."""
+    """What one pass of a layer of the LSTM leaves behind: time first, S steps, B architectures, U
+    units.
+    """
 
     inputs: np.ndarray  # (S, B, embedding), or U of the layer below
     gates: np.ndarray  # (S, B, 4U): input, forget, output, candidate
@@ -31,9 +37,13 @@ class Recurrence(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """What one pass over a batch leaves behind: time first, T decisions, B architectures, n options."""
+    """What one pass over a batch leaves behind: time first, T decisions, B architectures, n
+    options.
+    """
 
-    log_probs: np.ndarray  # (B, T), natural logarithm of each chosen option's probability, given the choices before it
+    log_probs: (
+        np.ndarray
+    )  # (B, T), natural logarithm of each chosen option's probability, given the choices before it
     entropies: np.ndarray  # (B, T), nats, of each softmax on the way
     chosen: np.ndarray  # (T, B, n), one-hot
     log_softmax: np.ndarray  # (T, B, n); a padded option has -1e30
@@ -49,7 +59,9 @@ class Controller:
         self.sizes, self.units, self.embedding = tuple(sizes), units, embedding
         self.shapes = self._shapes(len(self.sizes), max(self.sizes))
         self.count = sum(map(prod, self.shapes.values()))
-        self._padding = np.where(np.arange(max(self.sizes)) < np.array(self.sizes)[:, None], 0.0, -1e30)  # (T, n)
+        self._padding = np.where(
+            np.arange(max(self.sizes)) < np.array(self.sizes)[:, None], 0.0, -1e30
+        )  # (T, n)
         # sigmoid(x) = (1 + tanh(x / 2)) / 2, so that one tanh serves all four gates
         self._scale = np.repeat([0.5, 0.5, 0.5, 1.0], units)
         self._shift = 1.0 - self._scale
@@ -79,7 +91,8 @@ class Controller:
         return views
 
     def sample(self, weights: np.ndarray, rng, count: int = 1, given=()) -> list[tuple[int, ...]]:
-        """`count` architectures drawn from the controller's distribution; ten take little longer than one.
+        """`count` architectures drawn from the controller's distribution; ten take little longer
+        than one.
 
         Args:
             given: choices of the first decisions, which are not drawn.
@@ -89,7 +102,9 @@ class Controller:
         inputs, choices = w["start"], np.empty((count, len(self.sizes)), dtype=int)
         draws = rng.random((count, len(self.sizes), 1))
         for step, size in enumerate(self.sizes):
-            _, cell, _, hidden = self._step(inputs @ w["input_kernel"] + w["gate_bias"] + hidden @ w["hidden_kernel"], cell)
+            _, cell, _, hidden = self._step(
+                inputs @ w["input_kernel"] + w["gate_bias"] + hidden @ w["hidden_kernel"], cell
+            )
             logits = (hidden @ w["softmax_kernel"][step] + w["softmax_bias"][step])[:, :size]
             choices[:, step] = given[step] if step < len(given) else drawn(logits, draws[:, step])
             if step + 1 < len(self.sizes):
@@ -97,7 +112,9 @@ class Controller:
         return list(map(tuple, choices.tolist()))
 
     def log_probs(self, weights: np.ndarray, choices) -> tuple[np.ndarray, np.ndarray]:
-        """Log-probability of each choice given those before it, and entropy of each softmax passed: twice (batch, decisions)."""
+        """Log-probability of each choice given those before it, and entropy of each softmax passed:
+        twice (batch, decisions).
+        """
         return self.forward(weights, choices)[:2]
 
     def forward(self, weights: np.ndarray, choices) -> Trace:
@@ -113,11 +130,17 @@ class Controller:
         entropies = -(np.exp(log_softmax) * log_softmax).sum(-1).T
         return Trace(log_probs, entropies, chosen, log_softmax, tuple(layers))
 
-    def backward(self, weights: np.ndarray, trace: Trace, log_prob_slopes, entropy_slopes) -> np.ndarray:
-        """Exact gradient, flat, of any loss, given its slopes to the log-probabilities and to the entropies, each (B, T) or a number."""
+    def backward(
+        self, weights: np.ndarray, trace: Trace, log_prob_slopes, entropy_slopes
+    ) -> np.ndarray:
+        """Exact gradient, flat, of any loss, given its slopes to the log-probabilities and to the
+        entropies, each (B, T) or a number.
+        """
         w, flat = self.named(weights), np.empty(self.count)
         gradient = self.named(flat)
-        d_outputs = self._back_logits(w, gradient, trace, self._logit_slopes(trace, log_prob_slopes, entropy_slopes))
+        d_outputs = self._back_logits(
+            w, gradient, trace, self._logit_slopes(trace, log_prob_slopes, entropy_slopes)
+        )
         for layer, run in zip(reversed(self._layers), reversed(trace.layers), strict=True):
             d_outputs = self._back_through_time(w, gradient, layer, run, d_outputs)
         self._back_inputs(gradient, trace, d_outputs)
@@ -148,7 +171,9 @@ class Controller:
     def _recur(self, w, layer, inputs):
         """One layer of the LSTM over all steps."""
         steps, batch, width = inputs.shape
-        gates = (inputs.reshape(-1, width) @ w["input_kernel" + layer] + w["gate_bias" + layer]).reshape(steps, batch, -1)
+        gates = (
+            inputs.reshape(-1, width) @ w["input_kernel" + layer] + w["gate_bias" + layer]
+        ).reshape(steps, batch, -1)
         cells, hiddens = np.zeros((2, steps + 1, batch, self.units))
         squashed = np.empty((steps, batch, self.units))
         for t in range(steps):
@@ -158,14 +183,18 @@ class Controller:
 
     def _back_through_time(self, w, gradient, layer, run, d_hiddens):
         """Slopes to the layer's inputs, from those to its hidden states."""
-        rows = self._gate_slopes(w["hidden_kernel" + layer], run, d_hiddens).reshape(-1, 4 * self.units)
+        rows = self._gate_slopes(w["hidden_kernel" + layer], run, d_hiddens).reshape(
+            -1, 4 * self.units
+        )
         gradient["hidden_kernel" + layer][:] = run.hiddens[:-1].reshape(-1, self.units).T @ rows
         gradient["input_kernel" + layer][:] = run.inputs.reshape(len(rows), -1).T @ rows
         gradient["gate_bias" + layer][:] = rows.sum(0)
         return (rows @ w["input_kernel" + layer].T).reshape(run.inputs.shape)
 
     def _step(self, before, cell):
-        """Gates, cell, tanh(cell) and hidden state of one LSTM step, from the gates before their squashing."""
+        """Gates, cell, tanh(cell) and hidden state of one LSTM step, from the gates before their
+        squashing.
+        """
         gates = before * self._scale
         np.tanh(gates, out=gates)
         gates *= self._scale
@@ -176,12 +205,16 @@ class Controller:
         return gates, cell, squashed, gates[..., 2 * u : 3 * u] * squashed
 
     def _logit_slopes(self, trace, log_prob_slopes, entropy_slopes):
-        """Slopes to the logits, (T, B, n): d log p / d logit = chosen - p, d H / d logit = -p (log p + H)."""
+        """Slopes to the logits, (T, B, n): d log p / d logit = chosen - p, d H / d logit = -p (log
+        p + H).
+        """
         probs = np.exp(trace.log_softmax)
         shape = trace.log_probs.shape
         by_log_prob = np.broadcast_to(log_prob_slopes, shape).T[:, :, None]
         by_entropy = np.broadcast_to(entropy_slopes, shape).T[:, :, None]
-        return by_log_prob * (trace.chosen - probs) - by_entropy * probs * (trace.log_softmax + trace.entropies.T[:, :, None])
+        return by_log_prob * (trace.chosen - probs) - by_entropy * probs * (
+            trace.log_softmax + trace.entropies.T[:, :, None]
+        )
 
     def _gate_slopes(self, hidden_kernel, run, d_hiddens):
         """Slopes to the gates before their squashing, (S, B, 4U), last step first."""

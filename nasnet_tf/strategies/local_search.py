@@ -1,8 +1,11 @@
-"""Local search: try the neighbours of a point, one decision away; move as soon as one is better; at a local optimum begin again.
+"""Local search: try the neighbours of a point, one decision away; move as soon as one is better; at
+a local optimum begin again.
 
-Source: White et al. 2021, arXiv 2005.02960, section 3, in the variant that does not wait for a whole neighbourhood. Here each climb
-begins at the best of a few random points, and no point is proposed twice. Beginning again is ours: in small spaces it finds what
-going on with the next best point misses, and in large ones a neighbourhood is seldom exhausted.
+Source: White et al. 2021, arXiv 2005.02960, section 3, in the variant that does not wait for a
+    whole neighbourhood. Here each climb
+begins at the best of a few random points, and no point is proposed twice. Beginning again is ours:
+in small spaces it finds what going on with the next best point misses, and in large ones a
+neighbourhood is seldom exhausted.
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ def neighbours(point, sizes) -> list[tuple[int, ...]]:
 
 
 class LocalSearch(Strategy):
-    """Hill climbing, asynchronous: while the last neighbours are being trained, the random points of the next climb are.
+    """Hill climbing, asynchronous: while the last neighbours are being trained, the random points
+    of the next climb are.
 
     Args:
         starts: how many random points each climb chooses its first from.
@@ -41,7 +45,12 @@ class LocalSearch(Strategy):
             raise ValueError(f"starts is {starts}; give 1 or more.")
         self.starts = starts
         self.archive, self.known = Archive(len(self.sizes)), set()
-        self.drawn, self.centre = 0, -1  # trials that succeeded towards `starts`; where in the archive the climb stands, -1 for nowhere
+        self.drawn, self.centre = (
+            0,
+            -1,
+            # trials that succeeded towards `starts`; where in the archive the climb stands, -1 for
+            # nowhere
+        )
 
     def propose(self, number, pending=(), attempt=0):
         rng, running = self._rng(number, attempt), {tuple(point) for point in pending}
@@ -82,9 +91,14 @@ class LocalSearch(Strategy):
         return self.archive.state() | {"drawn": self.drawn, "centre": self.centre}
 
     def _recall(self, state):
-        known = {self._checked(point) for name in ("points", "failed") for point in state[name].tolist()}
+        known = {
+            self._checked(point) for name in ("points", "failed") for point in state[name].tolist()
+        }
         centre = int(state["centre"])
         if not -1 <= centre < len(state["points"]):
-            raise ValueError(f"the state's climb stands at trial {centre} of {len(state['points'])}; restore what state() gave, whole.")
+            raise ValueError(
+                f"the state's climb stands at trial {centre} of {len(state['points'])}; restore"
+                " what state() gave, whole."
+            )
         self.archive.restore(state)
         self.known, self.drawn, self.centre = known, int(state["drawn"]), centre

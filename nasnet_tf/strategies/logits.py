@@ -1,6 +1,8 @@
-"""The simplest controller: a row of logits a decision, each decision on its own. Same methods as the LSTM's (controller.py).
+"""The simplest controller: a row of logits a decision, each decision on its own. Same methods as
+the LSTM's (controller.py).
 
-Source: NAS-Bench-201's REINFORCE, Dong & Yang 2020, arXiv 2001.00326. Rows are padded to the widest; padding has probability 0.
+Source: NAS-Bench-201's REINFORCE, Dong & Yang 2020, arXiv 2001.00326. Rows are padded to the
+    widest; padding has probability 0.
 """
 
 from __future__ import annotations
@@ -22,20 +24,26 @@ class _Trace(NamedTuple):
 
 
 class Logits:
-    """Independent softmaxes over the choices of a space whose decision t has `sizes[t]` options; weights are one flat vector."""
+    """Independent softmaxes over the choices of a space whose decision t has `sizes[t]` options;
+    weights are one flat vector.
+    """
 
     def __init__(self, sizes):
         self.sizes = tuple(sizes)
         self._shape = len(self.sizes), max(self.sizes)
         self.count = self._shape[0] * self._shape[1]
-        self._padding = np.where(np.arange(self._shape[1]) < np.array(self.sizes)[:, None], 0.0, -1e30)
+        self._padding = np.where(
+            np.arange(self._shape[1]) < np.array(self.sizes)[:, None], 0.0, -1e30
+        )
 
     def initial(self, rng, deviation: float = 1e-3) -> np.ndarray:
         """Fresh weights, normal with this standard deviation: all but uniform."""
         return rng.normal(scale=deviation, size=self.count)
 
     def sample(self, weights: np.ndarray, rng, count: int = 1, given=()) -> list[tuple[int, ...]]:
-        """`count` architectures drawn from the controller's distribution, but for the first decisions, which are `given`."""
+        """`count` architectures drawn from the controller's distribution, but for the first
+        decisions, which are `given`.
+        """
         cumulative = np.exp(self._log_softmax(weights)).cumsum(1)
         above = rng.random((count, len(self.sizes), 1)) * cumulative[:, -1:] < cumulative
         return [(*given, *choices[len(given) :]) for choices in above.argmax(2).tolist()]
@@ -49,13 +57,24 @@ class Logits:
         chosen = (np.asarray(choices)[:, :, None] == np.arange(self._shape[1])).astype(float)
         log_softmax = self._log_softmax(weights)
         entropies = -(np.exp(log_softmax) * log_softmax).sum(1)
-        return _Trace((chosen * log_softmax).sum(2), np.tile(entropies, (len(chosen), 1)), chosen, log_softmax)
+        return _Trace(
+            (chosen * log_softmax).sum(2), np.tile(entropies, (len(chosen), 1)), chosen, log_softmax
+        )
 
-    def backward(self, weights: np.ndarray, trace: _Trace, log_prob_slopes, entropy_slopes) -> np.ndarray:
-        """Exact gradient, flat, of any loss, given its slopes to the log-probabilities and to the entropies, each (B, T) or a number."""
+    def backward(
+        self, weights: np.ndarray, trace: _Trace, log_prob_slopes, entropy_slopes
+    ) -> np.ndarray:
+        """Exact gradient, flat, of any loss, given its slopes to the log-probabilities and to the
+        entropies, each (B, T) or a number.
+        """
         probs, shape = np.exp(trace.log_softmax), trace.log_probs.shape
-        by_log_prob, by_entropy = (np.broadcast_to(slopes, shape)[:, :, None] for slopes in (log_prob_slopes, entropy_slopes))
-        slopes = by_log_prob * (trace.chosen - probs) - by_entropy * probs * (trace.log_softmax + trace.entropies[:, :, None])
+        by_log_prob, by_entropy = (
+            np.broadcast_to(slopes, shape)[:, :, None]
+            for slopes in (log_prob_slopes, entropy_slopes)
+        )
+        slopes = by_log_prob * (trace.chosen - probs) - by_entropy * probs * (
+            trace.log_softmax + trace.entropies[:, :, None]
+        )
         return slopes.sum(0).ravel()
 
     def _log_softmax(self, weights):

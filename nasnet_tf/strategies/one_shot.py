@@ -1,7 +1,8 @@
-"""What one-shot search hands out at its end: children in the order of their accuracy with shared weights, best first.
+"""What one-shot search hands out at its end: children in the order of their accuracy with shared
+weights, best first.
 
-The ranking is made elsewhere (nasnet_tf/one_shot/weight_sharing.py), since making it trains networks; so this strategy is not in
-`STRATEGIES`, which can be begun with a space alone.
+The ranking is made elsewhere (nasnet_tf/one_shot/weight_sharing.py), since making it trains
+networks; so this strategy is not in `STRATEGIES`, which can be begun with a space alone.
 
 Source: Pham et al. 2018, arXiv 1802.03268, section 2.3 (deriving architectures).
 """
@@ -16,7 +17,8 @@ __all__ = ["OneShot"]
 
 
 class OneShot(Strategy):
-    """Proposes the best child of `ranking` that nobody has tried, and random ones once it is at its end.
+    """Proposes the best child of `ranking` that nobody has tried, and random ones once it is at its
+    end.
 
     Args:
         ranking: points of the space, best first.
@@ -31,8 +33,14 @@ class OneShot(Strategy):
 
     def propose(self, number, pending=(), attempt=0):
         out = set(map(tuple, pending))
-        left = [point for point, tried in zip(self.ranking, self.tried, strict=True) if not tried and point not in out]
-        return left[attempt] if attempt < len(left) else self.space.random(self._rng(number, attempt))
+        left = [
+            point
+            for point, tried in zip(self.ranking, self.tried, strict=True)
+            if not tried and point not in out
+        ]
+        return (
+            left[attempt] if attempt < len(left) else self.space.random(self._rng(number, attempt))
+        )
 
     def _learn(self, choices, reward):
         if choices in self.ranking:
@@ -42,9 +50,16 @@ class OneShot(Strategy):
         self._learn(choices, 0.0)
 
     def _memory(self):
-        return {"ranking": np.array(self.ranking, dtype=np.int64).reshape(-1, len(self.sizes)), "tried": self.tried}
+        return {
+            "ranking": np.array(self.ranking, dtype=np.int64).reshape(-1, len(self.sizes)),
+            "tried": self.tried,
+        }
 
     def _recall(self, state):
-        if not np.array_equal(state["ranking"], self._memory()["ranking"]) or len(state["tried"]) != len(self.ranking):
-            raise ValueError("the state is of another ranking; start the search with the ranking that wrote it.")
+        if not np.array_equal(state["ranking"], self._memory()["ranking"]) or len(
+            state["tried"]
+        ) != len(self.ranking):
+            raise ValueError(
+                "the state is of another ranking; start the search with the ranking that wrote it."
+            )
         self.tried = state["tried"]

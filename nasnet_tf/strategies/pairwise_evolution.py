@@ -1,7 +1,10 @@
-"""Pairwise evolution, the search of "Large-Scale Evolution": of two individuals the worse dies and the better has a child.
+"""Pairwise evolution, the search of "Large-Scale Evolution": of two individuals the worse dies and
+the better has a child.
 
-Source: Real et al. 2017, arXiv 1703.01041. `paper()` has its population of 1000, at which its 250 workers, a quarter, were at work at
-once. The default grows with the search, as that of aging evolution does: the square root of the number of trials that ended, from 5 on.
+Source: Real et al. 2017, arXiv 1703.01041. `paper()` has its population of 1000, at which its 250
+    workers, a quarter, were at work at
+once. The default grows with the search, as that of aging evolution does: the square root of the
+number of trials that ended, from 5 on.
 """
 
 from __future__ import annotations
@@ -20,14 +23,17 @@ _SMALLEST, _LARGEST = 5, 1000  # populations that grow
 
 
 class PairwiseEvolution(Strategy):
-    """At first the population is filled with `space.start`. Then each trial that ends without failing is an event: it joins
-    the population, two different individuals are drawn, the worse of them is killed, and the next proposal is a child of the better.
+    """At first the population is filled with `space.start`. Then each trial that ends without
+    failing is an event: it joins the population, two different individuals are drawn, the worse of
+    them is killed, and the next proposal is a child of the better.
 
-    So one individual less lives than the population has while a child is trained, as in the paper, where every worker kills before it
-    trains. Who asks for several proposals between two events gets children of the same parent. A failed trial is not born.
+    So one individual less lives than the population has while a child is trained, as in the paper,
+    where every worker kills before it trains. Who asks for several proposals between two events
+    gets children of the same parent. A failed trial is not born.
 
     Args:
-        population: how many live, those being trained included; by default it grows, and after a birth by which it does nobody dies.
+        population: how many live, those being trained included; by default it grows, and after a
+            birth by which it does nobody dies.
     """
 
     name = "pairwise-evolution"
@@ -36,7 +42,9 @@ class PairwiseEvolution(Strategy):
     def __init__(self, space, seed=0, *, population=None):
         super().__init__(space, seed)
         if population is not None and population < 2:
-            raise ValueError(f"population is {population}; give 2 or more: individuals compete in pairs.")
+            raise ValueError(
+                f"population is {population}; give 2 or more: individuals compete in pairs."
+            )
         self.population = population
         self.born = 0  # trials that ended without failing
         self.living = []  # (point, reward), oldest first
@@ -69,18 +77,35 @@ class PairwiseEvolution(Strategy):
         """One event; of equal rewards the one drawn first wins."""
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(4, self.born)))
         one, other = (int(place) for place in rng.choice(len(self.living), 2, replace=False))
-        worse, better = (one, other) if self.living[one][1] < self.living[other][1] else (other, one)
+        worse, better = (
+            (one, other) if self.living[one][1] < self.living[other][1] else (other, one)
+        )
         self.winner = self.living[better][0]
         del self.living[worse]
 
     def _memory(self):
         rewards = np.array([reward for _, reward in self.living], dtype=float)
         winner = [] if self.winner is None else [self.winner]
-        return {"born": self.born, "points": self._packed(self.parents()), "rewards": rewards, "winner": self._packed(winner)}
+        return {
+            "born": self.born,
+            "points": self._packed(self.parents()),
+            "rewards": rewards,
+            "winner": self._packed(winner),
+        }
 
     def _recall(self, state):
         living = list(zip(self._unpacked(state["points"]), state["rewards"].tolist(), strict=True))
         winner = self._unpacked(state["winner"])
-        if self.population and (len(living) >= self.population or len(living) < min(int(state["born"]), self.population - 1)):
-            raise ValueError(f"the state's population is {len(living)}, this search's {self.population}; use the population that wrote it.")
-        self.born, self.living, self.winner = int(state["born"]), living, winner[0] if winner else None
+        if self.population and (
+            len(living) >= self.population
+            or len(living) < min(int(state["born"]), self.population - 1)
+        ):
+            raise ValueError(
+                f"the state's population is {len(living)}, this search's {self.population}; use the"
+                " population that wrote it."
+            )
+        self.born, self.living, self.winner = (
+            int(state["born"]),
+            living,
+            winner[0] if winner else None,
+        )

@@ -1,11 +1,15 @@
-"""Search led by a predictor: a Gaussian process learns what points are worth, and the one with most expected improvement is tried.
+"""Search led by a predictor: a Gaussian process learns what points are worth, and the one with most
+expected improvement is tried.
 
-Candidates are mutants of the best points and random ones; the most promising is improved decision by decision.
+Candidates are mutants of the best points and random ones; the most promising is improved decision
+by decision.
 
 Expected improvement counts by how probably a point does not fail, once some have failed.
 
-Source: expected improvement: Jones et al. 1998, J. of Global Optimization 13; candidates mutated from the best: White et al. 2019,
-BANANAS, arXiv 1910.11858; weighed by the probability of success: Gelbart et al. 2014, arXiv 1403.5607.
+Source: expected improvement: Jones et al. 1998, J. of Global Optimization 13; candidates mutated
+    from the best: White et al. 2019,
+BANANAS, arXiv 1910.11858; weighed by the probability of success: Gelbart et al. 2014, arXiv
+1403.5607.
 """
 
 from __future__ import annotations
@@ -33,8 +37,10 @@ class Predictor(Strategy):
         first: random points before the first prediction.
         candidates: points that are judged for each proposal.
         parents: of how many of the best points candidates are mutants.
-        every: rewards after which the process is fitted again; up to five times as many as rewards add up.
-        most: rewards that the process looks at, half of them the best, half the latest; a bound on time.
+        every: rewards after which the process is fitted again; up to five times as many as rewards
+            add up.
+        most: rewards that the process looks at, half of them the best, half the latest; a bound on
+            time.
     """
 
     name = "predictor"
@@ -46,23 +52,36 @@ class Predictor(Strategy):
                 "first, candidates, parents and every must be 1 or more and most 2 or more; "
                 f"got {first=}, {candidates=}, {parents=}, {every=}, {most=}."
             )
-        self.first, self.candidates, self.parents, self.every, self.most = first, candidates, parents, every, most
+        self.first, self.candidates, self.parents, self.every, self.most = (
+            first,
+            candidates,
+            parents,
+            every,
+            most,
+        )
         self.archive = Archive(len(self.sizes))
         self.process = GaussianProcess(self.sizes, self.space.meanings)
-        self._succeeds = GaussianProcess(self.sizes, self.space.meanings)  # how probably a point does not fail
+        self._succeeds = GaussianProcess(
+            self.sizes, self.space.meanings
+        )  # how probably a point does not fail
         self._known = set()
 
     def propose(self, number, pending=(), attempt=0):
         rng, taken = self._rng(number, attempt), {self.space.key(point) for point in pending}
         if len(self.archive) < self.first:
             drawn = (self.space.random(rng) for _ in range(20))
-            return next((point for point in drawn if self._is_new(point, taken)), self.space.random(rng))
+            return next(
+                (point for point in drawn if self._is_new(point, taken)), self.space.random(rng)
+            )
         points = self._candidates(rng)
         gains = self._improvement(points)
         for _ in range(_CLIMBS):
             best = gains.argmax()
             near = _neighbours(points[best], self.sizes)
-            points, gains = np.concatenate([points, near]), np.concatenate([gains, self._improvement(near)])
+            points, gains = (
+                np.concatenate([points, near]),
+                np.concatenate([gains, self._improvement(near)]),
+            )
             if gains.argmax() == best:
                 break
         for number in np.argsort(-gains, kind="stable"):
@@ -76,15 +95,24 @@ class Predictor(Strategy):
         return key not in self._known and key not in taken
 
     def _candidates(self, rng):
-        """(candidates, decisions): half mutants of the best points in one to three decisions, half random."""
+        """(candidates, decisions): half mutants of the best points in one to three decisions, half
+        random.
+        """
         half, sizes = self.candidates // 2, np.array(self.sizes)
         best = np.argsort(-self.archive.rewards, kind="stable")[: self.parents]
-        mutants = self.archive.points[best[(len(best) * rng.random(half) ** 2).astype(int)]].copy()  # the better, the oftener
+        mutants = self.archive.points[
+            best[(len(best) * rng.random(half) ** 2).astype(int)]
+        ].copy()  # the better, the oftener
         for change in range(3):
             decisions = rng.integers(len(sizes), size=half)
             changed = np.flatnonzero(rng.random(half) < (1.0, 0.5, 0.5)[change])
             mutants[changed, decisions[changed]] = rng.integers(sizes[decisions[changed]])
-        return np.concatenate([mutants, rng.integers(sizes, size=(self.candidates - half, len(sizes)), dtype=np.int32)])
+        return np.concatenate(
+            [
+                mutants,
+                rng.integers(sizes, size=(self.candidates - half, len(sizes)), dtype=np.int32),
+            ]
+        )
 
     def _improvement(self, points):
         """Expected improvement of points over the best there is, in normal scores."""
@@ -94,8 +122,9 @@ class Predictor(Strategy):
         return self._weighed(gains, points) if self.archive.failed else gains
 
     def _weighed(self, gains, points):
-        """The gains, by how probably the points do not fail. Those that probably fail come after all others: as failures stay out of
-        the rewards, a part of the space in which all fails would stay unknown, and draw the search there for ever.
+        """The gains, by how probably the points do not fail. Those that probably fail come after
+        all others: as failures stay out of the rewards, a part of the space in which all fails
+        would stay unknown, and draw the search there for ever.
         """
         probable = np.clip(self._share + self._succeeds.predict(points)[0], 0.0, 1.0)
         return np.where(probable < self._share / 2, gains - _LAST, gains * probable)
@@ -114,21 +143,31 @@ class Predictor(Strategy):
             self._model_success()
 
     def _due(self):
-        return (len(self.archive) - self.first) % (self.every * min(max(1, len(self.archive) // 30), 5)) == 0
+        return (len(self.archive) - self.first) % (
+            self.every * min(max(1, len(self.archive) // 30), 5)
+        ) == 0
 
     def _model(self, fit):
         """Conditions the process on what was observed."""
         kept = self._looked_at()
         points, values = self.archive.points[kept], normal_scores(self.archive.rewards[kept])
         if fit:
-            self.process.fit(points, values, _FIRST_STEPS if len(self.archive) == self.first else _STEPS)
+            self.process.fit(
+                points, values, _FIRST_STEPS if len(self.archive) == self.first else _STEPS
+            )
         self.process.condition(points, values)
         self._model_success()
         # Where rewards are noisy the best of them was lucky: what it is probably worth counts.
-        self._best = float(self.process.predict(points)[0].max()) if self.process.noise > _NOISY else values.max()
+        self._best = (
+            float(self.process.predict(points)[0].max())
+            if self.process.noise > _NOISY
+            else values.max()
+        )
 
     def _model_success(self):
-        """Conditions the process of success on the latest trials, as many that failed as did not at most."""
+        """Conditions the process of success on the latest trials, as many that failed as did not at
+        most.
+        """
         if not self.archive.failed:
             return
         failed = np.array(self.archive.failed[-(self.most // 2) :])
@@ -143,7 +182,9 @@ class Predictor(Strategy):
         if count <= self.most:
             return np.arange(count)
         latest = np.arange(count - self.most // 2, count)
-        best = np.argsort(-self.archive.rewards[: latest[0]], kind="stable")[: self.most - len(latest)]
+        best = np.argsort(-self.archive.rewards[: latest[0]], kind="stable")[
+            : self.most - len(latest)
+        ]
         return np.concatenate([np.sort(best), latest])
 
     def _memory(self):
@@ -151,7 +192,10 @@ class Predictor(Strategy):
 
     def _recall(self, state):
         if len(state["process"]) != len(self.process.parameters):
-            raise ValueError(f"the state's 'process' has {len(state['process'])} numbers, this search's {len(self.process.parameters)}.")
+            raise ValueError(
+                f"the state's 'process' has {len(state['process'])} numbers, this search's"
+                f" {len(self.process.parameters)}."
+            )
         self.archive.restore(state)
         self.process = GaussianProcess(self.sizes, self.space.meanings, state["process"])
         self._known = {self.space.key(point) for point in self.archive.tried}

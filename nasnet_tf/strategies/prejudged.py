@@ -1,7 +1,9 @@
-"""A judge in front of any strategy: points that are not allowed are turned down, and of several the most promising is proposed.
+"""A judge in front of any strategy: points that are not allowed are turned down, and of several the
+most promising is proposed.
 
-Proposing the best of a pool by an untrained score is the "move proposal" of Abdelfattah et al. 2021, arXiv 2101.08134. The strategy
-learns from what was proposed only. A controller then samples from another distribution than its own; its update does not correct that.
+Proposing the best of a pool by an untrained score is the "move proposal" of Abdelfattah et al.
+2021, arXiv 2101.08134. The strategy learns from what was proposed only. A controller then samples
+from another distribution than its own; its update does not correct that.
 """
 
 from __future__ import annotations
@@ -15,26 +17,33 @@ from nasnet_tf.strategies.protocol import Strategy
 
 __all__ = ["Prejudged", "Refused"]
 
-_RANDOM = 10  # random points tried for each attempt of the strategy, if it has no allowed point to offer
+_RANDOM = (
+    10  # random points tried for each attempt of the strategy, if it has no allowed point to offer
+)
 _A_POINT = 4  # attempts for each point of the pool, once there is one
 
 
 class Refused(ValueError):
-    """Raised by a judge of `Prejudged`: the point is turned down. The text says why, in the same words for the same reason."""
+    """Raised by a judge of `Prejudged`: the point is turned down. The text says why, in the same
+    words for the same reason.
+    """
 
 
 class Prejudged(Strategy):
     """Proposes what `strategy` proposes, as far as it is accepted.
 
-    All else is the strategy's: it observes, its state is saved and restored. Proposals are as repeatable as the judges' answers.
+    All else is the strategy's: it observes, its state is saved and restored. Proposals are as
+    repeatable as the judges' answers.
 
     Args:
         strategy: a `Strategy`.
-        accepts: point -> whether it is allowed; may raise `Refused` with the reason. None allows all.
-        score: point -> number, larger is better; may raise `Refused`. The best of up to `pool` different points is proposed, the
-            first of equals. None takes the first that is allowed.
+        accepts: point -> whether it is allowed; may raise `Refused` with the reason. None allows
+            all.
+        score: point -> number, larger is better; may raise `Refused`. The best of up to `pool`
+            different points is proposed, the first of equals. None takes the first that is allowed.
         pool: how many points are scored for a proposal.
-        attempts: how often the strategy is asked for a point that is allowed; after that random points are tried.
+        attempts: how often the strategy is asked for a point that is allowed; after that random
+            points are tried.
         remember: judgements that are kept, by the space's key; the longest unused are forgotten.
     """
 
@@ -49,10 +58,18 @@ class Prejudged(Strategy):
         remember: int = 10_000,
     ):
         if min(pool, attempts, remember) < 1:
-            raise ValueError(f"pool, attempts and remember must be 1 or more; got {pool=}, {attempts=}, {remember=}.")
+            raise ValueError(
+                f"pool, attempts and remember must be 1 or more; got {pool=}, {attempts=},"
+                f" {remember=}."
+            )
         self.strategy, self.accepts, self.score = strategy, accepts, score
         self.pool, self.attempts, self.remember = pool if score else 1, attempts, remember
-        self.space, self.sizes, self.seed, self.name = strategy.space, strategy.sizes, strategy.seed, strategy.name
+        self.space, self.sizes, self.seed, self.name = (
+            strategy.space,
+            strategy.sizes,
+            strategy.seed,
+            strategy.name,
+        )
         self._judgements = OrderedDict()  # key: (score, why it was refused or None)
 
     @property
@@ -66,10 +83,14 @@ class Prejudged(Strategy):
         return self.strategy.lowest
 
     def propose(self, number, pending=(), attempt=0):
-        """As in `Strategy`. Raises ValueError if no point that was tried is allowed; it says what turned down how many."""
+        """As in `Strategy`. Raises ValueError if no point that was tried is allowed; it says what
+        turned down how many.
+        """
         allowed, refused, seen = {}, Counter(), set()
         for tried, point in enumerate(self._candidates(number, pending, attempt)):
-            if len(allowed) == self.pool or (allowed and tried >= min(_A_POINT * self.pool, self.attempts)):
+            if len(allowed) == self.pool or (
+                allowed and tried >= min(_A_POINT * self.pool, self.attempts)
+            ):
                 break
             key = self.space.key(point)
             if key in seen:
@@ -82,14 +103,19 @@ class Prejudged(Strategy):
                 refused[reason] += 1
         if not allowed:
             reasons = ", ".join(f"{reason}: {count}" for reason, count in refused.most_common(5))
-            raise ValueError(f"none of {len(seen)} different points is allowed ({reasons}); loosen the limits or search a larger space.")
+            raise ValueError(
+                f"none of {len(seen)} different points is allowed ({reasons}); loosen the limits or"
+                " search a larger space."
+            )
         return max(allowed, key=allowed.get)
 
     def observe(self, choices, reward):
         self.strategy.observe(choices, reward)
 
     def allows(self, point):
-        return self.strategy.allows(point) and self._judgement(self.space.key(point), point)[1] is None
+        return (
+            self.strategy.allows(point) and self._judgement(self.space.key(point), point)[1] is None
+        )
 
     def parents(self):
         return self.strategy.parents()
@@ -104,7 +130,9 @@ class Prejudged(Strategy):
         """Another attempt begins where the one before would have ended."""
         for more in range(self.attempts):
             yield self.strategy.propose(number, pending, attempt * self.attempts + more)
-        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(3, number, attempt)))
+        rng = np.random.default_rng(
+            np.random.SeedSequence(self.seed, spawn_key=(3, number, attempt))
+        )
         for _ in range(_RANDOM * self.attempts):
             yield self.space.random(rng)
 

@@ -1,4 +1,6 @@
-"""Random search: every point of the space is as likely as any other. The baseline each search must beat at equal cost."""
+"""Random search: every point of the space is as likely as any other. The baseline each search must
+beat at equal cost.
+"""
 
 from __future__ import annotations
 

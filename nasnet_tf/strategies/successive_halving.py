@@ -1,8 +1,11 @@
-"""Asynchronous successive halving: most points are trained shortly, the best of them longer. Nobody waits for anybody.
+"""Asynchronous successive halving: most points are trained shortly, the best of them longer. Nobody
+waits for anybody.
 
-The last decision of the space is how long a point is trained, if it is named as one of `FIDELITIES`; its options in order of size are
-the rungs. A proposal is, from the longest rung down, a point in the top 1 / eta of its rung that has not been promoted, one rung up; where
-there is none, a new random point at the shortest. A space without such a decision has one rung, and the search is random.
+The last decision of the space is how long a point is trained, if it is named as one of
+`FIDELITIES`; its options in order of size are the rungs. A proposal is, from the longest rung down,
+a point in the top 1 / eta of its rung that has not been promoted, one rung up; where there is none,
+a new random point at the shortest. A space without such a decision has one rung, and the search is
+random.
 
 Source: Li et al. 2020, arXiv 1810.05934, algorithm 2.
 """
@@ -25,7 +28,9 @@ _TRIES = 20  # to draw a point that is not known
 
 
 def rungs(longest: int, eta: int = 3) -> tuple[int, ...]:
-    """`longest` epochs, a share 1 / eta of it, and so on down to 1, the fewest first: 9 makes 1, 3, 9."""
+    """`longest` epochs, a share 1 / eta of it, and so on down to 1, the fewest first: 9 makes 1, 3,
+    9.
+    """
     return (*(rungs(longest // eta, eta) if longest >= eta else ()), longest)
 
 
@@ -42,10 +47,14 @@ class SuccessiveHalving(Strategy):
     def __init__(self, space, seed=0, *, eta=3):
         super().__init__(space, seed)
         if eta <= 1:
-            raise ValueError(f"eta is {eta}; one in eta is promoted, so give more than 1, such as 3.")
+            raise ValueError(
+                f"eta is {eta}; one in eta is promoted, so give more than 1, such as 3."
+            )
         self.eta = eta
         name, options = self.space.decisions[-1]
-        self.order = sorted(range(len(options)), key=options.__getitem__) if name in FIDELITIES else None  # rung -> option
+        self.order = (
+            sorted(range(len(options)), key=options.__getitem__) if name in FIDELITIES else None
+        )  # rung -> option
         self._forget()
 
     def _forget(self):

@@ -1,8 +1,11 @@
-"""Tournament evolution, the search of hierarchical representations: the best of a few of all that were ever trained is mutated.
+"""Tournament evolution, the search of hierarchical representations: the best of a few of all that
+were ever trained is mutated.
 
-Nobody dies. Source: Liu et al. 2018, arXiv 1711.00436, section 3. `paper()` has the paper's 200 random genotypes and tournaments of 5 % of
-the population, made for 7,000 models on 200 GPUs; a child may be a network that was trained before, as a mutation may draw what was
-there. In a hundred trials 5 % would choose among one to five, and many of them would be repeats: the defaults are for those.
+Nobody dies. Source: Liu et al. 2018, arXiv 1711.00436, section 3. `paper()` has the paper's 200
+random genotypes and tournaments of 5 % of the population, made for 7,000 models on 200 GPUs; a
+child may be a network that was trained before, as a mutation may draw what was there. In a hundred
+trials 5 % would choose among one to five, and many of them would be repeats: the defaults are for
+those.
 """
 
 from __future__ import annotations
@@ -24,8 +27,10 @@ class TournamentEvolution(Strategy):
 
     Args:
         initial: how many random points are proposed first.
-        share: of the population, rounded up, that competes to be the parent; drawn without replacement.
-        repeats: whether a network that was tried may be proposed again; else another child is drawn, as long as there are others.
+        share: of the population, rounded up, that competes to be the parent; drawn without
+            replacement.
+        repeats: whether a network that was tried may be proposed again; else another child is
+            drawn, as long as there are others.
     """
 
     name = "tournament-evolution"
@@ -33,7 +38,10 @@ class TournamentEvolution(Strategy):
     def __init__(self, space, seed=0, *, initial=20, share=0.25, repeats=False):
         super().__init__(space, seed)
         if initial < 1 or not 0 < share <= 1:
-            raise ValueError(f"initial must be 1 or more and share above 0 and at most 1; got {initial=}, {share=}.")
+            raise ValueError(
+                f"initial must be 1 or more and share above 0 and at most 1; got {initial=},"
+                f" {share=}."
+            )
         self.initial, self.share, self.repeats = initial, share, repeats
         self.archive, self.tried = Archive(len(self.sizes)), Networks(self.space)
 
@@ -55,7 +63,9 @@ class TournamentEvolution(Strategy):
 
     def parent(self, rng) -> tuple[int, ...]:
         """The winner of a tournament; of equal rewards, the one drawn first."""
-        drawn = rng.choice(len(self.archive), math.ceil(self.share * len(self.archive)), replace=False)
+        drawn = rng.choice(
+            len(self.archive), math.ceil(self.share * len(self.archive)), replace=False
+        )
         return tuple(self.archive.points[drawn[self.archive.rewards[drawn].argmax()]].tolist())
 
     def _learn(self, choices, reward):

@@ -1,4 +1,6 @@
-"""Parameters and multiply-adds of a network, from its graph alone: nothing is built. No Keras here."""
+"""Parameters and multiply-adds of a network, from its graph alone: nothing is built. No Keras
+here.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,16 @@ def _of_graph(network_graph):
 
 
 def recurrent_cost(
-    genotype: RecurrentCell, num_cells=2, filters: int = 200, *, classes: int = 10_000, input_shape=(None,), tied: bool = True
+    genotype: RecurrentCell,
+    num_cells=2,
+    filters: int = 200,
+    *,
+    classes: int = 10_000,
+    input_shape=(None,),
+    tied: bool = True,
 ) -> Cost:
-    """What `nasnet_tf.systems.recurrent.network.LanguageModel` of the same arguments costs, for one word of however many.
+    """What `nasnet_tf.systems.recurrent.network.LanguageModel` of the same arguments costs, for one
+    word of however many.
 
     All cells of a base cost the same.
     """
@@ -38,27 +47,40 @@ def recurrent_cost(
     return Cost(parameters, parameters, num_cells * layer + vectors)
 
 
-COSTS = {schema: _of_graph(network_graph) for schema, network_graph in GRAPHS.items()} | {"nasnet_tf.recurrent": recurrent_cost}
+COSTS = {schema: _of_graph(network_graph) for schema, network_graph in GRAPHS.items()} | {
+    "nasnet_tf.recurrent": recurrent_cost
+}
 cost = COSTS["nasnet_tf.genotype"]  # of `nasnet_tf.systems.cells.network.Network`
 
 
 def cost_of(genotype, **arguments) -> Cost | None:
-    """What `nasnet_tf.systems.networks.build` of the same arguments costs, for a genotype of any kind; None if nobody counts for its kind.
+    """What `nasnet_tf.systems.networks.build` of the same arguments costs, for a genotype of any
+    kind; None if nobody counts for its kind.
 
     Args:
-        **arguments: of the function in `COSTS` for its kind: num_cells, filters, classes, input_shape, stem, ... What only other kinds
-            take is left out if it asks for nothing, as `nasnet_tf.systems.networks.build` does.
-    Raises: TypeError for an argument that none of the functions takes, with the nearest name; ValueError as `build`.
+        **arguments: of the function in `COSTS` for its kind: num_cells, filters, classes,
+            input_shape, stem, ... What only other kinds take is left out if it asks for nothing, as
+            `nasnet_tf.systems.networks.build` does.
+    Raises: TypeError for an argument that none of the functions takes, with the nearest name;
+        ValueError as `build`.
     """
     return call(COSTS, genotype, "cost", arguments) if genotype.schema in COSTS else None
 
 
 def counted_arguments(genotype) -> tuple[str, ...]:
-    """Names of the arguments that `cost_of` takes for a kind of genotype; those of `cost` for a kind nobody counts for."""
+    """Names of the arguments that `cost_of` takes for a kind of genotype; those of `cost` for a
+    kind nobody counts for.
+    """
     return tuple(inspect.signature(COSTS.get(genotype.schema, cost)).parameters)[1:]
 
 
 def defaults_of(genotype) -> dict:
-    """num_cells, filters, stem and classes that `cost_of` takes for a kind of genotype unless told otherwise."""
+    """num_cells, filters, stem and classes that `cost_of` takes for a kind of genotype unless told
+    otherwise.
+    """
     taken = inspect.signature(COSTS[genotype.schema]).parameters if genotype.schema in COSTS else {}
-    return {name: taken[name].default for name in ("num_cells", "filters", "stem", "classes") if name in taken}
+    return {
+        name: taken[name].default
+        for name in ("num_cells", "filters", "stem", "classes")
+        if name in taken
+    }

@@ -1,4 +1,6 @@
-"""A picture of a genotype of any kind: `FIGURES` says who draws which; a kind that is not in it is written out in lines."""
+"""A picture of a genotype of any kind: `FIGURES` says who draws which; a kind that is not in it is
+written out in lines.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,10 @@ def draw_genotype(genotype, path: str | os.PathLike, title: str = "") -> None:
 def figure_of(genotype, title: str = ""):
     """The genotype as a matplotlib Figure that belongs to no window."""
     if not hasattr(genotype, "schema"):
-        raise ValueError(f"expected a Genotype, got {type(genotype).__name__}; nasnet_tf.genotype.load reads one from a file.")
+        raise ValueError(
+            f"expected a Genotype, got {type(genotype).__name__}; nasnet_tf.genotype.load reads one"
+            " from a file."
+        )
     return FIGURES.get(genotype.schema, _written)(genotype, title)
 
 
@@ -43,7 +48,10 @@ def _written(genotype, title: str):
     from matplotlib.figure import Figure
 
     lines = [*([title] if title else []), *genotype.lines()]
-    figure = Figure(figsize=(0.4 + 0.09 * max(map(len, lines), default=1), 0.4 + 0.2 * len(lines)), facecolor="white")
+    figure = Figure(
+        figsize=(0.4 + 0.09 * max(map(len, lines), default=1), 0.4 + 0.2 * len(lines)),
+        facecolor="white",
+    )
     for number, line in enumerate(map(one_line, lines), start=1):
         y = 1 - number / (len(lines) + 1)
         figure.text(0.5, y, line, ha="center", va="center", fontsize=9, color=INK, parse_math=False)

@@ -10,7 +10,8 @@ from nasnet_tf.systems.nas_bench_201 import graph as nas_bench_201
 
 __all__ = ["GRAPHS"]
 
-# By the schema of a genotype: a function from it and sizes, as its Keras network takes them, to a `nasnet_tf.graph.Graph`.
+# By the schema of a genotype: a function from it and sizes, as its Keras network takes them, to a
+# `nasnet_tf.graph.Graph`.
 GRAPHS = {
     "nasnet_tf.genotype": cells.network_graph,
     "nasnet_tf.nas_bench_201": nas_bench_201.network_graph,

@@ -12,5 +12,7 @@ NAMED = {**GENOTYPES, "nas_cell": NAS_CELL}  # published ones of every kind
 
 
 def load(path):
-    """The genotype in the file `path`, of whatever kind. Raises ValueError that names the file if it holds none."""
+    """The genotype in the file `path`, of whatever kind. Raises ValueError that names the file if
+    it holds none.
+    """
     return read_file(path, from_json, NAMED)

@@ -18,7 +18,9 @@ from nasnet_tf.systems.recurrent.space import RecurrentSpace
 
 __all__ = ["SPACES", "get"]
 
-_LAYERWISE = partial(LayerwiseSpace, 12, fewest=6)  # the paper goes on to 20 layers and more, with thousands of trials
+_LAYERWISE = partial(
+    LayerwiseSpace, 12, fewest=6
+)  # the paper goes on to 20 layers and more, with thousands of trials
 
 SPACES: dict[str, Callable[..., Space]] = {
     "nasnet": NASNetSpace,

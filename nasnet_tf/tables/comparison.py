@@ -17,7 +17,9 @@ _POINTS = 200  # of a curve over seconds
 
 
 class Curve(NamedTuple):
-    """The incumbent of many searches as they went on: arrays of one length. Means are over the runs that have one by then."""
+    """The incumbent of many searches as they went on: arrays of one length. Means are over the runs
+    that have one by then.
+    """
 
     at: np.ndarray  # trainings, or seconds
     runs: np.ndarray  # how many have an incumbent
@@ -36,9 +38,10 @@ def summary(histories: Sequence[History], table: Table) -> dict[str, float | int
     """What many searches had found when they ended; None where no run, or too few, can tell.
 
     Returns:
-        runs, failed_runs (in which no training succeeded), trainings and cost (means a run; cost in seconds), and of the incumbents
-        signal_mean, signal_sem, test_mean, test_std (of one run), test_sem, test_best, regret_mean (the table's best test less
-        test_mean) and best_found (share of the runs whose incumbent's test is the table's best).
+        runs, failed_runs (in which no training succeeded), trainings and cost (means a run; cost in
+        seconds), and of the incumbents signal_mean, signal_sem, test_mean, test_std (of one run),
+        test_sem, test_best, regret_mean (the table's best test less test_mean) and best_found
+        (share of the runs whose incumbent's test is the table's best).
     """
     ends = np.array([(h.signal[-1], h.test[-1]) for h in histories])
     signal, test = ends[~np.isnan(ends[:, 1])].T
@@ -49,7 +52,11 @@ def summary(histories: Sequence[History], table: Table) -> dict[str, float | int
         "cost": float(np.mean([h.cost[-1] for h in histories])) if table.timed else None,
     }
     for name, values in (("signal", signal), ("test", test)):
-        found |= {f"{name}_mean": _mean(values), f"{name}_std": _std(values), f"{name}_sem": _std(values, len(values))}
+        found |= {
+            f"{name}_mean": _mean(values),
+            f"{name}_std": _std(values),
+            f"{name}_sem": _std(values, len(values)),
+        }
     found["test_best"] = float(test.max()) if len(test) else None
     found["regret_mean"] = table.best - _mean(test) if len(test) else None
     found["best_found"] = _mean(test == table.best)
@@ -65,13 +72,16 @@ def _std(values, shared_by=1):
 
 
 def curve(histories: Sequence[History], table: Table, seconds: float | None = None) -> Curve:
-    """How the incumbents came about: over trainings, or over seconds where `seconds` is given, up to there.
+    """How the incumbents came about: over trainings, or over seconds where `seconds` is given, up
+    to there.
 
     A search over trainings that ended before the longest keeps its incumbent to the end.
     """
     if seconds is None:
         at = np.arange(1, max(len(h.test) for h in histories) + 1)
-        rows = [[h.signal[i], h.test[i]] for h in histories for i in [np.minimum(at, len(h.test)) - 1]]
+        rows = [
+            [h.signal[i], h.test[i]] for h in histories for i in [np.minimum(at, len(h.test)) - 1]
+        ]
     else:
         at = np.linspace(0.0, seconds, _POINTS + 1)[1:]
         rows = [_by_then(h, at) for h in histories]
@@ -84,6 +94,8 @@ def curve(histories: Sequence[History], table: Table, seconds: float | None = No
 
 
 def _by_then(history, at):
-    """Signal and test of the incumbent at the times `at`; what a training tells is known when it has ended."""
+    """Signal and test of the incumbent at the times `at`; what a training tells is known when it
+    has ended.
+    """
     known = np.searchsorted(history.cost, at, side="right")
     return [np.concatenate([[np.nan], values])[known] for values in (history.signal, history.test)]

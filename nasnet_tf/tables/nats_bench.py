@@ -1,8 +1,11 @@
-"""NATS-Bench's own files of the trainings of NAS-Bench-201's cells: a folder with a packed pickle for each, read without running any code.
+"""NATS-Bench's own files of the trainings of NAS-Bench-201's cells: a folder with a packed pickle
+for each, read without running any code.
 
-meta.pickle.pbz2 has the cells in order, 000000.pickle.pbz2 and so on what each training of one told, epoch by epoch.
+meta.pickle.pbz2 has the cells in order, 000000.pickle.pbz2 and so on what each training of one
+told, epoch by epoch.
 
-Source: Dong et al. 2021, arXiv 2009.00437; the files as exps/NATS-Bench/tss-collect.py of github.com/D-X-Y/AutoDL-Projects writes and
+Source: Dong et al. 2021, arXiv 2009.00437; the files as exps/NATS-Bench/tss-collect.py of
+    github.com/D-X-Y/AutoDL-Projects writes and
 nats_bench/api_utils.py of github.com/D-X-Y/NATS-Bench reads them.
 """
 
@@ -29,8 +32,8 @@ def read_nats_bench(
 ) -> Iterator[tuple[NASBench201, tuple[float, float, float]]]:
     """Each cell with the means over its trainings on CIFAR-10, as published searches take them.
 
-    These are the validation accuracy after 12 epochs in %, the test accuracy after 200 in %, and the seconds that the 12 epochs and one
-    validation took.
+    These are the validation accuracy after 12 epochs in %, the test accuracy after 200 in %, and
+    the seconds that the 12 epochs and one validation took.
 
     Args:
         folder: NATS-tss-v1_0-3ffb9-simple, unpacked.
@@ -41,13 +44,18 @@ def read_nats_bench(
     meta = _unpickled(folder / META)
     names = meta.get("meta_archs") if isinstance(meta, dict) else None
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"{folder / META}: there is no list of cells in it; give the folder NATS-tss-v1_0-3ffb9-simple.")
+        raise ValueError(
+            f"{folder / META}: there is no list of cells in it; give the folder"
+            " NATS-tss-v1_0-3ffb9-simple."
+        )
     for number, name in enumerate(names):
         path = folder / f"{number:06d}.pickle.pbz2"
         try:
             cell = NASBench201.from_arch(name)
         except ValueError as error:
-            raise ValueError(f"{folder / META}: {error} The space of sizes (sss) is not read.") from None
+            raise ValueError(
+                f"{folder / META}: {error} The space of sizes (sss) is not read."
+            ) from None
         yield cell, _figures(path, name, _unpickled(path))
         if progress is not None:
             progress((number + 1) / len(names))
@@ -58,14 +66,29 @@ def _figures(path, name, results):
         if any(results[epochs]["arch_str"] != name for epochs in ("12", "200")):
             raise ValueError(f"it is not of {name}")
         figures = (
-            _mean(results["12"], "cifar10-valid", lambda training: _last(training, "x-valid", "eval_acc1es")),
-            _mean(results["200"], "cifar10", lambda training: _last(training, "ori-test", "eval_acc1es")),
-            _mean(results["12"], "cifar10-valid", lambda t: math.fsum(t["train_times"].values()) + _last(t, "x-valid", "eval_times")),
+            _mean(
+                results["12"],
+                "cifar10-valid",
+                lambda training: _last(training, "x-valid", "eval_acc1es"),
+            ),
+            _mean(
+                results["200"],
+                "cifar10",
+                lambda training: _last(training, "ori-test", "eval_acc1es"),
+            ),
+            _mean(
+                results["12"],
+                "cifar10-valid",
+                lambda t: math.fsum(t["train_times"].values()) + _last(t, "x-valid", "eval_times"),
+            ),
         )
         if not (0 <= figures[0] <= 100 and 0 <= figures[1] <= 100 and 0 <= figures[2] < math.inf):
             raise ValueError(f"accuracies and seconds are {figures}")
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise ValueError(f"{path}: not the results of a cell of NATS-Bench ({error!r:.120}); unpack the folder again.") from None
+        raise ValueError(
+            f"{path}: not the results of a cell of NATS-Bench ({error!r:.120}); unpack the folder"
+            " again."
+        ) from None
     return figures
 
 
@@ -84,12 +107,23 @@ def _unpickled(path):
         with open_regular(path) as packed, bz2.open(packed) as file:
             text = file.read(_LARGEST + 1)
     except FileNotFoundError:
-        raise ValueError(f"{path}: no such file; give the folder NATS-tss-v1_0-3ffb9-simple, unpacked as a whole.") from None
+        raise ValueError(
+            f"{path}: no such file; give the folder NATS-tss-v1_0-3ffb9-simple, unpacked as a"
+            " whole."
+        ) from None
     except (OSError, EOFError) as error:
-        raise ValueError(f"{path}: not a whole bzip2 file ({error}); unpack the folder again.") from None
+        raise ValueError(
+            f"{path}: not a whole bzip2 file ({error}); unpack the folder again."
+        ) from None
     if len(text) > _LARGEST:
-        raise ValueError(f"{path}: more than {_LARGEST:,} bytes, which no file of the simple form has; give NATS-tss-v1_0-3ffb9-simple.")
+        raise ValueError(
+            f"{path}: more than {_LARGEST:,} bytes, which no file of the simple form has; give"
+            " NATS-tss-v1_0-3ffb9-simple."
+        )
     try:
         return load_plain(text)
     except ValueError as error:
-        raise ValueError(f"{path}: not plain data as a pickle ({error!s:.200}); give NATS-tss-v1_0-3ffb9-simple, unpacked again.") from None
+        raise ValueError(
+            f"{path}: not plain data as a pickle ({error!s:.200}); give NATS-tss-v1_0-3ffb9-simple,"
+            " unpacked again."
+        ) from None

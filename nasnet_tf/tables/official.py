@@ -16,9 +16,11 @@ _NATS = "the folder NATS-tss-v1_0-3ffb9-simple, unpacked"
 
 
 def official_reader(path: str | os.PathLike):
-    """A function: (path, progress) -> (space, figures of a `Table`), by the content or the ending of `path`. None if it may be CSV.
+    """A function: (path, progress) -> (space, figures of a `Table`), by the content or the ending
+    of `path`. None if it may be CSV.
 
-    Raises: ValueError for a benchmark's file in a form that is not read, which says what to give instead.
+    Raises: ValueError for a benchmark's file in a form that is not read, which says what to give
+        instead.
     """
     path = pathlib.Path(path)
     if path.is_dir():
@@ -33,8 +35,9 @@ def official_reader(path: str | os.PathLike):
         return read_nas_bench_101
     if path.suffix in (".pth", ".pt") or head.startswith((b"PK\3\4", b"\x80\2")):
         raise ValueError(
-            f"{path}: PyTorch's files, zips and pickles are not read; by the benchmark's own code write a CSV with the columns arch, "
-            f"c10valid_12, c10_test_200 and c10_cost_12_s, or give {_NATS}."
+            f"{path}: PyTorch's files, zips and pickles are not read; by the benchmark's own code"
+            " write a CSV with the columns arch, c10valid_12, c10_test_200 and c10_cost_12_s, or"
+            f" give {_NATS}."
         )
     if head.startswith(b"BZh") or head[257:262] == b"ustar":
         raise ValueError(f"{path}: a packed file; give {_NATS}, with {META} in it.")

@@ -1,7 +1,9 @@
-"""A pickle of plain data read by a machine of its own: numbers, texts, containers and NumPy's numbers, and no work beyond its length.
+"""A pickle of plain data read by a machine of its own: numbers, texts, containers and NumPy's
+numbers, and no work beyond its length.
 
-Python's own unpickler runs what a pickle names, and hashes a tuple of tuples for as long as it takes: thirty bytes can ask for hours.
-Here nothing is run, and the keys of a dict are texts, numbers, or tuples of these.
+Python's own unpickler runs what a pickle names, and hashes a tuple of tuples for as long as it
+takes: thirty bytes can ask for hours. Here nothing is run, and the keys of a dict are texts,
+numbers, or tuples of these.
 
 Source: the opcodes as CPython's Lib/pickletools.py describes them, protocols 2 to 5.
 """
@@ -17,7 +19,10 @@ __all__ = ["load_plain"]
 _MOST_STEPS = 1_000_000  # a second or two; a file of NATS-Bench takes up to a tenth of it
 _MARK = object()
 _NUMBERS = {"f8": "<d", "f4": "<f", "i8": "<q", "i4": "<i"}
-_SCALARS = {("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar")}  # the latter from NumPy 2 on
+_SCALARS = {
+    ("numpy.core.multiarray", "scalar"),
+    ("numpy._core.multiarray", "scalar"),
+}  # the latter from NumPy 2 on
 _DTYPE, _ORDERED, _SET = ("numpy", "dtype"), ("collections", "OrderedDict"), ("builtins", "set")
 _SIMPLE = {str, int, float, bool, bytes, type(None)}
 
@@ -31,7 +36,9 @@ class _Dtype(str):
 
 
 def load_plain(content: bytes):
-    """The value that is pickled in `content`. Raises ValueError if it is damaged or more than plain data."""
+    """The value that is pickled in `content`. Raises ValueError if it is damaged or more than plain
+    data.
+    """
     try:
         return _Machine(content).run()
     except (LookupError, TypeError, AttributeError, UnicodeDecodeError, struct.error) as error:
@@ -168,7 +175,12 @@ def _whole(width, signed=False):
     return _pushing(lambda m: int.from_bytes(m.bytes(width), "little", signed=signed))
 
 
-_STOP, _FLOAT, _TEXT, _LONG_TEXT = pickle.STOP[0], pickle.BINFLOAT[0], pickle.SHORT_BINUNICODE[0], pickle.BINUNICODE[0]
+_STOP, _FLOAT, _TEXT, _LONG_TEXT = (
+    pickle.STOP[0],
+    pickle.BINFLOAT[0],
+    pickle.SHORT_BINUNICODE[0],
+    pickle.BINUNICODE[0],
+)
 _MEMOIZE, _PUT, _DOUBLE = pickle.MEMOIZE[0], pickle.LONG_BINPUT[0], struct.Struct(">d").unpack_from
 _BY_NAME = {
     "PROTO": lambda m: m.bytes(1),

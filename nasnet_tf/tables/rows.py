@@ -1,4 +1,6 @@
-"""Rows of a CSV file that somebody else wrote, plain or gzipped: read within bounds, and every fault named by its line."""
+"""Rows of a CSV file that somebody else wrote, plain or gzipped: read within bounds, and every
+fault named by its line.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,11 @@ _MOST_COLUMNS = 200
 
 
 def read_rows(path: str | os.PathLike) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """The names of the columns, and the rows that follow as (number of the line, from 1; fields, one a column).
+    """The names of the columns, and the rows that follow as (number of the line, from 1; fields,
+    one a column).
 
-    Raises ValueError that names the file, and the line if it is one line's fault: at once for the names, else when a row is reached.
+    Raises ValueError that names the file, and the line if it is one line's fault: at once for the
+    names, else when a row is reached.
     """
     path = pathlib.Path(path)
     rows = _checked(path)
@@ -39,20 +43,43 @@ def _checked(path):
     """Numbered rows, the names of the columns first; all as long as these."""
     names, count = None, 0
     for line, fields in _parsed(path):
-        fields = [sys.intern(field.strip()) for field in fields]  # a table has few words, each many times
+        fields = [
+            sys.intern(field.strip()) for field in fields
+        ]  # a table has few words, each many times
         if names is None:
             names = fields
             if len(names) > _MOST_COLUMNS:
-                raise ValueError(f"{path}, line {line}: {len(names)} columns are too many for a table (at most {_MOST_COLUMNS}).")
-            if wrong := sorted({name for name in names if not name.isprintable() or not name or names.count(name) > 1}):
-                raise ValueError(f"{path}, line {line}: columns need a name of one line each, every name once; got {wrong[0]!r:.80} wrong.")
+                raise ValueError(
+                    f"{path}, line {line}: {len(names)} columns are too many for a table (at most"
+                    f" {_MOST_COLUMNS})."
+                )
+            if wrong := sorted(
+                {
+                    name
+                    for name in names
+                    if not name.isprintable() or not name or names.count(name) > 1
+                }
+            ):
+                raise ValueError(
+                    f"{path}, line {line}: columns need a name of one line each, every name once;"
+                    f" got {wrong[0]!r:.80} wrong."
+                )
         elif len(fields) != len(names):
-            raise ValueError(f"{path}, line {line}: {len(fields)} fields, but there are {len(names)} columns; give one field a column.")
+            raise ValueError(
+                f"{path}, line {line}: {len(fields)} fields, but there are {len(names)} columns;"
+                " give one field a column."
+            )
         elif (count := count + 1) > _MOST_ROWS:
-            raise ValueError(f"{path}, line {line}: too many rows (at most {_MOST_ROWS:,}); give a smaller table.")
+            raise ValueError(
+                f"{path}, line {line}: too many rows (at most {_MOST_ROWS:,}); give a smaller"
+                " table."
+            )
         yield line, fields
     if not count:
-        raise ValueError(f"{path}: the table has no rows; give the names of the columns in the first line and a row for each training.")
+        raise ValueError(
+            f"{path}: the table has no rows; give the names of the columns in the first line and a"
+            " row for each training."
+        )
 
 
 def _parsed(path):
@@ -70,25 +97,42 @@ def _lines(path):
     """Lines of text, unpacked as they are asked for."""
     with open_regular(path) as file:
         zipped = file.peek(2)[:2] == b"\x1f\x8b"
-        largest = max(_ALWAYS, _MOST_EXPANSION * os.fstat(file.fileno()).st_size) if zipped else _LARGEST_FILE
+        largest = (
+            max(_ALWAYS, _MOST_EXPANSION * os.fstat(file.fileno()).st_size)
+            if zipped
+            else _LARGEST_FILE
+        )
         source = gzip.GzipFile(fileobj=file) if zipped else file
         number = size = 0
         while True:
             try:
                 line = source.readline(_LARGEST_LINE + 1)
             except (EOFError, OSError, zlib.error) as error:
-                raise ValueError(f"{path}: not a whole gzip file ({error}); copy it again.") from None
+                raise ValueError(
+                    f"{path}: not a whole gzip file ({error}); copy it again."
+                ) from None
             if not line:
                 return
             number, size = number + 1, size + len(line)
             if len(line) > _LARGEST_LINE:
-                raise ValueError(f"{path}, line {number}: longer than {_LARGEST_LINE:,} bytes, which no row of a table is.")
-            if size > min(largest, _LARGEST_FILE):
-                hint = "or unpack it, if that is right" if largest < _LARGEST_FILE else "as only that can be read"
                 raise ValueError(
-                    f"{path}, line {number}: more than {min(largest, _LARGEST_FILE):,} bytes of text; give a smaller table, {hint}."
+                    f"{path}, line {number}: longer than {_LARGEST_LINE:,} bytes, which no row of a"
+                    " table is."
+                )
+            if size > min(largest, _LARGEST_FILE):
+                hint = (
+                    "or unpack it, if that is right"
+                    if largest < _LARGEST_FILE
+                    else "as only that can be read"
+                )
+                raise ValueError(
+                    f"{path}, line {number}: more than {min(largest, _LARGEST_FILE):,} bytes of"
+                    f" text; give a smaller table, {hint}."
                 )
             try:
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
-                raise ValueError(f"{path}, line {number}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8.") from None
+                raise ValueError(
+                    f"{path}, line {number}: not UTF-8 ({error.reason} at byte {error.start}); save"
+                    " it as UTF-8."
+                ) from None

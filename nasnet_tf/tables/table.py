@@ -1,4 +1,6 @@
-"""Trainings that somebody has done already: a space and, for its points, what a training tells. Searches then cost nothing."""
+"""Trainings that somebody has done already: a space and, for its points, what a training tells.
+Searches then cost nothing.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ from nasnet_tf.tables.rows import read_rows
 
 __all__ = ["DIGITS", "Figures", "Table"]
 
-DIGITS = pathlib.Path(__file__).with_name("digits.csv.gz")  # made by benchmarks/digits_table.py, which says how
+DIGITS = pathlib.Path(__file__).with_name(
+    "digits.csv.gz"
+)  # made by benchmarks/digits_table.py, which says how
 _MOST_OPTIONS = 1000
 
 
@@ -36,18 +40,27 @@ class Table:
 
     Args:
         space: a `nasnet_tf.spaces` space.
-        figures: point -> `Figures`. A point that is not in it has those of the first with its `space.key`, if any. Or
-            key -> `Figures`.
+        figures: point -> `Figures`. A point that is not in it has those of the first with its
+            `space.key`, if any. Or key -> `Figures`.
         name: short, for people.
         timed: whether the costs are known; else they are 0.
     Raises: ValueError if there are no figures.
     """
 
-    def __init__(self, space: Choices, figures: Mapping[tuple[int, ...] | str, Figures], name: str = "table", timed: bool = True):
+    def __init__(
+        self,
+        space: Choices,
+        figures: Mapping[tuple[int, ...] | str, Figures],
+        name: str = "table",
+        timed: bool = True,
+    ):
         if not figures:
             raise ValueError(f"{name}: a table needs at least one row; got none.")
         self.space, self.name, self.timed = space, name, timed
-        self._figures = {at if isinstance(at, str) else space.checked(at): Figures(*values) for at, values in figures.items()}
+        self._figures = {
+            at if isinstance(at, str) else space.checked(at): Figures(*values)
+            for at, values in figures.items()
+        }
         self.best = max(values.test for values in self._figures.values())
         self.mean_cost = sum(values.cost for values in self._figures.values()) / len(self._figures)
 
@@ -64,7 +77,10 @@ class Table:
     @functools.cached_property
     def _by_key(self):
         """key -> figures, those of the first of twins."""
-        return {at if isinstance(at, str) else self.space.key(at): self._figures[at] for at in reversed(self._figures)}
+        return {
+            at if isinstance(at, str) else self.space.key(at): self._figures[at]
+            for at in reversed(self._figures)
+        }
 
     @classmethod
     def read(
@@ -75,57 +91,88 @@ class Table:
         cost: str | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Table:
-        """The table in a CSV file, plain or gzipped, whose first line names the columns; or in a benchmark's own file (official.py).
+        """The table in a CSV file, plain or gzipped, whose first line names the columns; or in a
+        benchmark's own file (official.py).
 
         What the other columns of a CSV are decides how the points are read:
-        - `genotype` alone: each row a genotype as JSON, whose cells concatenate their unused states. The space is the NASNet space
-          of that many blocks, of the operations and combinations that occur.
-        - `arch` among them, with strings of NAS-Bench-201: its space; all other columns are left aside. Networks that are the same
-          by their form were trained each by itself there, and have figures of their own.
+        - `genotype` alone: each row a genotype as JSON, whose cells concatenate their unused
+          states. The space is the NASNet space of that many blocks, of the operations and
+          combinations that occur.
+        - `arch` among them, with strings of NAS-Bench-201: its space; all other columns are left
+          aside. Networks that are the same by their form were trained each by itself there, and
+          have figures of their own.
         - else each is a decision; its distinct values are the options, in order of appearance.
 
         Args:
-            signal, test, cost: the columns with these figures, by default "signal", "test" ("signal" if there is none) and "cost" (0);
-                of NAS-Bench-201 the columns for CIFAR-10: validation accuracy after 12 epochs, test accuracy after 200, seconds
-                of the 12.
+            signal, test, cost: the columns with these figures, by default "signal", "test"
+                ("signal" if there is none) and "cost" (0); of NAS-Bench-201 the columns for
+                CIFAR-10: validation accuracy after 12 epochs, test accuracy after 200, seconds of
+                the 12.
             progress: told which share of a benchmark's own file is read; it can take minutes.
         Raises: ValueError that says what is wrong, and names the line.
         """
         path = pathlib.Path(path)
         if official := official_reader(path):
             if signal or test or cost:
-                raise ValueError(f"{path}: signal, test and cost are columns of a CSV; leave them out for a benchmark's own file.")
+                raise ValueError(
+                    f"{path}: signal, test and cost are columns of a CSV; leave them out for a"
+                    " benchmark's own file."
+                )
             return cls(*official(path, progress), path.resolve().name.removesuffix(".tfrecord"))
         names, rows = read_rows(path)
         rows = list(rows)
-        nas_bench_201 = "arch" in names and all(fields[names.index("arch")].startswith("|") for _, fields in rows[:1])
-        default = _NAS_BENCH_201 if nas_bench_201 else dict(signal="signal", test="test", cost="cost")
+        nas_bench_201 = "arch" in names and all(
+            fields[names.index("arch")].startswith("|") for _, fields in rows[:1]
+        )
+        default = (
+            _NAS_BENCH_201 if nas_bench_201 else dict(signal="signal", test="test", cost="cost")
+        )
         given = {"signal": signal, "test": test, "cost": cost}
         columns = {figure: given[figure] or name for figure, name in default.items()}
         for figure, name in columns.items():
             if name not in names and (given[figure] or figure == "signal"):
                 there = ", ".join(names)
-                raise ValueError(f"{path}, line 1: there is no column {name!r:.80} for the {figure}; there are {there:.200}.")
+                raise ValueError(
+                    f"{path}, line 1: there is no column {name!r:.80} for the {figure}; there are"
+                    f" {there:.200}."
+                )
         others = [name for name in names if name not in {*columns.values(), *default.values()}]
         if nas_bench_201:
             read = _read_nas_bench_201
         elif not others:
-            raise ValueError(f"{path}, line 1: there are only figures; give a column for each decision, or one named genotype.")
+            raise ValueError(
+                f"{path}, line 1: there are only figures; give a column for each decision, or one"
+                " named genotype."
+            )
         else:
             read = _read_genotypes if others == ["genotype"] else _read_decisions
         space, points = read(path, names, others, rows)
         figures, first = {}, {}
-        key = (lambda point: point) if nas_bench_201 or type(space).key is Choices.key else space.key
+        key = (
+            (lambda point: point) if nas_bench_201 or type(space).key is Choices.key else space.key
+        )
         for (line, fields), point in zip(rows, points, strict=True):
             if (same := first.setdefault(key(point), line)) != line:
-                raise ValueError(f"{path}, line {line}: the same network as line {same}; give each once, such as the mean of both.")
-            figures[point] = _figures(f"{path}, line {line}", dict(zip(names, fields, strict=True)), columns)
-        return cls(space, figures, path.name.removesuffix(".gz").removesuffix(".csv"), timed=columns["cost"] in names)
+                raise ValueError(
+                    f"{path}, line {line}: the same network as line {same}; give each once, such as"
+                    " the mean of both."
+                )
+            figures[point] = _figures(
+                f"{path}, line {line}", dict(zip(names, fields, strict=True)), columns
+            )
+        return cls(
+            space,
+            figures,
+            path.name.removesuffix(".gz").removesuffix(".csv"),
+            timed=columns["cost"] in names,
+        )
 
 
 def _figures(where, row, columns):
     signal = _number(where, columns["signal"], row[columns["signal"]])
-    test = _number(where, columns["test"], row[columns["test"]]) if columns["test"] in row else signal
+    test = (
+        _number(where, columns["test"], row[columns["test"]]) if columns["test"] in row else signal
+    )
     cost = _number(where, columns["cost"], row[columns["cost"]]) if columns["cost"] in row else 0.0
     if cost < 0:
         raise ValueError(f"{where}: {columns['cost']} is {cost:g}; give seconds of at least 0.")
@@ -138,7 +185,10 @@ def _number(where, name, text):
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise ValueError(f"{where}: {name} is {text!r:.80}; give a number, or leave the row out if the training failed.")
+        raise ValueError(
+            f"{where}: {name} is {text!r:.80}; give a number, or leave the row out if the training"
+            " failed."
+        )
     return value
 
 
@@ -151,12 +201,15 @@ def _read_decisions(path, names, others, rows):
         for place, seen in zip(places, options, strict=True):
             value = fields[place]
             if not value:
-                raise ValueError(f"{path}, line {line}: {names[place]} is empty; give the option that was chosen.")
+                raise ValueError(
+                    f"{path}, line {line}: {names[place]} is empty; give the option that was"
+                    " chosen."
+                )
             point.append(seen.setdefault(value, len(seen)))
             if len(seen) > _MOST_OPTIONS:
                 raise ValueError(
-                    f"{path}, line {line}: {names[place]} has more than {_MOST_OPTIONS} distinct values; take the column out if it is "
-                    "no decision."
+                    f"{path}, line {line}: {names[place]} has more than {_MOST_OPTIONS} distinct"
+                    " values; take the column out if it is no decision."
                 )
         points.append(tuple(point))
     return Choices(Decision(name, seen) for name, seen in zip(others, options, strict=True)), points

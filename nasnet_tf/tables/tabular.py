@@ -16,7 +16,8 @@ MOST_TRAININGS = 100_000
 class History(NamedTuple):
     """A search, training by training: three arrays of as many numbers as there were trainings.
 
-    The incumbent is the network with the best signal so far, the earliest of equals; NaN before a training succeeds.
+    The incumbent is the network with the best signal so far, the earliest of equals; NaN before a
+    training succeeds.
     """
 
     signal: np.ndarray  # of the incumbent, as the search was told it, noise included
@@ -25,39 +26,59 @@ class History(NamedTuple):
 
 
 class Trainings:
-    """Trainings of a table's points, one after the other, within a budget; keeps the incumbent after each.
+    """Trainings of a table's points, one after the other, within a budget; keeps the incumbent
+    after each.
 
-    A point that is trained again is a training again, at its cost. A training that fails costs what the table's do on average, as the
-    table does not say, so that no search fails for ever. Noise is drawn anew for each training, of the same point too.
+    A point that is trained again is a training again, at its cost. A training that fails costs what
+    the table's do on average, as the table does not say, so that no search fails for ever. Noise is
+    drawn anew for each training, of the same point too.
 
     Args:
         budget: how many trainings; None leaves it to `seconds`.
-        seconds: no training begins once those before it cost so much; the last may end later and counts, as in the published searches
-            of NAS-Bench-201 and NATS-Bench (Dong & Yang 2020, arXiv 2001.00326; exps/NATS-algos of their code).
+        seconds: no training begins once those before it cost so much; the last may end later and
+            counts, as in the published searches of NAS-Bench-201 and NATS-Bench (Dong & Yang 2020,
+            arXiv 2001.00326; exps/NATS-algos of their code).
         noise: standard deviation of Gaussian noise on the signal, in its unit.
         seed: of the noise.
     Raises: ValueError if there is no budget, or the table does not know the cost of a training.
     """
 
-    def __init__(self, table: Table, budget: int | None = None, seconds: float | None = None, noise: float = 0.0, seed: int = 0):
+    def __init__(
+        self,
+        table: Table,
+        budget: int | None = None,
+        seconds: float | None = None,
+        noise: float = 0.0,
+        seed: int = 0,
+    ):
         if budget is None and seconds is None:
-            raise ValueError("a search of a table needs an end; give a budget of trainings, or seconds.")
+            raise ValueError(
+                "a search of a table needs an end; give a budget of trainings, or seconds."
+            )
         if budget is not None and not 1 <= budget <= MOST_TRAININGS:
             raise ValueError(f"budget is {budget}; give 1 to {MOST_TRAININGS} trainings.")
         if seconds is not None and not 0 < seconds < np.inf:
             raise ValueError(f"seconds is {seconds}; give a finite number above 0.")
         if seconds is not None and not table.timed:
             raise ValueError(
-                f"{table.name} does not say what a training costs, so seconds cannot end a search; give a budget of trainings (--budget), "
-                "or the column with the seconds (--cost)."
+                f"{table.name} does not say what a training costs, so seconds cannot end a search;"
+                " give a budget of trainings (--budget), or the column with the seconds (--cost)."
             )
         if seconds is not None and not table.mean_cost > 0:
-            raise ValueError(f"all trainings of {table.name} cost 0 seconds, which never add up to {seconds:g}; give a budget instead.")
+            raise ValueError(
+                f"all trainings of {table.name} cost 0 seconds, which never add up to {seconds:g};"
+                " give a budget instead."
+            )
         if not noise >= 0 or noise == np.inf:
-            raise ValueError(f"noise is {noise}; give a standard deviation of at least 0, in the unit of the signal.")
+            raise ValueError(
+                f"noise is {noise}; give a standard deviation of at least 0, in the unit of the"
+                " signal."
+            )
         self.table, self.seconds = table, np.inf if seconds is None else seconds
         self.budget, self.noise = MOST_TRAININGS if budget is None else budget, noise
-        self._rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(3,))) if noise else None
+        self._rng = (
+            np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(3,))) if noise else None
+        )
         self._best, self._told = None, -np.inf
         self._cost, self._history = 0.0, []
 
@@ -75,14 +96,22 @@ class Trainings:
         figures = self.table.get(point)
         if figures is None:
             return self.count(point, None, self.table.mean_cost)
-        return self.count(point, figures.signal + (self._rng.normal(0.0, self.noise) if self.noise else 0.0), figures.cost)
+        return self.count(
+            point,
+            figures.signal + (self._rng.normal(0.0, self.noise) if self.noise else 0.0),
+            figures.cost,
+        )
 
     def count(self, point: tuple[int, ...], signal: float | None, cost: float) -> float | None:
         """Counts as a training what was known already. Returns `signal`."""
         if signal is not None and signal > self._told:
             self._told, self._best = signal, self.table.get(point)
         self._cost += cost
-        self._history.append((np.nan, np.nan, self._cost) if self._best is None else (self._told, self._best.test, self._cost))
+        self._history.append(
+            (np.nan, np.nan, self._cost)
+            if self._best is None
+            else (self._told, self._best.test, self._cost)
+        )
         return signal
 
     def history(self) -> History:
@@ -91,7 +120,9 @@ class Trainings:
 
 
 def simulate(strategy, table: Table, budget=None, seconds=None, noise=0.0, seed=0) -> History:
-    """Runs a fresh strategy on `table.space`, one training after the other. Arguments as `Trainings`."""
+    """Runs a fresh strategy on `table.space`, one training after the other. Arguments as
+    `Trainings`.
+    """
     trainings = Trainings(table, budget, seconds, noise, seed)
     while not trainings.over:
         point = strategy.propose(len(trainings))

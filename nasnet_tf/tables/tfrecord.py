@@ -1,7 +1,8 @@
 """The records of a TFRecord file, each checked against its sum.
 
-A record is its length (8 bytes), a masked CRC-32C of these, the data, a masked CRC-32C of the data; all little-endian. Read here without
-TensorFlow, which takes longer to start than most tables take to read, and whose errors do not say which record is damaged.
+A record is its length (8 bytes), a masked CRC-32C of these, the data, a masked CRC-32C of the data;
+all little-endian. Read here without TensorFlow, which takes longer to start than most tables take
+to read, and whose errors do not say which record is damaged.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def begins_a_tfrecord(head: bytes) -> bool:
     return len(head) >= _HEAD.size and int(_sums([head[:8]])[0]) == _HEAD.unpack_from(head)[1]
 
 
-def records(path: str | os.PathLike, progress: Callable[[float], None] | None = None) -> Iterator[tuple[int, bytes]]:
+def records(
+    path: str | os.PathLike, progress: Callable[[float], None] | None = None
+) -> Iterator[tuple[int, bytes]]:
     """(number from 1, data) of each record; at most 40 MB are held.
 
     Args:
@@ -52,11 +55,15 @@ def records(path: str | os.PathLike, progress: Callable[[float], None] | None = 
                 yield number, text
             if progress is not None:
                 progress(file.tell() / size)
-    raise ValueError(f"{path}, record {number + 1}: damaged or not a TFRecord ({fault}); copy the file again.")
+    raise ValueError(
+        f"{path}, record {number + 1}: damaged or not a TFRecord ({fault}); copy the file again."
+    )
 
 
 def _batch(file):
-    """The next records: lengths as they stand, data, (sums of the former, of the latter), what is wrong with the one after them."""
+    """The next records: lengths as they stand, data, (sums of the former, of the latter), what is
+    wrong with the one after them.
+    """
     heads, texts, sums = [], [], ([], [])
     while len(heads) < _BATCH and (head := file.read(_HEAD.size)):
         if len(head) < _HEAD.size:
@@ -87,14 +94,16 @@ _TABLE = _crc_table()
 def _sums(texts):
     """Masked CRC-32C of each of `texts`, of 4 bytes or more: all of them at once, byte by byte.
 
-    They end together, zeros before the shorter ones. A sum that begins at 0 stays 0 over zeros; to begin at 0 instead of at all ones
-    is to begin with the first four bytes inverted.
+    They end together, zeros before the shorter ones. A sum that begins at 0 stays 0 over zeros; to
+    begin at 0 instead of at all ones is to begin with the first four bytes inverted.
     """
     if not texts:
         return np.zeros(0, np.uint32)
     lengths = np.array([len(text) for text in texts])
     longest = int(lengths.max())
-    rows = np.frombuffer(b"".join(text.rjust(longest, b"\0") for text in texts), np.uint8).reshape(len(texts), longest)
+    rows = np.frombuffer(b"".join(text.rjust(longest, b"\0") for text in texts), np.uint8).reshape(
+        len(texts), longest
+    )
     columns = np.array(rows.T, order="C")
     columns[longest - lengths + np.arange(4)[:, None], np.arange(len(texts))] ^= 255
     sums = np.zeros(len(texts), np.uint32)

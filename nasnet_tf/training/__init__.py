@@ -8,7 +8,15 @@ from nasnet_tf.training.keep import KeepBest
 from nasnet_tf.training.networks import network_for, training_arguments
 from nasnet_tf.training.pace import Pace, TooSlow
 from nasnet_tf.training.recipe import RECIPES, Recipe, get
-from nasnet_tf.training.scoring import accuracy, examples, perplexity, predict, report, scores, seconds_to_score
+from nasnet_tf.training.scoring import (
+    accuracy,
+    examples,
+    perplexity,
+    predict,
+    report,
+    scores,
+    seconds_to_score,
+)
 
 __all__ = [
     "KeepBest",

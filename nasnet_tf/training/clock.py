@@ -12,10 +12,11 @@ _WEIGHT = 0.2  # of the newest step in the average of how long a step takes
 
 
 class Clock(keras.callbacks.Callback):
-    """Ends a training in time, in the middle of an epoch too, and lets the rate fall along a cosine over the time.
+    """Ends a training in time, in the middle of an epoch too, and lets the rate fall along a cosine
+    over the time.
 
-    What comes after the last step, such as the last validation, is measured before the training and as it goes. A machine that has
-    become slower since makes it longer in proportion to the steps.
+    What comes after the last step, such as the last validation, is measured before the training and
+    as it goes. A machine that has become slower since makes it longer in proportion to the steps.
 
     Args:
         learning_rate: the highest; None leaves the rate alone.
@@ -27,16 +28,25 @@ class Clock(keras.callbacks.Callback):
         after: seconds from the end of the last validation to the end of everything.
     """
 
-    def __init__(self, learning_rate, steps, began, ends, warmup=0.0, epochs=_MOST_EPOCHS, after=0.0):
+    def __init__(
+        self, learning_rate, steps, began, ends, warmup=0.0, epochs=_MOST_EPOCHS, after=0.0
+    ):
         super().__init__()
-        self.learning_rate, self.steps, self.warmup, self.epochs = learning_rate, steps, warmup, epochs
+        self.learning_rate, self.steps, self.warmup, self.epochs = (
+            learning_rate,
+            steps,
+            warmup,
+            epochs,
+        )
         self.began, self.ends, self.after = began, ends, _Work(after)
         self.validation = _Work(0.0)
         self.step = None  # seconds a step takes; the first of a fit, which traces, does not count
         self.first, self.epoch, self.epoch_seconds = True, 0, 0.0
 
     def measured(self, validation: float, after: float) -> None:
-        """Takes note of what one validation takes, and what comes after the last one, in seconds."""
+        """Takes note of what one validation takes, and what comes after the last one, in
+        seconds.
+        """
         self.validation, self.after = _Work(validation), _Work(after)
 
     @property
@@ -52,7 +62,9 @@ class Clock(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.epoch_began = epoch, time.monotonic()
-        if keras.backend.backend() != "tensorflow":  # JAX would move all weights to and fro, so an epoch has the rate of its middle
+        if (
+            keras.backend.backend() != "tensorflow"
+        ):  # JAX would move all weights to and fro, so an epoch has the rate of its middle
             self._set_rate(epoch + 0.5, self.epoch_seconds / 2)
 
     def on_train_batch_begin(self, batch, logs=None):
@@ -73,7 +85,9 @@ class Clock(keras.callbacks.Callback):
                 keras.ops.convert_to_numpy(value)  # waits until the step is done
         seconds = time.monotonic() - self.step_began
         if not self.first:
-            self.step = seconds if self.step is None else self.step + _WEIGHT * (seconds - self.step)
+            self.step = (
+                seconds if self.step is None else self.step + _WEIGHT * (seconds - self.step)
+            )
         self.first = False
         if self.is_over:
             self.model.stop_training = True
@@ -90,13 +104,19 @@ class Clock(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def share_done(self, epoch: float, batch: int, seconds: float = 0.0) -> float:
-        """How much of the training is behind in so many seconds, 0 to 1: of the time, or of the epochs where that is more."""
-        time_done = (time.monotonic() + seconds - self.began) / max(self.ends - self._left() - self.began, 1e-9)
+        """How much of the training is behind in so many seconds, 0 to 1: of the time, or of the
+        epochs where that is more.
+        """
+        time_done = (time.monotonic() + seconds - self.began) / max(
+            self.ends - self._left() - self.began, 1e-9
+        )
         return min(max(time_done, (epoch + batch / self.steps) / self.epochs), 1.0)
 
 
 class _Work:
-    """Something that takes so many seconds while a step takes `step`; longer in proportion where a step has become longer."""
+    """Something that takes so many seconds while a step takes `step`; longer in proportion where a
+    step has become longer.
+    """
 
     def __init__(self, seconds, step=None):
         self._seconds, self._step = seconds, step

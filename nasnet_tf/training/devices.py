@@ -8,29 +8,42 @@ import keras
 
 
 def data_parallel(devices=None):
-    """A context in which networks are made that `nasnet_tf.training.train` then trains on all `devices` at once, each with its
-    share of every batch.
+    """A context in which networks are made that `nasnet_tf.training.train` then trains on all
+    `devices` at once, each with its share of every batch.
 
-    On TensorFlow each device has batch norms of its own share, their averages are averaged, and it cuts the norm of its own share
-    of the gradient; on JAX both are those of the whole batch.
+    On TensorFlow each device has batch norms of its own share, their averages are averaged, and it
+    cuts the norm of its own share of the gradient; on JAX both are those of the whole batch.
 
     Args:
-        devices: names such as "GPU:0"; None takes all GPUs (on JAX all devices). With fewer than two the context changes nothing.
+        devices: names such as "GPU:0"; None takes all GPUs (on JAX all devices). With fewer than
+            two the context changes nothing.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
 
-        devices = devices or [f"GPU:{number}" for number in range(len(tf.config.list_physical_devices("GPU")))]
-        return tf.distribute.MirroredStrategy(devices).scope() if len(devices) > 1 else contextlib.nullcontext()
+        devices = devices or [
+            f"GPU:{number}" for number in range(len(tf.config.list_physical_devices("GPU")))
+        ]
+        return (
+            tf.distribute.MirroredStrategy(devices).scope()
+            if len(devices) > 1
+            else contextlib.nullcontext()
+        )
     if backend == "jax":
         devices = devices or keras.distribution.list_devices()
-        return keras.distribution.DataParallel(devices=devices).scope() if len(devices) > 1 else contextlib.nullcontext()
+        return (
+            keras.distribution.DataParallel(devices=devices).scope()
+            if len(devices) > 1
+            else contextlib.nullcontext()
+        )
     raise ValueError(f"several devices are for the backends tensorflow and jax; this is {backend}.")
 
 
 def devices_of(model):
-    """(how many devices `model` was made for, the context in which it is compiled and trained on them)."""
+    """(how many devices `model` was made for, the context in which it is compiled and trained on
+    them).
+    """
     if keras.backend.backend() == "tensorflow":
         strategy = model.distribute_strategy
         return strategy.num_replicas_in_sync, strategy.scope()
@@ -42,7 +55,9 @@ def devices_of(model):
 
 
 def divisible(batches, devices: int):
-    """`batches` that `devices` can share evenly: where a batch is too small for that, its first images are in it twice."""
+    """`batches` that `devices` can share evenly: where a batch is too small for that, its first
+    images are in it twice.
+    """
     import tensorflow as tf
 
     def filled(*parts):

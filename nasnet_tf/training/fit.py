@@ -1,6 +1,8 @@
-"""Training a network by a recipe, in one or two phases, with a state on disk that it can go on from.
+"""Training a network by a recipe, in one or two phases, with a state on disk that it can go on
+from.
 
-Source of the short recipe: Zoph et al. 2017, arXiv 1707.07012, appendix A.6 (SGD with momentum 0.9, cosine to 0, norm clipped at 5).
+Source of the short recipe: Zoph et al. 2017, arXiv 1707.07012, appendix A.6 (SGD with momentum 0.9,
+cosine to 0, norm clipped at 5).
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ _NORMS_SHARE = 0.02  # of the time, at most, that batch norms are measured at on
 
 
 class Phase(NamedTuple):
-    """A part of a training: which layers learn (`freeze`), how fast and for how many epochs (None: by the clock)."""
+    """A part of a training: which layers learn (`freeze`), how fast and for how many epochs (None:
+    by the clock).
+    """
 
     until: str | None
     batch_norms: bool
@@ -40,9 +44,17 @@ class Phase(NamedTuple):
 
 
 def phases(recipe: Recipe) -> list[Phase]:
-    """The phases of a training by `recipe`: the classifier alone, if the recipe says so, then the rest."""
+    """The phases of a training by `recipe`: the classifier alone, if the recipe says so, then the
+    rest.
+    """
     head = Phase("predictions", True, recipe.head_learning_rate, 0.0, recipe.head_epochs)
-    rest = Phase(recipe.freeze_until, recipe.freeze_batch_norms, recipe.learning_rate, recipe.warmup_epochs, recipe.epochs)
+    rest = Phase(
+        recipe.freeze_until,
+        recipe.freeze_batch_norms,
+        recipe.learning_rate,
+        recipe.warmup_epochs,
+        recipe.epochs,
+    )
     return [head, rest] if recipe.head_epochs else [rest]
 
 
@@ -64,26 +76,36 @@ def train(
     after=0.0,
     keep_state: bool = False,
 ) -> dict[str, list[float]]:
-    """Trains `model` by `recipe`. At the end the averages of its batch norms are measured anew on training images.
+    """Trains `model` by `recipe`. At the end the averages of its batch norms are measured anew on
+    training images.
 
     Args:
-        batches, validation: `tf.data.Dataset`s of known length of (images, labels) or (images, labels, weights of the images), such
-            as `nasnet_tf.data.pipeline` gives. `batches` may be a function: number of the first pass -> data set; a training that
-            goes on then sees the order of images it would have seen.
-        recipe: a `Recipe`, the name of one, or its path. The network is made by what it says (`network_for`); here it says the rest.
-        minutes: how long, instead of the recipe's epochs: from this call to its end, in the middle of an epoch where it must be; at
-            most 600 epochs.
+        batches, validation: `tf.data.Dataset`s of known length of (images, labels) or (images,
+            labels, weights of the images), such as `nasnet_tf.data.pipeline` gives. `batches` may
+            be a function: number of the first pass -> data set; a training that goes on then sees
+            the order of images it would have seen.
+        recipe: a `Recipe`, the name of one, or its path. The network is made by what it says
+            (`network_for`); here it says the rest.
+        minutes: how long, instead of the recipe's epochs: from this call to its end, in the middle
+            of an epoch where it must be; at most 600 epochs.
         folder: where log.csv, a TensorBoard log and the state are kept while training.
-        resume: go on with the training whose state is in `folder`; the recipe and the network must be the same.
+        resume: go on with the training whose state is in `folder`; the recipe and the network must
+            be the same.
         jit_compile: as in `keras.Model.compile`.
-        on_epoch: called after each epoch with its number from 1, the share of the training that is done, and its figures.
+        on_epoch: called after each epoch with its number from 1, the share of the training that is
+            done, and its figures.
         on_share: called now and then with that share.
-        data: what is known of the data, in JSON's words (`nasnet_tf.fingerprint.of_data`): a training does not go on with other data.
-        checkpoint_seconds: how often the state is written, at most; only after whole epochs, and after the last one.
-        after: seconds of the minutes that the caller needs when this has ended, or a function that measures them.
-        keep_state: the state stays in `folder`, for who has yet to save the model; `nasnet_tf.training.forget` deletes it.
+        data: what is known of the data, in JSON's words (`nasnet_tf.fingerprint.of_data`): a
+            training does not go on with other data.
+        checkpoint_seconds: how often the state is written, at most; only after whole epochs, and
+            after the last one.
+        after: seconds of the minutes that the caller needs when this has ended, or a function that
+            measures them.
+        keep_state: the state stays in `folder`, for who has yet to save the model;
+            `nasnet_tf.training.forget` deletes it.
     Returns: {name: value after each epoch}, validation figures among them.
-    Raises: ValueError if neither epochs nor minutes are given; ArithmeticError if the loss is no longer a number.
+    Raises: ValueError if neither epochs nor minutes are given; ArithmeticError if the loss is no
+        longer a number.
     """
     recipe = recipes.get(recipe)
     _check_budget(recipe, minutes)
@@ -91,8 +113,14 @@ def train(
         raise ValueError("resume needs the folder of the training.")
     make = batches if callable(batches) else lambda first_pass: batches
     planned = phases(recipe)
-    checkpoint = None if folder is None else Checkpoint(folder, describe(recipe, model, data), checkpoint_seconds, keep_state)
-    state = checkpoint.resume() if resume else {"phase": 0, "epoch": 0, "seconds": 0.0, "history": []}
+    checkpoint = (
+        None
+        if folder is None
+        else Checkpoint(folder, describe(recipe, model, data), checkpoint_seconds, keep_state)
+    )
+    state = (
+        checkpoint.resume() if resume else {"phase": 0, "epoch": 0, "seconds": 0.0, "history": []}
+    )
 
     history, began = list(state["history"]), time.monotonic() - state["seconds"]
     for number, phase in list(enumerate(planned))[state["phase"] :]:
@@ -101,26 +129,41 @@ def train(
         devices, on_devices = devices_of(model)
         data, held_out = divisible(make(before + done), devices), divisible(validation, devices)
         is_last = number + 1 == len(planned)
-        clock = minutes and _clock(recipe, phase, number, len(data), history, began, minutes, is_last)
+        clock = minutes and _clock(
+            recipe, phase, number, len(data), history, began, minutes, is_last
+        )
         share = _share(planned, number, len(data), began, minutes)
         follow = Follow(number, history, share, checkpoint, began, on_epoch, on_share)
         with on_devices:
             _compile(model, recipe, phase, len(data), jit_compile, devices)
             if done:
                 checkpoint.restore(model)
-            norms = FreshNorms(Norms(model), lambda: make(0), done * len(data), 60 * minutes * _NORMS_SHARE if minutes else math.inf)
+            norms = FreshNorms(
+                Norms(model),
+                lambda: make(0),
+                done * len(data),
+                60 * minutes * _NORMS_SHARE if minutes else math.inf,
+            )
             if clock and not clock.is_over:
                 clock.measured(*_finishing(model, held_out, norms, after if is_last else None))
             if not (clock.is_over if clock and done else done >= (phase.epochs or _NO_END)):
                 every_callback = [
-                    *_averages(recipe), norms, *([clock] if clock else []), *callbacks, *_logs(folder, number), follow,
-                ]  # fmt: skip
+                    *_averages(recipe),
+                    norms,
+                    *([clock] if clock else []),
+                    *callbacks,
+                    *_logs(folder, number),
+                    follow,
+                ]
                 _fit(model, data, held_out, phase.epochs, done, every_callback)
-            else:  # it ended after its last epoch was written, and before what `fit` does at its end
+            # it ended after its last epoch was written, and before what `fit` does at its end
+            else:
                 model.optimizer.finalize_variable_values(model.trainable_variables)
                 norms.measure()
         if checkpoint is not None and not is_last:
-            checkpoint.save(model, number, phase.epochs, history, history[-1]["seconds"], force=True)
+            checkpoint.save(
+                model, number, phase.epochs, history, history[-1]["seconds"], force=True
+            )
     if checkpoint is not None and not keep_state:
         checkpoint.remove()
     names = dict.fromkeys(name for row in history for name in row)
@@ -128,7 +171,9 @@ def train(
 
 
 def _finishing(model, validation, norms, after):
-    """Seconds of one validation, and of all that comes after the last one, once everything has been traced; nothing where it is None."""
+    """Seconds of one validation, and of all that comes after the last one, once everything has been
+    traced; nothing where it is None.
+    """
     if isinstance(model.output, dict):
         validation = _for_two_heads(validation)
     model.evaluate(validation.take(1), verbose=0)
@@ -149,8 +194,12 @@ def _seconds(function):
 
 
 def _check_budget(recipe, minutes):
-    if (recipe.epochs is None) == (minutes is None) or not (minutes is None or 0 < minutes < math.inf):
-        raise ValueError(f"epochs is {recipe.epochs} and minutes is {minutes}; give one of them, above 0.")
+    if (recipe.epochs is None) == (minutes is None) or not (
+        minutes is None or 0 < minutes < math.inf
+    ):
+        raise ValueError(
+            f"epochs is {recipe.epochs} and minutes is {minutes}; give one of them, above 0."
+        )
 
 
 def _averages(recipe):
@@ -171,7 +220,10 @@ def _fit(model, data, validation, epochs, done, callbacks):
         callbacks=[keras.callbacks.TerminateOnNaN(), *callbacks],
     )
     if not all(math.isfinite(value) for value in fitted.history["loss"]):
-        raise ArithmeticError(f"training diverged: the loss became {fitted.history['loss'][-1]}; try a smaller learning rate.")
+        raise ArithmeticError(
+            f"training diverged: the loss became {fitted.history['loss'][-1]}; try a smaller"
+            " learning rate."
+        )
 
 
 def _for_two_heads(batches):
@@ -182,12 +234,16 @@ def _for_two_heads(batches):
 
 
 def _clocked_rate(recipe, phase):
-    """The rate that the clock lets fall, because nobody knows the number of steps; None if there is no such."""
+    """The rate that the clock lets fall, because nobody knows the number of steps; None if there is
+    no such.
+    """
     return phase.learning_rate if phase.epochs is None and recipe.schedule == "cosine" else None
 
 
 def _clock(recipe, phase, number, steps, history, began, minutes, is_last):
-    """The clock of a phase of a training that began then; that of the classifier alone leaves time for the rest."""
+    """The clock of a phase of a training that began then; that of the classifier alone leaves time
+    for the rest.
+    """
     ends = began + 60 * minutes
     began += max((row["seconds"] for row in history if row["phase"] < number), default=0.0)
     if not is_last:
@@ -196,12 +252,20 @@ def _clock(recipe, phase, number, steps, history, began, minutes, is_last):
 
 
 def _compile(model, recipe, phase, steps, jit_compile, devices=1):
-    rate = _clocked_rate(recipe, phase) or rate_for(recipe, phase.learning_rate, phase.epochs or 1, steps, phase.warmup)
+    rate = _clocked_rate(recipe, phase) or rate_for(
+        recipe, phase.learning_rate, phase.epochs or 1, steps, phase.warmup
+    )
     freeze(model, phase.until, phase.batch_norms)
     rewrite_graphs((phase.epochs or 0) * steps > _STEPS_THAT_PAY)
     heads = isinstance(model.output, dict)
-    losses = {name: SmoothedCrossentropy(recipe.label_smoothing) for name in ("predictions", "auxiliary")}
-    metrics = model.figures() if hasattr(model, "figures") else [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+    losses = {
+        name: SmoothedCrossentropy(recipe.label_smoothing) for name in ("predictions", "auxiliary")
+    }
+    metrics = (
+        model.figures()
+        if hasattr(model, "figures")
+        else [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+    )
     model.compile(
         optimizer_for(recipe, rate, devices if keras.backend.backend() == "tensorflow" else 1),
         loss=losses if heads else losses["predictions"],

@@ -15,7 +15,8 @@ _SECONDS = 0.2  # between two moves of a bar
 
 
 class Follow(keras.callbacks.Callback):
-    """Collects the figures of every epoch, writes log.csv, keeps the checkpoint, and tells how far the training is.
+    """Collects the figures of every epoch, writes log.csv, keeps the checkpoint, and tells how far
+    the training is.
 
     Args:
         phase: number of the phase.
@@ -48,19 +49,32 @@ class Follow(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         seconds = round(time.monotonic() - self.began, 2)
         figures = {name: float(value) for name, value in main_head(logs or {}).items()}
-        self.history.append({"phase": self.phase, "epoch": epoch + 1, "seconds": seconds, **figures})
-        if self.checkpoint is not None:  # the log first: what goes on from the state writes it again
+        self.history.append(
+            {"phase": self.phase, "epoch": epoch + 1, "seconds": seconds, **figures}
+        )
+        if (
+            self.checkpoint is not None
+        ):  # the log first: what goes on from the state writes it again
             write_whole(self.checkpoint.folder / "log.csv", table(self.history).encode())
             if math.isfinite(figures["loss"]):  # nobody goes on from weights that are no numbers
                 is_last = self.model.stop_training or epoch + 1 == self.params["epochs"]
-                self.checkpoint.save(self.model, self.phase, epoch + 1, self.history, seconds, force=self.checkpoint.stays and is_last)
+                self.checkpoint.save(
+                    self.model,
+                    self.phase,
+                    epoch + 1,
+                    self.history,
+                    seconds,
+                    force=self.checkpoint.stays and is_last,
+                )
         if self.on_epoch:
             self.on_epoch(len(self.history), self.share(epoch + 1, 0), figures)
 
 
 def main_head(figures):
     """Figures of the main head under the names they have without an auxiliary one."""
-    return {name.replace("predictions_accuracy", "accuracy"): value for name, value in figures.items()}
+    return {
+        name.replace("predictions_accuracy", "accuracy"): value for name, value in figures.items()
+    }
 
 
 def table(history) -> str:

@@ -14,9 +14,11 @@ def freeze(model: Network, until: str | None = None, batch_norms: bool = False) 
     """Says which layers of `model` learn, whatever was said before; compile it afterwards.
 
     Args:
-        until: name of the first layer that learns, such as "reduction_cell_1"; those before it stay as they are, batch norms too.
-            "predictions" leaves the classifier alone to learn. None: all learn.
-        batch_norms: batch norms keep their averages and learn nothing, in layers that learn as well.
+        until: name of the first layer that learns, such as "reduction_cell_1"; those before it stay
+            as they are, batch norms too. "predictions" leaves the classifier alone to learn. None:
+            all learn.
+        batch_norms: batch norms keep their averages and learn nothing, in layers that learn as
+            well.
     Raises: ValueError with the names of the layers.
     """
     names = [layer.name for layer in model.layers if layer.weights]

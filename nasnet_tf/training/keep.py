@@ -14,17 +14,23 @@ from nasnet_tf.npz import read_npz
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Gives the model the weights of its best epoch when training ends: a network of many weights on a small text is at its best early.
+    """Gives the model the weights of its best epoch when training ends: a network of many weights
+    on a small text is at its best early.
 
     Args:
         figure: less of it is better.
-        path: an .npz file where they stay while training, for one that goes on; it is gone at the end.
+        path: an .npz file where they stay while training, for one that goes on; it is gone at the
+            end.
         resume: whether the training goes on; else what is in the file is forgotten.
     """
 
     def __init__(self, figure="val_perplexity", path=None, resume=False):
         super().__init__()
-        self.figure, self.path, self.resume = figure, None if path is None else pathlib.Path(path), resume
+        self.figure, self.path, self.resume = (
+            figure,
+            None if path is None else pathlib.Path(path),
+            resume,
+        )
         self.best, self.weights = math.inf, None
 
     def on_train_begin(self, logs=None):
@@ -42,7 +48,11 @@ class KeepBest(keras.callbacks.Callback):
         self.best, self.weights = value, [np.array(weight) for weight in self.model.get_weights()]
         if self.path is not None:
             with replacing(self.path) as temporary:
-                np.savez(temporary, best=value, **{str(number): weight for number, weight in enumerate(self.weights)})
+                np.savez(
+                    temporary,
+                    best=value,
+                    **{str(number): weight for number, weight in enumerate(self.weights)},
+                )
 
     def on_train_end(self, logs=None):
         if self.weights is not None:

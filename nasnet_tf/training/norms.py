@@ -1,7 +1,7 @@
 """The averages of batch norms, measured anew on training images.
 
-An average that moves along with the training lags behind the weights, and after few steps it knows little. What is measured here is
-what the batch norms see with the weights as they are.
+An average that moves along with the training lags behind the weights, and after few steps it knows
+little. What is measured here is what the batch norms see with the weights as they are.
 """
 
 from __future__ import annotations
@@ -24,16 +24,31 @@ class Norms:
 
     def __init__(self, model):
         self.model = model
-        moving = [layer for layer in model.layers if layer.trainable and not getattr(layer, "freeze_batch_norms", False)]
-        averages = {v.path for layer in moving for v in layer.variables if v.path.endswith(_AVERAGES)}
-        self._places = [number for number, v in enumerate(model.non_trainable_variables) if v.path in averages]
+        moving = [
+            layer
+            for layer in model.layers
+            if layer.trainable and not getattr(layer, "freeze_batch_norms", False)
+        ]
+        averages = {
+            v.path for layer in moving for v in layer.variables if v.path.endswith(_AVERAGES)
+        }
+        self._places = [
+            number for number, v in enumerate(model.non_trainable_variables) if v.path in averages
+        ]
         self._moved = None
 
     @property
     def young(self) -> float:
         """After how many steps an average has forgotten its initial value."""
-        of_layers = [getattr(layer, "batch_norm_momentum", getattr(layer, "momentum", 0.0)) for layer in self.model.layers]
-        momentum = max((float(value) for value in of_layers if value), default=0.0) if self._places else 0.0
+        of_layers = [
+            getattr(layer, "batch_norm_momentum", getattr(layer, "momentum", 0.0))
+            for layer in self.model.layers
+        ]
+        momentum = (
+            max((float(value) for value in of_layers if value), default=0.0)
+            if self._places
+            else 0.0
+        )
         return math.log(_UNKNOWN) / math.log(momentum) if 0 < momentum < 1 else 0.0
 
     def measure(self, batches, images: int = _IMAGES, seconds: float = math.inf) -> None:
@@ -52,11 +67,19 @@ class Norms:
         totals = [np.zeros(average.shape, "float64") for average in before]
         for x in _of_one_size(batches(), images):
             seen = self._seen([np.zeros_like(average) for average in before], x)
-            if not count:  # an average moves by a share of its own, which is none where it is frozen
+            if (
+                not count
+            ):  # an average moves by a share of its own, which is none where it is frozen
                 from_ones = self._seen([np.ones_like(average) for average in before], x)
                 shares = [1 - (one - zero) for zero, one in zip(seen, from_ones, strict=True)]
-            totals, count = [total + new for total, new in zip(totals, seen, strict=True)], count + 1
-            if time.monotonic() - began >= seconds or max(share.max() for share in shares) < _FROZEN:
+            totals, count = (
+                [total + new for total, new in zip(totals, seen, strict=True)],
+                count + 1,
+            )
+            if (
+                time.monotonic() - began >= seconds
+                or max(share.max() for share in shares) < _FROZEN
+            ):
                 break
         if count:
             for place, total, share in zip(self._places, totals, shares, strict=True):
@@ -103,7 +126,8 @@ def _of_one_size(batches, images):
 
 
 class FreshNorms(keras.callbacks.Callback):
-    """Measures the batch norms anew before a validation while their averages are young, and before the last one.
+    """Measures the batch norms anew before a validation while their averages are young, and before
+    the last one.
 
     Args:
         norms: a `Norms`.

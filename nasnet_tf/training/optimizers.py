@@ -13,10 +13,12 @@ PACKAGE = "nasnet_tf"
 
 
 class Averaging:
-    """An optimizer whose average of weights spans few steps at first, as `tf.train.ExponentialMovingAverage` of a step number does.
+    """An optimizer whose average of weights spans few steps at first, as
+    `tf.train.ExponentialMovingAverage` of a step number does.
 
-    `ema_momentum` is min(ema_momentum, (1 + step) / (10 + step)): after t steps the average is over the last ninth of them at most.
-    Without that 0.9999 would keep what a training of some thousand steps began with.
+    `ema_momentum` is min(ema_momentum, (1 + step) / (10 + step)): after t steps the average is over
+    the last ninth of them at most. Without that 0.9999 would keep what a training of some thousand
+    steps began with.
     Source: slim/train_image_classifier.py, which averages so.
     """
 
@@ -32,7 +34,11 @@ class Averaging:
     def finalize_variable_values(self, var_list):
         super().finalize_variable_values(var_list)
         if self.use_ema and keras.backend.backend() == "jax":
-            for variable in var_list:  # in Keras 3.15 weight and average are one array now, which the next prediction would delete
+            for variable in (
+                var_list
+                # in Keras 3.15 weight and average are one array now, which the next prediction
+                # would delete
+            ):
                 variable.assign(ops.copy(ops.convert_to_tensor(variable)))
 
     def get_config(self):
@@ -46,7 +52,9 @@ class SGD(Averaging, keras.optimizers.SGD):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class RMSprop(Averaging, keras.optimizers.RMSprop):
-    """RMSprop as TensorFlow 1 had it: the average of squared gradients starts at one, which matters with an epsilon of one."""
+    """RMSprop as TensorFlow 1 had it: the average of squared gradients starts at one, which matters
+    with an epsilon of one.
+    """
 
     def build(self, variables):
         new = not self.built
@@ -74,50 +82,80 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
     """
 
     def __init__(self, highest, schedule, steps, warmup=0, decay_rate=0.97, decay_steps=1.0):
-        self.config = dict(highest=highest, schedule=schedule, steps=steps, warmup=warmup, decay_rate=decay_rate, decay_steps=decay_steps)
+        self.config = dict(
+            highest=highest,
+            schedule=schedule,
+            steps=steps,
+            warmup=warmup,
+            decay_rate=decay_rate,
+            decay_steps=decay_steps,
+        )
 
     def __call__(self, step):
         own = self.config
         step = ops.cast(step, "float32")
         after = ops.maximum(step - own["warmup"], 0.0)
         if own["schedule"] == "cosine":
-            factor = 0.5 * (1 + ops.cos(math.pi * ops.minimum(after / max(own["steps"] - own["warmup"], 1), 1.0)))
+            factor = 0.5 * (
+                1
+                + ops.cos(math.pi * ops.minimum(after / max(own["steps"] - own["warmup"], 1), 1.0))
+            )
         elif own["schedule"] == "exponential":
             factor = own["decay_rate"] ** ops.floor(after / own["decay_steps"])
         else:
             factor = ops.ones_like(step)
-        return own["highest"] * factor * (ops.minimum(step / own["warmup"], 1.0) if own["warmup"] else 1.0)
+        return (
+            own["highest"]
+            * factor
+            * (ops.minimum(step / own["warmup"], 1.0) if own["warmup"] else 1.0)
+        )
 
     def get_config(self):
         return dict(self.config)
 
 
-def rate_for(recipe: Recipe, learning_rate: float, epochs: int, steps: int, warmup_epochs: float = 0.0) -> Rate:
+def rate_for(
+    recipe: Recipe, learning_rate: float, epochs: int, steps: int, warmup_epochs: float = 0.0
+) -> Rate:
     """The rate over `epochs` of `steps` each."""
-    return Rate(learning_rate, recipe.schedule, epochs * steps, warmup_epochs * steps, recipe.decay_rate, recipe.decay_epochs * steps)
+    return Rate(
+        learning_rate,
+        recipe.schedule,
+        epochs * steps,
+        warmup_epochs * steps,
+        recipe.decay_rate,
+        recipe.decay_epochs * steps,
+    )
 
 
 def optimizer_for(recipe: Recipe, rate, shares: int = 1):
     """The optimizer of `recipe` at `rate`, a number or a schedule.
 
     Args:
-        shares: how many devices cut the norm of a share of the gradient each, before the sum (Keras 3.15, TFOptimizer).
+        shares: how many devices cut the norm of a share of the gradient each, before the sum (Keras
+            3.15, TFOptimizer).
     """
     options = dict(global_clipnorm=recipe.clip_norm and recipe.clip_norm / shares)
     if recipe.average_weights:
         options.update(use_ema=True, ema_momentum=recipe.average_weights)
     if recipe.optimizer == "rmsprop":
-        return RMSprop(rate, momentum=recipe.momentum, rho=recipe.rho, epsilon=recipe.epsilon, **options)
+        return RMSprop(
+            rate, momentum=recipe.momentum, rho=recipe.rho, epsilon=recipe.epsilon, **options
+        )
     if recipe.optimizer == "adam":
-        return Adam(rate, beta_1=recipe.momentum, beta_2=recipe.rho, epsilon=recipe.epsilon, **options)
+        return Adam(
+            rate, beta_1=recipe.momentum, beta_2=recipe.rho, epsilon=recipe.epsilon, **options
+        )
     return SGD(rate, momentum=recipe.momentum, **options)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class SmoothedCrossentropy(keras.losses.Loss):
-    """Cross-entropy of probabilities with whole-number labels, `label_smoothing` of the target spread evenly over the classes.
+    """Cross-entropy of probabilities with whole-number labels, `label_smoothing` of the target
+    spread evenly over the classes.
 
-    Labels are (batch,) or (batch, 1) of probabilities (batch, classes), else of the shape of the probabilities without the classes.
+    Labels are (batch,) or (batch, 1) of probabilities (batch, classes), else of the shape of the
+    probabilities without the classes.
     """
 
     def __init__(self, label_smoothing=0.0, name="loss", **kwargs):
@@ -125,11 +163,15 @@ class SmoothedCrossentropy(keras.losses.Loss):
         self.label_smoothing = label_smoothing
 
     def call(self, y_true, y_pred):
-        if len(y_pred.shape) > 2 and not self.label_smoothing:  # of thousands of words a one-hot vector is mostly zeros
+        if (
+            len(y_pred.shape) > 2 and not self.label_smoothing
+        ):  # of thousands of words a one-hot vector is mostly zeros
             return keras.losses.sparse_categorical_crossentropy(y_true, y_pred)
         labels = ops.reshape(y_true, (-1,)) if len(y_pred.shape) == 2 else y_true
         true = ops.one_hot(ops.cast(labels, "int32"), y_pred.shape[-1])
-        return keras.losses.categorical_crossentropy(true, y_pred, label_smoothing=self.label_smoothing)
+        return keras.losses.categorical_crossentropy(
+            true, y_pred, label_smoothing=self.label_smoothing
+        )
 
     def get_config(self):
         return {**super().get_config(), "label_smoothing": self.label_smoothing}

@@ -25,8 +25,9 @@ class TooSlow(Exception):
 class Pace(keras.callbacks.Callback):
     """Raises `TooSlow` where a training would be of no use, as early as that is known.
 
-    That is before the first step where that would end too late, by how long it took to come so far; and after the first steps where
-    fewer than `enough` fit, if there is time for another network: twice what it took so far.
+    That is before the first step where that would end too late, by how long it took to come so far;
+    and after the first steps where fewer than `enough` fit, if there is time for another network:
+    twice what it took so far.
 
     Args:
         enough: steps; 0 for a network that there is no smaller one of.

@@ -1,6 +1,7 @@
 """Recipes: how a network is trained, as data; a JSON file or one of those that come along.
 
-Sources: Zoph et al. 2017, arXiv 1707.07012, appendix A; the authors' TF-slim code (slim/nets/nasnet/nasnet.py and its header,
+Sources: Zoph et al. 2017, arXiv 1707.07012, appendix A; the authors' TF-slim code
+    (slim/nets/nasnet/nasnet.py and its header,
 slim/train_image_classifier.py). What neither states is said in a recipe's `source`.
 """
 
@@ -30,27 +31,34 @@ class Recipe:
     Args:
         epochs: passes over the training images; None where the time decides.
         batch_size: images a step; `learning_rate` is for this many (see `scaled`).
-        optimizer: "sgd", "rmsprop" as TensorFlow 1 had it: its average of squares starts at one; or "adam".
-        momentum: of each; `rho` and `epsilon`: of rmsprop, epsilon inside the square root, and of adam: its second decay, and outside.
+        optimizer: "sgd", "rmsprop" as TensorFlow 1 had it: its average of squares starts at one; or
+            "adam".
+        momentum: of each; `rho` and `epsilon`: of rmsprop, epsilon inside the square root, and of
+            adam: its second decay, and outside.
         clip_norm: the global norm of the gradient is cut to this; None for no cut.
         learning_rate: the highest.
-        schedule: "cosine" to 0; "exponential", times `decay_rate` every `decay_epochs` in steps; or "constant".
+        schedule: "cosine" to 0; "exponential", times `decay_rate` every `decay_epochs` in steps; or
+            "constant".
         warmup_epochs: over which the rate rises from 0 first.
         weight_decay: L2 loss as the paper counts it, weight_decay * sum(W^2) / 2.
         label_smoothing: share of the target spread over all classes.
-        average_weights: momentum of the average of the weights that is validated and kept at the end; 0 for none.
+        average_weights: momentum of the average of the weights that is validated and kept at the
+            end; 0 for none.
         auxiliary_weight: of the auxiliary head's loss; 0 for no such head.
-        drop_path_rate, dropout_rate: see `nasnet_tf.systems.cells.network.Network`; drop path rises over the whole training.
+        drop_path_rate, dropout_rate: see `nasnet_tf.systems.cells.network.Network`; drop path rises
+            over the whole training.
         batch_norm_momentum: None keeps the network's.
-        augmentation: "standard" (crops of the padded image, flips where a mirrored image is of the same class), "inception"
-            (distorted boxes, flips, brightness and saturation) or "none".
+        augmentation: "standard" (crops of the padded image, flips where a mirrored image is of the
+            same class), "inception" (distorted boxes, flips, brightness and saturation) or "none".
         cutout: side of the hole in pixels; 0 for none.
         class_weights: "balanced" weighs each class by the inverse of its share.
-        freeze_until: name of the first layer that learns, such as "reduction_cell_1"; what is before stays as it is.
+        freeze_until: name of the first layer that learns, such as "reduction_cell_1"; what is
+            before stays as it is.
         freeze_batch_norms: batch norms keep their averages and learn nothing.
         head_epochs, head_learning_rate: before all that, train the classifier alone for so long.
         dtype: "float32", "mixed_float16" or "mixed_bfloat16".
-        gradient_checkpointing: compute the inside of every cell twice, which takes time and saves memory.
+        gradient_checkpointing: compute the inside of every cell twice, which takes time and saves
+            memory.
         source: where the numbers are from.
     Raises: ValueError that names the field.
     """
@@ -89,32 +97,52 @@ class Recipe:
         for field in dataclasses.fields(self):
             _check(field.name, getattr(self, field.name), field.type)
         if self.epochs and self.warmup_epochs >= self.epochs:
-            raise ValueError(f"warmup_epochs is {self.warmup_epochs} of {self.epochs} epochs; give fewer.")
+            raise ValueError(
+                f"warmup_epochs is {self.warmup_epochs} of {self.epochs} epochs; give fewer."
+            )
 
     def scaled(self, batch_size: int) -> Recipe:
-        """The recipe for another batch size, its rates in proportion (Goyal et al. 2017, arXiv 1706.02677)."""
-        rates = {name: getattr(self, name) * batch_size / self.batch_size for name in ("learning_rate", "head_learning_rate")}
+        """The recipe for another batch size, its rates in proportion (Goyal et al. 2017, arXiv
+        1706.02677).
+        """
+        rates = {
+            name: getattr(self, name) * batch_size / self.batch_size
+            for name in ("learning_rate", "head_learning_rate")
+        }
         return dataclasses.replace(self, batch_size=batch_size, **rates)
 
     def to_json(self) -> str:
         """The recipe as the text of a JSON file: every field, after schema and version."""
-        return json.dumps({"schema": SCHEMA, "version": 1, **dataclasses.asdict(self)}, indent=1) + "\n"
+        return (
+            json.dumps({"schema": SCHEMA, "version": 1, **dataclasses.asdict(self)}, indent=1)
+            + "\n"
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
-        """The recipe of a JSON text; fields it leaves out have their defaults. Raises ValueError that names the field."""
+        """The recipe of a JSON text; fields it leaves out have their defaults. Raises ValueError
+        that names the field.
+        """
         try:
             fields = parse_json(text)
         except ValueError as error:
             raise ValueError(f"a recipe is a JSON object; this is no JSON: {error}") from None
-        if not isinstance(fields, dict) or fields.pop("schema", SCHEMA) != SCHEMA or fields.pop("version", 1) != 1:
-            raise ValueError(f'a recipe is a JSON object with "schema": "{SCHEMA}" and "version": 1; this one is not.')
+        if (
+            not isinstance(fields, dict)
+            or fields.pop("schema", SCHEMA) != SCHEMA
+            or fields.pop("version", 1) != 1
+        ):
+            raise ValueError(
+                f'a recipe is a JSON object with "schema": "{SCHEMA}" and "version": 1; this one is'
+                " not."
+            )
         known = [field.name for field in dataclasses.fields(cls)]
         for name in fields:
             if name not in known:
                 close = difflib.get_close_matches(name, known, 1)
                 raise ValueError(
-                    f"a recipe has no field {name!r:.60}; " + (f"is it {close[0]}?" if close else f"there are {', '.join(known)}.")
+                    f"a recipe has no field {name!r:.60}; "
+                    + (f"is it {close[0]}?" if close else f"there are {', '.join(known)}.")
                 )
         return cls(**fields)
 
@@ -124,7 +152,10 @@ class Recipe:
         try:
             text = read_small(path).decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: cannot be read ({error}); give a recipe's JSON file, or one of {', '.join(RECIPES)}.") from None
+            raise ValueError(
+                f"{path}: cannot be read ({error}); give a recipe's JSON file, or one of"
+                f" {', '.join(RECIPES)}."
+            ) from None
         try:
             return cls.from_json(text)
         except ValueError as error:
@@ -133,21 +164,43 @@ class Recipe:
 
 def get(name) -> Recipe:
     """The recipe of that name, or in the JSON file at that path. Raises ValueError."""
-    return name if isinstance(name, Recipe) else RECIPES[name] if name in RECIPES else Recipe.load(name)
+    return (
+        name
+        if isinstance(name, Recipe)
+        else RECIPES[name]
+        if name in RECIPES
+        else Recipe.load(name)
+    )
 
 
-_KINDS = {"float": ("a number", (int, float)), "int": ("a whole number", int), "bool": ("true or false", bool), "str": ("text", str)}
+_KINDS = {
+    "float": ("a number", (int, float)),
+    "int": ("a whole number", int),
+    "bool": ("true or false", bool),
+    "str": ("text", str),
+}
 _LARGEST = 1e12
 _LIMITS = {  # of which fields, in words and in numbers
     "of at least 1": (("epochs", "batch_size"), lambda value: value >= 1),
-    "above 0": (("learning_rate", "head_learning_rate", "clip_norm", "decay_epochs"), lambda value: value > 0),
+    "above 0": (
+        ("learning_rate", "head_learning_rate", "clip_norm", "decay_epochs"),
+        lambda value: value > 0,
+    ),
     "of at least 0": (
         ("epsilon", "warmup_epochs", "weight_decay", "auxiliary_weight", "cutout", "head_epochs"),
         lambda value: value >= 0,
     ),
     "above 0 and at most 1": (("decay_rate",), lambda value: 0 < value <= 1),
     "of at least 0 and below 1": (
-        ("momentum", "rho", "label_smoothing", "average_weights", "drop_path_rate", "dropout_rate", "batch_norm_momentum"),
+        (
+            "momentum",
+            "rho",
+            "label_smoothing",
+            "average_weights",
+            "drop_path_rate",
+            "dropout_rate",
+            "batch_norm_momentum",
+        ),
         lambda value: 0 <= value < 1,
     ),
 }
@@ -156,7 +209,9 @@ _LIMITS = {  # of which fields, in words and in numbers
 def _check(name, value, annotation):
     if name in _CHOICES:
         if value not in _CHOICES[name]:
-            raise ValueError(f"{name} is {value!r:.60}; there are {', '.join(map(str, _CHOICES[name]))}.")
+            raise ValueError(
+                f"{name} is {value!r:.60}; there are {', '.join(map(str, _CHOICES[name]))}."
+            )
         return
     kind, *optional = annotation.split(" | ")
     if value is None and optional:
@@ -169,35 +224,91 @@ def _check(name, value, annotation):
             raise ValueError(f"{name} is {value!r:.60}; give a number {limit}.")
 
 
-_SLIM = "Zoph et al. 2017, arXiv 1707.07012, appendix A, and the header of slim/nets/nasnet/nasnet.py"
+_SLIM = (
+    "Zoph et al. 2017, arXiv 1707.07012, appendix A, and the header of slim/nets/nasnet/nasnet.py"
+)
 _IMAGENET = dict(
-    epochs=312, batch_size=1600, optimizer="rmsprop", clip_norm=10.0, schedule="exponential", label_smoothing=0.1,
-    average_weights=0.9999, auxiliary_weight=0.4, dropout_rate=0.5, batch_norm_momentum=0.9997, augmentation="inception",
-)  # fmt: skip
+    epochs=312,
+    batch_size=1600,
+    optimizer="rmsprop",
+    clip_norm=10.0,
+    schedule="exponential",
+    label_smoothing=0.1,
+    average_weights=0.9999,
+    auxiliary_weight=0.4,
+    dropout_rate=0.5,
+    batch_norm_momentum=0.9997,
+    augmentation="inception",
+)
 _IMAGENET_SOURCE = (
-    f"{_SLIM}: 100 or 50 replicas of 16 or 32 images, rate 0.015 * 100 or 0.04 * 50; RMSProp momentum 0.9 is slim's default, not in "
-    "the paper; 312 epochs are its 250,000 steps of 1600 images"
+    f"{_SLIM}: 100 or 50 replicas of 16 or 32 images, rate 0.015 * 100 or 0.04 * 50; RMSProp"
+    " momentum 0.9 is slim's default, not in the paper; 312 epochs are its 250,000 steps of 1600"
+    " images"
 )
 RECIPES = {
-    "short": Recipe(source="chosen for short trainings on small sets; SGD, cosine and clipping as in appendix A.6 of the paper"),
-    "cifar": Recipe(
-        epochs=600, learning_rate=0.025, auxiliary_weight=0.4, drop_path_rate=0.4, batch_norm_momentum=0.9, cutout=16,
-        source=f"{_SLIM}; the paper gives no size for its cutout, 16 pixels are those of adanet's research/improve_nas",
+    "short": Recipe(
+        source=(
+            "chosen for short trainings on small sets; SGD, cosine and clipping as in appendix A.6"
+            " of the paper"
+        )
     ),
-    "imagenet_mobile": Recipe(**_IMAGENET, learning_rate=2.0, weight_decay=4e-5, source=_IMAGENET_SOURCE),
-    "imagenet_large": Recipe(**_IMAGENET, learning_rate=1.5, weight_decay=5e-5, drop_path_rate=0.3, source=_IMAGENET_SOURCE),
+    "cifar": Recipe(
+        epochs=600,
+        learning_rate=0.025,
+        auxiliary_weight=0.4,
+        drop_path_rate=0.4,
+        batch_norm_momentum=0.9,
+        cutout=16,
+        source=(
+            f"{_SLIM}; the paper gives no size for its cutout, 16 pixels are those of adanet's"
+            " research/improve_nas"
+        ),
+    ),
+    "imagenet_mobile": Recipe(
+        **_IMAGENET, learning_rate=2.0, weight_decay=4e-5, source=_IMAGENET_SOURCE
+    ),
+    "imagenet_large": Recipe(
+        **_IMAGENET,
+        learning_rate=1.5,
+        weight_decay=5e-5,
+        drop_path_rate=0.3,
+        source=_IMAGENET_SOURCE,
+    ),
     "child": Recipe(
-        epochs=20, learning_rate=0.025, batch_norm_momentum=0.9,
-        source=f"{_SLIM}: 20 epochs, cosine, momentum 0.9; it states no rate, batch size or decay, these are of the cifar recipe",
+        epochs=20,
+        learning_rate=0.025,
+        batch_norm_momentum=0.9,
+        source=(
+            f"{_SLIM}: 20 epochs, cosine, momentum 0.9; it states no rate, batch size or decay,"
+            " these are of the cifar recipe"
+        ),
     ),
     "fine_tune": Recipe(
-        epochs=10, learning_rate=0.01, clip_norm=5.0, weight_decay=4e-5, label_smoothing=0.1, head_epochs=2, head_learning_rate=0.05,
-        freeze_until="reduction_cell_0", freeze_batch_norms=True, augmentation="inception",
-        source="common practice, not the paper's: the classifier first, then the upper two thirds, batch norms frozen",
+        epochs=10,
+        learning_rate=0.01,
+        clip_norm=5.0,
+        weight_decay=4e-5,
+        label_smoothing=0.1,
+        head_epochs=2,
+        head_learning_rate=0.05,
+        freeze_until="reduction_cell_0",
+        freeze_batch_norms=True,
+        augmentation="inception",
+        source=(
+            "common practice, not the paper's: the classifier first, then the upper two thirds,"
+            " batch norms frozen"
+        ),
     ),
     "language": Recipe(
-        batch_size=50, optimizer="adam", rho=0.999, epsilon=1e-7, clip_norm=1.0, learning_rate=0.01, weight_decay=0.0,
-        dropout_rate=0.3, augmentation="none",
+        batch_size=50,
+        optimizer="adam",
+        rho=0.999,
+        epsilon=1e-7,
+        clip_norm=1.0,
+        learning_rate=0.01,
+        weight_decay=0.0,
+        dropout_rate=0.3,
+        augmentation="none",
         source="chosen for language models on small texts, without a search for better numbers",
     ),
-}  # fmt: skip
+}

@@ -10,7 +10,9 @@ _IMAGES = 4096  # at a time, so that pictures which are files need not all be de
 
 
 def accuracy(model, x, y, batch_size: int = 128) -> dict[str, float]:
-    """{"accuracy", "loss", "images"} of `model` on images in pixels; the loss is the mean cross-entropy."""
+    """{"accuracy", "loss", "images"} of `model` on images in pixels; the loss is the mean
+    cross-entropy.
+    """
     return _accuracy(predict(model, x, batch_size), y)
 
 
@@ -23,9 +25,10 @@ def _accuracy(probabilities, y):
 def report(model, data, parts=("test",), batch_size: int = 128) -> dict:
     """How `model` does on parts of `data`, class by class.
 
-    Returns: "accuracy", "loss" and "images" as `accuracy`; "balanced_accuracy", the mean accuracy of the classes that there are images
-        of; "classes", for each {"name", "images", "accuracy"}, None where there are no images; "confusion", how many images of class i
-        were taken for class j, at [i][j].
+    Returns: "accuracy", "loss" and "images" as `accuracy`; "balanced_accuracy", the mean accuracy
+        of the classes that there are images of; "classes", for each {"name", "images", "accuracy"},
+        None where there are no images; "confusion", how many images of class i were taken for class
+        j, at [i][j].
     """
     found, labels = [], []
     for part in parts:
@@ -34,7 +37,9 @@ def report(model, data, parts=("test",), batch_size: int = 128) -> dict:
             found.append(predict(model, x, batch_size))
             labels.append(y)
     if not found:
-        raise ValueError(f"{data.name} has no images in its {' and '.join(parts)} part; choose another part.")
+        raise ValueError(
+            f"{data.name} has no images in its {' and '.join(parts)} part; choose another part."
+        )
     probabilities, labels = np.concatenate(found), np.concatenate(labels)
     count = probabilities.shape[-1]
     pairs = labels.astype(np.int64) * count + probabilities.argmax(-1)
@@ -45,25 +50,34 @@ def report(model, data, parts=("test",), batch_size: int = 128) -> dict:
     return {
         **_accuracy(probabilities, labels),
         "balanced_accuracy": float(np.mean([share for share in shares if share is not None])),
-        "classes": [{"name": name, "images": count, "accuracy": share} for name, count, share in each],
+        "classes": [
+            {"name": name, "images": count, "accuracy": share} for name, count, share in each
+        ],
         "confusion": confusion.tolist(),
     }
 
 
 def perplexity(model, words, following, batch_size: int = 20) -> dict[str, float]:
-    """{"perplexity", "loss", "words"} of a language model on windows (n, steps) and the words one further on; the loss is nats a word."""
+    """{"perplexity", "loss", "words"} of a language model on windows (n, steps) and the words one
+    further on; the loss is nats a word.
+    """
     total = 0.0
     for start in range(0, len(words), batch_size):
         some, right = words[start : start + batch_size], following[start : start + batch_size]
-        filled = np.resize(some, (batch_size, some.shape[1]))  # one shape, so that it is traced once
+        filled = np.resize(
+            some, (batch_size, some.shape[1])
+        )  # one shape, so that it is traced once
         probabilities = model.predict_on_batch(filled)[: len(some)]
-        total -= np.log(np.clip(np.take_along_axis(probabilities, right[..., None], -1), 1e-7, 1.0)).sum(dtype=float)
+        total -= np.log(
+            np.clip(np.take_along_axis(probabilities, right[..., None], -1), 1e-7, 1.0)
+        ).sum(dtype=float)
     loss = total / max(words.size, 1)
     return {"perplexity": float(np.exp(loss)), "loss": loss, "words": int(words.size)}
 
 
 def scores(model, data, part: str = "test", batch_size: int | None = None) -> dict[str, float]:
-    """How `model` does on a part of `data`, "train", "validation" or "test": `accuracy`, or of what has windows, a text, `perplexity`.
+    """How `model` does on a part of `data`, "train", "validation" or "test": `accuracy`, or of what
+    has windows, a text, `perplexity`.
 
     Of a text of characters there are also "bits_per_character".
     """
@@ -71,21 +85,30 @@ def scores(model, data, part: str = "test", batch_size: int | None = None) -> di
     if not hasattr(data, "windows"):
         return accuracy(model, getattr(data, f"x_{part}"), getattr(data, f"y_{part}"), **size)
     found = perplexity(model, *data.windows(part), **size)
-    return found | ({"bits_per_character": found["loss"] / float(np.log(2))} if data.level == "character" else {})
+    return found | (
+        {"bits_per_character": found["loss"] / float(np.log(2))}
+        if data.level == "character"
+        else {}
+    )
 
 
 def examples(data, part: str) -> int:
     """How many images, or windows, that part of `data` has."""
-    return len(data.windows(part)[0]) if hasattr(data, "windows") else len(getattr(data, f"x_{part}"))
+    return (
+        len(data.windows(part)[0]) if hasattr(data, "windows") else len(getattr(data, f"x_{part}"))
+    )
 
 
 def seconds_to_score(model, data, parts=("test",)) -> float:
-    """How long `scores` takes on all of `parts`, once it has been traced, by what it takes on a few examples."""
+    """How long `scores` takes on all of `parts`, once it has been traced, by what it takes on a few
+    examples.
+    """
     if hasattr(data, "windows"):
         count, (words, following) = 20, data.windows("validation")
 
         def once():
             perplexity(model, words[:count], following[:count])
+
     else:
         count = 128
 
@@ -103,6 +126,8 @@ def predict(model, x, batch_size: int = 128) -> np.ndarray:
     """(n, classes): the main head's probabilities."""
     found = []
     for start in range(0, len(x), _IMAGES):
-        output = model.predict(np.asarray(x[start : start + _IMAGES], "float32"), batch_size=batch_size, verbose=0)
+        output = model.predict(
+            np.asarray(x[start : start + _IMAGES], "float32"), batch_size=batch_size, verbose=0
+        )
         found.append(output["predictions"] if isinstance(output, dict) else output)
     return np.concatenate(found)

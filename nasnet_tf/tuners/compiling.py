@@ -1,4 +1,6 @@
-"""What a tuner is asked to change in the models of its hypermodel: how they are compiled, and how large they may be."""
+"""What a tuner is asked to change in the models of its hypermodel: how they are compiled, and how
+large they may be.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ class Compiling:
     """Arguments of `keras_tuner.Tuner` about the models of every trial; None changes nothing.
 
     Args:
-        optimizer, loss, metrics: in place of those the hypermodel compiles with, as `keras.Model.compile` takes them.
+        optimizer, loss, metrics: in place of those the hypermodel compiles with, as
+            `keras.Model.compile` takes them.
         max_model_size: trainable parameters; a larger model is a failed trial.
     """
 
@@ -28,17 +31,25 @@ class Compiling:
     def changes(self) -> dict:
         """What is compiled otherwise, each trial's objects its own."""
         asked = {"optimizer": self.optimizer, "loss": self.loss, "metrics": self.metrics}
-        return {name: keras.tree.map_structure(_fresh, value) for name, value in asked.items() if value is not None}
+        return {
+            name: keras.tree.map_structure(_fresh, value)
+            for name, value in asked.items()
+            if value is not None
+        }
 
     def compile(self, model) -> None:
         """Compiles `model` as it was, but for the changes."""
         changes = self.changes
         if changes:
-            compiled = getattr(model, "_compile_config", None)  # the arguments of the last compile()
+            compiled = getattr(
+                model, "_compile_config", None
+            )  # the arguments of the last compile()
             model.compile(**{**({} if compiled is None else compiled.config), **changes})
 
     def __reduce__(self):
-        """Objects as their class and configuration: Keras itself finds classes that are not its own only where they are registered."""
+        """Objects as their class and configuration: Keras itself finds classes that are not its own
+        only where they are registered.
+        """
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return _unpacked, ({name: _mapped(_packed, value) for name, value in fields.items()},)
 
@@ -49,14 +60,21 @@ class Compiling:
         if isinstance(model, keras.Model):
             shapes = [weight.shape for weight in model.trainable_weights]
         else:
-            shapes = [array.shape for name, array in model.named().items() if ".moving_" not in name]
+            shapes = [
+                array.shape for name, array in model.named().items() if ".moving_" not in name
+            ]
         size = sum(map(math.prod, shapes))
         if size > self.max_model_size:
-            raise ValueError(f"Oversized model: {size:,} trainable parameters, more than max_model_size={self.max_model_size:,}.")
+            raise ValueError(
+                f"Oversized model: {size:,} trainable parameters, more than"
+                f" max_model_size={self.max_model_size:,}."
+            )
 
 
 def _fresh(value):
-    """A copy of an object that has a state, such as an optimizer; anything else, such as a name, is itself."""
+    """A copy of an object that has a state, such as an optimizer; anything else, such as a name, is
+    itself.
+    """
     return _restored(_packed(value))
 
 

@@ -21,7 +21,11 @@ class OneLine(kt_oracle.Display):
         seconds = time.monotonic() - self.oracle.leases.began.get(trial.trial_id, time.monotonic())
         best = self.oracle.best_score()
         result = f"{trial.score:.4f}" if trial.status == "COMPLETED" else f"failed: {reason(trial)}"
-        print(f"trial {trial.trial_id}  {result}  best {'-' if best is None else f'{best:.4f}'}  {seconds:.1f} s", flush=True)
+        print(
+            f"trial {trial.trial_id}  {result}  best {'-' if best is None else f'{best:.4f}'} "
+            f" {seconds:.1f} s",
+            flush=True,
+        )
 
     def on_exhausted(self, text):
         """The search ends because nothing new is left to try."""

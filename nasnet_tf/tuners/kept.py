@@ -1,4 +1,6 @@
-"""Which children's weights stay on disk: those of the best, and those that children to come may inherit."""
+"""Which children's weights stay on disk: those of the best, and those that children to come may
+inherit.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,10 @@ from collections.abc import Callable
 
 __all__ = ["NAMED", "TOO_BIG_TO_KEEP", "TRACED", "KeptWeights"]
 
-TRACED, NAMED = "checkpoint.weights.h5", "checkpoint.npz"  # weights of a child; the first is Keras Tuner's name
+TRACED, NAMED = (
+    "checkpoint.weights.h5",
+    "checkpoint.npz",
+)  # weights of a child; the first is Keras Tuner's name
 TOO_BIG_TO_KEEP = (TRACED, NAMED, "build_config.json")
 
 
@@ -31,10 +36,14 @@ class KeptWeights:
 
         Args:
             oracle: tells the best trials.
-            parents: tells, of the trials whose weights are there, those that children to come may inherit.
+            parents: tells, of the trials whose weights are there, those that children to come may
+                inherit.
         """
         with self._lock:  # what is best changes while others end
-            best = [original_of(oracle, trial.trial_id) for trial in oracle.get_best_trials(self.count + 1)]
+            best = [
+                original_of(oracle, trial.trial_id)
+                for trial in oracle.get_best_trials(self.count + 1)
+            ]
             self._numbers |= {trial_id, *best}
             for number in self._numbers - set(best[: self.count]) - parents(set(self._numbers)):
                 self._numbers.discard(number)
@@ -44,6 +53,8 @@ class KeptWeights:
 
 
 def original_of(oracle, trial_id: str) -> str:
-    """The trial that trained the network of this one. Keras Tuner's own oracles know no duplicates, and a chief does not tell of them."""
+    """The trial that trained the network of this one. Keras Tuner's own oracles know no duplicates,
+    and a chief does not tell of them.
+    """
     original = getattr(oracle, "original", None)
     return trial_id if original is None else original(trial_id)

@@ -23,7 +23,8 @@ class Leases:
     def __init__(self, seconds: float):
         self.seconds = seconds
         self.running, self.began, self._heard = {}, {}, {}
-        self._lost = {}  # number of a trial nobody runs: who ran it and may come back; None is anyone
+        # number of a trial nobody runs: who ran it and may come back; None is anyone
+        self._lost = {}
 
     def __bool__(self):
         """Whether a worker with a lease is at work: its trial may come back."""
@@ -43,7 +44,9 @@ class Leases:
         return trial is not None and trial.trial_id == number
 
     def renew(self, tuner_id: str, number: str) -> None:
-        """The tuner gave a sign of life. Those of tuners that do not run the trial are not heard."""
+        """The tuner gave a sign of life. Those of tuners that do not run the trial are not
+        heard.
+        """
         if LEASED in tuner_id and self.holds(tuner_id, number):
             self._heard[number] = time.monotonic()
 
@@ -55,16 +58,26 @@ class Leases:
         return holders
 
     def expect(self, numbers) -> None:
-        """The chief itself was away: whoever says first that it runs one of these trials may have it."""
+        """The chief itself was away: whoever says first that it runs one of these trials may have
+        it.
+        """
         self._lost = dict.fromkeys(numbers)
 
     def may_return(self, tuner_id: str, number: str) -> bool:
         """Whether the tuner may go on with a trial that nobody runs."""
-        return tuner_id not in ("", *self.running) and number in self._lost and self._lost[number] in (None, tuner_id)
+        return (
+            tuner_id not in ("", *self.running)
+            and number in self._lost
+            and self._lost[number] in (None, tuner_id)
+        )
 
     def late(self) -> list[str]:
         """Numbers of the trials whose workers have given no sign of life for too long."""
-        return [number for number, heard in self._heard.items() if time.monotonic() - heard > self.seconds]
+        return [
+            number
+            for number, heard in self._heard.items()
+            if time.monotonic() - heard > self.seconds
+        ]
 
     def holders(self, number: str) -> list[str]:
         """Ids of the tuners that run the trial."""

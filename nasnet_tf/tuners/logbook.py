@@ -1,4 +1,6 @@
-"""The log of an oracle's search: opened when something is to be written, and read again when others have written meanwhile."""
+"""The log of an oracle's search: opened when something is to be written, and read again when others
+have written meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ class Logbook:
     Args:
         folder: a function: the folder it is in.
         head: what makes its head from the one that is there, or None.
-        replay: called with a `nasnet_tf.journal.Log` and its path when the owner must become what it says.
+        replay: called with a `nasnet_tf.journal.Log` and its path when the owner must become what
+            it says.
     """
 
     def __init__(self, folder: Callable, head: Callable, replay: Callable):
@@ -28,7 +31,10 @@ class Logbook:
         """Of the log. Raises ValueError if the folder is another oracle's."""
         folder = pathlib.Path(self._folder())
         if (folder / "oracle.json").exists():
-            raise ValueError(f"{folder / 'oracle.json'} is of another oracle, or of an older version; begin anew in another folder.")
+            raise ValueError(
+                f"{folder / 'oracle.json'} is of another oracle, or of an older version; begin anew"
+                " in another folder."
+            )
         return folder / TRIALS
 
     @property
@@ -40,10 +46,14 @@ class Logbook:
         """Opens it, so that no other process can. Returns whether that was needed.
 
         Args:
-            at_work: whether trials are being run: then it is not taken back from another search of this process.
-        Raises: ValueError, a line that says what to do, if it is damaged, in use, or of another search.
+            at_work: whether trials are being run: then it is not taken back from another search of
+                this process.
+        Raises: ValueError, a line that says what to do, if it is damaged, in use, or of another
+            search.
         """
-        if self._journal is not None and (not self._journal.closed or self._journal.taken and at_work):
+        if self._journal is not None and (
+            not self._journal.closed or self._journal.taken and at_work
+        ):
             return False
         journal = self._journal = Journal(self.path, self._head)
         if len(journal.records) != self._known:
@@ -65,13 +75,17 @@ class Logbook:
         self._known = len(log.records)
 
     def write(self, record) -> None:
-        """Adds a record, which is sure to be on the disk after `flush`. If that fails, all is read again."""
+        """Adds a record, which is sure to be on the disk after `flush`. If that fails, all is read
+        again.
+        """
         self._known, known = -1, self._known
         self._journal.write(record)
         self._known = known + 1
 
     def flush(self) -> None:
-        """What was written is on the disk. Workers that ask at the same time wait for the disk together."""
+        """What was written is on the disk. Workers that ask at the same time wait for the disk
+        together.
+        """
         try:
             if self._journal is not None:
                 self._journal.flush()

@@ -1,4 +1,6 @@
-"""What a tuner's strategy is asked before a child is trained: does it keep the limits, and how does it score untrained."""
+"""What a tuner's strategy is asked before a child is trained: does it keep the limits, and how does
+it score untrained.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +14,45 @@ from nasnet_tf.scores.limits import Limits
 from nasnet_tf.scores.zero_cost import SCORES, score
 from nasnet_tf.strategies.prejudged import Prejudged, Refused
 
-_ATTEMPTS, _MEASURED = 100, 5  # of the strategy, to find an allowed point: counting takes milliseconds, measuring seconds
+_ATTEMPTS, _MEASURED = (
+    100,
+    5,
+)  # of the strategy, to find an allowed point: counting takes milliseconds, measuring seconds
 
 
 class Prejudge:
-    """Limits and an untrained score for the children of a `StrategySearch`; networks are built and measured in a worker of their own.
+    """Limits and an untrained score for the children of a `StrategySearch`; networks are built and
+    measured in a worker of their own.
 
     Args:
         limits: nothing that breaks them is trained.
-        size: of the network they hold for: arguments of `nasnet_tf.systems.costs.cost`; that of the children if None.
-        score: "synflow", "naswot" or "parameters", of the child; of every `pool` cells the best scored is trained. None: no score.
+        size: of the network they hold for: arguments of `nasnet_tf.systems.costs.cost`; that of the
+            children if None.
+        score: "synflow", "naswot" or "parameters", of the child; of every `pool` cells the best
+            scored is trained. None: no score.
         images: a minibatch for "naswot", in pixels or as the children take them.
         pool: how many cells are scored for each that is trained.
     """
 
-    def __init__(self, limits: Limits | None = None, size: Mapping | None = None, score: str | None = None, images=None, pool: int = 4):
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        size: Mapping | None = None,
+        score: str | None = None,
+        images=None,
+        pool: int = 4,
+    ):
         if score not in (None, *SCORES):
             raise ValueError(f"no score {score!r}; there are {', '.join(SCORES)}.")
         if score == "naswot" and images is None:
             raise ValueError("naswot needs images: give a minibatch; the paper takes 128.")
-        self.limits, self.size, self.score, self.images, self.pool = limits or Limits(), size, score, images, pool
+        self.limits, self.size, self.score, self.images, self.pool = (
+            limits or Limits(),
+            size,
+            score,
+            images,
+            pool,
+        )
 
     def in_front_of(self, strategy, hypermodel, run):
         """What makes the strategy, prejudged, from a space and a seed.
@@ -45,14 +66,24 @@ class Prejudge:
 
         def prejudged(space, seed=0, **settings):
             if type(space) is Choices:
-                raise ValueError("limits and scores are of cells; search a CellHyperModel, or leave prejudge out.")
+                raise ValueError(
+                    "limits and scores are of cells; search a CellHyperModel, or leave prejudge"
+                    " out."
+                )
             bench = _Bench(self, space, hypermodel.size, run)
             attempts = _ATTEMPTS if self.limits.latency is None else _MEASURED
             return Prejudged(
-                make(space, seed, **settings), bench.accepts, bench.score if self.score else None, pool=self.pool, attempts=attempts
+                make(space, seed, **settings),
+                bench.accepts,
+                bench.score if self.score else None,
+                pool=self.pool,
+                attempts=attempts,
             )
 
-        prejudged.name = f"{getattr(make, 'name', make.__qualname__)} within {self.limits}, the best of {self.pool} by {self.score}"
+        prejudged.name = (
+            f"{getattr(make, 'name', make.__qualname__)} within {self.limits}, the best of"
+            f" {self.pool} by {self.score}"
+        )
         return prejudged
 
 
@@ -63,13 +94,17 @@ class _Bench:
 
     def accepts(self, point):
         genotype = self.space.decode(point)
-        exceeded = self.prejudge.limits.exceeded(genotype, self.size, lambda: self._measured(latency, genotype, **self.size))
+        exceeded = self.prejudge.limits.exceeded(
+            genotype, self.size, lambda: self._measured(latency, genotype, **self.size)
+        )
         if exceeded:
             raise Refused(exceeded)
         return True
 
     def score(self, point):
-        return self._measured(score, self.prejudge.score, self.space.decode(point), self.prejudge.images, **self.child)
+        return self._measured(
+            score, self.prejudge.score, self.space.decode(point), self.prejudge.images, **self.child
+        )
 
     def _measured(self, function, *args, **kwargs):
         try:

@@ -1,4 +1,6 @@
-"""A child's training on disk while it lasts, so that it goes on in the middle when its process or the whole search was lost."""
+"""A child's training on disk while it lasts, so that it goes on in the middle when its process or
+the whole search was lost.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ __all__ = ["Progress", "Pulse"]
 
 
 class Pulse(keras.callbacks.Callback):
-    """Tells the parent of a worker how many steps a training has made, so that it knows one that hangs."""
+    """Tells the parent of a worker how many steps a training has made, so that it knows one that
+    hangs.
+    """
 
     async_safe = True  # for Keras: nobody waits for it
     steps = None  # while nothing is trained
@@ -48,16 +52,19 @@ class Pulse(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    """Writes weights, the optimizer's memory and the figures so far after epochs, and begins after the last that was written.
+    """Writes weights, the optimizer's memory and the figures so far after epochs, and begins after
+    the last that was written.
 
     Args:
         path: the .npz file. One that is damaged, or of another training, is passed over.
-        of: what is trained, in JSON's words: data, network, epochs and whatever else a training that goes on must have the same.
-        others: the training's callbacks before this one. Those that can `remember` are told the figures of before an interruption.
+        of: what is trained, in JSON's words: data, network, epochs and whatever else a training
+            that goes on must have the same.
+        others: the training's callbacks before this one. Those that can `remember` are told the
+            figures of before an interruption.
         seconds: epochs that end sooner than this after the last state was written are not written.
 
-    The model is a compiled Keras model or a `nasnet_tf.native.NativeNetwork`. Only the first `fit` is kept: with another one, what is
-    lost begins anew.
+    The model is a compiled Keras model or a `nasnet_tf.native.NativeNetwork`. Only the first `fit`
+    is kept: with another one, what is lost begins anew.
 
     Attributes:
         rows: the figures of each epoch, also of those before an interruption.
@@ -73,7 +80,10 @@ class Progress(keras.callbacks.Callback):
     @property
     def history(self) -> dict[str, list[float]]:
         """{figure: value after each epoch}"""
-        return {name: [row[name] for row in self.rows if name in row] for name in dict.fromkeys(name for row in self.rows for name in row)}
+        return {
+            name: [row[name] for row in self.rows if name in row]
+            for name in dict.fromkeys(name for row in self.rows for name in row)
+        }
 
     def on_train_begin(self, logs=None):
         self._written, self._fits, self.rows = time.monotonic(), self._fits + 1, []
@@ -84,7 +94,9 @@ class Progress(keras.callbacks.Callback):
             state = read_npz(self.path)
             rows, values = json.loads(str(state["rows"])), self._values()
             new = [state[str(number)] for number in range(len(values))]
-            if str(state["of"]) == self.of and [v.shape for v in new] == [tuple(v.shape) for v in values]:
+            if str(state["of"]) == self.of and [v.shape for v in new] == [
+                tuple(v.shape) for v in values
+            ]:
                 for value, saved in zip(values, new, strict=True):
                     _assign(value, saved)
                 self.rows, self.resumed = rows, True

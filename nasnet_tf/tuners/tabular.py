@@ -1,4 +1,6 @@
-"""A search of a table through Keras Tuner's own protocol: create_trial, update_trial, end_trial, files and all."""
+"""A search of a table through Keras Tuner's own protocol: create_trial, update_trial, end_trial,
+files and all.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,14 @@ from nasnet_tf.tuners.oracle import StrategyOracle
 __all__ = ["simulate"]
 
 
-def simulate(make_strategy, table: Table, budget=None, seconds=None, noise=0.0, seed=0, strategy_seed=0) -> History:
+def simulate(
+    make_strategy, table: Table, budget=None, seconds=None, noise=0.0, seed=0, strategy_seed=0
+) -> History:
     """As `nasnet_tf.tables.tabular.simulate`, by way of a `StrategyOracle` in a temporary folder.
 
-    A trial whose network an earlier one has trained takes that one's signal over, as in every search of ours: it counts as a training
-    and costs nothing. So without noise a search within a budget is the same to the bit as one without the oracle.
+    A trial whose network an earlier one has trained takes that one's signal over, as in every
+    search of ours: it counts as a training and costs nothing. So without noise a search within a
+    budget is the same to the bit as one without the oracle.
 
     Args:
         make_strategy: anything that makes a strategy from a space and `strategy_seed`.
@@ -27,10 +32,17 @@ def simulate(make_strategy, table: Table, budget=None, seconds=None, noise=0.0, 
     for name, options in table.space.decisions:
         hp.Choice(name, list(options))
     oracle = StrategyOracle(
-        make_strategy, keras_tuner.Objective("signal", "max"), max_trials=None, space=table.space, hyperparameters=hp,
-        seed=strategy_seed, max_consecutive_failed_trials=MOST_TRAININGS + 1, allow_new_entries=False, tune_new_entries=False,
+        make_strategy,
+        keras_tuner.Objective("signal", "max"),
+        max_trials=None,
+        space=table.space,
+        hyperparameters=hp,
+        seed=strategy_seed,
+        max_consecutive_failed_trials=MOST_TRAININGS + 1,
+        allow_new_entries=False,
+        tune_new_entries=False,
         repeats=True,
-    )  # fmt: skip
+    )
     oracle.verbose, oracle.should_stop, trained = 0, lambda: trainings.over, set()
 
     def point_of(trial):

@@ -1,5 +1,5 @@
-"""What a trial of Keras Tuner is on disk, as a record of a `nasnet_tf.study.History`, and in memory, where thousands of them take
-little room.
+"""What a trial of Keras Tuner is on disk, as a record of a `nasnet_tf.study.History`, and in
+memory, where thousands of them take little room.
 """
 
 from __future__ import annotations
@@ -24,15 +24,19 @@ PARENT = "tuner/parent"  # value: the number of the trial whose weights a trial 
 
 _MOST_OPTIONS = 1000
 _LONGEST_MESSAGE = 10_000  # characters, of its end
-_INACTIVE = "tuner/inactive"  # JSON of what a strategy chose for choices whose parent rules them out: it must hear of the point it proposed
+# JSON of what a strategy chose for choices whose parent rules them out: it must hear of the point
+# it proposed
+_INACTIVE = "tuner/inactive"
 
 
 class Declared:
-    """The choices of a hypermodel as they were declared at some time. Turns points into values and back.
+    """The choices of a hypermodel as they were declared at some time. Turns points into values and
+    back.
 
     Args:
         hyperparameters: Keras Tuner's.
-        epochs: what a strategy may choose from that decides how long a trial is trained; None for the others.
+        epochs: what a strategy may choose from that decides how long a trial is trained; None for
+            the others.
         space: the hypermodel's, if there is one: it counts if it has no decisions.
     Raises: ValueError if there is no choice, or a continuous one.
     """
@@ -40,15 +44,24 @@ class Declared:
     def __init__(self, hyperparameters, epochs=None, space=None):
         self.space = list(hyperparameters.space)
         self.free = decisions_of(hyperparameters, space)  # without the epochs
-        self.choices = self.free if epochs is None else Choices([*self.free.decisions, Decision(EPOCHS, epochs)])
+        self.choices = (
+            self.free
+            if epochs is None
+            else Choices([*self.free.decisions, Decision(EPOCHS, epochs)])
+        )
         self._hps = {name: list(hps) for name, hps in hyperparameters._hps.items()}
         self._epochs = epochs
         self._defaults = [(hp.name, hp.default, hp.conditions) for hp in self.space]
         self._conditional = any(hp.conditions for hp in self.space)
-        self._numbers = [(d.name, {option: number for number, option in enumerate(d.options)}) for d in self.choices.decisions]
+        self._numbers = [
+            (d.name, {option: number for number, option in enumerate(d.options)})
+            for d in self.choices.decisions
+        ]
 
     def hyperparameters(self, values):
-        """Keras Tuner's hyperparameters with these values. What describes the choices is shared, so that it costs little."""
+        """Keras Tuner's hyperparameters with these values. What describes the choices is shared, so
+        that it costs little.
+        """
         hp = kt_hp.HyperParameters()
         hp._space = list(self.space)
         hp._hps.update((name, list(hps)) for name, hps in self._hps.items())
@@ -56,11 +69,15 @@ class Declared:
         return hp
 
     def values(self, point) -> dict:
-        """{name: value} of the choices that are active, a parent's value decided before its children's."""
+        """{name: value} of the choices that are active, a parent's value decided before its
+        children's.
+        """
         options = self.choices.values(point)
         hidden = {} if self._epochs is None else {EPOCHS: options[EPOCHS]}
         if not self._conditional:
-            return {name: options.get(name, default) for name, default, _ in self._defaults} | hidden
+            return {
+                name: options.get(name, default) for name, default, _ in self._defaults
+            } | hidden
         active = {}
         for name, default, conditions in self._defaults:
             if all(condition.is_active(active) for condition in conditions):
@@ -71,7 +88,9 @@ class Declared:
 
     def proposed(self, values) -> tuple[int, ...]:
         """The point that a strategy proposed, of the values made from it."""
-        return self.point({**json.loads(values[_INACTIVE]), **values} if _INACTIVE in values else values)
+        return self.point(
+            {**json.loads(values[_INACTIVE]), **values} if _INACTIVE in values else values
+        )
 
     def check(self, point) -> None:
         """Raises ValueError if a point of decisions is none of these choices."""
@@ -88,8 +107,8 @@ class Declared:
 class Trials(Mapping):
     """The trials of a search by number, in the order they began.
 
-    One that is running or to be run again is kept as Keras Tuner's `Trial`. Of one that ended the record is kept, and a `Trial` is made
-    when it is asked for: changing it changes nothing.
+    One that is running or to be run again is kept as Keras Tuner's `Trial`. Of one that ended the
+    record is kept, and a `Trial` is made when it is asked for: changing it changes nothing.
 
     Args:
         history: the `nasnet_tf.study.History` of the search, which grows.
@@ -133,14 +152,18 @@ class Trials(Mapping):
         return self._history.score(number)
 
     def began(self, number):
-        """(choices as they were declared, point, key, values or None where they are those of the point) of a trial's begin."""
+        """(choices as they were declared, point, key, values or None where they are those of the
+        point) of a trial's begin.
+        """
         begin = self._history.begun[number]
         return self._declared[begin.space], begin.point, begin.key, begin.values
 
     def values_at_begin(self, number) -> dict:
         """The values a trial began with."""
         declared, point, _, values = self.began(number)
-        return self._values.get(number) or (values or declared.values(point)) | self.parent_of(number)
+        return self._values.get(number) or (values or declared.values(point)) | self.parent_of(
+            number
+        )
 
     def parent_of(self, number) -> dict:
         """{PARENT: number of the trial whose weights it began with}, or nothing."""
@@ -152,7 +175,11 @@ class Trials(Mapping):
         values = end and end.get("values") or self.values_at_begin(number)
         trial = kt_trial.Trial(self.began(number)[0].hyperparameters(dict(values)), number)
         if end is not None:
-            trial.status, trial.score, trial.message = end["status"], self.score(number), end.get("message")
+            trial.status, trial.score, trial.message = (
+                end["status"],
+                self.score(number),
+                end.get("message"),
+            )
             trial.best_step, trial.metrics = end.get("step"), _metrics(end.get("metrics") or {})
         return trial
 
@@ -178,14 +205,27 @@ def end_record(trial, before, seconds, reused=None) -> dict:
         reused: number of the trial whose result it took over, or None.
     """
     metrics = {
-        name: [history.direction, *([_whole(seen.step), *map(float, seen.value)] for seen in history.get_history())]
+        name: [
+            history.direction,
+            *([_whole(seen.step), *map(float, seen.value)] for seen in history.get_history()),
+        ]
         for name, history in trial.metrics.metrics.items()
     }
     score = float(trial.score) if trial.score is not None and math.isfinite(trial.score) else None
-    record = {"end": trial.trial_id, "status": trial.status, "score": score, "step": _whole(trial.best_step), "metrics": metrics}
+    record = {
+        "end": trial.trial_id,
+        "status": trial.status,
+        "score": score,
+        "step": _whole(trial.best_step),
+        "metrics": metrics,
+    }
     record |= {"message": trial.message and trial.message[-_LONGEST_MESSAGE:], "seconds": seconds}
     record |= {} if reused is None else {"reused": reused}
-    return record if trial.hyperparameters.values == before else record | {"values": trial.hyperparameters.values}
+    return (
+        record
+        if trial.hyperparameters.values == before
+        else record | {"values": trial.hyperparameters.values}
+    )
 
 
 def _whole(step):
@@ -202,12 +242,15 @@ def _metrics(recorded):
 
 
 def decisions_of(hyperparameters, space=None) -> Space:
-    """The discrete choices among `hyperparameters`; `space`, if that has no decisions. Raises ValueError for a choice it cannot be."""
+    """The discrete choices among `hyperparameters`; `space`, if that has no decisions. Raises
+    ValueError for a choice it cannot be.
+    """
     if space is not None and not space.decisions:
         for hp in hyperparameters.space:
             if not isinstance(hp, kt_hp.Fixed):
                 raise ValueError(
-                    f"{hp.name!r} is a choice beside those of a {type(space).__name__}, which has no list of them; use hp.Fixed."
+                    f"{hp.name!r} is a choice beside those of a {type(space).__name__}, which has"
+                    " no list of them; use hp.Fixed."
                 )
         return space
     found = {}
@@ -215,11 +258,14 @@ def decisions_of(hyperparameters, space=None) -> Space:
         if isinstance(hp, kt_hp.Fixed):
             continue
         options = _options(hp)
-        found[hp.name] = tuple(dict.fromkeys((*found.get(hp.name, ()), *options)))  # one name may stand under several parents
+        found[hp.name] = tuple(
+            dict.fromkeys((*found.get(hp.name, ()), *options))
+        )  # one name may stand under several parents
     if not found:
         raise ValueError(
-            "the hypermodel makes no choices; its build(hp) must ask for at least one, such as hp.Choice('units', [16, 32]). The choices "
-            "of a run_trial() without hypermodel are declared before: give them as hyperparameters."
+            "the hypermodel makes no choices; its build(hp) must ask for at least one, such as"
+            " hp.Choice('units', [16, 32]). The choices of a run_trial() without hypermodel are"
+            " declared before: give them as hyperparameters."
         )
     return Choices([Decision(name, options) for name, options in found.items()])
 
@@ -235,5 +281,6 @@ def _options(hp):
         if len(values) <= _MOST_OPTIONS:
             return tuple(values)
     raise ValueError(
-        f"{hp.name!r} is not a choice among few values ({type(hp).__name__}); use hp.Choice, or hp.Int or hp.Float with a step."
+        f"{hp.name!r} is not a choice among few values ({type(hp).__name__}); use hp.Choice, or"
+        " hp.Int or hp.Float with a step."
     )

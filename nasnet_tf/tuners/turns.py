@@ -10,7 +10,9 @@ __all__ = ["Turns"]
 
 
 class Turns:
-    """As `threading.RLock` in a with statement, but in turn: of hundreds that ask again and again, nobody waits longer than the others."""
+    """As `threading.RLock` in a with statement, but in turn: of hundreds that ask again and again,
+    nobody waits longer than the others.
+    """
 
     def __init__(self):
         self._guard, self._waiting = threading.Lock(), collections.deque()
@@ -21,7 +23,9 @@ class Turns:
 
     @contextlib.contextmanager
     def ahead(self):
-        """For a with statement: before all who wait. Only for one thread at a time, or the others would wait for ever."""
+        """For a with statement: before all who wait. Only for one thread at a time, or the others
+        would wait for ever.
+        """
         self._enter(ahead=True)
         try:
             yield

@@ -1,4 +1,6 @@
-"""Published networks by name, and weights from where they exist. Cards and recipes stand in the repository's folder zoo/."""
+"""Published networks by name, and weights from where they exist. Cards and recipes stand in the
+repository's folder zoo/.
+"""
 
 from nasnet_tf.zoo.adapt import adapt
 from nasnet_tf.zoo.classes import decode_predictions, preprocess_input

@@ -24,31 +24,42 @@ class UnknownInput(ValueError):
 
 @passes_on(Network, without=("genotype", "num_cells", "filters", "input_tensor"))
 def adapt(source, *, input_range="auto", **changes) -> Network:
-    """A network like `source` but for `changes`, with its weights wherever they fit. It takes images in pixels, 0 to 255.
+    """A network like `source` but for `changes`, with its weights wherever they fit. It takes
+    images in pixels, 0 to 255.
 
-    The classifier goes by the names of the classes: those that the source knows keep what it has of them, others begin anew, all of
-    them where it has no names. A stem for another number of channels begins anew. `network.weights_report` says what was taken. What
-    the source was trained on stays its normalization (`mean`, `std`), its batch norms keep their epsilon.
+    The classifier goes by the names of the classes: those that the source knows keep what it has of
+    them, others begin anew, all of them where it has no names. A stem for another number of
+    channels begins anew. `network.weights_report` says what was taken. What the source was trained
+    on stays its normalization (`mean`, `std`), its batch norms keep their epsilon.
 
     Args:
         source: a `Network`, or the path of one saved as `.keras`.
-        input_range: of a source that does not normalize its images itself, the lowest and highest value of the pixels it was trained
-            on, such as (-1, 1), which is known of one with ImageNet's classes. None: the images are preprocessed by you.
-        **changes: arguments of `nasnet_tf.network.Network`: classes, class_names, input_shape, dropout_rate, dtype, ...; not the
-            genotype, num_cells or filters. What is frozen in `source` is frozen in the network, unless `trainable` is given.
-    Raises: TypeError for another argument; ValueError if source is no `Network` or a change makes it another network;
-        `UnknownInput`, a ValueError, if nobody says what its images were.
+        input_range: of a source that does not normalize its images itself, the lowest and highest
+            value of the pixels it was trained on, such as (-1, 1), which is known of one with
+            ImageNet's classes. None: the images are preprocessed by you.
+        **changes: arguments of `nasnet_tf.network.Network`: classes, class_names, input_shape,
+            dropout_rate, dtype, ...; not the genotype, num_cells or filters. What is frozen in
+            `source` is frozen in the network, unless `trainable` is given.
+    Raises: TypeError for another argument; ValueError if source is no `Network` or a change makes
+        it another network; `UnknownInput`, a ValueError, if nobody says what its images were.
     """
     model = source if isinstance(source, Network) else load_model(source)
     if not isinstance(model, Network):
-        raise ValueError(f"{source} holds a {type(model).__name__}, not a Network; see nasnet_tf.zoo.load_weights for other sources.")
+        raise ValueError(
+            f"{source} holds a {type(model).__name__}, not a Network; see"
+            " nasnet_tf.zoo.load_weights for other sources."
+        )
     own = model.get_config()
     if "mean" not in changes and input_range is not None:
         changes |= pixel_statistics(model, model, None if input_range == "auto" else input_range)
     config = {**own, "class_names": model.class_names, **changes}
     if "trainable" in changes:
         config.pop(FROZEN, None)
-    if "classes" in changes and changes["classes"] != own["classes"] and "class_names" not in changes:
+    if (
+        "classes" in changes
+        and changes["classes"] != own["classes"]
+        and "class_names" not in changes
+    ):
         config["class_names"] = None
     network = Network.from_config({**config, "genotype": own["genotype"]})
     network.weights_report = load_by_class(network, model, partial=True)
@@ -56,10 +67,12 @@ def adapt(source, *, input_range="auto", **changes) -> Network:
 
 
 def pixel_statistics(source, model: Network, input_range=None) -> dict:
-    """`mean` and `std` with which a network takes the pixels that the weights in a source were trained on.
+    """`mean` and `std` with which a network takes the pixels that the weights in a source were
+    trained on.
 
     Args:
-        source: as in `nasnet_tf.zoo.load_weights`. Those of ImageNet and of networks that normalize say it themselves.
+        source: as in `nasnet_tf.zoo.load_weights`. Those of ImageNet and of networks that normalize
+            say it themselves.
         model: the network they are wanted for.
         input_range: for others; see `adapt`.
     Raises: `UnknownInput` if nobody says it.
@@ -84,32 +97,48 @@ def _statistics(input_range, channels, source):
     if input_range is None:
         named = f"the model {source.name!r}" if isinstance(source, keras.Model) else source
         raise UnknownInput(
-            f"{named} does not say what images it was trained on: it has neither mean nor std. Give the input range, the lowest and "
-            "highest value of its pixels: -1 and 1 (as preprocess_input gives them), 0 and 1, or 0 and 255."
+            f"{named} does not say what images it was trained on: it has neither mean nor std. Give"
+            " the input range, the lowest and highest value of its pixels: -1 and 1 (as"
+            " preprocess_input gives them), 0 and 1, or 0 and 255."
         )
     try:
         lowest, highest = map(float, input_range)
     except (TypeError, ValueError):
         lowest = highest = 0.0
     if not lowest < highest:
-        raise ValueError(f"input_range is {input_range!r}; give the lowest and the highest value of a pixel, such as (-1, 1).")
+        raise ValueError(
+            f"input_range is {input_range!r}; give the lowest and the highest value of a pixel,"
+            " such as (-1, 1)."
+        )
     std = 255 / (highest - lowest)
     return {"mean": [-lowest * std] * channels, "std": [std] * channels}
 
 
 def load_by_class(model: Network, source, partial: bool = False) -> WeightsReport:
-    """`load_weights`, but for a classifier, which goes by the names of the classes where `model` has some: see `adapt`."""
-    fresh = {role: keras.ops.convert_to_numpy(v).copy() for role, v in slim_variables(model).items() if "/FC/" in role}
+    """`load_weights`, but for a classifier, which goes by the names of the classes where `model`
+    has some: see `adapt`.
+    """
+    fresh = {
+        role: keras.ops.convert_to_numpy(v).copy()
+        for role, v in slim_variables(model).items()
+        if "/FC/" in role
+    }
     report = load_weights(model, source, partial)
     if model.class_names is None or not fresh:
         return report
-    path = official.fetch(official.file_for(model)) if isinstance(source, str) and source == "imagenet" else source
+    path = (
+        official.fetch(official.file_for(model))
+        if isinstance(source, str) and source == "imagenet"
+        else source
+    )
     with opened(path, model) as (_, found):
         arrays = {role: found.arrays[role].read() for role in fresh if role in found.arrays}
         names = _class_names(source, found, arrays)
     places = {name: place for place, name in reversed(list(enumerate(names)))}
     known = [(own, places[name]) for own, name in enumerate(model.class_names) if name in places]
-    if len(known) == len(model.class_names) == len(names) and all(own == theirs for own, theirs in known):
+    if len(known) == len(model.class_names) == len(names) and all(
+        own == theirs for own, theirs in known
+    ):
         return report
     variables = slim_variables(model)
     for role, values in fresh.items():
@@ -119,7 +148,10 @@ def load_by_class(model: Network, source, partial: bool = False) -> WeightsRepor
             for own, theirs in known:
                 values[..., own] = array[..., theirs]
         variables[role].assign(values)
-    why = f"of the model's {len(model.class_names)} classes the source knows {len(known)} by name; the others begin anew"
+    why = (
+        f"of the model's {len(model.class_names)} classes the source knows {len(known)} by name;"
+        " the others begin anew"
+    )
     loaded = tuple(role for role in report.loaded if role not in fresh)
     return report._replace(loaded=loaded, kept={**report.kept, **dict.fromkeys(fresh, why)})
 

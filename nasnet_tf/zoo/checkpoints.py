@@ -1,6 +1,8 @@
-"""Weights under their names in the original TF-slim code: a dict of arrays, or a checkpoint of TensorFlow as the authors released.
+"""Weights under their names in the original TF-slim code: a dict of arrays, or a checkpoint of
+TensorFlow as the authors released.
 
-Source: tensorflow/models research/slim/nets/nasnet; released as nasnet-a_mobile_04_10_2017.tar.gz and nasnet-a_large_04_10_2017.tar.gz.
+Source: tensorflow/models research/slim/nets/nasnet; released as nasnet-a_mobile_04_10_2017.tar.gz
+    and nasnet-a_large_04_10_2017.tar.gz.
 """
 
 from __future__ import annotations
@@ -23,23 +25,39 @@ from nasnet_tf.files import open_regular
 from nasnet_tf.zoo.source import SLIM, Refused, Source, Stored, stored
 
 _AVERAGE = "/ExponentialMovingAverage"
-_SLOT = re.compile(r".*/(Adadelta|Adagrad|Adam|ExponentialMovingAverage|Ftrl|Momentum|RMSProp)(_\d+)?|(.*/)?(beta[12]_power|global_step)")
-_MOST_EXPANSION, _ALWAYS, _LARGEST_READ = 100, 16 << 20, 1 << 20  # bytes for each one packed, bytes that are never too many
+_SLOT = re.compile(
+    r".*/(Adadelta|Adagrad|Adam|ExponentialMovingAverage|Ftrl|Momentum|RMSProp)(_\d+)?|(.*/)?(beta[12]_power|global_step)"
+)
+_MOST_EXPANSION, _ALWAYS, _LARGEST_READ = (
+    100,
+    16 << 20,
+    1 << 20,
+)  # bytes for each one packed, bytes that are never too many
 _PART = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 
 
 def slim_source(arrays: dict[str, Stored]) -> Source:
-    """Arrays by slim names; where there is the moving average of a variable, that is taken, as the authors evaluate."""
-    averaged = {name.removesuffix(_AVERAGE): array for name, array in arrays.items() if name.endswith(_AVERAGE)}
+    """Arrays by slim names; where there is the moving average of a variable, that is taken, as the
+    authors evaluate.
+    """
+    averaged = {
+        name.removesuffix(_AVERAGE): array
+        for name, array in arrays.items()
+        if name.endswith(_AVERAGE)
+    }
     plain = {name: array for name, array in arrays.items() if not _SLOT.fullmatch(name)}
-    return Source({**plain, **averaged}, SLIM, bookkeeping=tuple(sorted(arrays.keys() - plain.keys())))
+    return Source(
+        {**plain, **averaged}, SLIM, bookkeeping=tuple(sorted(arrays.keys() - plain.keys()))
+    )
 
 
 def mapping_source(arrays: Mapping) -> Source:
     """A dict {slim name: array}."""
     wrong = [name for name in arrays if not isinstance(name, str)]
     if wrong:
-        raise Refused(f"has the key {wrong[0]!r}; keys are slim variable names, such as 'cell_0/1x1/weights'.")
+        raise Refused(
+            f"has the key {wrong[0]!r}; keys are slim variable names, such as 'cell_0/1x1/weights'."
+        )
     return slim_source({name: stored(np.asarray(array)) for name, array in arrays.items()})
 
 
@@ -51,14 +69,20 @@ def checkpoint_source(prefix: pathlib.Path) -> Source:
     shapes = reader.get_variable_to_shape_map()
     if "_CHECKPOINTABLE_OBJECT_GRAPH" in shapes:
         raise Refused(
-            "is a checkpoint of objects, as tf.train.Checkpoint writes; only those by variable name, as tf_slim writes, can be read."
+            "is a checkpoint of objects, as tf.train.Checkpoint writes; only those by variable"
+            " name, as tf_slim writes, can be read."
         )
-    arrays = {name: Stored(tuple(shape), lambda name=name: reader.get_tensor(name)) for name, shape in shapes.items()}
+    arrays = {
+        name: Stored(tuple(shape), lambda name=name: reader.get_tensor(name))
+        for name, shape in shapes.items()
+    }
     return slim_source(arrays)._replace(verified="verified: CRC-32C of its arrays")
 
 
 def prefix_of(path: pathlib.Path) -> pathlib.Path | None:
-    """The prefix of the checkpoint that `path` is a file, the folder or already the prefix of; None if it is none of these."""
+    """The prefix of the checkpoint that `path` is a file, the folder or already the prefix of; None
+    if it is none of these.
+    """
     if path.is_dir():
         return _single(path.glob("*.index"))
     prefix = path.with_name(_PART.sub("", path.name))
@@ -76,7 +100,11 @@ def unpacked(path: pathlib.Path) -> Iterator[pathlib.Path]:
             tarfile.open(fileobj=_Bounded(stream, path.stat().st_size), mode="r:") as archive,
         ):
             for member in archive:
-                if member.isfile() and _PART.search(member.name) and not member.name.endswith(".meta"):
+                if (
+                    member.isfile()
+                    and _PART.search(member.name)
+                    and not member.name.endswith(".meta")
+                ):
                     archive.extract(member, folder, filter="data")
         yield _single(pathlib.Path(folder).rglob("*.index"))
 
@@ -101,7 +129,9 @@ def _unpacker(file):
 
 
 class _Bounded(io.RawIOBase):
-    """What is read of `stream`, as far as a file of `size` bytes may unpack to. Headers of tar are small, or else no headers."""
+    """What is read of `stream`, as far as a file of `size` bytes may unpack to. Headers of tar are
+    small, or else no headers.
+    """
 
     def __init__(self, stream, size):
         self._stream, self._left = stream, max(_ALWAYS, _MOST_EXPANSION * size)
@@ -111,7 +141,10 @@ class _Bounded(io.RawIOBase):
             raise Refused(f"has a header of {size:,} bytes: it is damaged.")
         self._left -= size
         if self._left < 0:
-            raise Refused(f"unpacks to more than {_MOST_EXPANSION} times its size; unpack it yourself and give the folder.")
+            raise Refused(
+                f"unpacks to more than {_MOST_EXPANSION} times its size; unpack it yourself and"
+                " give the folder."
+            )
         return self._stream.read(size)
 
     def seek(self, place, whence=0):
@@ -134,5 +167,8 @@ def _single(indexes):
     prefixes = sorted(index.with_suffix("") for index in indexes)
     if len(prefixes) != 1:
         names = f": {', '.join(prefix.name for prefix in prefixes[:5])}" if prefixes else ""
-        raise Refused(f"holds {len(prefixes)} checkpoints{names}; give a folder with one, or a checkpoint by its path without .index.")
+        raise Refused(
+            f"holds {len(prefixes)} checkpoints{names}; give a folder with one, or a checkpoint by"
+            " its path without .index."
+        )
     return prefixes[0]

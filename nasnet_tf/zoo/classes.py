@@ -1,6 +1,8 @@
-"""ImageNet's inputs and classes: `preprocess_input`, `decode_predictions`, the thousand names. Works without a network connection.
+"""ImageNet's inputs and classes: `preprocess_input`, `decode_predictions`, the thousand names.
+Works without a network connection.
 
-Source of the names: the class index that `keras.applications` downloads (imagenet_class_index.json), from WordNet 3.0.
+Source of the names: the class index that `keras.applications` downloads
+(imagenet_class_index.json), from WordNet 3.0.
 """
 
 from __future__ import annotations
@@ -33,18 +35,25 @@ def decode_predictions(preds, top: int = 5):
     """The most likely ImageNet classes.
 
     Args:
-        preds: (batch, 1000) probabilities; with 1001 columns the first is the original code's background class.
+        preds: (batch, 1000) probabilities; with 1001 columns the first is the original code's
+            background class.
         top: how many, 1 to 1000.
     Returns: for each image a list of (WordNet id, name, probability), most likely first.
     Raises: ValueError for another shape.
     """
     probabilities = keras.ops.convert_to_numpy(preds)
     if probabilities.ndim != 2 or probabilities.shape[1] not in (1000, 1001):
-        raise ValueError(f"preds has shape {probabilities.shape}; give (batch, 1000), the output of a network with ImageNet's classes.")
+        raise ValueError(
+            f"preds has shape {probabilities.shape}; give (batch, 1000), the output of a network"
+            " with ImageNet's classes."
+        )
     if not 1 <= top <= 1000:
         raise ValueError(f"top is {top!r}; give a whole number from 1 to 1000.")
     classes, probabilities = _classes(), probabilities[:, -1000:]
-    return [[(*classes[n], float(row[n])) for n in np.argsort(-row, kind="stable")[:top]] for row in probabilities]
+    return [
+        [(*classes[n], float(row[n])) for n in np.argsort(-row, kind="stable")[:top]]
+        for row in probabilities
+    ]
 
 
 def class_names() -> tuple[str, ...]:
@@ -53,10 +62,14 @@ def class_names() -> tuple[str, ...]:
 
 
 def class_aliases() -> tuple[tuple[str, str], ...]:
-    """(name, WordNet id) of ImageNet's classes, in order: folders of ImageNet are named by the ids."""
+    """(name, WordNet id) of ImageNet's classes, in order: folders of ImageNet are named by the
+    ids.
+    """
     return tuple((name, identity) for identity, name in _classes())
 
 
 @functools.cache
 def _classes():
-    return tuple(tuple(line.split(" ", 1)) for line in _FILE.read_text(encoding="utf-8").splitlines())
+    return tuple(
+        tuple(line.split(" ", 1)) for line in _FILE.read_text(encoding="utf-8").splitlines()
+    )

@@ -1,7 +1,9 @@
-"""HDF5 files as Keras writes them, read with care: nothing outside the file is followed and no array is read before it is asked for.
+"""HDF5 files as Keras writes them, read with care: nothing outside the file is followed and no
+array is read before it is asked for.
 
-Two layouts: the legacy one (attributes layer_names and weight_names, at the root or in the group model_weights) and that of Keras 3
-(groups layers/conv2d_1/vars, numbered within each class of layer).
+Two layouts: the legacy one (attributes layer_names and weight_names, at the root or in the group
+model_weights) and that of Keras 3 (groups layers/conv2d_1/vars, numbered within each class of
+layer).
 """
 
 from __future__ import annotations
@@ -20,8 +22,14 @@ import numpy as np
 from nasnet_tf.npz import check_size
 from nasnet_tf.zoo.source import Layer, Refused, Stored
 
-_MOST_OBJECTS, _MOST_LEVELS = 100_000, 40  # NASNet-A large with its optimizer has some 10,000 on 8 levels
-_MOST_EXPANSION, _SMALL = 1000, 1 << 20  # bytes that an array declares for each one stored, beyond a megabyte
+_MOST_OBJECTS, _MOST_LEVELS = (
+    100_000,
+    40,
+)  # NASNet-A large with its optimizer has some 10,000 on 8 levels
+_MOST_EXPANSION, _SMALL = (
+    1000,
+    1 << 20,
+)  # bytes that an array declares for each one stored, beyond a megabyte
 _CHECKPOINT_ROOTS = ("layers", "_layer_checkpoint_dependencies")  # the latter up to Keras 2.15
 
 
@@ -31,7 +39,11 @@ def datasets(path) -> Iterator[tuple[h5py.File, dict[str, h5py.Dataset]]]:
     with h5py.File(path, "r") as root:
         found = _walk(root)
         try:
-            check_size(sum(dataset.nbytes for dataset in found.values()), os.path.getsize(path), "Keras, which packs no arrays")
+            check_size(
+                sum(dataset.nbytes for dataset in found.values()),
+                os.path.getsize(path),
+                "Keras, which packs no arrays",
+            )
         except ValueError as error:
             raise Refused(f"cannot be read: {error}.") from None
         yield root, found
@@ -46,7 +58,10 @@ def _walk(root):
             if seen > _MOST_OBJECTS or path.count("/") > _MOST_LEVELS:
                 raise Refused("is no file of a network: its groups go on and on.")
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise Refused(f"has a link at {path}{name}, which is not followed; write a file that holds its arrays itself.")
+                raise Refused(
+                    f"has a link at {path}{name}, which is not followed; write a file that holds"
+                    " its arrays itself."
+                )
             thing = group[name]
             if isinstance(thing, h5py.Group):
                 groups.append((f"{path}{name}/", thing))
@@ -57,14 +72,25 @@ def _walk(root):
 
 def _checked(path, dataset):
     if dataset.external or dataset.is_virtual:
-        raise Refused(f"keeps {path} in another file, which is not read; write a file that holds its arrays itself.")
-    if dataset.shape is None or dataset.nbytes > _SMALL + _MOST_EXPANSION * dataset.id.get_storage_size():
-        raise Refused(f"says that {path} is {dataset.shape}, but does not hold so many numbers: it is damaged.")
+        raise Refused(
+            f"keeps {path} in another file, which is not read; write a file that holds its arrays"
+            " itself."
+        )
+    if (
+        dataset.shape is None
+        or dataset.nbytes > _SMALL + _MOST_EXPANSION * dataset.id.get_storage_size()
+    ):
+        raise Refused(
+            f"says that {path} is {dataset.shape}, but does not hold so many numbers: it is"
+            " damaged."
+        )
     return dataset
 
 
 def has_checksums(found: dict[str, h5py.Dataset]) -> bool:
-    """Whether HDF5 itself checks every weight that is read by a Fletcher-32; of names and shapes it has no checksum."""
+    """Whether HDF5 itself checks every weight that is read by a Fletcher-32; of names and shapes it
+    has no checksum.
+    """
     weights = [dataset for dataset in found.values() if is_weight(dataset)]
     return bool(weights) and all(dataset.fletcher32 for dataset in weights)
 
@@ -94,16 +120,23 @@ def is_legacy(root: h5py.File) -> bool:
 
 
 def legacy_layers(root: h5py.File, found: dict[str, h5py.Dataset]) -> list[Layer]:
-    """The layers of a file in the legacy layout, in its order. A model within the model is taken apart."""
+    """The layers of a file in the legacy layout, in its order. A model within the model is taken
+    apart.
+    """
     group, layers = _legacy_group(root), []
     prefix = "model_weights/" if group is not root else ""
     for layer in _names(group, "layer_names"):
         names = _names(group[layer], "weight_names")
         absent = [name for name in names if f"{prefix}{layer}/{name}" not in found]
         if absent:
-            raise Refused(f"names the array {absent[0]} of layer {layer}, but does not hold it: it is damaged.")
+            raise Refused(
+                f"names the array {absent[0]} of layer {layer}, but does not hold it: it is"
+                " damaged."
+            )
         arrays = {name: stored(found[f"{prefix}{layer}/{name}"]) for name in names}
-        layers += [Layer(layer, tuple(arrays.values()))] if len(arrays) <= 4 else _taken_apart(arrays)
+        layers += (
+            [Layer(layer, tuple(arrays.values()))] if len(arrays) <= 4 else _taken_apart(arrays)
+        )
     return layers
 
 
@@ -129,13 +162,23 @@ def _has_names(group):
 
 
 def _names(group, attribute):
-    """A list of names, which Keras splits over several attributes where HDF5 has no room for it in one."""
-    numbered = itertools.takewhile(lambda part: part in group.attrs, (f"{attribute}{number}" for number in itertools.count()))
+    """A list of names, which Keras splits over several attributes where HDF5 has no room for it in
+    one.
+    """
+    numbered = itertools.takewhile(
+        lambda part: part in group.attrs, (f"{attribute}{number}" for number in itertools.count())
+    )
     parts = [attribute] if attribute in group.attrs else numbered
-    return [name.decode() if isinstance(name, bytes) else str(name) for part in parts for name in group.attrs[part]]
+    return [
+        name.decode() if isinstance(name, bytes) else str(name)
+        for part in parts
+        for name in group.attrs[part]
+    ]
 
 
-def checkpoint_layers(root: h5py.File, found: dict[str, h5py.Dataset], names: dict[str, str]) -> list[Layer]:
+def checkpoint_layers(
+    root: h5py.File, found: dict[str, h5py.Dataset], names: dict[str, str]
+) -> list[Layer]:
     """The layers of a file in the layout of Keras 3, in the order within each class of layer.
 
     Args:
@@ -144,7 +187,9 @@ def checkpoint_layers(root: h5py.File, found: dict[str, h5py.Dataset], names: di
     groups = {}
     for path, dataset in found.items():
         place = re.fullmatch(rf"((?:{'|'.join(_CHECKPOINT_ROOTS)})/.+)/vars/(\d+)", path)
-        if place and is_weight(dataset) and "/optimizer/" not in path:  # a model within the model may have its own
+        if (
+            place and is_weight(dataset) and "/optimizer/" not in path
+        ):  # a model within the model may have its own
             groups.setdefault(place[1], {})[int(place[2])] = stored(dataset)
     layers = []
     for group in sorted(groups, key=_position):

@@ -13,15 +13,19 @@ from nasnet_tf.zoo.source import KERAS, Refused
 
 @checked
 def from_keras_applications(source) -> Network:
-    """Our network with the weights and the outputs of a NASNet from `keras.applications`, fine-tuned or not.
+    """Our network with the weights and the outputs of a NASNet from `keras.applications`,
+    fine-tuned or not.
 
-    Keras pads the strided pools of its reduction cells with zeros that count, which the original code does not do; the
-    network returned does the same (`zero_padded_pools=True`), so that its outputs are equal.
+    Keras pads the strided pools of its reduction cells with zeros that count, which the original
+    code does not do; the network returned does the same (`zero_padded_pools=True`), so that its
+    outputs are equal.
 
     Args:
-        source: a model made by `keras.applications.NASNetMobile` or `NASNetLarge`, with any weights, classes, input shape and
-            pooling; or the path of such a model saved as `.keras`, `.h5` or `.weights.h5`. A file of weights alone does not tell
-            input shape, pooling, activation and wiring: they are those of NASNet-A large if its stem has 96 filters, else of mobile.
+        source: a model made by `keras.applications.NASNetMobile` or `NASNetLarge`, with any
+            weights, classes, input shape and pooling; or the path of such a model saved as
+            `.keras`, `.h5` or `.weights.h5`. A file of weights alone does not tell input shape,
+            pooling, activation and wiring: they are those of NASNet-A large if its stem has 96
+            filters, else of mobile.
     Raises: ValueError if it is of another kind; FileNotFoundError.
     """
     with opened(source) as (_, found):
@@ -38,14 +42,25 @@ def _arguments(source):
     arrays = source.arrays
     missing = {"conv0/weights", "cell_0/1x1/weights"} - arrays.keys()
     if missing:
-        raise Refused(f"is no whole NASNet of keras.applications: it lacks {' and '.join(sorted(missing))}.")
+        raise Refused(
+            f"is no whole NASNet of keras.applications: it lacks {' and '.join(sorted(missing))}."
+        )
     *_, channels, stem_filters = arrays["conv0/weights"].shape
     large = official.VARIANTS["large"]
     size = 331 if arrays["cell_0/1x1/weights"].shape[-1] == large.filters else 224
     wiring = source.facts.get("skip_reduction", stem_filters == large.stem_filters)
     top = arrays.get("final_layer/FC/weights")
     return {
-        "num_cells": len({role.split("/")[0] for role in arrays if role.startswith("cell_") and "stem" not in role}) // 3,
+        "num_cells": (
+            len(
+                {
+                    role.split("/")[0]
+                    for role in arrays
+                    if role.startswith("cell_") and "stem" not in role
+                }
+            )
+            // 3
+        ),
         "filters": arrays["cell_0/1x1/weights"].shape[-1],
         "stem_filters": stem_filters,
         "skip_reduction": wiring,

@@ -1,4 +1,6 @@
-"""NASNets of `keras.applications`, as objects and as the files that Keras writes; and the way in to our own networks in such files."""
+"""NASNets of `keras.applications`, as objects and as the files that Keras writes; and the way in to
+our own networks in such files.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +24,16 @@ from nasnet_tf.zoo.source import KERAS, Layer, Refused, Source, stored
 
 
 def model_source(model: keras.Model) -> Source:
-    """A model in memory: our network, alone or as a layer of another model, or a NASNet of `keras.applications`."""
+    """A model in memory: our network, alone or as a layer of another model, or a NASNet of
+    `keras.applications`.
+    """
     layers = [model] if isinstance(model, Network) else list(_layers(model))
     ours = [layer for layer in layers if isinstance(layer, Network)]
     if len(ours) == 1:
         return own_files.network_source(ours[0])
-    return _keras_source([Layer(layer.name, tuple(map(stored, layer.weights))) for layer in layers], model.get_config)
+    return _keras_source(
+        [Layer(layer.name, tuple(map(stored, layer.weights))) for layer in layers], model.get_config
+    )
 
 
 def _layers(model):
@@ -41,11 +47,19 @@ def _layers(model):
 def _keras_source(layers, get_config):
     arrays, foreign = by_role(layers)
     config = get_config()
-    return Source(arrays, KERAS, {"genotype": NASNET_A, **keras_config.skip_reduction(config)}, config, foreign)
+    return Source(
+        arrays,
+        KERAS,
+        {"genotype": NASNET_A, **keras_config.skip_reduction(config)},
+        config,
+        foreign,
+    )
 
 
 @contextlib.contextmanager
-def hdf5_source(path: pathlib.Path, model: Network | None, config: dict | None = None) -> Iterator[Source]:
+def hdf5_source(
+    path: pathlib.Path, model: Network | None, config: dict | None = None
+) -> Iterator[Source]:
     """An HDF5 file in one of Keras' layouts, open while the block runs.
 
     Args:
@@ -56,23 +70,33 @@ def hdf5_source(path: pathlib.Path, model: Network | None, config: dict | None =
         if hdf5.is_legacy(root):
             source = _legacy(root, found)
         elif own_files.is_ours(found):
-            source = own_files.file_source(path, found, _wanted(model), config if config and "genotype" in config else None)
+            source = own_files.file_source(
+                path, found, _wanted(model), config if config and "genotype" in config else None
+            )
         else:
             names = keras_config.group_names(config or {})
             source = _keras_source(hdf5.checkpoint_layers(root, found, names), lambda: config or {})
-        yield source._replace(verified="verified: Fletcher-32 of its arrays" if hdf5.has_checksums(found) else "")
+        yield source._replace(
+            verified="verified: Fletcher-32 of its arrays" if hdf5.has_checksums(found) else ""
+        )
 
 
 def _legacy(root, found):
     layers = hdf5.legacy_layers(root, found)
     if any(re.fullmatch(r"cell_\d+", layer.name) for layer in layers):
-        raise Refused('is a nasnet_tf network in the legacy layout, which is not read; save it with model.save("name.keras").')
+        raise Refused(
+            "is a nasnet_tf network in the legacy layout, which is not read; save it with"
+            ' model.save("name.keras").'
+        )
     return _keras_source(layers, lambda: hdf5.legacy_config(root))
 
 
 def _wanted(model):
     if model is None:
-        raise Refused("is no NASNet of keras.applications but a network of nasnet_tf; open it with keras.saving.load_model.")
+        raise Refused(
+            "is no NASNet of keras.applications but a network of nasnet_tf; open it with"
+            " keras.saving.load_model."
+        )
     return model
 
 
@@ -82,7 +106,10 @@ def archive_source(path: pathlib.Path, model: Network | None) -> Iterator[Source
     config = archive_config(path)["config"]
     with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
         if "nasnet_tf>Network" in json.dumps(config):
-            raise Refused("is a model around a network of nasnet_tf; open it with keras.saving.load_model and give the model.")
+            raise Refused(
+                "is a model around a network of nasnet_tf; open it with keras.saving.load_model and"
+                " give the model."
+            )
         with hdf5_source(_unpacked(archive, WEIGHTS, folder), model, config) as source:
             yield source
 

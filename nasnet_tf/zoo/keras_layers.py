@@ -1,6 +1,8 @@
-"""The layers of a NASNet of `keras.applications`: what they are called, in which order they stand, and the role of each.
+"""The layers of a NASNet of `keras.applications`: what they are called, in which order they stand,
+and the role of each.
 
-Observed with Keras 3.15: the order is that of `model.layers`, of every file Keras writes, and of how it reads the files it published.
+Observed with Keras 3.15: the order is that of `model.layers`, of every file Keras writes, and of
+how it reads the files it published.
 """
 
 from __future__ import annotations
@@ -29,33 +31,62 @@ _ARRAYS = {  # of each kind of layer, in Keras' order: the last part of the role
 
 def _separable(time, *branches):
     """Branches side by side: their convolutions, then their batch norms."""
-    convolutions = [f"comb_iter_{block}/{side}/separable_{size}_{time}" for block, side, size in branches]
+    convolutions = [
+        f"comb_iter_{block}/{side}/separable_{size}_{time}" for block, side, size in branches
+    ]
     return convolutions + [scope.replace("separable", "bn_sep") for scope in convolutions]
 
 
-_NORMAL_BRANCHES = ((0, "left", "5x5"), (0, "right", "3x3"), (1, "left", "5x5"), (1, "right", "3x3"), (4, "left", "3x3"))
+_NORMAL_BRANCHES = (
+    (0, "left", "5x5"),
+    (0, "right", "3x3"),
+    (1, "left", "5x5"),
+    (1, "right", "3x3"),
+    (4, "left", "3x3"),
+)
 _NORMAL = _separable(1, *_NORMAL_BRANCHES) + _separable(2, *_NORMAL_BRANCHES)
-_FIRST, _SECOND, _LAST = ((0, "left", "5x5"), (0, "right", "7x7")), ((1, "right", "7x7"),), ((2, "right", "5x5"), (4, "left", "3x3"))
+_FIRST, _SECOND, _LAST = (
+    ((0, "left", "5x5"), (0, "right", "7x7")),
+    ((1, "right", "7x7"),),
+    ((2, "right", "5x5"), (4, "left", "3x3")),
+)
 _REDUCTION = _separable(1, *_FIRST) + _separable(2, *_FIRST)
-_REDUCTION += [scope for time in (1, 2) for branches in (_SECOND, _LAST) for scope in _separable(time, *branches)]
+_REDUCTION += [
+    scope
+    for time in (1, 2)
+    for branches in (_SECOND, _LAST)
+    for scope in _separable(time, *branches)
+]
 
 # The layers with weights of each kind of cell, in order.
 CELLS = {
     "stem_0": ["1x1", "beginning_bn", *_REDUCTION],
     "stem_1": ["path1_conv", "path2_conv", "1x1", "beginning_bn", "final_path_bn", *_REDUCTION],
     "reduction": ["1x1", "prev_1x1", "beginning_bn", "prev_bn", *_REDUCTION],
-    "second": ["1x1", "beginning_bn", *_REDUCTION],  # N = 1: the stem's 2F channels are as many as the reduction cell's
+    "second": [
+        "1x1",
+        "beginning_bn",
+        *_REDUCTION,
+    ],  # N = 1: the stem's 2F channels are as many as the reduction cell's
     "first": ["path1_conv", "path2_conv", "1x1", "final_path_bn", "beginning_bn", *_NORMAL],
     "normal": ["prev_1x1", "1x1", "prev_bn", "beginning_bn", *_NORMAL],
 }
 
 
 def scopes(num_cells: int, include_top: bool = True) -> list[str]:
-    """The scope of every layer with weights, such as "cell_0/1x1", in the order of `model.layers`."""
+    """The scope of every layer with weights, such as "cell_0/1x1", in the order of
+    `model.layers`.
+    """
     cells = [("cell_stem_0", "stem_0"), ("cell_stem_1", "stem_1")]
     for stage in range(3):
-        cells += [(f"reduction_cell_{stage - 1}", "second" if num_cells == stage == 1 else "reduction")] if stage else []
-        cells += [(f"cell_{stage * num_cells + i}", "normal" if i else "first") for i in range(num_cells)]
+        cells += (
+            [(f"reduction_cell_{stage - 1}", "second" if num_cells == stage == 1 else "reduction")]
+            if stage
+            else []
+        )
+        cells += [
+            (f"cell_{stage * num_cells + i}", "normal" if i else "first") for i in range(num_cells)
+        ]
     body = [f"{cell}/{scope}" for cell, kind in cells for scope in CELLS[kind]]
     return ["conv0", "conv0_bn", *body, *(["final_layer/FC"] if include_top else [])]
 
@@ -76,14 +107,17 @@ def layer_name(scope: str, num_cells: int) -> str:
         return f"{_SCOPES[scope].format(kind=kind)}_{block}"
     iteration, side, what, time = separable.groups()
     branch = f"{side}{int(iteration) + 1}"
-    branch = "left4" if (kind, branch) == ("reduction", "left5") else branch  # Keras' own slip of the pen
+    branch = (
+        "left4" if (kind, branch) == ("reduction", "left5") else branch
+    )  # Keras' own slip of the pen
     return f"separable_conv_{time}_{'bn_' if what == 'bn_sep' else ''}{kind}_{branch}_{block}"
 
 
 def by_role(layers: list[Layer]) -> tuple[dict[str, Stored], tuple[str, ...]]:
     """The arrays of a NASNet's layers by role, and the names of layers that are no part of it.
 
-    Names decide where they are those of `keras.applications`; else the order within each kind of layer does.
+    Names decide where they are those of `keras.applications`; else the order within each kind of
+    layer does.
 
     Raises: Refused if it is another network.
     """
@@ -98,14 +132,20 @@ def by_role(layers: list[Layer]) -> tuple[dict[str, Stored], tuple[str, ...]]:
         return named, foreign
     names = [layer.name or "without a name" for layer in layers]
     raise Refused(
-        f"is no NASNet of keras.applications: of its {len(layers)} layers with weights{shortened(names)}, neither names nor order are "
-        "those of one (72 N + 100 layers, and the classifier)."
+        f"is no NASNet of keras.applications: of its {len(layers)} layers with"
+        f" weights{shortened(names)}, neither names nor order are those of one (72 N + 100 layers,"
+        " and the classifier)."
     )
 
 
 def _by_name(layers):
     # An early port, whose files are about, left "right" out of one name.
-    names = {re.sub(r"^(separable_conv_[12]_(?:bn_)?reduction)_1_", r"\1_right1_", layer.name or ""): layer for layer in layers}
+    names = {
+        re.sub(
+            r"^(separable_conv_[12]_(?:bn_)?reduction)_1_", r"\1_right1_", layer.name or ""
+        ): layer
+        for layer in layers
+    }
     num_cells = sum(bool(re.fullmatch(r"normal_conv_1_\d+", name)) for name in names) // 3
     if not num_cells or len(names) < len(layers):
         return {}, ()
@@ -118,7 +158,10 @@ def _by_name(layers):
 
 def _by_order(layers):
     num_cells = max(1, (len(layers) - 98) // 72)
-    order = next((order for top in (False, True) if len(order := scopes(num_cells, top)) == len(layers)), None)
+    order = next(
+        (order for top in (False, True) if len(order := scopes(num_cells, top)) == len(layers)),
+        None,
+    )
     if order is None:
         return {}
     queues = {kind: [] for kind in (*_ARRAYS, None)}
@@ -127,13 +170,20 @@ def _by_order(layers):
     if {kind: len(queue) for kind, queue in queues.items() if queue} != _counts(order):
         return {}
     queues = {kind: iter(queue) for kind, queue in queues.items()}
-    return {role: array for scope in order for role, array in _roles(scope, next(queues[_kind(scope)])).items()}
+    return {
+        role: array
+        for scope in order
+        for role, array in _roles(scope, next(queues[_kind(scope)])).items()
+    }
 
 
 def _roles(scope, layer):
     roles = _ARRAYS[_kind(scope)]
     if len(layer.arrays) != len(roles):
-        raise Refused(f"holds {len(layer.arrays)} arrays of layer {layer.name}, where a NASNet has {len(roles)}: {', '.join(roles)}.")
+        raise Refused(
+            f"holds {len(layer.arrays)} arrays of layer {layer.name}, where a NASNet has"
+            f" {len(roles)}: {', '.join(roles)}."
+        )
     return {f"{scope}/{role}": array for role, array in zip(roles, layer.arrays, strict=True)}
 
 
@@ -141,12 +191,16 @@ def _kind(scope):
     if scope.endswith("/FC"):
         return "dense"
     last = scope.rsplit("/", 1)[-1]
-    return "norm" if "bn" in last else "separable" if last.startswith("separable") else "convolution"
+    return (
+        "norm" if "bn" in last else "separable" if last.startswith("separable") else "convolution"
+    )
 
 
 def _kind_of(layer):
     dimensions = [len(array.shape) for array in layer.arrays]
-    return next((kind for kind, arrays in _ARRAYS.items() if list(arrays.values()) == dimensions), None)
+    return next(
+        (kind for kind, arrays in _ARRAYS.items() if list(arrays.values()) == dimensions), None
+    )
 
 
 def _counts(order):

@@ -1,4 +1,6 @@
-"""A saved model as Keras reads it, after its file was checked: its checksums, and that nothing in it is larger than it can hold."""
+"""A saved model as Keras reads it, after its file was checked: its checksums, and that nothing in
+it is larger than it can hold.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from nasnet_tf.zoo.source import Refused
 
 __all__ = ["load_model"]
 
-_MORE = 2_000_000  # numbers that a network may have beyond what its file holds before it is not built
+_MORE = (
+    2_000_000  # numbers that a network may have beyond what its file holds before it is not built
+)
 
 
 def load_model(path: str | os.PathLike) -> keras.Model:
@@ -34,7 +38,10 @@ def load_model(path: str | os.PathLike) -> keras.Model:
         if zipfile.is_zipfile(path):
             config = archive_config(path)
             with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as archive:
-                with archive.open(WEIGHTS) as packed, open(pathlib.Path(folder, WEIGHTS), "wb") as file:
+                with (
+                    archive.open(WEIGHTS) as packed,
+                    open(pathlib.Path(folder, WEIGHTS), "wb") as file,
+                ):
                     shutil.copyfileobj(packed, file)
                 with hdf5.datasets(file.name) as (_, found):
                     _check_network(config, sum(dataset.size for dataset in found.values()))
@@ -49,19 +56,35 @@ def load_model(path: str | os.PathLike) -> keras.Model:
     except Exception as error:  # Keras raises whatever its zip, HDF5 and JSON readers raise
         reason = " ".join(str(error).split())
         raise ValueError(
-            f"{path}: not a whole .keras file ({type(error).__name__}: {reason:.300}); give one that nasnet-tf or model.save() wrote."
+            f"{path}: not a whole .keras file ({type(error).__name__}: {reason:.300}); give one"
+            " that nasnet-tf or model.save() wrote."
         ) from error
 
 
 def _check_network(config, held):
-    """Refuses the configuration of a network of ours that is larger than the weights that are there: it would be built first."""
-    if not str(config.get("registered_name")).startswith(f"{PACKAGE}>") or "genotype" not in config["config"]:
+    """Refuses the configuration of a network of ours that is larger than the weights that are
+    there: it would be built first.
+    """
+    if (
+        not str(config.get("registered_name")).startswith(f"{PACKAGE}>")
+        or "genotype" not in config["config"]
+    ):
         return
     arguments = dict(config["config"])
     genotype = from_json(json.dumps(arguments.pop("genotype")))
     if arguments.get("input_shape") is not None:
         arguments["input_shape"] = [side or 64 for side in arguments["input_shape"]]
     counted = counted_arguments(genotype)
-    found = cost_of(genotype, **{name: value for name, value in arguments.items() if name in counted and value is not None})
+    found = cost_of(
+        genotype,
+        **{
+            name: value
+            for name, value in arguments.items()
+            if name in counted and value is not None
+        },
+    )
     if found is not None and found.parameters > held + _MORE:
-        raise Refused(f"is said to be a network of {found.parameters:,} parameters, but holds {held:,} numbers: it is damaged.")
+        raise Refused(
+            f"is said to be a network of {found.parameters:,} parameters, but holds {held:,}"
+            " numbers: it is damaged."
+        )

@@ -1,4 +1,6 @@
-"""Which array of a source goes where in a network, and what is left on either side and why. Nothing is read or changed here."""
+"""Which array of a source goes where in a network, and what is left on either side and why. Nothing
+is read or changed here.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ _CELL = re.compile(r"(reduction_cell_\d+|cell_\d+)/(.+)")
 
 
 class Match(NamedTuple):
-    """Arrays by role; what the model keeps and what of the source is unused, each with the reason; and which of these are faults."""
+    """Arrays by role; what the model keeps and what of the source is unused, each with the reason;
+    and which of these are faults.
+    """
 
     arrays: dict[str, Stored]
     kept: dict[str, str]
@@ -35,7 +39,9 @@ def match(model: Network, source: Source, partial: bool = False) -> Match:
     fitting, kept, faults = {}, {}, []
     for role, variable in variables.items():
         array, shape = source.arrays.get(role), tuple(variable.shape)
-        if array is not None and (array.shape == shape or _has_background(role, array.shape, shape, source)):
+        if array is not None and (
+            array.shape == shape or _has_background(role, array.shape, shape, source)
+        ):
             fitting[role] = array
         else:
             kept[role], fault = _why_kept(role, shape, source.arrays)
@@ -57,20 +63,30 @@ def _check_kind(model, source):
         raise Refused("is of another genotype than the model; build the model with that genotype.")
     skips = source.facts.get("skip_reduction", config["skip_reduction"])
     if skips != config["skip_reduction"]:
-        raise Refused(f"is of a network with skip_reduction={skips}, whose cells read others than the model's; build the model so.")
+        raise Refused(
+            f"is of a network with skip_reduction={skips}, whose cells read others than the"
+            " model's; build the model so."
+        )
 
 
 def _check_cells(variables, arrays):
     """Refuses another N, F or genotype, where cells of one name would stand at other places."""
     ours, theirs = _cells(variables), _cells(arrays)
-    if theirs and (theirs.keys() != ours.keys() or _widths(theirs, arrays).items() - _widths(ours, variables).items()):
+    if theirs and (
+        theirs.keys() != ours.keys()
+        or _widths(theirs, arrays).items() - _widths(ours, variables).items()
+    ):
         raise Refused(
-            f"has {_size(theirs, arrays)}, the model has {_size(ours, variables)}; build the model with the same num_cells and filters."
+            f"has {_size(theirs, arrays)}, the model has {_size(ours, variables)}; build the model"
+            " with the same num_cells and filters."
         )
     for kind in ("cell", "reduction_cell"):  # the first cell's operations depend on the stem too
         cells = [cell for cell in theirs if cell.rsplit("_", 1)[0] == kind and cell != "cell_0"]
         if cells and all(_operations(theirs[cell]) != _operations(ours[cell]) for cell in cells):
-            raise Refused(f"has other operations in every {kind} than the model; build the model with the genotype it is of.")
+            raise Refused(
+                f"has other operations in every {kind} than the model; build the model with the"
+                " genotype it is of."
+            )
 
 
 def _cells(roles):
@@ -82,14 +98,20 @@ def _cells(roles):
 
 
 def _widths(cells, arrays: Mapping):
-    norms = {cell: next((f"{cell}/{role}" for role in roles if role.startswith("beginning_bn/")), None) for cell, roles in cells.items()}
+    norms = {
+        cell: next((f"{cell}/{role}" for role in roles if role.startswith("beginning_bn/")), None)
+        for cell, roles in cells.items()
+    }
     return {cell: arrays[norm].shape[-1] for cell, norm in norms.items() if norm}
 
 
 def _size(cells, arrays):
     normal = [cell for cell in cells if cell.startswith("cell")]
     width = _widths(cells, arrays).get("cell_0", "an unknown number of")
-    return f"{len(normal)} normal cells and {len(cells) - len(normal)} reduction cells, from {width} filters on"
+    return (
+        f"{len(normal)} normal cells and {len(cells) - len(normal)} reduction cells, from {width}"
+        " filters on"
+    )
 
 
 def _operations(roles):
@@ -126,12 +148,17 @@ def _why_unused(role, variables):
 
 def _misfit(found, arrays):
     if not found.arrays:
-        return f"has no array{shortened(arrays)} that fits the model; give weights of a network of this genotype."
+        return (
+            f"has no array{shortened(arrays)} that fits the model; give weights of a network of"
+            " this genotype."
+        )
     missing = [role for role in found.faults if role in found.kept and role not in arrays]
     misshapen = [role for role in found.faults if role in found.kept and role in arrays]
     left_over = [role for role in found.faults if role in found.unused]
     example = f" ({misshapen[0]}: {found.kept[misshapen[0]]})" if misshapen else ""
     return (
-        f"is of another network: {len(missing)} arrays are missing{shortened(missing)}, {len(misshapen)} have another shape{example}, "
-        f"{len(left_over)} have no place{shortened(left_over)}; compare stem, stem_filters and residual, or take what fits: partial=True."
+        f"is of another network: {len(missing)} arrays are missing{shortened(missing)},"
+        f" {len(misshapen)} have another shape{example}, {len(left_over)} have no"
+        f" place{shortened(left_over)}; compare stem, stem_filters and residual, or take what fits:"
+        " partial=True."
     )

@@ -1,6 +1,8 @@
-"""The ImageNet weights that Keras publishes for NASNet-A mobile and large: which there are, where they are, how to tell them.
+"""The ImageNet weights that Keras publishes for NASNet-A mobile and large: which there are, where
+they are, how to tell them.
 
-Source: `keras.applications` (keras/src/applications/nasnet.py, Keras 3.15), for addresses and checksums.
+Source: `keras.applications` (keras/src/applications/nasnet.py, Keras 3.15), for addresses and
+    checksums.
 """
 
 from __future__ import annotations
@@ -40,10 +42,16 @@ class File(NamedTuple):
 
 VARIANTS = {"mobile": Variant(4, 44, 32, False), "large": Variant(6, 168, 96, True)}
 FILES = {  # by variant and by whether it holds the classifier
-    ("mobile", True): File("NASNet-mobile.h5", "nasnet_mobile.h5", "020fb642bf7360b370c678b08e0adf61"),
-    ("mobile", False): File("NASNet-mobile-no-top.h5", "nasnet_mobile_no_top.h5", "1ed92395b5b598bdda52abe5c0dbfd63"),
+    ("mobile", True): File(
+        "NASNet-mobile.h5", "nasnet_mobile.h5", "020fb642bf7360b370c678b08e0adf61"
+    ),
+    ("mobile", False): File(
+        "NASNet-mobile-no-top.h5", "nasnet_mobile_no_top.h5", "1ed92395b5b598bdda52abe5c0dbfd63"
+    ),
     ("large", True): File("NASNet-large.h5", "nasnet_large.h5", "11577c9a518f0070763c2b964a382f17"),
-    ("large", False): File("NASNet-large-no-top.h5", "nasnet_large_no_top.h5", "d81d89dc07e6e56530c4e77faddd61b5"),
+    ("large", False): File(
+        "NASNet-large-no-top.h5", "nasnet_large_no_top.h5", "d81d89dc07e6e56530c4e77faddd61b5"
+    ),
 }
 
 
@@ -53,13 +61,24 @@ def file_for(model: Network) -> File:
     Raises: ValueError if `model` is not one of those that have weights.
     """
     config = model.get_config()
-    variant = Variant(config["num_cells"], config["filters"], config["stem_filters"] or 32, config["skip_reduction"])
+    variant = Variant(
+        config["num_cells"],
+        config["filters"],
+        config["stem_filters"] or 32,
+        config["skip_reduction"],
+    )
     variant = variant._replace(num_cells=_single(stage_cells(variant.num_cells)))
     name = next((name for name, known in VARIANTS.items() if known == variant), None)
-    if name is None or model.genotype != NASNET_A or config["stem"] != "imagenet" or config["input_shape"][-1] != 3:
+    if (
+        name is None
+        or model.genotype != NASNET_A
+        or config["stem"] != "imagenet"
+        or config["input_shape"][-1] != 3
+    ):
         kinds = " and ".join(f"{name} ({_described(known)})" for name, known in VARIANTS.items())
         raise ValueError(
-            f"there are ImageNet weights of NASNet-A {kinds}, with the imagenet stem and 3 channels; this is {_named(model, variant)}."
+            f"there are ImageNet weights of NASNet-A {kinds}, with the imagenet stem and 3"
+            f" channels; this is {_named(model, variant)}."
         )
     return FILES[name, config["include_top"] and config["classes"] == 1000]
 
@@ -75,29 +94,42 @@ def _described(variant):
 def _named(model, variant):
     kind = "NASNet-A" if model.genotype == NASNET_A else "another genotype"
     config = model.get_config()
-    return f"{kind} with {_described(variant)}, the {config['stem']} stem and {config['input_shape'][-1]} channels"
+    return (
+        f"{kind} with {_described(variant)}, the {config['stem']} stem and"
+        f" {config['input_shape'][-1]} channels"
+    )
 
 
 def fetch(file: File) -> pathlib.Path:
     """The path of the file, downloaded unless Keras' cache has it.
 
-    Raises: ValueError that says what to do without a connection. What the cache held before stays there.
+    Raises: ValueError that says what to do without a connection. What the cache held before stays
+        there.
     """
-    home = os.environ.get("KERAS_HOME") or os.path.join("~" if os.access(os.path.expanduser("~"), os.W_OK) else "/tmp", ".keras")
+    home = os.environ.get("KERAS_HOME") or os.path.join(
+        "~" if os.access(os.path.expanduser("~"), os.W_OK) else "/tmp", ".keras"
+    )
     place = pathlib.Path(home, "models", file.cached_as).expanduser()
     try:
         with _aside(place, file.md5):
-            return pathlib.Path(keras.utils.get_file(file.cached_as, BASE_URL + file.name, cache_subdir="models", file_hash=file.md5))
+            return pathlib.Path(
+                keras.utils.get_file(
+                    file.cached_as, BASE_URL + file.name, cache_subdir="models", file_hash=file.md5
+                )
+            )
     except Exception as error:  # get_file raises a bare Exception where there is no connection
         raise ValueError(
-            f"the ImageNet weights could not be downloaded ({error}). Download {BASE_URL}{file.name} elsewhere and put it at {place}, or "
+            f"the ImageNet weights could not be downloaded ({error}). Download"
+            f" {BASE_URL}{file.name} elsewhere and put it at {place}, or "
             f'give its path: weights="/path/{file.name}". Its MD5 is {file.md5}.'
         ) from error
 
 
 @contextlib.contextmanager
 def _aside(place, md5):
-    """Keeps a file with another checksum out of the way of a download, which removes what it finds even when it fails."""
+    """Keeps a file with another checksum out of the way of a download, which removes what it finds
+    even when it fails.
+    """
     if not place.is_file() or _md5(place) == md5:
         yield
         return
@@ -112,14 +144,17 @@ def _aside(place, md5):
 
 
 def check(path: pathlib.Path) -> str | None:
-    """Refuses a file that has the name of a published one and is another. Says that it was verified if it is that one."""
+    """Refuses a file that has the name of a published one and is another. Says that it was verified
+    if it is that one.
+    """
     for file in FILES.values():
         if path.name in (file.name, file.cached_as):
             found = _md5(path)
             if found != file.md5:
                 raise Refused(
-                    f"has the name of a file that Keras publishes but not its MD5 ({found}, not {file.md5}): it is damaged or cut short. "
-                    f"Download it again from {BASE_URL}{file.name}, or rename it if it is a file of your own."
+                    f"has the name of a file that Keras publishes but not its MD5 ({found}, not"
+                    f" {file.md5}): it is damaged or cut short. Download it again from"
+                    f" {BASE_URL}{file.name}, or rename it if it is a file of your own."
                 )
             return "verified: its published MD5"
     return None

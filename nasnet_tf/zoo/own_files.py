@@ -1,7 +1,8 @@
 """Weights of our own `Network`: the object, and the files that Keras writes of it.
 
-Such a file says what its arrays are only to a network built alike. So one is built: by the configuration in the file, or, where there
-is none, like the model that is to be filled but with the stem and the heads of which the file has the arrays.
+Such a file says what its arrays are only to a network built alike. So one is built: by the
+configuration in the file, or, where there is none, like the model that is to be filled but with the
+stem and the heads of which the file has the arrays.
 """
 
 from __future__ import annotations
@@ -22,8 +23,19 @@ from nasnet_tf.zoo import hdf5
 from nasnet_tf.zoo.slim import slim_variables
 from nasnet_tf.zoo.source import OURS, Refused, Source, stored
 
-# The arguments of a `Network` that its arrays depend on, and skip_reduction, on which their meaning does.
-_ARGUMENTS = ("num_cells", "filters", "classes", "stem", "input_shape", "include_top", "auxiliary_head", "skip_reduction", "residual")
+# The arguments of a `Network` that its arrays depend on, and skip_reduction, on which their meaning
+# does.
+_ARGUMENTS = (
+    "num_cells",
+    "filters",
+    "classes",
+    "stem",
+    "input_shape",
+    "include_top",
+    "auxiliary_head",
+    "skip_reduction",
+    "residual",
+)
 _ARGUMENTS += ("stem_filters", "stem_cell_filters")
 
 
@@ -31,7 +43,11 @@ def network_source(network: Network) -> Source:
     """The weights of a network in memory."""
     arrays = {role: stored(variable) for role, variable in slim_variables(network).items()}
     config = network.get_config()
-    own = {"genotype": network.genotype, "skip_reduction": config["skip_reduction"], "class_names": network.class_names}
+    own = {
+        "genotype": network.genotype,
+        "skip_reduction": config["skip_reduction"],
+        "class_names": network.class_names,
+    }
     return Source(arrays, OURS, {**own, "mean": config["mean"], "std": config["std"]})
 
 
@@ -40,7 +56,9 @@ def is_ours(found: dict[str, h5py.Dataset]) -> bool:
     return any(path.startswith("layers/cell/") for path in found)
 
 
-def file_source(path: pathlib.Path, found: dict[str, h5py.Dataset], model: Network, config: dict | None) -> Source:
+def file_source(
+    path: pathlib.Path, found: dict[str, h5py.Dataset], model: Network, config: dict | None
+) -> Source:
     """The weights in a file in the layout of Keras 3.
 
     Args:
@@ -48,15 +66,25 @@ def file_source(path: pathlib.Path, found: dict[str, h5py.Dataset], model: Netwo
         model: the network they are wanted for.
         config: of the network that was saved, if it is known.
     """
-    found = {name: dataset for name, dataset in found.items() if name.startswith("layers/") and hdf5.is_weight(dataset)}
+    found = {
+        name: dataset
+        for name, dataset in found.items()
+        if name.startswith("layers/") and hdf5.is_weight(dataset)
+    }
     if config:
-        arguments = {"genotype": Genotype.from_json(json.dumps(config["genotype"])), **{key: config[key] for key in _ARGUMENTS}}
+        arguments = {
+            "genotype": Genotype.from_json(json.dumps(config["genotype"])),
+            **{key: config[key] for key in _ARGUMENTS},
+        }
         _check_size(arguments, model.get_config())
     else:
         arguments = _guessed(found, model)
     held, expected = _numbers(found), _parameters(**arguments)
     if held != expected:
-        raise Refused(f"holds {held:,} numbers, not the {expected:,} of a network of its kind; compare genotype, filters and residual.")
+        raise Refused(
+            f"holds {held:,} numbers, not the {expected:,} of a network of its kind; compare"
+            " genotype, filters and residual."
+        )
     twin = Network(**arguments, dtype="float32")
     _load(twin, path)
     source = network_source(twin)
@@ -69,21 +97,30 @@ def _check_size(saved, wanted):
     if sizes[0] != sizes[1]:
         (theirs, their_filters), (ours, our_filters) = sizes
         raise Refused(
-            f"has {theirs} cells a stage from {their_filters} filters on, the model {ours} from {our_filters} on; "
-            "build the model with the same num_cells and filters."
+            f"has {theirs} cells a stage from {their_filters} filters on, the model {ours} from"
+            f" {our_filters} on; build the model with the same num_cells and filters."
         )
 
 
 def _guessed(found, model):
     config = model.get_config()
-    cells = len({match[0] for match in map(re.compile(r"layers/cell(_\d+)?/").match, found) if match})
+    cells = len(
+        {match[0] for match in map(re.compile(r"layers/cell(_\d+)?/").match, found) if match}
+    )
     body = len(plan(model.genotype, config["num_cells"], config["filters"]))
     stems = {body: "cifar", body + 2: "imagenet"}
     if cells not in stems:
-        raise Refused(f"has {cells} cells, the model {body} besides those of its stem; build the model with the same num_cells.")
-    classifiers = [found.get(f"layers/{layer}/vars/0") for layer in ("dense", "auxiliary_head/dense")]
+        raise Refused(
+            f"has {cells} cells, the model {body} besides those of its stem; build the model with"
+            " the same num_cells."
+        )
+    classifiers = [
+        found.get(f"layers/{layer}/vars/0") for layer in ("dense", "auxiliary_head/dense")
+    ]
     classes = [kernel.shape[-1] for kernel in classifiers if kernel is not None]
-    stem = _numbers({name: dataset for name, dataset in found.items() if name.startswith("layers/conv_norm/")})
+    stem = _numbers(
+        {name: dataset for name, dataset in found.items() if name.startswith("layers/conv_norm/")}
+    )
     arguments = {
         "genotype": model.genotype,
         **{key: config[key] for key in _ARGUMENTS},
@@ -91,8 +128,12 @@ def _guessed(found, model):
         "include_top": classifiers[0] is not None,
         "auxiliary_head": classifiers[1] is not None,
         "stem": stems[cells],
-        "stem_filters": stem // (9 * config["input_shape"][-1] + 4),  # a 3x3 kernel and a batch norm
-        "stem_cell_filters": config["stem_cell_filters"] if stems[cells] == config["stem"] else None,
+        "stem_filters": (
+            stem // (9 * config["input_shape"][-1] + 4)
+        ),  # a 3x3 kernel and a batch norm
+        "stem_cell_filters": (
+            config["stem_cell_filters"] if stems[cells] == config["stem"] else None
+        ),
     }
     if arguments["auxiliary_head"]:
         arguments["input_shape"] = _input_shape(arguments, _numbers(found))
@@ -100,12 +141,19 @@ def _guessed(found, model):
 
 
 def _input_shape(arguments, held):
-    """Of the model, or square: such that the auxiliary head, which depends on it, makes up the count of numbers."""
+    """Of the model, or square: such that the auxiliary head, which depends on it, makes up the
+    count of numbers.
+    """
     *size, channels = arguments["input_shape"]
-    step, smallest = (48, 81) if arguments["stem"] == "imagenet" else (6, 10)  # pixels for one more row of the head's convolution
+    step, smallest = (
+        (48, 81) if arguments["stem"] == "imagenet" else (6, 10)
+    )  # pixels for one more row of the head's convolution
     shapes = [(side, side, channels) for side in range(smallest, smallest + 40 * step, step)]
     shapes = shapes if None in size else [(*size, channels), *shapes]
-    return next((shape for shape in shapes if _parameters(**{**arguments, "input_shape": shape}) == held), shapes[0])
+    return next(
+        (shape for shape in shapes if _parameters(**{**arguments, "input_shape": shape}) == held),
+        shapes[0],
+    )
 
 
 def _numbers(found):
@@ -113,7 +161,9 @@ def _numbers(found):
 
 
 def _parameters(input_shape, **arguments):
-    size = [side or 64 for side in input_shape[:2]]  # matters to the auxiliary head only, which needs it given
+    size = [
+        side or 64 for side in input_shape[:2]
+    ]  # matters to the auxiliary head only, which needs it given
     return cost(**arguments, input_shape=(*size, input_shape[2])).parameters
 
 

@@ -1,4 +1,6 @@
-"""Opens any source of weights by what it is. A file is known by its content; its name matters only where it is an official one."""
+"""Opens any source of weights by what it is. A file is known by its content; its name matters only
+where it is an official one.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,19 @@ def opened(source, model: Network | None = None) -> Iterator[tuple[str, Source]]
     Args:
         source: as in `nasnet_tf.zoo.weights.load_weights`, but for "imagenet".
         model: the network that the weights are wanted for, if there is one.
-    Raises: ValueError that names the source, also for what goes wrong while the block runs; FileNotFoundError.
+    Raises: ValueError that names the source, also for what goes wrong while the block runs;
+        FileNotFoundError.
     """
     path = pathlib.Path(source).expanduser() if isinstance(source, str | os.PathLike) else None
-    name = str(path) if path else f"the model {source.name!r}" if isinstance(source, keras.Model) else f"the {type(source).__name__}"
+    name = (
+        str(path)
+        if path
+        else (
+            f"the model {source.name!r}"
+            if isinstance(source, keras.Model)
+            else f"the {type(source).__name__}"
+        )
+    )
     try:
         with _file(path, model) if path else contextlib.nullcontext(_object(source)) as found:
             yield name, found
@@ -38,9 +49,14 @@ def opened(source, model: Network | None = None) -> Iterator[tuple[str, Source]]
         raise ValueError(f"{name} {error}") from None
     except Damaged as error:
         raise ValueError(str(error)) from None
-    except Exception as error:  # h5py, zipfile, tarfile, json and TensorFlow each have their own for a damaged file
+    except (
+        Exception
+        # h5py, zipfile, tarfile, json and TensorFlow each have their own for a damaged file
+    ) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise ValueError(f"{name} cannot be read ({reason:.300}); it is cut short, damaged or of another kind.") from error
+        raise ValueError(
+            f"{name} cannot be read ({reason:.300}); it is cut short, damaged or of another kind."
+        ) from error
 
 
 def _object(source):
@@ -48,7 +64,10 @@ def _object(source):
         return keras_files.model_source(source)
     if isinstance(source, Mapping):
         return checkpoints.mapping_source(source)
-    raise Refused("is no source of weights; give a path, a model, a dict of arrays by slim name, or 'imagenet'.")
+    raise Refused(
+        "is no source of weights; give a path, a model, a dict of arrays by slim name, or"
+        " 'imagenet'."
+    )
 
 
 @contextlib.contextmanager
@@ -56,8 +75,14 @@ def _file(path, model):
     prefix = checkpoints.prefix_of(path)
     if prefix is None and not path.is_file():
         if path.exists():
-            raise Refused("is no file of weights; give a .h5, .keras or .tar.gz file, or a TensorFlow checkpoint.")
-        raise FileNotFoundError(f"there is no file {path}; give the path of a .h5, .keras or .tar.gz file or of a TensorFlow checkpoint.")
+            raise Refused(
+                "is no file of weights; give a .h5, .keras or .tar.gz file, or a TensorFlow"
+                " checkpoint."
+            )
+        raise FileNotFoundError(
+            f"there is no file {path}; give the path of a .h5, .keras or .tar.gz file or of a"
+            " TensorFlow checkpoint."
+        )
     verified = None
     if path.is_file():
         verified = official.check(path) or verify(path)
@@ -73,7 +98,9 @@ def _file(path, model):
     elif checkpoints.is_archive(path):
         kind, verified = _archived_checkpoint(path), None
     else:
-        raise Refused("is no file of weights: neither HDF5, nor a .keras file, nor a TensorFlow checkpoint.")
+        raise Refused(
+            "is no file of weights: neither HDF5, nor a .keras file, nor a TensorFlow checkpoint."
+        )
     with kind as found:
         yield found if found.verified or verified is None else found._replace(verified=verified)
 

@@ -1,4 +1,5 @@
-"""The variables of a network by their names in the original TF-slim code, which are the names of roles for every source of weights.
+"""The variables of a network by their names in the original TF-slim code, which are the names of
+roles for every source of weights.
 
 Source: tensorflow/models research/slim/nets/nasnet (nasnet.py, nasnet_utils.py).
 """
@@ -23,7 +24,9 @@ _NAMES = {
 
 
 def slim_variables(model: Network) -> dict:
-    """The variables of `model` by their names in the original code; operations that code lacks are named after themselves."""
+    """The variables of `model` by their names in the original code; operations that code lacks are
+    named after themselves.
+    """
     found = {}
     for layer in model.layers:
         if isinstance(layer, Cell):
@@ -36,7 +39,12 @@ def slim_variables(model: Network) -> dict:
             _dense(found, layer.dense, f"{scope}/FC")
         elif layer.name == "stem":
             is_cifar = model.get_config()["stem"] == "cifar"
-            _operation(found, layer, "convolution", *(("l1_stem_3x3", "l1_stem_bn") if is_cifar else ("conv0", "conv0_bn")))
+            _operation(
+                found,
+                layer,
+                "convolution",
+                *(("l1_stem_3x3", "l1_stem_bn") if is_cifar else ("conv0", "conv0_bn")),
+            )
         elif layer.name == "predictions":
             _dense(found, layer, "final_layer/FC")
     return found
@@ -69,7 +77,10 @@ def _of_operations(cell):
                 spec = cell.bound.graph.sites[name].spec
                 size = "x".join(map(str, spec.kernel_size))
                 if spec.separable:
-                    names[name] = f"{scope}/separable_{size}_{place}", f"{scope}/bn_sep_{size}_{place}"
+                    names[name] = (
+                        f"{scope}/separable_{size}_{place}",
+                        f"{scope}/bn_sep_{size}_{place}",
+                    )
                 elif operation == "identity" or "pool" in operation:
                     names[name] = f"{scope}/1x1", f"{scope}/bn_1"
                 else:
@@ -78,7 +89,9 @@ def _of_operations(cell):
 
 
 def _operation(found, layer, site, convolution, norm):
-    """The weights of an operation. A factorized reduction and a norm of each image have their names by the scope they stand in."""
+    """The weights of an operation. A factorized reduction and a norm of each image have their names
+    by the scope they stand in.
+    """
     spec, scope = layer.bound.graph.sites[site].spec, convolution.rpartition("/")[0]
     if isinstance(spec, ReductionSpec):
         norm = f"{scope}/final_path_bn"

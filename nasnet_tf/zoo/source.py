@@ -1,6 +1,8 @@
-"""Where weights come from, in one form: arrays by role, which say their shape at once and are read only when asked.
+"""Where weights come from, in one form: arrays by role, which say their shape at once and are read
+only when asked.
 
-A role is the name of a variable in the original TF-slim code, such as "cell_0/1x1/weights" (`nasnet_tf.zoo.slim`).
+A role is the name of a variable in the original TF-slim code, such as "cell_0/1x1/weights"
+(`nasnet_tf.zoo.slim`).
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ KERAS, OURS, SLIM = "keras.applications", "nasnet_tf", "slim"
 
 
 class Refused(ValueError):
-    """Why a source cannot be used, as a sentence without its subject; whoever opened the source puts its name before it."""
+    """Why a source cannot be used, as a sentence without its subject; whoever opened the source
+    puts its name before it.
+    """
 
 
 class Stored(NamedTuple):
@@ -26,7 +30,9 @@ class Stored(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """A layer of a Keras model or file, with its arrays in Keras' order; the name is None where a file does not tell."""
+    """A layer of a Keras model or file, with its arrays in Keras' order; the name is None where a
+    file does not tell.
+    """
 
     name: str | None
     arrays: tuple[Stored, ...]

@@ -1,4 +1,6 @@
-"""Loads weights into a network from every source they exist in: each becomes arrays by role, and one step assigns them."""
+"""Loads weights into a network from every source they exist in: each becomes arrays by role, and
+one step assigns them.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,8 @@ class WeightsReport(NamedTuple):
     loaded: roles whose arrays the model has now.
     kept: roles of the model that keep their values, and why.
     unused: what the source has besides, and why it has no place.
-    verified: by what checksum the file was found whole, or that it has none: then damage to numbers in it may have gone unnoticed.
-        "" of what was in memory.
+    verified: by what checksum the file was found whole, or that it has none: then damage to numbers
+        in it may have gone unnoticed. "" of what was in memory.
     """
 
     source: str
@@ -36,37 +38,56 @@ class WeightsReport(NamedTuple):
     verified: str = ""
 
     def __str__(self):
-        lines = [f"{self.source}: {len(self.loaded)} arrays loaded{f'; {self.verified}' if self.verified else ''}"]
-        for title, reasons in (("not changed in the model", self.kept), ("not used of the source", self.unused)):
+        lines = [
+            f"{self.source}: {len(self.loaded)} arrays"
+            f" loaded{f'; {self.verified}' if self.verified else ''}"
+        ]
+        for title, reasons in (
+            ("not changed in the model", self.kept),
+            ("not used of the source", self.unused),
+        ):
             for reason in dict.fromkeys(reasons.values()):
                 names = [name for name, why in reasons.items() if why == reason]
-                lines.append(f"  {title}: {len(names)} ({', '.join(names[:2])}{', ...' if len(names) > 2 else ''}): {reason}")
+                lines.append(
+                    f"  {title}: {len(names)}"
+                    f" ({', '.join(names[:2])}{', ...' if len(names) > 2 else ''}): {reason}"
+                )
         return "\n".join(lines)
 
 
 @checked
 def load_weights(model: Network, source, partial: bool = False) -> WeightsReport:
-    """Gives the variables of `model` the values they have in `source`; all of them or, if anything is wrong, none.
+    """Gives the variables of `model` the values they have in `source`; all of them or, if anything
+    is wrong, none.
 
-    A classifier for another number of classes, and a classifier or an auxiliary head that only one side has, are left alone. With
-    ImageNet's classifier the model's `class_names` become ImageNet's, if it has none.
+    A classifier for another number of classes, and a classifier or an auxiliary head that only one
+    side has, are left alone. With ImageNet's classifier the model's `class_names` become
+    ImageNet's, if it has none.
 
     Args:
-        source: one of
-            "imagenet": what Keras publishes for NASNet-A mobile and large, downloaded once;
-            the path of a `.keras`, `.weights.h5` or legacy `.h5` file of a NASNet of `keras.applications`, of a `.keras` or
-            `.weights.h5` file of a `Network`, or of a checkpoint of the original TF-slim code: its prefix, one of its files, the
-            folder it is alone in, or the `.tar.gz` it was released as;
-            a model: a `Network` or a NASNet of `keras.applications`;
-            a dict {slim variable name: array}.
-        partial: take what fits: variables that the source lacks or has in another shape keep their values, too. For a network
-            with another stem, say; another genotype, num_cells or filters is always refused.
-    Returns: what was loaded and what was not. Of a checkpoint with moving averages, these were loaded.
+        source: one of "imagenet": what Keras publishes for NASNet-A mobile and large, downloaded
+            once; the path of a `.keras`, `.weights.h5` or legacy `.h5` file of a NASNet of
+            `keras.applications`, of a `.keras` or `.weights.h5` file of a `Network`, or of a
+            checkpoint of the original TF-slim code: its prefix, one of its files, the folder it is
+            alone in, or the `.tar.gz` it was released as; a model: a `Network` or a NASNet of
+            `keras.applications`; a dict {slim variable name: array}.
+        partial: take what fits: variables that the source lacks or has in another shape keep their
+            values, too. For a network with another stem, say; another genotype, num_cells or
+            filters is always refused.
+    Returns: what was loaded and what was not. Of a checkpoint with moving averages, these were
+        loaded.
     Raises: ValueError that names the source; FileNotFoundError if there is no such file.
     """
     if not isinstance(model, Network):
-        raise ValueError(f"load_weights fills a nasnet_tf.systems.cells.network.Network; got {type(model).__name__}.")
-    path = official.fetch(official.file_for(model)) if isinstance(source, str) and source == "imagenet" else source
+        raise ValueError(
+            "load_weights fills a nasnet_tf.systems.cells.network.Network; got"
+            f" {type(model).__name__}."
+        )
+    path = (
+        official.fetch(official.file_for(model))
+        if isinstance(source, str) and source == "imagenet"
+        else source
+    )
     with opened(path, model) as (name, found):
         matched = match(model, found, partial)
         arrays = read(model, matched)
@@ -82,7 +103,10 @@ def read(model: Network, matched: Match) -> dict[str, np.ndarray]:
     Raises: Refused if an array holds what no weights are.
     """
     variables = slim_variables(model)
-    return {role: _checked(role, array.read(), tuple(variables[role].shape)) for role, array in matched.arrays.items()}
+    return {
+        role: _checked(role, array.read(), tuple(variables[role].shape))
+        for role, array in matched.arrays.items()
+    }
 
 
 def assign(model: Network, arrays: dict[str, np.ndarray]) -> None:
@@ -98,7 +122,9 @@ def _checked(role, array, shape):
         raise Refused(f"has {role} as {array.dtype}; weights are numbers.")
     array = array[..., -shape[-1] :].astype("float32")  # a background class is the first
     if not np.isfinite(array).all():
-        raise Refused(f"holds values in {role} that are not finite: it is damaged, or its training diverged.")
+        raise Refused(
+            f"holds values in {role} that are not finite: it is damaged, or its training diverged."
+        )
     if role.endswith("/moving_variance") and array.min() < 0:
         raise Refused(f"holds negative variances in {role}: it is damaged.")
     return array

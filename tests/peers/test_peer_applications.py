@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import pytest
 from layer_checks import check_serialization
-
 from nasnet_tf.zoo import AmoebaNetA, NASNetA, PNASNet5, create_model, decode_predictions, list_models, preprocess_input
 from nasnet_tf.zoo.models import FAMILIES
 

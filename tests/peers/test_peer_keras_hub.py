@@ -9,7 +9,6 @@ import sys
 import keras
 import numpy as np
 import pytest
-
 from nasnet_tf.genotype import NASNET_A, Block, Cell, Genotype
 from nasnet_tf.network import Network
 from nasnet_tf.zoo import list_models, load_weights

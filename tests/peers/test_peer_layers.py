@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 from layer_checks import check_layer, check_saving, check_serialization
-
 from nasnet_tf import spaces
 from nasnet_tf.genotype import NASNET_A, NASBench201
 from nasnet_tf.layers import AuxiliaryHead, DropPath, FactorizedReduction

@@ -4,7 +4,6 @@ import threading
 
 import keras_tuner
 import pytest
-
 from nasnet_tf.tuners import PPOOracle, StrategyOracle
 
 

@@ -6,7 +6,6 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
-
 from nasnet_tf.tuners import CellTuner, PPOOracle, PPOSearch
 
 pytestmark = pytest.mark.slow

@@ -39,7 +39,10 @@ def genotype_figure(genotype: Genotype, title: str = ""):
     from matplotlib.figure import Figure
 
     if not isinstance(genotype, Genotype):
-        raise ValueError(f"expected a Genotype, got {type(genotype).__name__}; Genotype.load reads one from a file.")
+        raise ValueError(
+            f"expected a Genotype, got {type(genotype).__name__}; Genotype.load reads one from a"
+            " file."
+        )
     layouts = [layout(cell) for cell in check(genotype)]
     apart, below, above = 1.6, 1.5, 1.0 if title else 0.2
     width = sum(max(some.width, 7.5) for some in layouts) + apart + 2 * MARGIN
@@ -50,12 +53,29 @@ def genotype_figure(genotype: Genotype, title: str = ""):
     x = MARGIN
     for some, name in zip(layouts, ("Normal cell", "Reduction cell"), strict=True):
         panel = max(some.width, 7.5)
-        axes.text(x + panel / 2, below - 0.5, name, ha="center", va="center", fontsize=11, weight="bold", color=INK)
+        axes.text(
+            x + panel / 2,
+            below - 0.5,
+            name,
+            ha="center",
+            va="center",
+            fontsize=11,
+            weight="bold",
+            color=INK,
+        )
         _draw(axes, some, x + (panel - some.width) / 2, below)
         x += panel + apart
     if title:
         axes.text(
-            width / 2, height - 0.6, one_line(title), ha="center", va="center", fontsize=13, weight="bold", color=INK, parse_math=False
+            width / 2,
+            height - 0.6,
+            one_line(title),
+            ha="center",
+            va="center",
+            fontsize=13,
+            weight="bold",
+            color=INK,
+            parse_math=False,
         )
     _draw_legend(axes, width, layouts)
     return figure
@@ -65,14 +85,31 @@ def _draw(axes, some: Layout, x: float, y: float) -> None:
     for shade in some.shades:
         _draw_box(axes, shade, x, y, SHADE, "none", zorder=0)
         corner = (x + shade.x + shade.width / 2 - 0.1, y + shade.y + shade.height / 2 - 0.18)
-        axes.text(*corner, shade.text, fontsize=7, color=MUTED if shade.live else PALE, ha="right", va="center")
+        axes.text(
+            *corner,
+            shade.text,
+            fontsize=7,
+            color=MUTED if shade.live else PALE,
+            ha="right",
+            va="center",
+        )
     for wire in some.wires:
         _draw_wire(axes, wire, x, y)
     for box in some.boxes:
         ink = INK if box.live else PALE
         _draw_box(axes, box, x, y, _colour(box), ink, zorder=4)
         align = "center" if "\n" in box.text else "center_baseline"
-        axes.text(x + box.x, y + box.y, box.text, ha="center", va=align, fontsize=8, color=ink, zorder=5, linespacing=1.15)
+        axes.text(
+            x + box.x,
+            y + box.y,
+            box.text,
+            ha="center",
+            va=align,
+            fontsize=8,
+            color=ink,
+            zorder=5,
+            linespacing=1.15,
+        )
 
 
 def _draw_box(axes, box: Box, x: float, y: float, fill: str, edge: str, zorder: int) -> None:
@@ -80,7 +117,11 @@ def _draw_box(axes, box: Box, x: float, y: float, fill: str, edge: str, zorder: 
 
     corner = (x + box.x - box.width / 2, y + box.y - box.height / 2)
     style = "round,pad=0,rounding_size=0.15"
-    axes.add_patch(FancyBboxPatch(corner, box.width, box.height, style, fc=fill, ec=edge, lw=0.9, zorder=zorder))
+    axes.add_patch(
+        FancyBboxPatch(
+            corner, box.width, box.height, style, fc=fill, ec=edge, lw=0.9, zorder=zorder
+        )
+    )
 
 
 def _colour(box: Box) -> str:
@@ -102,7 +143,13 @@ def _draw_wire(axes, wire: Wire, x: float, y: float) -> None:
             codes += [Path.CURVE4] * 3
     colour = WIRE_COLOURS.get(wire.state, INK) if wire.live else PALE
     style = "-|>,head_length=3.2,head_width=1.7"
-    arrow = FancyArrowPatch(path=Path(vertices, codes), arrowstyle=style, color=colour, lw=1.1, zorder=2 if wire.live else 1)
+    arrow = FancyArrowPatch(
+        path=Path(vertices, codes),
+        arrowstyle=style,
+        color=colour,
+        lw=1.1,
+        zorder=2 if wire.live else 1,
+    )
     axes.add_patch(arrow)
 
 

@@ -1,13 +1,16 @@
 """Cells as frozen data: blocks, cells, genotypes. No Keras here.
 
-States of a cell: 0 is `h`, the output of the previous cell; 1 is `p`, the output of the cell before that; 2, 3, ... are
-the blocks in order. This is the numbering of the original code; DARTS swaps 0 and 1 (`from_darts` converts).
+States of a cell: 0 is `h`, the output of the previous cell; 1 is `p`, the output of the cell before
+that; 2, 3, ... are the blocks in order. This is the numbering of the original code; DARTS swaps 0
+and 1 (`from_darts` converts).
 
-A block applies one operation to each of two earlier states and combines the results. A cell also stores which states it
-concatenates into its output, because the released NASNet-A breaks the paper's rule ("all unused states"): its normal cell
-concatenates `p` although blocks read it, its reduction cell concatenates state 3 although block 5 reads it.
+A block applies one operation to each of two earlier states and combines the results. A cell also
+stores which states it concatenates into its output, because the released NASNet-A breaks the
+paper's rule ("all unused states"): its normal cell concatenates `p` although blocks read it, its
+reduction cell concatenates state 3 although block 5 reads it.
 
-Source: Zoph et al. 2017, arXiv 1707.07012, section 3 and appendix A; wiring of NASNet-A from the authors' TF-slim code.
+Source: Zoph et al. 2017, arXiv 1707.07012, section 3 and appendix A; wiring of NASNet-A from the
+    authors' TF-slim code.
 """
 
 from __future__ import annotations
@@ -52,14 +55,24 @@ NASNET_OPERATIONS = (
     "sep_conv_5x5",
     "sep_conv_7x7",
 )
-# All that a block can apply: DARTS' dilated convolutions are separable ones, unlike those above; NAS-Bench-201's 3x3 has no bottleneck.
+# All that a block can apply: DARTS' dilated convolutions are separable ones, unlike those above;
+# NAS-Bench-201's 3x3 has no bottleneck.
 OPERATION_NAMES = (*NASNET_OPERATIONS, "dil_sep_conv_3x3", "dil_sep_conv_5x5", "nor_conv_3x3")
-COMBINATIONS = ("add", "concatenate", "add_layer_norm", "add_instance_norm")  # the last two in NASNet-B and C only (appendix B)
+COMBINATIONS = (
+    "add",
+    "concatenate",
+    "add_layer_norm",
+    "add_instance_norm",
+)  # the last two in NASNet-B and C only (appendix B)
 
 _VERSION = 1
 _MAX_BLOCKS = 100
-_FEW_BLOCKS = 15  # of larger cells fewer orders are looked at: each takes the cube of the blocks in time
-_MAX_ORDERS = 5040  # looked at for a canonical name: enough for seven blocks that nothing tells apart
+_FEW_BLOCKS = (
+    15  # of larger cells fewer orders are looked at: each takes the cube of the blocks in time
+)
+_MAX_ORDERS = (
+    5040  # looked at for a canonical name: enough for seven blocks that nothing tells apart
+)
 
 
 class Block(NamedTuple):
@@ -73,7 +86,9 @@ class Block(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """Blocks in order, and the states whose outputs are concatenated (in this order) into the cell's output."""
+    """Blocks in order, and the states whose outputs are concatenated (in this order) into the
+    cell's output.
+    """
 
     blocks: tuple[Block, ...]
     concat: tuple[int, ...]
@@ -85,11 +100,20 @@ class Cell(NamedTuple):
     @classmethod
     def from_data(cls, data) -> Cell:
         """The inverse of `to_data`, checked. Raises ValueError that says what is wrong."""
-        if not isinstance(data, dict) or set(data) != {"blocks", "concat"} or not all(isinstance(v, list) for v in data.values()):
-            raise ValueError(f'a cell must be an object with the lists "blocks" and "concat"; got {data!r:.80}.')
+        if (
+            not isinstance(data, dict)
+            or set(data) != {"blocks", "concat"}
+            or not all(isinstance(v, list) for v in data.values())
+        ):
+            raise ValueError(
+                f'a cell must be an object with the lists "blocks" and "concat"; got {data!r:.80}.'
+            )
         for number, block in enumerate(data["blocks"]):
             if not isinstance(block, list) or len(block) != len(Block._fields):
-                raise ValueError(f"block {number} must be a list of {', '.join(Block._fields)}; got {block!r:.80}.")
+                raise ValueError(
+                    f"block {number} must be a list of {', '.join(Block._fields)}; got"
+                    f" {block!r:.80}."
+                )
         return check(cls(tuple(Block(*block) for block in data["blocks"]), tuple(data["concat"])))
 
 
@@ -108,7 +132,9 @@ class Genotype(NamedTuple):
 
     @classmethod
     def from_json(cls, text: str) -> Genotype:
-        """The genotype in `text`, checked. Raises ValueError that says what is wrong and how to mend it."""
+        """The genotype in `text`, checked. Raises ValueError that says what is wrong and how to
+        mend it.
+        """
         data = parsed(text, cls.schema, _VERSION, cls._fields)
         cells = []
         for name in cls._fields:
@@ -124,19 +150,27 @@ class Genotype(NamedTuple):
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Genotype:
-        """The genotype in the file `path`. Raises ValueError that names the file if it holds none."""
+        """The genotype in the file `path`. Raises ValueError that names the file if it holds
+        none.
+        """
         return read_file(path, cls.from_json, GENOTYPES)
 
     def canonical_key(self) -> str:
-        """32 hex digits, equal for two genotypes exactly if they are the same two cells up to naming.
+        """32 hex digits, equal for two genotypes exactly if they are the same two cells up to
+        naming.
 
-        Order of a block's inputs, order of the blocks, order of the concatenation and blocks that nothing reads are naming.
+        Order of a block's inputs, order of the blocks, order of the concatenation and blocks that
+        nothing reads are naming.
         """
         return hashlib.sha256(Genotype(*map(canonical, self)).to_json().encode()).hexdigest()[:32]
 
     def lines(self) -> list[str]:
         """The cells for a person to read, a block a line."""
-        return [line for name, cell in self._asdict().items() for line in (f"{name} cell {_header(cell)}", *_block_lines(cell))]
+        return [
+            line
+            for name, cell in self._asdict().items()
+            for line in (f"{name} cell {_header(cell)}", *_block_lines(cell))
+        ]
 
 
 KINDS[Genotype.schema] = Genotype
@@ -152,7 +186,9 @@ def _block_lines(cell: Cell):
 
 
 def check(value):
-    """Returns the genotype or cell `value` unchanged if it is sound, else raises ValueError that says the mend."""
+    """Returns the genotype or cell `value` unchanged if it is sound, else raises ValueError that
+    says the mend.
+    """
     if isinstance(value, Genotype):
         for name, cell in value._asdict().items():
             try:
@@ -161,33 +197,52 @@ def check(value):
                 raise ValueError(f"{name} cell: {error}") from None
         return value
     if not isinstance(value, Cell):
-        raise ValueError(f"expected a Genotype or a Cell, got {type(value).__name__}: {value!r:.80}.")
+        raise ValueError(
+            f"expected a Genotype or a Cell, got {type(value).__name__}: {value!r:.80}."
+        )
     if not value.blocks:
         raise ValueError("a cell needs at least one block; got none.")
     if len(value.blocks) > _MAX_BLOCKS:
-        raise ValueError(f"a cell of {len(value.blocks)} blocks is too large; give at most {_MAX_BLOCKS}.")
+        raise ValueError(
+            f"a cell of {len(value.blocks)} blocks is too large; give at most {_MAX_BLOCKS}."
+        )
     for number, block in enumerate(value.blocks):
         if not isinstance(block, Block):
             raise ValueError(f"block {number} is {block!r:.80}; make it a Block.")
-        for state, operation in ((block.input_1, block.operation_1), (block.input_2, block.operation_2)):
+        for state, operation in (
+            (block.input_1, block.operation_1),
+            (block.input_2, block.operation_2),
+        ):
             if not _is_state(state) or state > number + 1:
                 raise ValueError(
-                    f"block {number} reads state {state!r}; it can read 0 to {number + 1} (0 is h, 1 is p, then the blocks before it)."
+                    f"block {number} reads state {state!r}; it can read 0 to {number + 1} (0 is h,"
+                    " 1 is p, then the blocks before it)."
                 )
             if operation not in OPERATION_NAMES:
-                raise ValueError(f"block {number} has operation {operation!r:.60}; there are {', '.join(OPERATION_NAMES)}.")
+                raise ValueError(
+                    f"block {number} has operation {operation!r:.60}; there are"
+                    f" {', '.join(OPERATION_NAMES)}."
+                )
         if block.combine not in COMBINATIONS:
-            raise ValueError(f"block {number} combines with {block.combine!r:.60}; there are {', '.join(COMBINATIONS)}.")
+            raise ValueError(
+                f"block {number} combines with {block.combine!r:.60}; there are"
+                f" {', '.join(COMBINATIONS)}."
+            )
     last = len(value.blocks) + 1
     if not value.concat:
-        raise ValueError(f"a cell must concatenate at least one state into its output; choose from 0 to {last}.")
+        raise ValueError(
+            f"a cell must concatenate at least one state into its output; choose from 0 to {last}."
+        )
     for state in value.concat:
         if not _is_state(state) or state > last:
             raise ValueError(f"concat names state {state!r}; there are 0 to {last}.")
     if len(set(value.concat)) != len(value.concat):
         raise ValueError(f"concat names a state twice: {value.concat}; name each once.")
     if max(value.concat) < 2:
-        raise ValueError(f"concat {value.concat} holds no block, so the cell would compute nothing; add one of 2 to {last}.")
+        raise ValueError(
+            f"concat {value.concat} holds no block, so the cell would compute nothing; add one of 2"
+            f" to {last}."
+        )
     return value
 
 
@@ -198,21 +253,36 @@ def unused(blocks: tuple[Block, ...]) -> tuple[int, ...]:
 
 
 def canonical(cell: Cell) -> Cell:
-    """The representative of all cells that are `cell` up to naming: live blocks only, least in lexicographic order.
+    """The representative of all cells that are `cell` up to naming: live blocks only, least in
+    lexicographic order.
 
-    Blocks with equal operations on equal inputs stay two blocks: they learn two sets of weights. With more than seven of those in a
-    cell, or in one of more than 15 blocks, two names for it may come out different; two cells never get the same one.
+    Blocks with equal operations on equal inputs stay two blocks: they learn two sets of weights.
+    With more than seven of those in a cell, or in one of more than 15 blocks, two names for it may
+    come out different; two cells never get the same one.
     """
     live, frontier = set(), {state for state in cell.concat if state >= 2}
     while frontier:
         live |= frontier
-        frontier = {s for state in frontier for s in _inputs(cell.blocks[state - 2]) if s >= 2} - live
-    orders = _MAX_ORDERS if len(live) <= _FEW_BLOCKS else max(_MAX_ORDERS * _FEW_BLOCKS**3 // len(live) ** 3, 1)
+        frontier = {
+            s for state in frontier for s in _inputs(cell.blocks[state - 2]) if s >= 2
+        } - live
+    orders = (
+        _MAX_ORDERS
+        if len(live) <= _FEW_BLOCKS
+        else max(_MAX_ORDERS * _FEW_BLOCKS**3 // len(live) ** 3, 1)
+    )
     return min(itertools.islice(_orders(cell, {0: 0, 1: 1}, live, {}, ()), orders))
 
 
-def _orders(cell: Cell, names: dict[int, int], rest: set[int], ready: dict[int, Block], done: tuple[Block, ...]):
-    """All ways to finish naming the blocks `rest`, least block first; only blocks that tie are branched on.
+def _orders(
+    cell: Cell,
+    names: dict[int, int],
+    rest: set[int],
+    ready: dict[int, Block],
+    done: tuple[Block, ...],
+):
+    """All ways to finish naming the blocks `rest`, least block first; only blocks that tie are
+    branched on.
 
     Args:
         ready: those of the rest whose inputs have names, as they are called then; others are added.
@@ -230,7 +300,9 @@ def _orders(cell: Cell, names: dict[int, int], rest: set[int], ready: dict[int, 
         tied = {_role(cell, state): state for state in tied}.values()
     for state in tied:
         others = {other: block for other, block in ready.items() if other != state}
-        yield from _orders(cell, {**names, state: len(done) + 2}, rest - {state}, others, (*done, least))
+        yield from _orders(
+            cell, {**names, state: len(done) + 2}, rest - {state}, others, (*done, least)
+        )
 
 
 def _role(cell: Cell, state: int):
@@ -269,9 +341,11 @@ _DARTS_NAMES = {
 
 
 def from_darts(normal, normal_concat, reduce, reduce_concat) -> Genotype:
-    """A genotype from DARTS' notation: lists of (operation, state), two a node; state 0 is p and 1 is h there.
+    """A genotype from DARTS' notation: lists of (operation, state), two a node; state 0 is p and 1
+    is h there.
 
-    Source: Liu et al. 2019, arXiv 1806.09055, and the index order of its published code (cnn/genotypes.py).
+    Source: Liu et al. 2019, arXiv 1806.09055, and the index order of its published code
+        (cnn/genotypes.py).
     """
 
     def state(index):
@@ -280,7 +354,9 @@ def from_darts(normal, normal_concat, reduce, reduce_concat) -> Genotype:
     def cell(edges, concat):
         if len(edges) % 2:
             raise ValueError(f"DARTS lists two edges a node; got an odd number, {len(edges)}.")
-        named = [(state(source), _DARTS_NAMES.get(operation, operation)) for operation, source in edges]
+        named = [
+            (state(source), _DARTS_NAMES.get(operation, operation)) for operation, source in edges
+        ]
         blocks = tuple(Block(*one, *two) for one, two in zip(named[::2], named[1::2], strict=True))
         return Cell(blocks, tuple(state(index) for index in concat))
 
@@ -292,7 +368,10 @@ def get(name: str) -> Genotype:
     try:
         return GENOTYPES[name]
     except KeyError:
-        raise ValueError(f"no genotype {name!r}; there are {', '.join(GENOTYPES)}; one in a file is read by Genotype.load(path).") from None
+        raise ValueError(
+            f"no genotype {name!r}; there are {', '.join(GENOTYPES)}; one in a file is read by"
+            " Genotype.load(path)."
+        ) from None
 
 
 # Zoph et al. 2017; wiring and output masks of the authors' code (slim/nets/nasnet/nasnet_utils.py).
@@ -321,7 +400,8 @@ NASNET_A = check(
     )
 )
 
-# Liu et al. 2018, arXiv 1712.00559; one cell, its stride-2 version reduces (slim/nets/nasnet/pnasnet.py).
+# Liu et al. 2018, arXiv 1712.00559; one cell, its stride-2 version reduces
+# (slim/nets/nasnet/pnasnet.py).
 _PNASNET_5_CELL = Cell(
     (
         Block(1, "sep_conv_5x5", 1, "max_pool_3x3"),
@@ -337,15 +417,31 @@ PNASNET_5 = check(Genotype(_PNASNET_5_CELL, _PNASNET_5_CELL))
 # Real et al. 2019, arXiv 1802.01548, in DARTS' notation.
 AMOEBANET_A = from_darts(
     normal=[
-        ("avg_pool_3x3", 0), ("max_pool_3x3", 1), ("sep_conv_3x3", 0), ("sep_conv_5x5", 2), ("sep_conv_3x3", 0),
-        ("avg_pool_3x3", 3), ("sep_conv_3x3", 1), ("skip_connect", 1), ("skip_connect", 0), ("avg_pool_3x3", 1),
+        ("avg_pool_3x3", 0),
+        ("max_pool_3x3", 1),
+        ("sep_conv_3x3", 0),
+        ("sep_conv_5x5", 2),
+        ("sep_conv_3x3", 0),
+        ("avg_pool_3x3", 3),
+        ("sep_conv_3x3", 1),
+        ("skip_connect", 1),
+        ("skip_connect", 0),
+        ("avg_pool_3x3", 1),
     ],
     normal_concat=[4, 5, 6],
     reduce=[
-        ("avg_pool_3x3", 0), ("sep_conv_3x3", 1), ("max_pool_3x3", 0), ("sep_conv_7x7", 2), ("sep_conv_7x7", 0),
-        ("avg_pool_3x3", 1), ("max_pool_3x3", 0), ("max_pool_3x3", 1), ("conv_7x1_1x7", 0), ("sep_conv_3x3", 5),
+        ("avg_pool_3x3", 0),
+        ("sep_conv_3x3", 1),
+        ("max_pool_3x3", 0),
+        ("sep_conv_7x7", 2),
+        ("sep_conv_7x7", 0),
+        ("avg_pool_3x3", 1),
+        ("max_pool_3x3", 0),
+        ("max_pool_3x3", 1),
+        ("conv_7x1_1x7", 0),
+        ("sep_conv_3x3", 5),
     ],
     reduce_concat=[3, 4, 6],
-)  # fmt: skip
+)
 
 GENOTYPES = {"nasnet_a": NASNET_A, "pnasnet_5": PNASNET_5, "amoebanet_a": AMOEBANET_A}

@@ -13,20 +13,29 @@ from nasnet_tf.systems.cells.plan import default_stem, plan, stem_convolution
 
 __all__ = ["BATCH_NORM", "cell_graph", "network_graph"]
 
-# Batch norm of the authors' recipes (nasnet.py): an average over thousands of steps poisons a short training, so networks with the
-# CIFAR stem, searched children among them, use the short one.
-BATCH_NORM = {"cifar": dict(momentum=0.9, epsilon=1e-5), "imagenet": dict(momentum=0.9997, epsilon=1e-3)}
+# Batch norm of the authors' recipes (nasnet.py): an average over thousands of steps poisons a short
+# training, so networks with the CIFAR stem, searched children among them, use the short one.
+BATCH_NORM = {
+    "cifar": dict(momentum=0.9, epsilon=1e-5),
+    "imagenet": dict(momentum=0.9997, epsilon=1e-3),
+}
 
 
 def cell_graph(
     graph: Graph, cell: Cell, filters: int, strides: int, adapt: str, h: Value, p: Value, *,
     residual: bool = False, zero_padded_pools: bool = False,
 ) -> Value:  # fmt: skip
-    """Adds a cell to `graph` and returns its output. Arguments as `nasnet_tf.systems.cells.layer.Cell`.
+    """Adds a cell to `graph` and returns its output. Arguments as
+    `nasnet_tf.systems.cells.layer.Cell`.
 
     Only what reads the cell's inputs is strided; every block is `filters` wide.
     """
-    adapted = {"share": None, "keep": None, "project": ConvSpec(filters), "reduce": ReductionSpec(filters)}[adapt]
+    adapted = {
+        "share": None,
+        "keep": None,
+        "project": ConvSpec(filters),
+        "reduce": ReductionSpec(filters),
+    }[adapt]
     channels = [filters, filters if adapted else p.channels] + [filters] * len(cell.blocks)
     width = filters * len(cell.concat)
 
@@ -39,19 +48,28 @@ def cell_graph(
     previous = graph.part("previous", adapted, p.channels)
     operations = []
     for number, block in enumerate(cell.blocks, start=2):
-        sides = ("left", block.input_1, block.operation_1), ("right", block.input_2, block.operation_2)
+        sides = (
+            ("left", block.input_1, block.operation_1),
+            ("right", block.input_2, block.operation_2),
+        )
         for side, state, name in sides:
             strided = strides if state < 2 else 1
-            operation = graph.operation(f"{side}_{number}", name, channels[state], filters, strided, zero_padded_pools)
+            operation = graph.operation(
+                f"{side}_{number}", name, channels[state], filters, strided, zero_padded_pools
+            )
             operations.append((state, operation, name != "identity"))
     combines = [
         graph.part(f"combine_{number}", COMBINATION_SPECS[block.combine](filters), 2 * filters)
         for number, block in enumerate(cell.blocks, start=2)
     ]
-    outputs = [graph.part(f"output_{state}", output(state), channels[state]) for state in cell.concat]
+    outputs = [
+        graph.part(f"output_{state}", output(state), channels[state]) for state in cell.concat
+    ]
     fits = h.channels == width and strides == 1
     adds = residual and not fits
-    shortcut = graph.part("shortcut", ConvSpec(width, strides=(strides, strides)) if adds else None, h.channels)
+    shortcut = graph.part(
+        "shortcut", ConvSpec(width, strides=(strides, strides)) if adds else None, h.channels
+    )
 
     def operate(number):
         state, operation, is_dropped = operations[number]
@@ -63,15 +81,30 @@ def cell_graph(
         both = operate(2 * number), operate(2 * number + 1)
         joined = graph.concatenate(both) if block.combine == "concatenate" else graph.add(*both)
         states.append(combines[number](joined))
-    out = graph.concatenate([made(states[state]) for state, made in zip(cell.concat, outputs, strict=True)])
+    out = graph.concatenate(
+        [made(states[state]) for state, made in zip(cell.concat, outputs, strict=True)]
+    )
     return graph.add(out, shortcut(h)) if residual else out
 
 
 def network_graph(
-    genotype: Genotype, num_cells=6, filters: int = 32, *, classes: int = 10, stem: str | None = "cifar", input_shape=(32, 32, 3),
-    skip_reduction: bool = False, stem_filters=None, stem_cell_filters=None, include_top: bool = True, auxiliary_head: bool = False,
-    residual: bool = False, zero_padded_pools: bool = False, batch_norm_momentum=None, batch_norm_epsilon=None,
-) -> Graph:  # fmt: skip
+    genotype: Genotype,
+    num_cells=6,
+    filters: int = 32,
+    *,
+    classes: int = 10,
+    stem: str | None = "cifar",
+    input_shape=(32, 32, 3),
+    skip_reduction: bool = False,
+    stem_filters=None,
+    stem_cell_filters=None,
+    include_top: bool = True,
+    auxiliary_head: bool = False,
+    residual: bool = False,
+    zero_padded_pools: bool = False,
+    batch_norm_momentum=None,
+    batch_norm_epsilon=None,
+) -> Graph:
     """The graph of `nasnet_tf.systems.cells.network.Network` of the same arguments."""
     stem = stem or default_stem(input_shape)
     steps = plan(genotype, num_cells, filters, stem, skip_reduction, stem_cell_filters)
@@ -82,22 +115,35 @@ def network_graph(
         epsilon=norm["epsilon"] if batch_norm_epsilon is None else batch_norm_epsilon,
     )
     with graph.layer("stem"):
-        outputs = [graph.part("convolution", stem_convolution(stem, filters, stem_filters), input_shape[2])(*graph.inputs)]
+        outputs = [
+            graph.part(
+                "convolution", stem_convolution(stem, filters, stem_filters), input_shape[2]
+            )(*graph.inputs)
+        ]
     for step in steps:
         cell, h, p = getattr(genotype, step.kind), outputs[step.h], outputs[step.p]
         with graph.layer(step.name):
             outputs.append(
                 cell_graph(
-                    graph, cell, step.filters, step.strides, step.adapt, h, p,
-                    residual=residual, zero_padded_pools=zero_padded_pools,
+                    graph,
+                    cell,
+                    step.filters,
+                    step.strides,
+                    step.adapt,
+                    h,
+                    p,
+                    residual=residual,
+                    zero_padded_pools=zero_padded_pools,
                 )
-            )  # fmt: skip
+            )
     graph.output = graph.relu(outputs[-1])
     if include_top:
         classifier = graph.dense("predictions", graph.output.channels, classes)
         graph.output = classifier(graph.global_mean(graph.output))
     if auxiliary_head:
-        before = outputs[[number for number, step in enumerate(steps) if step.kind == "reduction"][-1]]
+        before = outputs[
+            [number for number, step in enumerate(steps) if step.kind == "reduction"][-1]
+        ]
         graph.auxiliary = Graph(before, momentum=graph.momentum, epsilon=graph.epsilon)
         with graph.auxiliary.layer("auxiliary"):
             x = auxiliary_features(graph.auxiliary, before, AUXILIARY_POOL.out(before.size))

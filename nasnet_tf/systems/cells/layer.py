@@ -1,6 +1,7 @@
 """A cell as one Keras layer.
 
-Source: Zoph et al. 2017, arXiv 1707.07012, section 3; wiring of the authors' nasnet_utils.py (NasNetABaseCell).
+Source: Zoph et al. 2017, arXiv 1707.07012, section 3; wiring of the authors' nasnet_utils.py
+    (NasNetABaseCell).
 """
 
 from __future__ import annotations
@@ -20,20 +21,24 @@ from nasnet_tf.systems.cells.graph import cell_graph
 class Cell(GraphLayer):
     """Applies a genotype's cell to the outputs of the two cells before it.
 
-    Inputs: [h, p], the previous cell's output (batch, H, W, any) and the one before that, (batch, H, W, any), or
-        (batch, 2H, 2W, any) if `adapt` is "reduce". At the first cell of a network p is h.
+    Inputs: [h, p], the previous cell's output (batch, H, W, any) and the one before that, (batch,
+        H, W, any), or (batch, 2H, 2W, any) if `adapt` is "reduce". At the first cell of a network p
+        is h.
     Returns: (batch, H / strides, W / strides, filters * len(cell.concat)), rounded up.
 
     Args:
         cell: a `nasnet_tf.genotype.Cell`.
         filters: width of every block.
         strides: 2 for a reduction cell, else 1.
-        adapt: how p becomes state 1: "project" (1x1 convolution), "reduce" (factorized reduction), "keep" (as it is, `filters`
-            wide) or "share" (p is h as it is: first cell).
-        drop_path_rate, drop_path_steps: see `nasnet_tf.layers.DropPath`; on every operation but identity.
-        residual: add h to the output, through a 1x1 convolution where shapes differ (tried in the paper, section 4.2).
+        adapt: how p becomes state 1: "project" (1x1 convolution), "reduce" (factorized reduction),
+            "keep" (as it is, `filters` wide) or "share" (p is h as it is: first cell).
+        drop_path_rate, drop_path_steps: see `nasnet_tf.layers.DropPath`; on every operation but
+            identity.
+        residual: add h to the output, through a 1x1 convolution where shapes differ (tried in the
+            paper, section 4.2).
         zero_padded_pools: strided pools count the border as zeros, as `keras.applications` does.
-        gradient_checkpointing: in training, keep the cell's inputs only and compute its inside again for the gradients.
+        gradient_checkpointing: in training, keep the cell's inputs only and compute its inside
+            again for the gradients.
     """
 
     def __init__(
@@ -58,13 +63,23 @@ class Cell(GraphLayer):
 
     def wire(self, graph, h, p):
         sizes = self.filters, self.strides, self.adapt
-        return cell_graph(graph, self.cell, *sizes, h, p, residual=self.residual, zero_padded_pools=self.zero_padded_pools)
+        return cell_graph(
+            graph,
+            self.cell,
+            *sizes,
+            h,
+            p,
+            residual=self.residual,
+            zero_padded_pools=self.zero_padded_pools,
+        )
 
     def build(self, input_shape):
         super().build(input_shape)
         self.drop_path = None
         if self.drop_path_rate and self.bound.graph.paths:
-            self.drop_path = DropPath(self.drop_path_rate, self.drop_path_steps, dtype=self.dtype_policy, name="drop_path")
+            self.drop_path = DropPath(
+                self.drop_path_rate, self.drop_path_steps, dtype=self.dtype_policy, name="drop_path"
+            )
             self.drop_path.build((None, 1))
 
     def call(self, inputs, training=None):
@@ -77,7 +92,9 @@ class Cell(GraphLayer):
         return self.bound(h, p, training=training, masks=masks)
 
     def _compute_twice(self, *inputs):
-        """`_compute` in training; what moves the averages of its batch norms is handed out, so that they move once."""
+        """`_compute` in training; what moves the averages of its batch norms is handed out, so that
+        they move once.
+        """
         moved = []
 
         def compute(*inputs):
@@ -95,9 +112,13 @@ class Cell(GraphLayer):
         return out
 
     def _masks(self, h):
-        """(paths, batch, 1, 1, 1): what each path of each example is multiplied by. One draw a cell."""
+        """(paths, batch, 1, 1, 1): what each path of each example is multiplied by. One draw a
+        cell.
+        """
         paths, batch = self.bound.graph.paths, ops.shape(h)[0]
-        drawn = self.drop_path(ops.ones((paths * batch, 1), dtype=self.compute_dtype), training=True)
+        drawn = self.drop_path(
+            ops.ones((paths * batch, 1), dtype=self.compute_dtype), training=True
+        )
         return ops.reshape(drawn, (paths, batch, 1, 1, 1))
 
     def get_config(self):
@@ -111,7 +132,11 @@ class Cell(GraphLayer):
             "zero_padded_pools",
             "gradient_checkpointing",
         )
-        return {**super().get_config(), "cell": json.dumps(self.cell.to_data()), **{name: getattr(self, name) for name in names}}
+        return {
+            **super().get_config(),
+            "cell": json.dumps(self.cell.to_data()),
+            **{name: getattr(self, name) for name in names},
+        }
 
     @classmethod
     def from_config(cls, config):

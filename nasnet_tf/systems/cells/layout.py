@@ -1,7 +1,8 @@
-"""Where the boxes and lines of a cell go, from the bottom up: inputs, blocks in rows by depth, concatenation, output.
+"""Where the boxes and lines of a cell go, from the bottom up: inputs, blocks in rows by depth,
+concatenation, output.
 
-A state that is read further up than the next row passes through the rows between in a lane of its own, so no line runs
-behind a box. Nothing here knows matplotlib.
+A state that is read further up than the next row passes through the rows between in a lane of its
+own, so no line runs behind a box. Nothing here knows matplotlib.
 """
 
 from __future__ import annotations
@@ -12,12 +13,29 @@ from typing import NamedTuple
 
 from nasnet_tf.systems.cells.genotype import Block, Cell, check
 
-__all__ = ["FAMILIES", "Box", "Layout", "Rows", "Wire", "crossings_between", "family_of", "layout", "packed_width", "short_name", "spread"]
+__all__ = [
+    "FAMILIES",
+    "Box",
+    "Layout",
+    "Rows",
+    "Wire",
+    "crossings_between",
+    "family_of",
+    "layout",
+    "packed_width",
+    "short_name",
+    "spread",
+]
 
 # Sizes, in units of the drawing.
 OPERATION = (1.6, 0.62)
 COMBINE = (1.08, 0.46)
-_COMBINED = {"add": "add", "concatenate": "concat", "add_layer_norm": "add, LN", "add_instance_norm": "add, IN"}
+_COMBINED = {
+    "add": "add",
+    "concatenate": "concat",
+    "add_layer_norm": "add, LN",
+    "add_instance_norm": "add, IN",
+}
 INPUT = (2.5, 0.86)
 PORT = 0.87  # from the middle of a block to the middle of each of its two operations
 PADDING = 0.13  # of the shade behind a block
@@ -33,7 +51,8 @@ STRAIGHTNESS = 8.0  # of a piece of a lane
 CENTRING = 0.02  # from every state to the middle: it holds together what no line joins
 ROUNDS = 60
 
-FAMILIES = {  # what the legend calls each; the first that is part of an operation's name is its family
+# what the legend calls each; the first that is part of an operation's name is its family
+FAMILIES = {
     "sep": "separable convolution",
     "conv": "convolution",
     "pool": "pooling",
@@ -42,7 +61,9 @@ FAMILIES = {  # what the legend calls each; the first that is part of an operati
 
 
 class Box(NamedTuple):
-    """A labelled rectangle around (x, y); y grows upwards. A box that the output does not depend on is not `live`."""
+    """A labelled rectangle around (x, y); y grows upwards. A box that the output does not depend on
+    is not `live`.
+    """
 
     x: float
     y: float
@@ -54,7 +75,9 @@ class Box(NamedTuple):
 
 
 class Wire(NamedTuple):
-    """A line from a state to what reads it: curves and straight pieces in turn, a curve first and last."""
+    """A line from a state to what reads it: curves and straight pieces in turn, a curve first and
+    last.
+    """
 
     points: tuple[tuple[float, float], ...]
     state: int
@@ -62,7 +85,9 @@ class Wire(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Where a cell's boxes and wires go, within (0, 0) and (width, height); `shades` lie behind the boxes of a block."""
+    """Where a cell's boxes and wires go, within (0, 0) and (width, height); `shades` lie behind the
+    boxes of a block.
+    """
 
     boxes: tuple[Box, ...]
     shades: tuple[Box, ...]
@@ -87,12 +112,16 @@ def layout(cell: Cell) -> Layout:
     output = bottom + COMBINE[1] + 0.55
     boxes.append(Box(centre, output + 0.3, INPUT[0], 0.6, "$h_{i+1}$", "state", True))
     wires = _wires(rows, xs, ys, ports, bottom)
-    wires.append(Wire(((centre, bottom + COMBINE[1]), (centre, output)), len(cell.blocks) + 2, True))
+    wires.append(
+        Wire(((centre, bottom + COMBINE[1]), (centre, output)), len(cell.blocks) + 2, True)
+    )
     return _moved(boxes, shades, wires)
 
 
 class Rows:
-    """The rows of a cell and the order of the states in them; a state is in its own row and in those it passes through."""
+    """The rows of a cell and the order of the states in them; a state is in its own row and in
+    those it passes through.
+    """
 
     def __init__(self, cell: Cell):
         self.cell = cell
@@ -106,7 +135,10 @@ class Rows:
                 last[source] = max(last[source], self.depth[state] - 1)
         for state in cell.concat:
             last[state] = max(self.depth)
-        rows = [[s for s in range(len(last)) if self.depth[s] <= k <= last[s]] for k in range(max(self.depth) + 1)]
+        rows = [
+            [s for s in range(len(last)) if self.depth[s] <= k <= last[s]]
+            for k in range(max(self.depth) + 1)
+        ]
         rows[0] = [1, 0]  # as time runs: p, then h. The mirror image would have as many crossings
         self.order = _ordered(rows, self.sources)
 
@@ -123,7 +155,9 @@ class Rows:
         return block.input_1, block.input_2
 
     def ports(self, k: int, state: int) -> list[tuple[int, str, float]]:
-        """(source, operation, distance from the middle) of each line into `state` of row k, left to right."""
+        """(source, operation, distance from the middle) of each line into `state` of row k, left to
+        right.
+        """
         if k == 0:
             return []
         if self.passes(k, state):
@@ -136,10 +170,11 @@ class Rows:
         return INPUT[0] if k == 0 else LANE_WIDTH if self.passes(k, state) else BLOCK_WIDTH
 
     def places(self) -> list[dict[int, float]]:
-        """The x of every state in every row: near what it is joined to, in order, without overlap, within the frame.
+        """The x of every state in every row: near what it is joined to, in order, without overlap,
+        within the frame.
 
-        Each step moves one row to where the springs between states are least stretched, so the sum over all springs
-        only ever falls, and parts of a cell that nothing joins do not drift apart.
+        Each step moves one row to where the springs between states are least stretched, so the sum
+        over all springs only ever falls, and parts of a cell that nothing joins do not drift apart.
         """
         widths = [[self.width(k, state) for state in row] for k, row in enumerate(self.order)]
         frame = max(packed_width(row) for row in widths) * FRAME
@@ -153,10 +188,17 @@ class Rows:
     def _wish(self, xs, k: int, state: int) -> tuple[float, float]:
         """Where the springs on `state` of row k would have it, and how stiff they are together."""
         springs = [(0.0, CENTRING)]  # to the middle of the picture
-        springs += [(xs[k - 1][source] - offset, self._stiffness(k, state)) for source, _, offset in self.ports(k, state)]
+        springs += [
+            (xs[k - 1][source] - offset, self._stiffness(k, state))
+            for source, _, offset in self.ports(k, state)
+        ]
         for reader in self.order[k + 1] if k + 1 < len(self.order) else ():
             stiffness = self._stiffness(k + 1, reader)
-            springs += [(xs[k + 1][reader] + offset, stiffness) for source, _, offset in self.ports(k + 1, reader) if source == state]
+            springs += [
+                (xs[k + 1][reader] + offset, stiffness)
+                for source, _, offset in self.ports(k + 1, reader)
+                if source == state
+            ]
         total = sum(stiffness for _, stiffness in springs)
         return sum(x * stiffness for x, stiffness in springs) / total, total
 
@@ -169,7 +211,12 @@ def _live(cell: Cell) -> set[int]:
     live, frontier = set(), set(cell.concat)
     while frontier:
         live |= frontier
-        frontier = {source for state in frontier if state > 1 for source, _ in _sides(cell.blocks[state - 2])} - live
+        frontier = {
+            source
+            for state in frontier
+            if state > 1
+            for source, _ in _sides(cell.blocks[state - 2])
+        } - live
     return live
 
 
@@ -178,7 +225,9 @@ def _sides(block: Block) -> tuple[tuple[int, str], tuple[int, str]]:
 
 
 def _ordered(rows: list[list[int]], sources) -> list[list[int]]:
-    """`rows` put in an order with few crossings: sweeps by barycentre, then swaps of neighbours while they help."""
+    """`rows` put in an order with few crossings: sweeps by barycentre, then swaps of neighbours
+    while they help.
+    """
 
     def crossings(rows):
         return sum(crossings_between(rows[k - 1], rows[k], sources, k) for k in range(1, len(rows)))
@@ -186,10 +235,16 @@ def _ordered(rows: list[list[int]], sources) -> list[list[int]]:
     best = rows = [list(row) for row in rows]
     for _ in range(6):
         for k in range(1, len(rows)):
-            rows[k] = _by_barycentre(rows[k], {s: [rows[k - 1].index(source) for source in sources(k, s)] for s in rows[k]})
+            rows[k] = _by_barycentre(
+                rows[k],
+                {s: [rows[k - 1].index(source) for source in sources(k, s)] for s in rows[k]},
+            )
         best = min(best, _swapped(rows, crossings), key=crossings)
         for k in range(len(rows) - 2, 0, -1):
-            readers = {s: [i for i, reader in enumerate(rows[k + 1]) if s in sources(k + 1, reader)] for s in rows[k]}
+            readers = {
+                s: [i for i, reader in enumerate(rows[k + 1]) if s in sources(k + 1, reader)]
+                for s in rows[k]
+            }
             rows[k] = _by_barycentre(rows[k], readers)
         best = min(best, _swapped(rows, crossings), key=crossings)
     return best
@@ -215,7 +270,9 @@ def _swapped(rows: list[list[int]], crossings) -> list[list[int]]:
 
 
 def crossings_between(lower: list[int], upper: list[int], sources, k: int) -> int:
-    ends = [place for s in upper for place in sorted(lower.index(source) for source in sources(k, s))]
+    ends = [
+        place for s in upper for place in sorted(lower.index(source) for source in sources(k, s))
+    ]
     return sum(left > right for left, right in itertools.combinations(ends, 2))
 
 
@@ -224,19 +281,29 @@ def packed_width(widths: Sequence[float]) -> float:
     return sum(widths) + BETWEEN * (len(widths) - 1)
 
 
-def spread(wishes: Sequence[float], weights: Sequence[float], widths: Sequence[float], frame: float) -> list[float]:
-    """The places nearest to `wishes` (weighted least squares) in order, without overlap and within `frame` around 0.
+def spread(
+    wishes: Sequence[float], weights: Sequence[float], widths: Sequence[float], frame: float
+) -> list[float]:
+    """The places nearest to `wishes` (weighted least squares) in order, without overlap and within
+    `frame` around 0.
 
-    This is isotonic regression of where each box would leave the packed row, clipped to the room that the row has.
+    This is isotonic regression of where each box would leave the packed row, clipped to the room
+    that the row has.
     """
     steps = [0.0, *((a + b) / 2 + BETWEEN for a, b in itertools.pairwise(widths))]
-    shifts = list(itertools.accumulate(steps, initial=-packed_width(widths) / 2 + widths[0] / 2))[1:]
+    shifts = list(itertools.accumulate(steps, initial=-packed_width(widths) / 2 + widths[0] / 2))[
+        1:
+    ]
     pools: list[tuple[float, float, int]] = []  # (mean, weight, members)
     for wish, weight, shift in zip(wishes, weights, shifts, strict=True):
         mean, members = wish - shift, 1
         while pools and pools[-1][0] > mean:
             other, heft, count = pools.pop()
-            mean, weight, members = (mean * weight + other * heft) / (weight + heft), weight + heft, members + count
+            mean, weight, members = (
+                (mean * weight + other * heft) / (weight + heft),
+                weight + heft,
+                members + count,
+            )
         pools.append((mean, weight, members))
     room = (frame - packed_width(widths)) / 2
     means = (min(max(mean, -room), room) for mean, _, members in pools for _ in range(members))
@@ -249,7 +316,11 @@ def _gap(rows: Rows, xs, k: int) -> float:
         ports = _concat_ports(rows, xs)
         runs = [abs(x - xs[-1][state]) for state, x in ports.items()]
     else:
-        runs = [abs(xs[k][s] + offset - xs[k - 1][source]) for s in rows.order[k] for source, _, offset in rows.ports(k, s)]
+        runs = [
+            abs(xs[k][s] + offset - xs[k - 1][source])
+            for s in rows.order[k]
+            for source, _, offset in rows.ports(k, s)
+        ]
     return min(max(0.8, 0.45 + 0.2 * max(runs)), 2.4)
 
 
@@ -268,9 +339,30 @@ def _state_boxes(rows: Rows, xs, ys) -> tuple[list[Box], list[Box]]:
         k, live = rows.depth[state], state in rows.live
         x, (bottom, top) = xs[k][state], ys[k]
         for _, operation, offset in rows.ports(k, state):
-            boxes.append(Box(x + offset, bottom + OPERATION[1] / 2, *OPERATION, short_name(operation), family_of(operation), live))
-        boxes.append(Box(x, top - COMBINE[1] / 2, *COMBINE, _COMBINED[block.combine], block.combine, live))
-        shades.append(Box(x, (bottom + top) / 2, BLOCK_WIDTH, ROW_HEIGHT + 2 * PADDING, str(state), "shade", live))
+            boxes.append(
+                Box(
+                    x + offset,
+                    bottom + OPERATION[1] / 2,
+                    *OPERATION,
+                    short_name(operation),
+                    family_of(operation),
+                    live,
+                )
+            )
+        boxes.append(
+            Box(x, top - COMBINE[1] / 2, *COMBINE, _COMBINED[block.combine], block.combine, live)
+        )
+        shades.append(
+            Box(
+                x,
+                (bottom + top) / 2,
+                BLOCK_WIDTH,
+                ROW_HEIGHT + 2 * PADDING,
+                str(state),
+                "shade",
+                live,
+            )
+        )
     return boxes, shades
 
 
@@ -298,7 +390,13 @@ def _moved(boxes, shades, wires) -> Layout:
     right = max(*(b.x + b.width / 2 for b in (*boxes, *shades)), *xs)
     boxes, shades = ([b._replace(x=b.x - left) for b in some] for some in (boxes, shades))
     wires = [wire._replace(points=tuple((x - left, y) for x, y in wire.points)) for wire in wires]
-    return Layout(tuple(boxes), tuple(shades), tuple(wires), right - left, max(b.y + b.height / 2 for b in boxes))
+    return Layout(
+        tuple(boxes),
+        tuple(shades),
+        tuple(wires),
+        right - left,
+        max(b.y + b.height / 2 for b in boxes),
+    )
 
 
 def family_of(operation: str) -> str:
@@ -306,7 +404,9 @@ def family_of(operation: str) -> str:
 
 
 def short_name(operation: str) -> str:
-    """`sep_conv_5x5` as `sep 5x5`, `max_pool_3x3` as `max 3x3`, `conv_1x7_7x1` as `1x7 7x1`, `dil_sep_conv_3x3` as `dil sep 3`."""
+    """`sep_conv_5x5` as `sep 5x5`, `max_pool_3x3` as `max 3x3`, `conv_1x7_7x1` as `1x7 7x1`,
+    `dil_sep_conv_3x3` as `dil sep 3`.
+    """
     if operation.startswith("dil_sep_conv_"):
         return f"dil sep {operation[-1]}"
     kind, *rest = [word for word in operation.split("_") if word != "pool"]

@@ -1,4 +1,6 @@
-"""A picture of a DNA: its vertices from the image down, what leads to each beside it, an arc for each skip."""
+"""A picture of a DNA: its vertices from the image down, what leads to each beside it, an arc for
+each skip.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,19 @@ from nasnet_tf.systems.dna.genotype import DNA
 __all__ = ["dna_figure"]
 
 ROW, LONGEST = 0.36, 100.0  # inches a vertex, and of the whole: with more vertices rows are lower
-RADIUS, WIDTH, TEXT = 0.28, 13.0, 1.0  # of a vertex, of the picture and of the way to the text, in rows
+RADIUS, WIDTH, TEXT = (
+    0.28,
+    13.0,
+    1.0,
+)  # of a vertex, of the picture and of the way to the text, in rows
 BENT = 0.9  # how far an arc goes to the left for each row between its ends, up to FARTHEST
 FARTHEST = 4.0
 
 
 def dna_figure(genotype: DNA, title: str = ""):
-    """The graph as a matplotlib Figure that belongs to no window. Vertices with batch norm and ReLU are filled."""
+    """The graph as a matplotlib Figure that belongs to no window. Vertices with batch norm and ReLU
+    are filled.
+    """
     from matplotlib.figure import Figure
     from matplotlib.patches import Circle
 
@@ -23,7 +31,9 @@ def dna_figure(genotype: DNA, title: str = ""):
     row = min(ROW, LONGEST / len(place))
     top, bottom = 2.2 if title else 1.0, len(place) + 0.6
     figure = Figure(figsize=(WIDTH * row, (top + bottom) * row), facecolor="white")
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(-FARTHEST - 1, WIDTH - FARTHEST - 1), ylim=(-bottom, top))
+    axes = figure.add_axes(
+        (0, 0, 1, 1), xlim=(-FARTHEST - 1, WIDTH - FARTHEST - 1), ylim=(-bottom, top)
+    )
     axes.axis("off")
     for edge in genotype.edges:
         _draw(axes, place[edge.source], place[edge.target], edge.skip)
@@ -32,11 +42,36 @@ def dna_figure(genotype: DNA, title: str = ""):
         y = -place[vertex.name]
         fill = COLOURS["conv"] if vertex.activation == "bn_relu" else "white"
         axes.add_patch(Circle((0, y), RADIUS, fc=fill, ec=INK, lw=0.9, zorder=4))
-        axes.text(TEXT, y, _words(genotype, vertex), va="center_baseline", fontsize=small, color=INK, zorder=5)
-    axes.text(TEXT, -len(place), f"average, classes; learning rate {genotype.learning_rate:.3g}", va="center", fontsize=small, color=INK)
+        axes.text(
+            TEXT,
+            y,
+            _words(genotype, vertex),
+            va="center_baseline",
+            fontsize=small,
+            color=INK,
+            zorder=5,
+        )
+    axes.text(
+        TEXT,
+        -len(place),
+        f"average, classes; learning rate {genotype.learning_rate:.3g}",
+        va="center",
+        fontsize=small,
+        color=INK,
+    )
     if title:
         x = WIDTH / 2 - FARTHEST - 1
-        axes.text(x, top - 0.8, one_line(title), ha="center", va="center", fontsize=12, weight="bold", color=INK, parse_math=False)
+        axes.text(
+            x,
+            top - 0.8,
+            one_line(title),
+            ha="center",
+            va="center",
+            fontsize=12,
+            weight="bold",
+            color=INK,
+            parse_math=False,
+        )
     return figure
 
 
@@ -47,8 +82,15 @@ def _draw(axes, source, target, skip):
     rows = target - source
     bend = min(BENT * rows, FARTHEST) / rows * 2 if skip or rows > 1 else 0.0
     ink = WIRE_COLOURS[0] if skip else INK
-    style = dict(arrowstyle="-|>,head_length=4,head_width=2.2", connectionstyle=f"arc3,rad={bend / 2}", shrinkA=6, shrinkB=6)
-    axes.add_patch(FancyArrowPatch((0, -source), (0, -target), color=ink, lw=1.0, zorder=2, **style))
+    style = dict(
+        arrowstyle="-|>,head_length=4,head_width=2.2",
+        connectionstyle=f"arc3,rad={bend / 2}",
+        shrinkA=6,
+        shrinkB=6,
+    )
+    axes.add_patch(
+        FancyArrowPatch((0, -source), (0, -target), color=ink, lw=1.0, zorder=2, **style)
+    )
 
 
 def _words(genotype, vertex):
@@ -56,5 +98,11 @@ def _words(genotype, vertex):
     if vertex == genotype.vertices[0]:
         return "image"
     filters = [edge.filter for edge in genotype.incoming[vertex.name] if edge.filter is not None]
-    sizes = (f"{'x'.join(map(str, f.kernel_size))} to {f.filters}{f', stride {f.strides}' if f.strides > 1 else ''}" for f in filters)
-    return (" + ".join(sizes) or "identity") + (", batch norm, ReLU" if vertex.activation == "bn_relu" else "")
+    sizes = (
+        f"{'x'.join(map(str, f.kernel_size))} to"
+        f" {f.filters}{f', stride {f.strides}' if f.strides > 1 else ''}"
+        for f in filters
+    )
+    return (" + ".join(sizes) or "identity") + (
+        ", batch norm, ReLU" if vertex.activation == "bn_relu" else ""
+    )

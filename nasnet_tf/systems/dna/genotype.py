@@ -1,6 +1,8 @@
-"""The DNA of "Large-Scale Evolution" as frozen data: a graph of activations and convolutions, and a learning rate. No Keras here.
+"""The DNA of "Large-Scale Evolution" as frozen data: a graph of activations and convolutions, and a
+learning rate. No Keras here.
 
-Source: Real et al. 2017, arXiv 1703.01041. How skips join what they lead to is its own; that edges are summed and that a linear
+Source: Real et al. 2017, arXiv 1703.01041. How skips join what they lead to is its own; that edges
+    are summed and that a linear
 vertex has no bias is ours.
 """
 
@@ -23,7 +25,8 @@ _LARGEST = 2**16  # of whatever a gene counts: no tensor could hold more
 
 
 class Filter(NamedTuple):
-    """The genes of a convolution, kept as floats so that small changes add up. What is built is nearest to them.
+    """The genes of a convolution, kept as floats so that small changes add up. What is built is
+    nearest to them.
 
     Args:
         height, width: of the filter; what is built is odd.
@@ -60,14 +63,18 @@ class Filter(NamedTuple):
 
 
 class Vertex(NamedTuple):
-    """The sum of what its edges bring, then batch norm and ReLU ("bn_relu") or nothing ("linear")."""
+    """The sum of what its edges bring, then batch norm and ReLU ("bn_relu") or nothing
+    ("linear").
+    """
 
     name: int
     activation: str
 
 
 class Edge(NamedTuple):
-    """A convolution from vertex `source` to vertex `target`, or the identity where `filter` is None."""
+    """A convolution from vertex `source` to vertex `target`, or the identity where `filter` is
+    None.
+    """
 
     name: int
     source: int
@@ -84,11 +91,13 @@ class Edge(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class DNA(BaseGenotype, schema="nasnet_tf.dna"):
-    """Vertices in an order in which all edges lead on; the first is the image, the last is averaged over its pixels and classified.
+    """Vertices in an order in which all edges lead on; the first is the image, the last is averaged
+    over its pixels and classified.
 
-    Every vertex but the first has an edge to it that is no skip. The first of those is its primary edge, which decides its size; the
-    results of others are resized to it: the nearest pixel, channels cut off or zeros added. Names are whole numbers, of vertices and of
-    edges apart; they say what is the same part in parent and child. Up to 1,000 edges.
+    Every vertex but the first has an edge to it that is no skip. The first of those is its primary
+    edge, which decides its size; the results of others are resized to it: the nearest pixel,
+    channels cut off or zeros added. Names are whole numbers, of vertices and of edges apart; they
+    say what is the same part in parent and child. Up to 1,000 edges.
     """
 
     vertices: tuple[Vertex, ...]
@@ -98,8 +107,12 @@ class DNA(BaseGenotype, schema="nasnet_tf.dna"):
 
     def __post_init__(self):
         vertices, edges = _rows(Vertex, "vertices", self.vertices), _rows(Edge, "edges", self.edges)
-        filters = iter(_rows(Filter, "filters", (edge.filter for edge in edges if edge.filter is not None)))
-        edges = tuple(edge if edge.filter is None else edge._replace(filter=next(filters)) for edge in edges)
+        filters = iter(
+            _rows(Filter, "filters", (edge.filter for edge in edges if edge.filter is not None))
+        )
+        edges = tuple(
+            edge if edge.filter is None else edge._replace(filter=next(filters)) for edge in edges
+        )
         object.__setattr__(self, "vertices", vertices)
         object.__setattr__(self, "edges", edges)
         _check_rate(self.learning_rate)
@@ -108,11 +121,15 @@ class DNA(BaseGenotype, schema="nasnet_tf.dna"):
 
     @functools.cached_property
     def incoming(self) -> dict[int, tuple[Edge, ...]]:
-        """The edges to each vertex but the first, by name, in the order of the vertices; the primary one comes first."""
+        """The edges to each vertex but the first, by name, in the order of the vertices; the
+        primary one comes first.
+        """
         found = {vertex.name: [] for vertex in self.vertices[1:]}
         for edge in self.edges:
             found[edge.target].append(edge)
-        return {name: tuple(sorted(edges, key=lambda edge: edge.skip)) for name, edges in found.items()}
+        return {
+            name: tuple(sorted(edges, key=lambda edge: edge.skip)) for name, edges in found.items()
+        }
 
     @property
     def primary(self) -> tuple[Edge, ...]:
@@ -127,19 +144,26 @@ class DNA(BaseGenotype, schema="nasnet_tf.dna"):
         return found
 
     def canonical_key(self) -> str:
-        """32 hex digits, equal where only names, the order of edges or what is lost in rounding differ; nothing else is seen through."""
+        """32 hex digits, equal where only names, the order of edges or what is lost in rounding
+        differ; nothing else is seen through.
+        """
         place = {vertex.name: number for number, vertex in enumerate(self.vertices)}
         activations = [vertex.activation for vertex in self.vertices]
         edges = [[_built(edge, place) for edge in incoming] for incoming in self.incoming.values()]
         sums = [[primary, *sorted(others)] for primary, *others in edges]
-        return hashlib.sha256(json.dumps([activations, sums, self.learning_rate]).encode()).hexdigest()[:32]
+        return hashlib.sha256(
+            json.dumps([activations, sums, self.learning_rate]).encode()
+        ).hexdigest()[:32]
 
     def lines(self) -> list[str]:
         """The DNA for a person to read, a vertex a line."""
         sums = [f"vertex {self.vertices[0].name}: the image"]
         for vertex in self.vertices[1:]:
             terms = " + ".join(map(_written, self.incoming[vertex.name]))
-            sums.append(f"vertex {vertex.name} = {terms if vertex.activation == 'linear' else f'ReLU of batch norm of {terms}'}")
+            sums.append(
+                f"vertex {vertex.name} ="
+                f" {terms if vertex.activation == 'linear' else f'ReLU of batch norm of {terms}'}"
+            )
         return [*sums, f"learning rate {self.learning_rate:.4g}"]
 
 
@@ -149,41 +173,61 @@ def _nearest(number):
 
 def _built(edge, place):
     """What is built of an edge, as whole numbers."""
-    return [place[edge.source], *((*edge.filter.kernel_size, edge.filter.strides, edge.filter.filters) if edge.filter else ())]
+    return [
+        place[edge.source],
+        *(
+            (*edge.filter.kernel_size, edge.filter.strides, edge.filter.filters)
+            if edge.filter
+            else ()
+        ),
+    ]
 
 
 def _written(edge):
     if edge.filter is None:
         return f"{'skip of ' if edge.skip else ''}{edge.source}"
     (height, width), stride = edge.filter.kernel_size, edge.filter.strides
-    return f"convolution {height}x{width} to {edge.filter.filters}{f', stride {stride}' if stride > 1 else ''}, of {edge.source}"
+    return (
+        f"convolution {height}x{width} to"
+        f" {edge.filter.filters}{f', stride {stride}' if stride > 1 else ''}, of {edge.source}"
+    )
 
 
 def _rows(kind, what, rows):
     try:
         return tuple(kind(*row) for row in rows)
     except TypeError:
-        raise ValueError(f"{what} are {rows!r:.80}; give lists of {', '.join(kind._fields)}.") from None
+        raise ValueError(
+            f"{what} are {rows!r:.80}; give lists of {', '.join(kind._fields)}."
+        ) from None
 
 
 def _check_rate(rate):
     if not isinstance(rate, int | float) or isinstance(rate, bool) or not 0 < rate < _LARGEST:
-        raise ValueError(f"learning_rate is {rate!r:.60}; give a number above 0 and below {_LARGEST:,}.")
+        raise ValueError(
+            f"learning_rate is {rate!r:.60}; give a number above 0 and below {_LARGEST:,}."
+        )
 
 
 def _check_vertices(vertices):
     if len(vertices) < 2 or vertices[0].activation != "linear":
-        raise ValueError("a DNA needs two vertices at least, the first of them linear: it is the image.")
+        raise ValueError(
+            "a DNA needs two vertices at least, the first of them linear: it is the image."
+        )
     for name, activation in vertices:
         if activation not in ACTIVATIONS:
-            raise ValueError(f"vertex {name!r:.60} is {activation!r:.60}; there are {', '.join(ACTIVATIONS)}.")
+            raise ValueError(
+                f"vertex {name!r:.60} is {activation!r:.60}; there are {', '.join(ACTIVATIONS)}."
+            )
     _check_names("vertices", vertices)
 
 
 def _check_names(what, rows):
     names = [row.name for row in rows]
     if not all(type(name) is int and name >= 0 for name in names) or len(set(names)) < len(names):
-        raise ValueError(f"the names of {what} are {names!r:.80}; give whole numbers from 0, each once.")
+        raise ValueError(
+            f"the names of {what} are {names!r:.80}; give whole numbers from 0, each once."
+        )
 
 
 def _check_edges(edges, place):
@@ -192,12 +236,21 @@ def _check_edges(edges, place):
     _check_names("edges", edges)
     for edge in edges:
         ends = (edge.source, edge.target)
-        if not (all(type(end) is int and end in place for end in ends) and place[edge.source] < place[edge.target]):
-            raise ValueError(f"edge {edge.name} leads from {edge.source!r:.60} to {edge.target!r:.60}; it must lead to a later vertex.")
+        if not (
+            all(type(end) is int and end in place for end in ends)
+            and place[edge.source] < place[edge.target]
+        ):
+            raise ValueError(
+                f"edge {edge.name} leads from {edge.source!r:.60} to {edge.target!r:.60}; it must"
+                " lead to a later vertex."
+            )
         if type(edge.skip) is not bool:
             raise ValueError(f"edge {edge.name}: skip is {edge.skip!r:.60}; give true or false.")
         if edge.filter is not None and not edge.filter.sound():
-            raise ValueError(f"edge {edge.name}: {edge.filter!r:.200}; give floats, sizes above 0 and all up to {_LARGEST:,} when built.")
+            raise ValueError(
+                f"edge {edge.name}: {edge.filter!r:.200}; give floats, sizes above 0 and all up to"
+                f" {_LARGEST:,} when built."
+            )
     missing = set(list(place)[1:]) - {edge.target for edge in edges if not edge.skip}
     if missing:
         raise ValueError(f"no edge but skips leads to vertex {min(missing)}; give it one.")
@@ -206,4 +259,6 @@ def _check_edges(edges, place):
         raise ValueError(f"no edge leads on from vertex {min(dead)}; give it one, or leave it out.")
 
 
-LINEAR = DNA((Vertex(0, "linear"), Vertex(1, "linear")), (Edge(0, 0, 1),), 0.1)  # a linear model of the image's average
+LINEAR = DNA(
+    (Vertex(0, "linear"), Vertex(1, "linear")), (Edge(0, 0, 1),), 0.1
+)  # a linear model of the image's average

@@ -30,17 +30,26 @@ class EdgeConvolution(CellLayer):
 
     def build(self, input_shape):
         with short_names():
-            self.kernel = parts.kernel(self, "kernel", *self.kernel_size, input_shape[-1], self.filters)
+            self.kernel = parts.kernel(
+                self, "kernel", *self.kernel_size, input_shape[-1], self.filters
+            )
 
     def call(self, x):
-        return ops.conv(x, ops.cast(self.kernel, x.dtype), self.strides, "same", data_format="channels_last")
+        return ops.conv(
+            x, ops.cast(self.kernel, x.dtype), self.strides, "same", data_format="channels_last"
+        )
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape
         return (batch, halved(height, self.strides), halved(width, self.strides), self.filters)
 
     def get_config(self):
-        return {**super().get_config(), "filters": self.filters, "kernel_size": self.kernel_size, "strides": self.strides}
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+        }
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -60,7 +69,9 @@ class VertexSum(CellLayer):
             self.norm = None
             if self.activation == "bn_relu":
                 channels = input_shapes[0][-1]
-                self.norm = parts.Bound(self, parts.graph_of(channels, lambda graph: graph.norm("norm", channels)))
+                self.norm = parts.Bound(
+                    self, parts.graph_of(channels, lambda graph: graph.norm("norm", channels))
+                )
 
     def call(self, inputs, training=None):
         x, *others = inputs
@@ -75,7 +86,9 @@ class VertexSum(CellLayer):
 
 
 def resized(x, height, width, channels):
-    """x (batch, any, any, any) as (batch, height, width, channels): zeroth-order interpolation; channels cut off, or zeros added."""
+    """x (batch, any, any, any) as (batch, height, width, channels): zeroth-order interpolation;
+    channels cut off, or zeros added.
+    """
     for axis, size in ((1, height), (2, width)):
         old = x.shape[axis]
         if old != size:
@@ -88,10 +101,12 @@ def resized(x, height, width, channels):
 class DNANetwork(GenotypeModel):
     """A network of a DNA, which has a size of its own: there are no `num_cells` and no `filters`.
 
-    Inputs: images (batch, height, width, channels); in pixels if `mean` and `std` are given, else as preprocessed by you.
+    Inputs: images (batch, height, width, channels); in pixels if `mean` and `std` are given, else
+        as preprocessed by you.
     Returns: (batch, classes) float32.
 
-    Layers are named after the edges and vertices of the DNA, so that parent and child agree on what is the same layer.
+    Layers are named after the edges and vertices of the DNA, so that parent and child agree on what
+    is the same layer.
 
     Args:
         genotype: a `DNA`.
@@ -119,12 +134,18 @@ class DNANetwork(GenotypeModel):
         check(config, DNA, "classes")
         inputs, x = images(input_shape, mean, std)
         if None in tuple(input_shape):
-            raise ValueError(f"input_shape is {tuple(input_shape)}; the network of a DNA needs height and width.")
+            raise ValueError(
+                f"input_shape is {tuple(input_shape)}; the network of a DNA needs height and width."
+            )
         given = shared(config)
         states = {genotype.vertices[0].name: x}
         for vertex in genotype.vertices[1:]:
-            terms = [_edge(edge, given)(states[edge.source]) for edge in genotype.incoming[vertex.name]]
-            states[vertex.name] = VertexSum(vertex.activation, name=f"vertex_{vertex.name}", **given)(terms)
+            terms = [
+                _edge(edge, given)(states[edge.source]) for edge in genotype.incoming[vertex.name]
+            ]
+            states[vertex.name] = VertexSum(
+                vertex.activation, name=f"vertex_{vertex.name}", **given
+            )(terms)
         super().__init__(inputs, classified(states[genotype.vertices[-1].name], config), config)
 
 
@@ -132,4 +153,10 @@ def _edge(edge, given):
     """What an edge does to a tensor."""
     if edge.filter is None:
         return lambda x: x
-    return EdgeConvolution(edge.filter.filters, edge.filter.kernel_size, edge.filter.strides, name=f"edge_{edge.name}", **given)
+    return EdgeConvolution(
+        edge.filter.filters,
+        edge.filter.kernel_size,
+        edge.filter.strides,
+        name=f"edge_{edge.name}",
+        **given,
+    )

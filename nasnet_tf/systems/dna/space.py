@@ -1,6 +1,8 @@
-"""The search space of "Large-Scale Evolution": networks of any size, reached from a linear model by eleven mutations.
+"""The search space of "Large-Scale Evolution": networks of any size, reached from a linear model by
+eleven mutations.
 
-Source: Real et al. 2017, arXiv 1703.01041. There is no list of decisions; see `nasnet_tf.contracts.space`.
+Source: Real et al. 2017, arXiv 1703.01041. There is no list of decisions; see
+    `nasnet_tf.contracts.space`.
 """
 
 from __future__ import annotations
@@ -12,7 +14,15 @@ import math
 from collections import Counter
 
 from nasnet_tf.contracts.space import Space
-from nasnet_tf.systems.dna.genotype import ACTIVATIONS, DNA, LINEAR, MOST_EDGES, Edge, Filter, Vertex
+from nasnet_tf.systems.dna.genotype import (
+    ACTIVATIONS,
+    DNA,
+    LINEAR,
+    MOST_EDGES,
+    Edge,
+    Filter,
+    Vertex,
+)
 
 __all__ = ["MUTATIONS", "DNASpace"]
 
@@ -22,13 +32,13 @@ _WALK = 20  # mutations of a random point, at most
 class DNASpace(Space):
     """Points are (JSON of a `DNA`, key of the point whose weights it inherits or "").
 
-    Two points with one key have the same DNA and inherit the same weights, so one training tells of both. That holds for all linear
-    models that evolution begins with: they are trained once.
+    Two points with one key have the same DNA and inherit the same weights, so one training tells of
+    both. That holds for all linear models that evolution begins with: they are trained once.
 
     Args:
         channels: of the images: a convolution that is inserted right behind them has as many.
-        walk: a random point is the linear model after 0 to so many mutations, each number as likely; nothing selects, and it
-            inherits nothing.
+        walk: a random point is the linear model after 0 to so many mutations, each number as
+            likely; nothing selects, and it inherits nothing.
     """
 
     strategy = "pairwise-evolution"
@@ -36,7 +46,9 @@ class DNASpace(Space):
 
     def __init__(self, channels: int = 3, walk: int = _WALK):
         if channels < 1 or walk < 0:
-            raise ValueError(f"channels must be 1 or more, walk 0 or more; got {channels=}, {walk=}.")
+            raise ValueError(
+                f"channels must be 1 or more, walk 0 or more; got {channels=}, {walk=}."
+            )
         self.channels, self.walk = channels, walk
 
     @property
@@ -54,12 +66,16 @@ class DNASpace(Space):
         return self.encode(dna)
 
     def mutate(self, point, rng):
-        """The DNA mutated once; the child inherits the weights of the point unless the mutation is to reset them."""
+        """The DNA mutated once; the child inherits the weights of the point unless the mutation is
+        to reset them.
+        """
         mutation, dna = self.mutated(self.decode(point), rng)
         return (dna.to_json(), "" if mutation == "reset-weights" else self.key(point))
 
     def mutated(self, dna: DNA, rng) -> tuple[str, DNA]:
-        """(name of the mutation, child): all mutations are as likely; one that cannot be applied is drawn again."""
+        """(name of the mutation, child): all mutations are as likely; one that cannot be applied is
+        drawn again.
+        """
         names = list(MUTATIONS)
         while True:
             name = names[int(rng.integers(len(names)))]
@@ -92,12 +108,16 @@ class DNASpace(Space):
         """The point. Raises ValueError if it holds no DNA."""
         point = tuple(point)
         if len(point) != 2 or not all(isinstance(part, str) for part in point):
-            raise ValueError(f"{point!r:.80} is no point of this space; give the JSON of a DNA and a key or an empty text.")
+            raise ValueError(
+                f"{point!r:.80} is no point of this space; give the JSON of a DNA and a key or an"
+                " empty text."
+            )
         self.decode(point)
         return point
 
 
-# Mutations: (DNA, random generator, channels of the image) -> child, or None where the mutation cannot be applied.
+# Mutations: (DNA, random generator, channels of the image) -> child, or None where the mutation
+# cannot be applied.
 
 
 def _same(dna, rng, channels):
@@ -128,16 +148,20 @@ def _inserted(dna, rng, filter_at):
         return None
     old = _one_of(dna.primary, rng)
     name = 1 + max(vertex.name for vertex in dna.vertices)
-    place = 1 + next(number for number, vertex in enumerate(dna.vertices) if vertex.name == old.source)
+    place = 1 + next(
+        number for number, vertex in enumerate(dna.vertices) if vertex.name == old.source
+    )
     new = Edge(_new_name(dna), old.source, name, filter=filter_at(old.source))
     vertex = Vertex(name, ACTIVATIONS[int(rng.integers(2))])
     edges = [edge._replace(source=name) if edge is old else edge for edge in dna.edges]
-    return _with(dna, vertices=(*dna.vertices[:place], vertex, *dna.vertices[place:]), edges=(*edges, new))
+    return _with(
+        dna, vertices=(*dna.vertices[:place], vertex, *dna.vertices[place:]), edges=(*edges, new)
+    )
 
 
 def _remove_convolution(dna, rng, channels):
-    """What led on from the vertex behind it leads on from the one before, and that vertex goes too; or, where others lead there, it
-    becomes the identity.
+    """What led on from the vertex behind it leads on from the one before, and that vertex goes too;
+    or, where others lead there, it becomes the identity.
     """
     place = {vertex.name: number for number, vertex in enumerate(dna.vertices)}
     old = _one_of(_convolutions(dna), rng)
@@ -145,7 +169,11 @@ def _remove_convolution(dna, rng, channels):
         return None
     before, behind = old.source, old.target
     others = [edge for edge in dna.incoming[behind] if edge is not old]
-    if behind == dna.vertices[-1].name or old.skip or any(place[edge.source] > place[before] or not edge.skip for edge in others):
+    if (
+        behind == dna.vertices[-1].name
+        or old.skip
+        or any(place[edge.source] > place[before] or not edge.skip for edge in others)
+    ):
         return _with_filter(dna, old, None)
     edges, skips = [], set()
     for edge in dna.edges:
@@ -157,11 +185,17 @@ def _remove_convolution(dna, rng, channels):
         if edge.source != edge.target and not (edge.skip and ends in skips):
             edges.append(edge)
             skips |= {ends} if edge.skip else set()
-    return _with(dna, vertices=tuple(vertex for vertex in dna.vertices if vertex.name != behind), edges=tuple(edges))
+    return _with(
+        dna,
+        vertices=tuple(vertex for vertex in dna.vertices if vertex.name != behind),
+        edges=tuple(edges),
+    )
 
 
 def _alter_stride(dna, rng, channels):
-    """Alters one more than the logarithm of the stride: the logarithm of a stride of 1 is 0, and stays 0 however it is multiplied."""
+    """Alters one more than the logarithm of the stride: the logarithm of a stride of 1 is 0, and
+    stays 0 however it is multiplied.
+    """
     return _altered_filter(dna, rng, "stride", offset=1.0)
 
 
@@ -178,7 +212,11 @@ def _add_skip(dna, rng, channels):
     if len(dna.edges) == MOST_EDGES:
         return None
     joined = {(edge.source, edge.target) for edge in dna.edges if edge.skip}
-    pairs = [pair for pair in itertools.combinations([vertex.name for vertex in dna.vertices], 2) if pair not in joined]
+    pairs = [
+        pair
+        for pair in itertools.combinations([vertex.name for vertex in dna.vertices], 2)
+        if pair not in joined
+    ]
     pair = _one_of(pairs, rng)
     return pair and _with(dna, edges=(*dna.edges, Edge(_new_name(dna), *pair, skip=True)))
 
@@ -221,7 +259,9 @@ def _altered_filter(dna, rng, gene, offset=0.0):
 
 
 def _with_filter(dna, old, new):
-    return _with(dna, edges=tuple(edge._replace(filter=new) if edge is old else edge for edge in dna.edges))
+    return _with(
+        dna, edges=tuple(edge._replace(filter=new) if edge is old else edge for edge in dna.edges)
+    )
 
 
 def _convolutions(dna):

@@ -1,5 +1,6 @@
-"""The graph of a network of a hierarchical representation. Source: Liu et al. 2018, arXiv 1711.00436; what is the paper's and what is ours
-stands in `nasnet_tf.systems.hierarchical.plan`."""
+"""The graph of a network of a hierarchical representation. Source: Liu et al. 2018, arXiv
+1711.00436; what is the paper's and what is ours stands in `nasnet_tf.systems.hierarchical.plan`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ __all__ = ["cell_graph", "network_graph"]
 def cell_graph(graph: Graph, genotype: Hierarchical, filters: int, x: Value) -> Value:
     """Adds the cell of `genotype` to `graph` and returns its output.
 
-    Feature maps are concatenated only where they are read, so that no concatenation stands in another.
+    Feature maps are concatenated only where they are read, so that no concatenation stands in
+    another.
 
     Args:
         filters: the paper's C.
@@ -38,11 +40,24 @@ def cell_graph(graph: Graph, genotype: Hierarchical, filters: int, x: Value) -> 
 
 
 def network_graph(
-    genotype: Hierarchical, num_cells=2, filters: int = 64, *, classes: int = 10, stem: str | None = "cifar", input_shape=(32, 32, 3),
-    batch_norm_momentum=None, batch_norm_epsilon=None,
-) -> Graph:  # fmt: skip
-    """The graph of `nasnet_tf.systems.hierarchical.network.HierarchicalNetwork` of the same arguments."""
-    graph = Graph(Value(input_shape[2], input_shape[:2]), momentum=batch_norm_momentum, epsilon=batch_norm_epsilon)
+    genotype: Hierarchical,
+    num_cells=2,
+    filters: int = 64,
+    *,
+    classes: int = 10,
+    stem: str | None = "cifar",
+    input_shape=(32, 32, 3),
+    batch_norm_momentum=None,
+    batch_norm_epsilon=None,
+) -> Graph:
+    """The graph of `nasnet_tf.systems.hierarchical.network.HierarchicalNetwork` of the same
+    arguments.
+    """
+    graph = Graph(
+        Value(input_shape[2], input_shape[:2]),
+        momentum=batch_norm_momentum,
+        epsilon=batch_norm_epsilon,
+    )
     (x,) = graph.inputs
     for step in motifs.plan(num_cells, filters, stem or default_stem(input_shape)):
         with graph.layer(step.name):

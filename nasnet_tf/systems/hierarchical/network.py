@@ -1,6 +1,8 @@
-"""The network of a hierarchical representation: a stem, three stages of one cell at C, 2C and 4C, separable convolutions between cells.
+"""The network of a hierarchical representation: a stem, three stages of one cell at C, 2C and 4C,
+separable convolutions between cells.
 
-Source: Liu et al. 2018, arXiv 1711.00436; what is the paper's and what is ours stands in `plan.py`. Channels last.
+Source: Liu et al. 2018, arXiv 1711.00436; what is the paper's and what is ours stands in `plan.py`.
+    Channels last.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ __all__ = ["HierarchicalNetwork"]
 class MotifCell(GraphLayer):
     """The cell of a `Hierarchical` genotype: its motif of the highest level.
 
-    Inputs: (batch, height, width, channels). Returns: (batch, height, width, as many as come together at the sink).
+    Inputs: (batch, height, width, channels). Returns: (batch, height, width, as many as come
+        together at the sink).
 
     Args:
         filters: the paper's C.
@@ -36,7 +39,11 @@ class MotifCell(GraphLayer):
         return cell_graph(graph, self.genotype, self.filters, x)
 
     def get_config(self):
-        return {**super().get_config(), "genotype": self.genotype.to_json(), "filters": self.filters}
+        return {
+            **super().get_config(),
+            "genotype": self.genotype.to_json(),
+            "filters": self.filters,
+        }
 
     @classmethod
     def from_config(cls, config):
@@ -47,14 +54,16 @@ class MotifCell(GraphLayer):
 class HierarchicalNetwork(GenotypeModel):
     """A network of a `Hierarchical` genotype, flat ones too.
 
-    Inputs: images (batch, height, width, channels); in pixels if `mean` and `std` are given, else as preprocessed by you.
+    Inputs: images (batch, height, width, channels); in pixels if `mean` and `std` are given, else
+        as preprocessed by you.
     Returns: (batch, classes) float32.
 
     Args:
         genotype: a `Hierarchical`.
         num_cells: cells a stage; three numbers give each stage its own.
         filters: the paper's c0, the width of the first stage.
-        stem: "cifar" or "imagenet" (`nasnet_tf.systems.hierarchical.plan.plan`); None goes by the size of the images.
+        stem: "cifar" or "imagenet" (`nasnet_tf.systems.hierarchical.plan.plan`); None goes by the
+            size of the images.
         others: as `nasnet_tf.network.Network`.
     """
 

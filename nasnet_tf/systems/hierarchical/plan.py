@@ -1,11 +1,14 @@
-"""What a network of a `Hierarchical` genotype is built of, as data: the feature maps of its cell, and its steps. No Keras here.
+"""What a network of a `Hierarchical` genotype is built of, as data: the feature maps of its cell,
+and its steps. No Keras here.
 
-What is the paper's: the six primitives at stride 1, a convolution followed by batch norm and ReLU, C filters in the 1x1 and the separable
-one; concatenation at every node; a 1x1 convolution after every motif of level 2, to as many channels as the motif reads. Nodes of level 3
-are concatenations and no more, so channels grow there: a cell may be wider than what it reads, and the separable convolution after it
-makes it C again. The flat graph is a motif of level 2 and has its 1x1.
-The order of the network, a separable 3x3 convolution after every cell and at stride 2 and twice the width between stages, is that of
-re-implementations; they differ in the one after the last cell, which here changes neither size nor width. The stem for ImageNet is ours.
+What is the paper's: the six primitives at stride 1, a convolution followed by batch norm and ReLU,
+C filters in the 1x1 and the separable one; concatenation at every node; a 1x1 convolution after
+every motif of level 2, to as many channels as the motif reads. Nodes of level 3 are concatenations
+and no more, so channels grow there: a cell may be wider than what it reads, and the separable
+convolution after it makes it C again. The flat graph is a motif of level 2 and has its 1x1. The
+order of the network, a separable 3x3 convolution after every cell and at stride 2 and twice the
+width between stages, is that of re-implementations; they differ in the one after the last cell,
+which here changes neither size nor width. The stem for ImageNet is ours.
 
 Source: Liu et al. 2018, arXiv 1711.00436, sections 2 and 4.1.
 """
@@ -24,7 +27,9 @@ __all__ = ["FeatureMap", "Step", "feature_maps", "plan"]
 
 
 class FeatureMap(NamedTuple):
-    """What `part` makes of earlier feature maps, concatenated; None is the concatenation itself. A ReLU follows any convolution."""
+    """What `part` makes of earlier feature maps, concatenated; None is the concatenation itself. A
+    ReLU follows any convolution.
+    """
 
     name: str  # the edges that lead to it, outermost first
     sources: tuple[int, ...]  # 0 is the cell's input, k the k-th of its feature maps
@@ -51,7 +56,8 @@ PRIMITIVE_SPECS = {
 
 
 def feature_maps(genotype: Hierarchical, filters: int, channels: int) -> tuple[FeatureMap, ...]:
-    """The cell of `genotype` on so many channels, in order of computation: the last is its output. None at all: the output is zero.
+    """The cell of `genotype` on so many channels, in order of computation: the last is its output.
+    None at all: the output is zero.
 
     Args:
         filters: the paper's C.
@@ -73,12 +79,25 @@ def feature_maps(genotype: Hierarchical, filters: int, channels: int) -> tuple[F
 
     def assemble(level, number, x, name):
         nodes = {0: x}
-        for node, edges in itertools.groupby(genotype.living[level][number], key=attrgetter("node")):
-            brought = tuple(operate(level, edge.operation, nodes[edge.source], f"{name}{edge.source}_{node}") for edge in edges)
+        for node, edges in itertools.groupby(
+            genotype.living[level][number], key=attrgetter("node")
+        ):
+            brought = tuple(
+                operate(level, edge.operation, nodes[edge.source], f"{name}{edge.source}_{node}")
+                for edge in edges
+            )
             alone = len(brought) == 1
-            nodes[node] = brought[0] if alone else add(f"{name}{node}", brought, None, sum(widths[y] for y in brought))
+            nodes[node] = (
+                brought[0]
+                if alone
+                else add(f"{name}{node}", brought, None, sum(widths[y] for y in brought))
+            )
         sink = max(nodes)
-        return nodes[sink] if level else add(f"{name}merge", (nodes[sink],), ConvSpec(widths[x], relu=False), widths[x])
+        return (
+            nodes[sink]
+            if level
+            else add(f"{name}merge", (nodes[sink],), ConvSpec(widths[x], relu=False), widths[x])
+        )
 
     if genotype.living[-1][0]:
         assemble(len(genotype.levels) - 1, 0, 0, "")
@@ -91,7 +110,8 @@ def plan(num_cells=2, filters: int = 64, stem: str = "cifar") -> tuple[Step, ...
     Args:
         num_cells: cells in each of three stages; or three numbers.
         filters: the paper's c0, C of the first stage; 2 c0 and 4 c0 in the next.
-        stem: "cifar", a 3x3 convolution; or "imagenet", one of stride 2 and a separable one of stride 2.
+        stem: "cifar", a 3x3 convolution; or "imagenet", one of stride 2 and a separable one of
+            stride 2.
     Raises: ValueError.
     """
     if stem not in STEMS:
@@ -99,7 +119,9 @@ def plan(num_cells=2, filters: int = 64, stem: str = "cifar") -> tuple[Step, ...
     if not isinstance(filters, int) or isinstance(filters, bool) or filters < 1:
         raise ValueError(f"filters is {filters!r}; give a whole number of at least 1.")
     stages, halved = stage_cells(num_cells), stem == "imagenet"
-    steps = [Step("stem", ConvSpec(filters, (3, 3), (2, 2) if halved else (1, 1), relu=False), filters)]
+    steps = [
+        Step("stem", ConvSpec(filters, (3, 3), (2, 2) if halved else (1, 1), relu=False), filters)
+    ]
     if halved:
         steps.append(Step("stem_1", _separable(filters, 2), filters))
     number = 0

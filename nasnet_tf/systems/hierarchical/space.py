@@ -1,4 +1,5 @@
-"""The search space of hierarchical representations: motifs of motifs, every edge of every motif a decision; and the flat one.
+"""The search space of hierarchical representations: motifs of motifs, every edge of every motif a
+decision; and the flat one.
 
 Source: Liu et al. 2018, arXiv 1711.00436, sections 2 and 3.1.
 """
@@ -16,9 +17,11 @@ FLAT = {"motifs": (1,), "nodes": (11,)}
 
 
 class HierarchicalSpace(Choices):
-    """Six motifs of four nodes and one of five that is made of them; `HierarchicalSpace(**FLAT)` is one graph of eleven nodes.
+    """Six motifs of four nodes and one of five that is made of them; `HierarchicalSpace(**FLAT)` is
+    one graph of eleven nodes.
 
-    A decision is the operation on one edge: "l2/3/0_1" from node 0 to node 1 of motif 3 of level 2, "l3/0_1" of the only motif of level 3.
+    A decision is the operation on one edge: "l2/3/0_1" from node 0 to node 1 of motif 3 of level 2,
+    "l3/0_1" of the only motif of level 3.
 
     Args:
         motifs: how many there are on each level from level 2 on; one on the last.
@@ -28,20 +31,35 @@ class HierarchicalSpace(Choices):
 
     def __init__(self, motifs=(6, 1), nodes=(4, 5), mutations: int = 1000):
         motifs, nodes = tuple(motifs), tuple(nodes)
-        if not motifs or len(motifs) != len(nodes) or motifs[-1] != 1 or min(motifs) < 1 or min(nodes) < 2 or mutations < 0:
+        if (
+            not motifs
+            or len(motifs) != len(nodes)
+            or motifs[-1] != 1
+            or min(motifs) < 1
+            or min(nodes) < 2
+            or mutations < 0
+        ):
             raise ValueError(
-                f"give 1 or more motifs a level, 1 on the last, each of 2 or more nodes; got {motifs=}, {nodes=}, {mutations=}."
+                "give 1 or more motifs a level, 1 on the last, each of 2 or more nodes; got"
+                f" {motifs=}, {nodes=}, {mutations=}."
             )
         self.motifs, self.nodes, self.mutations = motifs, nodes, mutations
         decisions, chances, below = [], [], PRIMITIVES
         for level, (count, size) in enumerate(zip(motifs, nodes, strict=True), start=2):
             for number in range(count):
                 name = f"l{level}/{number}" if count > 1 else f"l{level}"
-                decisions += [Decision(f"{name}/{source}_{node}", ("none", *below)) for source, node in pairs(size)]
-                chances += [1 / (len(motifs) * count * (size - 1) * node) for _, node in pairs(size)]
+                decisions += [
+                    Decision(f"{name}/{source}_{node}", ("none", *below))
+                    for source, node in pairs(size)
+                ]
+                chances += [
+                    1 / (len(motifs) * count * (size - 1) * node) for _, node in pairs(size)
+                ]
             below = tuple(map(motif_name, range(count)))
         super().__init__(decisions)
-        self.chances = np.array(chances) / sum(chances)  # of each decision to be the one that a mutation writes
+        self.chances = np.array(chances) / sum(
+            chances
+        )  # of each decision to be the one that a mutation writes
 
     def random(self, rng):
         """The trivial genotype after `mutations` mutations, as the paper begins; nearly uniform."""
@@ -51,7 +69,8 @@ class HierarchicalSpace(Choices):
         return tuple(point.tolist())
 
     def mutate(self, choices, rng):
-        """The point with one edge written anew, as the paper does it: level, motif of it, node, node before that and operation are uniform.
+        """The point with one edge written anew, as the paper does it: level, motif of it, node,
+        node before that and operation are uniform.
 
         The operation may be what was there: then this is the same point.
         """
@@ -78,19 +97,38 @@ class HierarchicalSpace(Choices):
         return Hierarchical(tuple(levels))
 
     def encode(self, decoded: Hierarchical) -> tuple[int, ...]:
-        """The point that stands for a genotype. Raises ValueError if it has other motifs than this space."""
-        motifs, edges = zip(*((len(motifs), {len(motif) for motif in motifs}) for motifs in decoded.levels), strict=True)
+        """The point that stands for a genotype. Raises ValueError if it has other motifs than this
+        space.
+        """
+        motifs, edges = zip(
+            *((len(motifs), {len(motif) for motif in motifs}) for motifs in decoded.levels),
+            strict=True,
+        )
         if motifs != self.motifs or edges != tuple({len(pairs(size))} for size in self.nodes):
-            raise ValueError(f"the genotype has {motifs} motifs of {edges} edges; this space has {self.motifs} of {self.nodes} nodes.")
-        operations = [operation for motifs in decoded.levels for motif in motifs for operation in motif]
-        return self.choices(dict(zip((name for name, _ in self.decisions), operations, strict=True)))
+            raise ValueError(
+                f"the genotype has {motifs} motifs of {edges} edges; this space has {self.motifs}"
+                f" of {self.nodes} nodes."
+            )
+        operations = [
+            operation for motifs in decoded.levels for motif in motifs for operation in motif
+        ]
+        return self.choices(
+            dict(zip((name for name, _ in self.decisions), operations, strict=True))
+        )
 
     def key(self, choices):
         """32 hex digits; see `Hierarchical.canonical_key`."""
         return self.decode(choices).canonical_key()
 
     def levels(self):
-        """Level k frees the first k motifs of level 2, and all levels above; the other motifs are chains of identities."""
+        """Level k frees the first k motifs of level 2, and all levels above; the other motifs are
+        chains of identities.
+        """
         each, trivial = len(pairs(self.nodes[0])), self.trivial
         frees = [(number + 1) * each for number in range(self.motifs[0])]
-        return [tuple(None if n < free or n >= frees[-1] else option for n, option in enumerate(trivial)) for free in frees]
+        return [
+            tuple(
+                None if n < free or n >= frees[-1] else option for n, option in enumerate(trivial)
+            )
+            for free in frees
+        ]

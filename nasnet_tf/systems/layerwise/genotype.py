@@ -1,4 +1,5 @@
-"""A network layer by layer as frozen data: filters, strides, pools, and which earlier layers feed each. No Keras here.
+"""A network layer by layer as frozen data: filters, strides, pools, and which earlier layers feed
+each. No Keras here.
 
 Layers count from 1; 0 stands for the image. What the data leave open is repaired as in the paper:
 - a layer that none feeds reads the image;
@@ -46,7 +47,9 @@ class Layerwise(BaseGenotype, schema="nasnet_tf.layerwise"):
             raise ValueError(f"got {len(self.layers):,} layers; give at most {_MOST_LAYERS:,}.")
         for number, layer in enumerate(self.layers, start=1):
             if not isinstance(layer, tuple) or len(layer) != len(Layer._fields):
-                raise ValueError(f"layer {number} is {layer!r:.80}; give a Layer: {', '.join(Layer._fields)}.")
+                raise ValueError(
+                    f"layer {number} is {layer!r:.80}; give a Layer: {', '.join(Layer._fields)}."
+                )
         object.__setattr__(self, "layers", tuple(Layer(*layer) for layer in self.layers))
         for number, layer in enumerate(self.layers, start=1):
             _check(number, layer)
@@ -59,25 +62,40 @@ class Layerwise(BaseGenotype, schema="nasnet_tf.layerwise"):
 
     def lines(self) -> list[str]:
         """The network for a person to read, a layer a line."""
-        return [*itertools.starmap(_line, enumerate(self.layers, start=1)), f"classifier: of {', '.join(map(str, self.loose))}"]
+        return [
+            *itertools.starmap(_line, enumerate(self.layers, start=1)),
+            f"classifier: of {', '.join(map(str, self.loose))}",
+        ]
 
 
 def _line(number, layer):
     strides = "" if layer.strides == (1, 1) else f", strides {layer.strides[0]}x{layer.strides[1]}"
     sources = ", ".join(map(str, layer.inputs)) or "the image"
-    return f"{number}: {layer.height}x{layer.width}, {layer.filters} filters{strides}{', max-pool' * layer.pool}, of {sources}"
+    return (
+        f"{number}: {layer.height}x{layer.width}, {layer.filters}"
+        f" filters{strides}{', max-pool' * layer.pool}, of {sources}"
+    )
 
 
 def _check(number, layer):
-    strides = layer.strides if isinstance(layer.strides, tuple) and len(layer.strides) == 2 else (0,)
-    if not all(_whole(value) for value in (*layer[:3], *strides)) or not isinstance(layer.pool, bool):
+    strides = (
+        layer.strides if isinstance(layer.strides, tuple) and len(layer.strides) == 2 else (0,)
+    )
+    if not all(_whole(value) for value in (*layer[:3], *strides)) or not isinstance(
+        layer.pool, bool
+    ):
         raise ValueError(
-            f"layer {number} is {layer!r:.200}; height, width, filters and two strides are whole numbers of at least 1 and at most "
-            f"{_LARGEST:,}, pool true or false."
+            f"layer {number} is {layer!r:.200}; height, width, filters and two strides are whole"
+            f" numbers of at least 1 and at most {_LARGEST:,}, pool true or false."
         )
     earlier = layer.inputs if isinstance(layer.inputs, tuple) else (0,)
-    if not all(_whole(source) and source < number for source in earlier) or list(earlier) != sorted(set(earlier)):
-        raise ValueError(f"layer {number} has inputs {layer.inputs!r:.80}; give earlier layers, from 1 to {number - 1}, ascending.")
+    if not all(_whole(source) and source < number for source in earlier) or list(earlier) != sorted(
+        set(earlier)
+    ):
+        raise ValueError(
+            f"layer {number} has inputs {layer.inputs!r:.80}; give earlier layers, from 1 to"
+            f" {number - 1}, ascending."
+        )
 
 
 def _whole(value):

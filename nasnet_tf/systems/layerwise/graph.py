@@ -1,4 +1,6 @@
-"""The graph of a network of a `Layerwise` genotype. Source: Zoph & Le 2017, arXiv 1611.01578; see `nasnet_tf.systems.layerwise.plan`."""
+"""The graph of a network of a `Layerwise` genotype. Source: Zoph & Le 2017, arXiv 1611.01578; see
+`nasnet_tf.systems.layerwise.plan`.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +12,30 @@ __all__ = ["network_graph"]
 
 
 def network_graph(
-    genotype: Layerwise, num_cells: int = 1, filters: int = 24, *, classes: int = 10, input_shape=(32, 32, 3), batch_norm_momentum=None,
+    genotype: Layerwise,
+    num_cells: int = 1,
+    filters: int = 24,
+    *,
+    classes: int = 10,
+    input_shape=(32, 32, 3),
+    batch_norm_momentum=None,
     batch_norm_epsilon=None,
-) -> Graph:  # fmt: skip
+) -> Graph:
     """The graph of `nasnet_tf.systems.layerwise.network.LayerwiseNetwork` of the same arguments."""
     layers, last = plan_layerwise(genotype, num_cells, filters, input_shape)
-    graph = Graph(Value(input_shape[2], input_shape[:2]), momentum=batch_norm_momentum, epsilon=batch_norm_epsilon)
+    graph = Graph(
+        Value(input_shape[2], input_shape[:2]),
+        momentum=batch_norm_momentum,
+        epsilon=batch_norm_epsilon,
+    )
     outputs = list(graph.inputs)
 
     def joined(join):
         return graph.concatenate(
-            [graph.zero_pad(outputs[number], padding) for number, padding in zip(join.outputs, join.paddings, strict=True)]
+            [
+                graph.zero_pad(outputs[number], padding)
+                for number, padding in zip(join.outputs, join.paddings, strict=True)
+            ]
         )
 
     for number, layer in enumerate(layers, start=1):

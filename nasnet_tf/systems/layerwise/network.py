@@ -1,7 +1,10 @@
-"""The network of a `Layerwise` genotype: its layers, and a classifier of the mean over the pixels of what feeds no layer.
+"""The network of a `Layerwise` genotype: its layers, and a classifier of the mean over the pixels
+of what feeds no layer.
 
-Source: Zoph & Le 2017, arXiv 1611.01578, section 3.3; what is repaired and what is not stated there, see genotype/layerwise.py and
-plan_layerwise.py. Ours: batch norm comes before the ReLU, and the classifier is one dense layer. Channels last.
+Source: Zoph & Le 2017, arXiv 1611.01578, section 3.3; what is repaired and what is not stated
+    there, see genotype/layerwise.py and
+plan_layerwise.py. Ours: batch norm comes before the ReLU, and the classifier is one dense layer.
+Channels last.
 """
 
 from __future__ import annotations
@@ -9,7 +12,15 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from nasnet_tf.layers.model import GenotypeModel, arguments, check, classified, images, policy, shared
+from nasnet_tf.layers.model import (
+    GenotypeModel,
+    arguments,
+    check,
+    classified,
+    images,
+    policy,
+    shared,
+)
 from nasnet_tf.layers.operations import PACKAGE, ConvNorm, Pool
 from nasnet_tf.systems.layerwise.genotype import Layerwise
 from nasnet_tf.systems.layerwise.plan import plan_layerwise
@@ -21,13 +32,16 @@ __all__ = ["LayerwiseNetwork"]
 class LayerwiseNetwork(GenotypeModel):
     """A network of layers.
 
-    Inputs: images (batch, height, width, channels); in pixels if `mean` and `std` are given, else as preprocessed by you.
+    Inputs: images (batch, height, width, channels); in pixels if `mean` and `std` are given, else
+        as preprocessed by you.
     Returns: (batch, classes) float32.
 
     Args:
         genotype: a `Layerwise`.
-        num_cells: how many densely connected convolutions each layer stands for. In the paper 1; 3 with pooling.
-        filters: how many filters a layer has that has 24 in the genotype; the others have as many in proportion. In the paper 24.
+        num_cells: how many densely connected convolutions each layer stands for. In the paper 1; 3
+            with pooling.
+        filters: how many filters a layer has that has 24 in the genotype; the others have as many
+            in proportion. In the paper 24.
         others: as `nasnet_tf.systems.cells.network.Network`; height and width are whole numbers.
     """
 
@@ -56,7 +70,14 @@ class LayerwiseNetwork(GenotypeModel):
         plans, last = plan_layerwise(genotype, num_cells, filters, input_shape)
         outputs = [x]
         for number, plan in enumerate(plans, start=1):
-            outputs.append(_layer(_joined(outputs, plan.reads, f"layer_{number}", policy(dtype)), plan, f"layer_{number}", given))
+            outputs.append(
+                _layer(
+                    _joined(outputs, plan.reads, f"layer_{number}", policy(dtype)),
+                    plan,
+                    f"layer_{number}",
+                    given,
+                )
+            )
         x = _joined(outputs, last, "last", policy(dtype))
         super().__init__(inputs, classified(x, config), config)
 
@@ -64,9 +85,13 @@ class LayerwiseNetwork(GenotypeModel):
 def _joined(outputs, join, name, dtype):
     """(batch, *join.size, join.channels)."""
     parts = [
-        layers.ZeroPadding2D(padding, data_format="channels_last", name=f"{name}_padding_{number}", dtype=dtype)(outputs[number])
-        if padding != ((0, 0), (0, 0))
-        else outputs[number]
+        (
+            layers.ZeroPadding2D(
+                padding, data_format="channels_last", name=f"{name}_padding_{number}", dtype=dtype
+            )(outputs[number])
+            if padding != ((0, 0), (0, 0))
+            else outputs[number]
+        )
         for number, padding in zip(join.outputs, join.paddings, strict=True)
     ]
     return _concatenated(parts, f"{name}_inputs", dtype)

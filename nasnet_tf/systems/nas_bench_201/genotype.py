@@ -1,4 +1,5 @@
-"""A cell of NAS-Bench-201 as frozen data: four nodes, an operation on each of the six edges between them. No Keras here.
+"""A cell of NAS-Bench-201 as frozen data: four nodes, an operation on each of the six edges between
+them. No Keras here.
 
 Node 0 is the cell's input, node 3 its output; a node is the sum of what its edges bring.
 
@@ -23,7 +24,9 @@ EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # (from, to), in the o
 
 @dataclasses.dataclass(frozen=True)
 class NASBench201(BaseGenotype, schema="nasnet_tf.nas_bench_201"):
-    """The operation on each edge. Hashable, comparable, JSON both ways, and the benchmark's own text both ways."""
+    """The operation on each edge. Hashable, comparable, JSON both ways, and the benchmark's own
+    text both ways.
+    """
 
     edge_0_1: str
     edge_0_2: str
@@ -35,7 +38,10 @@ class NASBench201(BaseGenotype, schema="nasnet_tf.nas_bench_201"):
     def __post_init__(self):
         for (source, node), operation in self.edges.items():
             if operation not in NAS_BENCH_201_OPERATIONS:
-                raise ValueError(f"edge_{source}_{node} is {operation!r:.60}; there are {', '.join(NAS_BENCH_201_OPERATIONS)}.")
+                raise ValueError(
+                    f"edge_{source}_{node} is {operation!r:.60}; there are"
+                    f" {', '.join(NAS_BENCH_201_OPERATIONS)}."
+                )
 
     @property
     def edges(self) -> dict[tuple[int, int], str]:
@@ -44,7 +50,9 @@ class NASBench201(BaseGenotype, schema="nasnet_tf.nas_bench_201"):
 
     def to_arch(self) -> str:
         """The cell as the benchmark writes it: "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...|"."""
-        nodes = (f"|{'|'.join(f'{self.edges[a, node]}~{a}' for a in range(node))}|" for node in (1, 2, 3))
+        nodes = (
+            f"|{'|'.join(f'{self.edges[a, node]}~{a}' for a in range(node))}|" for node in (1, 2, 3)
+        )
         return "+".join(nodes)
 
     @classmethod
@@ -53,25 +61,37 @@ class NASBench201(BaseGenotype, schema="nasnet_tf.nas_bench_201"):
         found = re.findall(r"(\w+)~(\d)", text)
         cell = cls(*(operation for operation, _ in found)) if len(found) == len(EDGES) else None
         if cell is None or cell.to_arch() != text.strip():
-            raise ValueError(f"{text!r:.200} is no cell of NAS-Bench-201; it looks like {cls(*['none'] * 6).to_arch()}.")
+            raise ValueError(
+                f"{text!r:.200} is no cell of NAS-Bench-201; it looks like"
+                f" {cls(*['none'] * 6).to_arch()}."
+            )
         return cell
 
     def canonical_key(self) -> str:
-        """32 hex digits, equal exactly if both cells compute the same sum of the same terms with as many weights that count.
+        """32 hex digits, equal exactly if both cells compute the same sum of the same terms with as
+        many weights that count.
 
-        Then names of nodes, edges that lead nowhere or bring nothing, and where skips and pools stand are all that differs: a sum is
-        pooled term by term, and a constant stays itself. That a convolution of twice a thing normalizes to one of it is not seen.
+        Then names of nodes, edges that lead nowhere or bring nothing, and where skips and pools
+        stand are all that differs: a sum is pooled term by term, and a constant stays itself. That
+        a convolution of twice a thing normalizes to one of it is not seen.
         """
         convolutions, output = self._terms()
         return hashlib.sha256(repr(_named(convolutions, output)).encode()).hexdigest()[:32]
 
     def lines(self) -> list[str]:
         """The cell for a person to read, a node a line."""
-        sums = ([f"{self.edges[a, node]} of {a}" for a in range(node) if self.edges[a, node] != "none"] for node in (1, 2, 3))
-        return [f"node {node} = {' + '.join(terms) or 'nothing'}" for node, terms in enumerate(sums, start=1)]
+        sums = (
+            [f"{self.edges[a, node]} of {a}" for a in range(node) if self.edges[a, node] != "none"]
+            for node in (1, 2, 3)
+        )
+        return [
+            f"node {node} = {' + '.join(terms) or 'nothing'}"
+            for node, terms in enumerate(sums, start=1)
+        ]
 
     def _terms(self):
-        """(the convolutions, each (kind, what it reads)), output: sums as sorted ((term, pools on it), how often) pairs.
+        """(the convolutions, each (kind, what it reads)), output: sums as sorted ((term, pools on
+        it), how often) pairs.
 
         A term is "x", the input, or the number of a convolution.
         """
@@ -95,11 +115,17 @@ class NASBench201(BaseGenotype, schema="nasnet_tf.nas_bench_201"):
 
 
 def _named(convolutions, output):
-    """The output and the convolutions it needs, numbered in the way that comes first; all numberings of the same cell give the same."""
+    """The output and the convolutions it needs, numbered in the way that comes first; all
+    numberings of the same cell give the same.
+    """
     needed, frontier = set(), {term for (term, _), _ in output} - {"x"}
     while frontier:
         needed |= frontier
-        frontier = {term for number in frontier for (term, _), _ in convolutions[number][1]} - {"x"} - needed
+        frontier = (
+            {term for number in frontier for (term, _), _ in convolutions[number][1]}
+            - {"x"}
+            - needed
+        )
     alike = defaultdict(list)  # by the tree they compute
     for number in sorted(needed):
         alike[_tree(convolutions, number)].append(number)
@@ -110,7 +136,9 @@ def _named(convolutions, output):
         def renamed(terms):
             return tuple(sorted((names[term], pools, count) for (term, pools), count in terms))
 
-        return tuple((convolutions[number][0], renamed(convolutions[number][1])) for number in order), renamed(output)
+        return tuple(
+            (convolutions[number][0], renamed(convolutions[number][1])) for number in order
+        ), renamed(output)
 
     groups = [itertools.permutations(alike[tree]) for tree in sorted(alike)]
     return min(written(tuple(itertools.chain(*order))) for order in itertools.product(*groups))
@@ -118,5 +146,8 @@ def _named(convolutions, output):
 
 def _tree(convolutions, number) -> str:
     kind, read = convolutions[number]
-    terms = (f"{'x' if term == 'x' else _tree(convolutions, term)}/{pools}*{count}" for (term, pools), count in read)
+    terms = (
+        f"{'x' if term == 'x' else _tree(convolutions, term)}/{pools}*{count}"
+        for (term, pools), count in read
+    )
     return f"{kind}({'+'.join(sorted(terms))})"

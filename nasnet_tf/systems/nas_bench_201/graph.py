@@ -1,4 +1,6 @@
-"""The graph of a network of NAS-Bench-201. Source: Dong & Yang 2020, arXiv 2001.00326, section 2, and its code."""
+"""The graph of a network of NAS-Bench-201. Source: Dong & Yang 2020, arXiv 2001.00326, section 2,
+and its code.
+"""
 
 from __future__ import annotations
 
@@ -22,22 +24,31 @@ _OPERATIONS = {
 def cell_graph(graph: Graph, cell: NASBench201, x: Value) -> Value:
     """Adds a cell to `graph` and returns its output: every node is the sum of its edges.
 
-    An edge of "none" brings its source times zero, as in the authors' code: so what leads nowhere has a gradient, which is zero.
+    An edge of "none" brings its source times zero, as in the authors' code: so what leads nowhere
+    has a gradient, which is zero.
     """
     edges = {}
     for (source, node), name in cell.edges.items():
         if name == "none":
             edges[source, node] = graph.zero
         else:
-            edges[source, node] = graph.operation(f"edge_{source}_{node}", _OPERATIONS[name], x.channels, x.channels)
+            edges[source, node] = graph.operation(
+                f"edge_{source}_{node}", _OPERATIONS[name], x.channels, x.channels
+            )
     nodes = [x]
     for node in (1, 2, 3):
-        nodes.append(functools.reduce(graph.add, [edges[source, node](nodes[source]) for source in range(node)]))
+        nodes.append(
+            functools.reduce(
+                graph.add, [edges[source, node](nodes[source]) for source in range(node)]
+            )
+        )
     return nodes[3]
 
 
 def reduction_graph(graph: Graph, filters: int, x: Value) -> Value:
-    """Adds a residual block that halves the size: two 3x3 convolutions beside a 2x2 average and a 1x1 convolution without batch norm."""
+    """Adds a residual block that halves the size: two 3x3 convolutions beside a 2x2 average and a
+    1x1 convolution without batch norm.
+    """
     first = graph.part("first", ConvSpec(filters, (3, 3), (2, 2), padding=(1, 1)), x.channels)
     second = graph.part("second", ConvSpec(filters, (3, 3)), filters)
     shortcut = graph.weight("shortcut", (1, 1, x.channels, filters))
@@ -46,13 +57,27 @@ def reduction_graph(graph: Graph, filters: int, x: Value) -> Value:
 
 
 def network_graph(
-    genotype: NASBench201, num_cells=5, filters: int = 16, *, classes: int = 10, input_shape=(32, 32, 3), batch_norm_momentum=None,
+    genotype: NASBench201,
+    num_cells=5,
+    filters: int = 16,
+    *,
+    classes: int = 10,
+    input_shape=(32, 32, 3),
+    batch_norm_momentum=None,
     batch_norm_epsilon=None,
-) -> Graph:  # fmt: skip
-    """The graph of `nasnet_tf.systems.nas_bench_201.network.NASBench201Network` of the same arguments."""
-    graph = Graph(Value(input_shape[2], input_shape[:2]), momentum=batch_norm_momentum, epsilon=batch_norm_epsilon)
+) -> Graph:
+    """The graph of `nasnet_tf.systems.nas_bench_201.network.NASBench201Network` of the same
+    arguments.
+    """
+    graph = Graph(
+        Value(input_shape[2], input_shape[:2]),
+        momentum=batch_norm_momentum,
+        epsilon=batch_norm_epsilon,
+    )
     with graph.layer("stem"):
-        x = graph.part("convolution", ConvSpec(filters, (3, 3), relu=False), input_shape[2])(*graph.inputs)
+        x = graph.part("convolution", ConvSpec(filters, (3, 3), relu=False), input_shape[2])(
+            *graph.inputs
+        )
     number = 0
     for stage, count in enumerate(stage_cells(num_cells)):
         if stage:

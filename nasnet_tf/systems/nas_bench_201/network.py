@@ -1,4 +1,5 @@
-"""The network of NAS-Bench-201: a stem, three stages of one cell at F, 2F and 4F, a residual block of stride 2 between stages.
+"""The network of NAS-Bench-201: a stem, three stages of one cell at F, 2F and 4F, a residual block
+of stride 2 between stages.
 
 Source: Dong & Yang 2020, arXiv 2001.00326, section 2, and its code. Channels last.
 """
@@ -21,8 +22,8 @@ __all__ = ["NASBench201Network"]
 class EdgesCell(GraphLayer):
     """A `NASBench201` cell: every node is the sum of its edges.
 
-    Inputs and result: (batch, height, width, channels).
-    An edge of "none" brings its source times zero, as in the authors' code: so what leads nowhere has a gradient, which is zero.
+    Inputs and result: (batch, height, width, channels). An edge of "none" brings its source times
+    zero, as in the authors' code: so what leads nowhere has a gradient, which is zero.
     """
 
     def __init__(self, cell, **kwargs):
@@ -42,7 +43,8 @@ class EdgesCell(GraphLayer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class ResidualReduction(GraphLayer):
-    """Two 3x3 convolutions, the first of stride 2, beside a 2x2 average and a 1x1 convolution without batch norm.
+    """Two 3x3 convolutions, the first of stride 2, beside a 2x2 average and a 1x1 convolution
+    without batch norm.
 
     Returns: (batch, height / 2, width / 2, filters), rounded up.
     """
@@ -62,7 +64,8 @@ class ResidualReduction(GraphLayer):
 class NASBench201Network(GenotypeModel):
     """A network of a NAS-Bench-201 cell.
 
-    Inputs: images (batch, height, width, channels); in pixels if `mean` and `std` are given, else as preprocessed by you.
+    Inputs: images (batch, height, width, channels); in pixels if `mean` and `std` are given, else
+        as preprocessed by you.
     Returns: (batch, classes) float32.
 
     Args:
@@ -98,12 +101,17 @@ class NASBench201Network(GenotypeModel):
         number = 0
         for stage, count in enumerate(stage_cells(num_cells)):
             if stage:
-                x = ResidualReduction(filters * 2**stage, name=f"reduction_cell_{stage - 1}", **given)(x)
+                x = ResidualReduction(
+                    filters * 2**stage, name=f"reduction_cell_{stage - 1}", **given
+                )(x)
             for _ in range(count):
                 x = EdgesCell(genotype, name=f"cell_{number}", **given)(x)
                 number += 1
         x = layers.BatchNormalization(
-            momentum=given["batch_norm_momentum"], epsilon=given["batch_norm_epsilon"], dtype=given["dtype"], name="last_norm"
+            momentum=given["batch_norm_momentum"],
+            epsilon=given["batch_norm_epsilon"],
+            dtype=given["dtype"],
+            name="last_norm",
         )(x)
         x = layers.ReLU(name="last_relu", dtype=given["dtype"])(x)
         super().__init__(inputs, classified(x, config), config)

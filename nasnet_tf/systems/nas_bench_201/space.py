@@ -1,4 +1,5 @@
-"""The search space of NAS-Bench-201: one of five operations on each of the six edges between four nodes.
+"""The search space of NAS-Bench-201: one of five operations on each of the six edges between four
+nodes.
 
 Source: Dong & Yang 2020, arXiv 2001.00326, section 2.1.
 """
@@ -17,7 +18,10 @@ class NASBench201Space(Choices):
     """The 15,625 cells of the benchmark; decisions and options come in the order of its code."""
 
     def __init__(self):
-        super().__init__(Decision(field.name, NAS_BENCH_201_OPERATIONS) for field in dataclasses.fields(NASBench201))
+        super().__init__(
+            Decision(field.name, NAS_BENCH_201_OPERATIONS)
+            for field in dataclasses.fields(NASBench201)
+        )
 
     def decode(self, choices) -> NASBench201:
         """The cell that the point stands for."""
@@ -32,6 +36,10 @@ class NASBench201Space(Choices):
         return self.decode(choices).canonical_key()
 
     def levels(self):
-        """Level l frees the first l edges; the others skip. (With "none" no cell before the last level would reach its output.)"""
+        """Level l frees the first l edges; the others skip. (With "none" no cell before the last
+        level would reach its output.)
+        """
         skip = NAS_BENCH_201_OPERATIONS.index("skip_connect")
-        return [tuple(skip if choice == 0 else None for choice in level) for level in super().levels()]
+        return [
+            tuple(skip if choice == 0 else None for choice in level) for level in super().levels()
+        ]

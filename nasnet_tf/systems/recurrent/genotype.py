@@ -1,11 +1,15 @@
-"""A recurrent cell of NAS as frozen data: a binary tree over the input x_t and the state h_{t-1}, with a memory c. No Keras here.
+"""A recurrent cell of NAS as frozen data: a binary tree over the input x_t and the state h_{t-1},
+with a memory c. No Keras here.
 
-A leaf combines W x_t and U h_{t-1}, with a W and a U of its own; a node further up combines the two below it and has no weights. Nodes are
-numbered from 0: the leaves, the nodes above them, and so on; the last is the root. A node's value is activation(combiner(a, b)). That of
-node `cell_in` is replaced by activation(combiner(value, c_{t-1})) of `inject`, before anything reads it. c_t is what node `cell_out` has
-combined, before its activation and before c_{t-1} is injected there; h_t is the value of the root.
+A leaf combines W x_t and U h_{t-1}, with a W and a U of its own; a node further up combines the two
+below it and has no weights. Nodes are numbered from 0: the leaves, the nodes above them, and so on;
+the last is the root. A node's value is activation(combiner(a, b)). That of node `cell_in` is
+replaced by activation(combiner(value, c_{t-1})) of `inject`, before anything reads it. c_t is what
+node `cell_out` has combined, before its activation and before c_{t-1} is injected there; h_t is the
+value of the root.
 
-Source: Zoph & Le 2017, arXiv 1611.01578, section 3.4. NASCell: the code the authors published (contrib_rnn of TensorFlow 1, then
+Source: Zoph & Le 2017, arXiv 1611.01578, section 3.4. NASCell: the code the authors published
+    (contrib_rnn of TensorFlow 1, then
 tensorflow_addons/rnn/nas_cell.py).
 """
 
@@ -25,7 +29,9 @@ _LARGEST_BASE = 64
 
 
 class _Value(NamedTuple):
-    """What a node computes: `kind` is what it combines with, `terms` are what it combines, as text or as values."""
+    """What a node computes: `kind` is what it combines with, `terms` are what it combines, as text
+    or as values.
+    """
 
     kind: str
     activation: str
@@ -52,15 +58,36 @@ class RecurrentCell(BaseGenotype, schema="nasnet_tf.recurrent"):
     reads = "text"  # what a network of it is trained on
 
     def __post_init__(self):
-        if not isinstance(self.nodes, tuple) or len(self.nodes) not in (2 * base - 1 for base in _bases()):
+        if not isinstance(self.nodes, tuple) or len(self.nodes) not in (
+            2 * base - 1 for base in _bases()
+        ):
             count = len(self.nodes) if isinstance(self.nodes, tuple) else f"{self.nodes!r:.60}"
-            raise ValueError(f"nodes are {count}; a tree of base 2, 4, 8, ... {_LARGEST_BASE} has 3, 7, 15, ... {2 * _LARGEST_BASE - 1}.")
-        for name, pair in [*((f"node {number}", pair) for number, pair in enumerate(self.nodes)), ("inject", self.inject)]:
-            if not isinstance(pair, tuple) or len(pair) != 2 or pair[0] not in COMBINERS or pair[1] not in ACTIVATIONS:
-                raise ValueError(f"{name} is {pair!r:.60}; give one of {', '.join(COMBINERS)} and one of {', '.join(ACTIVATIONS)}.")
+            raise ValueError(
+                f"nodes are {count}; a tree of base 2, 4, 8, ... {_LARGEST_BASE} has 3, 7, 15, ..."
+                f" {2 * _LARGEST_BASE - 1}."
+            )
+        for name, pair in [
+            *((f"node {number}", pair) for number, pair in enumerate(self.nodes)),
+            ("inject", self.inject),
+        ]:
+            if (
+                not isinstance(pair, tuple)
+                or len(pair) != 2
+                or pair[0] not in COMBINERS
+                or pair[1] not in ACTIVATIONS
+            ):
+                raise ValueError(
+                    f"{name} is {pair!r:.60}; give one of {', '.join(COMBINERS)} and one of"
+                    f" {', '.join(ACTIVATIONS)}."
+                )
         for name in ("cell_in", "cell_out"):
-            if type(getattr(self, name)) is not int or not 0 <= getattr(self, name) < len(self.nodes):
-                raise ValueError(f"{name} is {getattr(self, name)!r:.60}; give the number of a node, 0 to {len(self.nodes) - 1}.")
+            if type(getattr(self, name)) is not int or not 0 <= getattr(self, name) < len(
+                self.nodes
+            ):
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r:.60}; give the number of a node, 0 to"
+                    f" {len(self.nodes) - 1}."
+                )
 
     @property
     def base(self) -> int:
@@ -75,8 +102,9 @@ class RecurrentCell(BaseGenotype, schema="nasnet_tf.recurrent"):
     def canonical_key(self) -> str:
         """32 hex digits, equal for cells that compute the same of as many weights.
 
-        The two sides of a node may change places, as may all terms of a sum of sums or a product of products; a ReLU of what cannot be
-        negative is none. That a ReLU of a product lets a positive factor out is not seen.
+        The two sides of a node may change places, as may all terms of a sum of sums or a product of
+        products; a ReLU of what cannot be negative is none. That a ReLU of a product lets a
+        positive factor out is not seen.
         """
         return hashlib.sha256(_written(self._value(len(self.nodes) - 1)).encode()).hexdigest()[:32]
 
@@ -84,7 +112,11 @@ class RecurrentCell(BaseGenotype, schema="nasnet_tf.recurrent"):
         """The cell for a person to read, a node a line."""
         lines = []
         for number, (combiner, activation) in enumerate(self.nodes):
-            of = ["W x", "U h"] if self.children(number) is None else [f"node {below}" for below in self.children(number)]
+            of = (
+                ["W x", "U h"]
+                if self.children(number) is None
+                else [f"node {below}" for below in self.children(number)]
+            )
             line = f"node {number} = {_spelt(activation, _SIGNS[combiner].join(of))}"
             if number == self.cell_in:
                 combiner, activation = self.inject
@@ -95,7 +127,11 @@ class RecurrentCell(BaseGenotype, schema="nasnet_tf.recurrent"):
 
     def _value(self, number):
         combiner, activation = self.nodes[number]
-        terms = ("x", "h") if self.children(number) is None else tuple(map(self._value, self.children(number)))
+        terms = (
+            ("x", "h")
+            if self.children(number) is None
+            else tuple(map(self._value, self.children(number)))
+        )
         value = _flat(_Value(combiner, activation, terms, number == self.cell_out))
         return _flat(_Value(*self.inject, (value, "c"), False)) if number == self.cell_in else value
 
@@ -112,10 +148,16 @@ def _spelt(activation, text):
 
 
 def _flat(value):
-    """The value without a ReLU that does nothing, and with the terms of a term that is combined in the same way."""
+    """The value without a ReLU that does nothing, and with the terms of a term that is combined in
+    the same way.
+    """
     terms = []
     for term in value.terms:
-        within = isinstance(term, _Value) and (term.kind, term.activation, term.kept) == (value.kind, "identity", False)
+        within = isinstance(term, _Value) and (term.kind, term.activation, term.kept) == (
+            value.kind,
+            "identity",
+            False,
+        )
         terms += term.terms if within else [term]
     idle = value.activation == "relu" and not any(_may_be_negative(term) for term in terms)
     return value._replace(terms=tuple(terms), activation="identity" if idle else value.activation)
@@ -131,7 +173,10 @@ def _written(value) -> str:
     """The value as text, the terms of each node in alphabetical order."""
     if isinstance(value, str):
         return value
-    return f"{value.activation}{'!' if value.kept else ''}({value.kind} {' '.join(sorted(map(_written, value.terms)))})"
+    return (
+        f"{value.activation}{'!' if value.kept else ''}({value.kind}"
+        f" {' '.join(sorted(map(_written, value.terms)))})"
+    )
 
 
 NAS_CELL = RecurrentCell(

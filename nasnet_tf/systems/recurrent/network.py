@@ -1,7 +1,10 @@
-"""A recurrent cell of NAS as a Keras RNN cell, and a language model of it: embedding, a few recurrent layers, softmax.
+"""A recurrent cell of NAS as a Keras RNN cell, and a language model of it: embedding, a few
+recurrent layers, softmax.
 
-Source: Zoph & Le 2017, arXiv 1611.01578, sections 3.4 and 4.2; shared embeddings: Press & Wolf 2017, arXiv 1608.05859. Dropout is on what
-goes into and out of the recurrent layers, not on what goes from step to step (Zaremba et al. 2014, arXiv 1409.2329).
+Source: Zoph & Le 2017, arXiv 1611.01578, sections 3.4 and 4.2; shared embeddings: Press & Wolf
+    2017, arXiv 1608.05859. Dropout is on what
+goes into and out of the recurrent layers, not on what goes from step to step (Zaremba et al. 2014,
+arXiv 1409.2329).
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ _ACTIVATE = {"identity": lambda x: x, "tanh": ops.tanh, "sigmoid": ops.sigmoid, 
 class TreeCell(layers.Layer):
     """One step of a `RecurrentCell`, for `keras.layers.RNN`.
 
-    Inputs: x_t (batch, features) and the states [h_{t-1}, c_{t-1}], each (batch, units). Returns: h_t, [h_t, c_t].
+    Inputs: x_t (batch, features) and the states [h_{t-1}, c_{t-1}], each (batch, units). Returns:
+        h_t, [h_t, c_t].
 
     Args:
         cell: a `RecurrentCell`. Leaf i has columns i * units to (i + 1) * units of both kernels.
@@ -37,21 +41,41 @@ class TreeCell(layers.Layer):
 
     def __init__(self, cell, units, *, use_bias=False, weight_decay=0.0, **kwargs):
         super().__init__(**kwargs)
-        self.cell, self.units, self.use_bias, self.weight_decay = cell, units, use_bias, weight_decay
+        self.cell, self.units, self.use_bias, self.weight_decay = (
+            cell,
+            units,
+            use_bias,
+            weight_decay,
+        )
         self.state_size, self.output_size = [units, units], units
 
     def build(self, input_shape):
-        width, options = self.cell.base * self.units, dict(initializer="glorot_uniform", regularizer=l2(self.weight_decay))
+        width, options = (
+            self.cell.base * self.units,
+            dict(initializer="glorot_uniform", regularizer=l2(self.weight_decay)),
+        )
         self.kernel = self.add_weight(shape=(input_shape[-1], width), name="kernel", **options)
-        self.recurrent_kernel = self.add_weight(shape=(self.units, width), name="recurrent_kernel", **options)
-        self.bias = self.add_weight(shape=(width,), name="bias", initializer="zeros") if self.use_bias else None
+        self.recurrent_kernel = self.add_weight(
+            shape=(self.units, width), name="recurrent_kernel", **options
+        )
+        self.bias = (
+            self.add_weight(shape=(width,), name="bias", initializer="zeros")
+            if self.use_bias
+            else None
+        )
 
     def call(self, inputs, states, training=None):
         h, c = states
         of_x, of_h = ops.matmul(inputs, self.kernel), ops.matmul(h, self.recurrent_kernel)
         if self.bias is not None:
             of_h = of_h + self.bias
-        leaves = list(zip(ops.split(of_x, self.cell.base, -1), ops.split(of_h, self.cell.base, -1), strict=True))
+        leaves = list(
+            zip(
+                ops.split(of_x, self.cell.base, -1),
+                ops.split(of_h, self.cell.base, -1),
+                strict=True,
+            )
+        )
         values, new_c = [], None
         for number, (combiner, activation) in enumerate(self.cell.nodes):
             below = self.cell.children(number)
@@ -85,7 +109,8 @@ class TreeCell(layers.Layer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class Vocabulary(layers.Layer):
-    """Words as vectors, and with `reverse` vectors as logits of words: their products with the vectors of all words, plus a bias.
+    """Words as vectors, and with `reverse` vectors as logits of words: their products with the
+    vectors of all words, plus a bias.
 
     Args:
         words: how many there are.
@@ -98,18 +123,27 @@ class Vocabulary(layers.Layer):
         self.words, self.units, self.tied, self.weight_decay = words, units, tied, weight_decay
 
     def build(self, input_shape=None):
-        # Cells multiply what they read: with the usual small numbers they give next to nothing, and learn as slowly.
+        # Cells multiply what they read: with the usual small numbers they give next to nothing, and
+        # learn as slowly.
         vectors = keras.initializers.RandomUniform(-1.0, 1.0)
         options = dict(shape=(self.words, self.units), regularizer=l2(self.weight_decay))
         self.vectors = self.add_weight(name="vectors", initializer=vectors, **options)
-        self.outputs = self.vectors if self.tied else self.add_weight(name="outputs", initializer="glorot_uniform", **options)
+        self.outputs = (
+            self.vectors
+            if self.tied
+            else self.add_weight(name="outputs", initializer="glorot_uniform", **options)
+        )
         self.bias = self.add_weight(shape=(self.words,), name="bias", initializer="zeros")
 
     def call(self, x, reverse=False):
         if not reverse:
-            return ops.take(ops.cast(self.vectors, self.compute_dtype), ops.cast(x, "int32"), axis=0)
+            return ops.take(
+                ops.cast(self.vectors, self.compute_dtype), ops.cast(x, "int32"), axis=0
+            )
         dtype = wide(self.compute_dtype)
-        return ops.matmul(ops.cast(x, dtype), ops.transpose(ops.cast(self.outputs, dtype))) + ops.cast(self.bias, dtype)
+        return ops.matmul(
+            ops.cast(x, dtype), ops.transpose(ops.cast(self.outputs, dtype))
+        ) + ops.cast(self.bias, dtype)
 
     def compute_output_shape(self, input_shape, reverse=False):
         return (*input_shape[:-1], self.words) if reverse else (*input_shape, self.units)
@@ -119,13 +153,20 @@ class Vocabulary(layers.Layer):
         return keras.KerasTensor(self.compute_output_shape(x.shape, reverse), dtype=dtype)
 
     def get_config(self):
-        own = {"words": self.words, "units": self.units, "tied": self.tied, "weight_decay": self.weight_decay}
+        own = {
+            "words": self.words,
+            "units": self.units,
+            "tied": self.tied,
+            "weight_decay": self.weight_decay,
+        }
         return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class Perplexity(keras.metrics.SparseCategoricalCrossentropy):
-    """exp of the mean cross-entropy of a word, in nats: of how many equally likely words it would be the choice."""
+    """exp of the mean cross-entropy of a word, in nats: of how many equally likely words it would
+    be the choice.
+    """
 
     def __init__(self, name="perplexity", **kwargs):
         super().__init__(name=name, **kwargs)
@@ -136,9 +177,11 @@ class Perplexity(keras.metrics.SparseCategoricalCrossentropy):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class LanguageModel(GenotypeModel):
-    """A language model of a `RecurrentCell`: each word's probabilities given those before it in its window.
+    """A language model of a `RecurrentCell`: each word's probabilities given those before it in its
+    window.
 
-    Inputs: numbers of words (batch, steps). Returns: (batch, steps, classes) float32, of the word after each.
+    Inputs: numbers of words (batch, steps). Returns: (batch, steps, classes) float32, of the word
+        after each.
 
     Args:
         genotype: a `RecurrentCell`.
@@ -147,7 +190,8 @@ class LanguageModel(GenotypeModel):
         input_shape: (steps,); (None,) takes any number.
         classes: words of the vocabulary.
         class_names: the words, in the order of their numbers.
-        level: "word" or "character", of which kind they are; kept for who reads a text for the model.
+        level: "word" or "character", of which kind they are; kept for who reads a text for the
+            model.
         tied: the classifier shares the vectors of the words.
         dropout_rate: on the vectors and on what each layer gives.
         use_bias: of the cells.
@@ -175,17 +219,35 @@ class LanguageModel(GenotypeModel):
         config = arguments(locals())
         check(config, RecurrentCell, "num_cells", "filters", "classes")
         if len(input_shape) != 1:
-            raise ValueError(f"input_shape is {tuple(input_shape)}; a language model reads (steps,), such as (35,) or (None,).")
+            raise ValueError(
+                f"input_shape is {tuple(input_shape)}; a language model reads (steps,), such as"
+                " (35,) or (None,)."
+            )
         shared = dict(dtype=policy(dtype))
         inputs = keras.Input(tuple(input_shape), dtype="int32", name="words")
-        vocabulary = Vocabulary(classes, filters, tied=tied, weight_decay=weight_decay, name="vocabulary", **shared)
+        vocabulary = Vocabulary(
+            classes, filters, tied=tied, weight_decay=weight_decay, name="vocabulary", **shared
+        )
         x = vocabulary(inputs)
         for number in range(num_cells):
             x = _dropped(x, dropout_rate, number, shared)
-            cell = TreeCell(genotype, filters, use_bias=use_bias, weight_decay=weight_decay, name="tree", **shared)
+            cell = TreeCell(
+                genotype,
+                filters,
+                use_bias=use_bias,
+                weight_decay=weight_decay,
+                name="tree",
+                **shared,
+            )
             x = layers.RNN(cell, return_sequences=True, name=f"cell_{number}", **shared)(x)
         logits = vocabulary(_dropped(x, dropout_rate, num_cells, shared), reverse=True)
-        super().__init__(inputs, layers.Activation(classifier_activation, dtype=logits.dtype, name="predictions")(logits), config)
+        super().__init__(
+            inputs,
+            layers.Activation(classifier_activation, dtype=logits.dtype, name="predictions")(
+                logits
+            ),
+            config,
+        )
 
     def figures(self):
         """What training tells besides the loss."""

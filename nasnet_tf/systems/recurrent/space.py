@@ -1,4 +1,5 @@
-"""The recurrent cells of NAS: a binary tree over x_t and h_{t-1}, and where the memory c comes in and goes out.
+"""The recurrent cells of NAS: a binary tree over x_t and h_{t-1}, and where the memory c comes in
+and goes out.
 
 Source: Zoph & Le 2017, arXiv 1611.01578, section 3.4 and 4.2 (base 8).
 """
@@ -12,8 +13,9 @@ __all__ = ["RecurrentSpace"]
 
 
 class RecurrentSpace(Choices):
-    """All cells of a base: two combiners and four activations for each of 2 * base - 1 nodes and for the injection of c_{t-1}, which node
-    it is injected into, and which node gives c_t. With base 8 that is 8^15 * 8 * 15^2 = 6.333e16.
+    """All cells of a base: two combiners and four activations for each of 2 * base - 1 nodes and
+    for the injection of c_{t-1}, which node it is injected into, and which node gives c_t. With
+    base 8 that is 8^15 * 8 * 15^2 = 6.333e16.
 
     Args:
         base: number of leaves: 2, 4, 8, ...
@@ -22,7 +24,10 @@ class RecurrentSpace(Choices):
     def __init__(self, base: int = 8):
         if not isinstance(base, int) or base not in (2, 4, 8, 16, 32, 64):
             raise ValueError(f"base is {base!r}; give the number of leaves: 2, 4, 8, 16, 32 or 64.")
-        self.base, self._parts = base, [*(f"node_{number}" for number in range(2 * base - 1)), "inject"]
+        self.base, self._parts = (
+            base,
+            [*(f"node_{number}" for number in range(2 * base - 1)), "inject"],
+        )
         kinds = ("combiner", COMBINERS), ("activation", ACTIVATIONS)
         nodes = range(2 * base - 1)
         super().__init__(
@@ -33,15 +38,24 @@ class RecurrentSpace(Choices):
     def decode(self, choices) -> RecurrentCell:
         """The cell that the point stands for."""
         values = self.values(choices)
-        *nodes, inject = ((values[f"{part}_combiner"], values[f"{part}_activation"]) for part in self._parts)
+        *nodes, inject = (
+            (values[f"{part}_combiner"], values[f"{part}_activation"]) for part in self._parts
+        )
         return RecurrentCell(tuple(nodes), inject, values["cell_in"], values["cell_out"])
 
     def encode(self, decoded: RecurrentCell) -> tuple[int, ...]:
         """The point that stands for a cell. Raises ValueError if it is of another base."""
         if decoded.base != self.base:
-            raise ValueError(f"the cell is of base {decoded.base}, this space of {self.base}; give RecurrentSpace({decoded.base}).")
+            raise ValueError(
+                f"the cell is of base {decoded.base}, this space of {self.base}; give"
+                f" RecurrentSpace({decoded.base})."
+            )
         pairs = zip(self._parts, [*decoded.nodes, decoded.inject], strict=True)
-        values = {f"{part}_{kind}": option for part, pair in pairs for kind, option in zip(("combiner", "activation"), pair, strict=True)}
+        values = {
+            f"{part}_{kind}": option
+            for part, pair in pairs
+            for kind, option in zip(("combiner", "activation"), pair, strict=True)
+        }
         return self.choices(values | {"cell_in": decoded.cell_in, "cell_out": decoded.cell_out})
 
     def key(self, choices) -> str:

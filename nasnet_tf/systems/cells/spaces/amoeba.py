@@ -9,7 +9,8 @@ from nasnet_tf.systems.cells.spaces.nasnet import NASNetSpace
 
 __all__ = ["EIGHT_OPERATIONS", "AmoebaNetSpace"]
 
-# The identity is first: what a level of the space leaves undecided does nothing. See `BlockSpace.levels`.
+# The identity is first: what a level of the space leaves undecided does nothing. See
+# `BlockSpace.levels`.
 EIGHT_OPERATIONS = (
     "identity",
     "sep_conv_3x3",

@@ -1,19 +1,30 @@
-"""Spaces of cells made of blocks: two inputs, two operations and, where there is a choice, how the results are combined."""
+"""Spaces of cells made of blocks: two inputs, two operations and, where there is a choice, how the
+results are combined.
+"""
 
 from __future__ import annotations
 
 import functools
 
 from nasnet_tf.contracts.categorical import Choices, Decision
-from nasnet_tf.systems.cells.genotype import COMBINATIONS, OPERATION_NAMES, Block, Cell, Genotype, check
+from nasnet_tf.systems.cells.genotype import (
+    COMBINATIONS,
+    OPERATION_NAMES,
+    Block,
+    Cell,
+    Genotype,
+    check,
+)
 
 __all__ = ["BlockSpace"]
 
 
 class BlockSpace(Choices):
-    """Genotypes of `num_blocks` blocks a cell (the paper's B). A subclass says what is concatenated.
+    """Genotypes of `num_blocks` blocks a cell (the paper's B). A subclass says what is
+    concatenated.
 
-    Decisions come in NASNet's order: for each block the two inputs, their two operations, and the combination if there are several.
+    Decisions come in NASNet's order: for each block the two inputs, their two operations, and the
+    combination if there are several.
 
     Args:
         cells: names of the cells to decide: both, or one that serves as both.
@@ -23,10 +34,16 @@ class BlockSpace(Choices):
 
     def __init__(self, num_blocks: int, operations, combinations, cells=Genotype._fields, first=()):
         if num_blocks < 1:
-            raise ValueError(f"num_blocks is {num_blocks}; a cell needs at least one block, the papers have 5.")
+            raise ValueError(
+                f"num_blocks is {num_blocks}; a cell needs at least one block, the papers have 5."
+            )
         _refuse_unknown("operations", operations, OPERATION_NAMES)
         _refuse_unknown("combinations", combinations, COMBINATIONS)
-        self.num_blocks, self.operations, self.combinations = num_blocks, tuple(operations), tuple(combinations)
+        self.num_blocks, self.operations, self.combinations = (
+            num_blocks,
+            tuple(operations),
+            tuple(combinations),
+        )
         self.cells = tuple(cells)
         super().__init__(
             [
@@ -53,7 +70,10 @@ class BlockSpace(Choices):
     def encode(self, decoded: Genotype) -> tuple[int, ...]:
         """The point that stands for a genotype. Raises ValueError if the space has none."""
         if len(self.cells) == 1 and decoded.normal != decoded.reduction:
-            raise ValueError("the normal and the reduction cell differ; this space has one cell that serves as both.")
+            raise ValueError(
+                "the normal and the reduction cell differ; this space has one cell that serves as"
+                " both."
+            )
         values = {}
         for name, cell in zip(self.cells, check(decoded), strict=False):
             self._check(name, cell)
@@ -67,20 +87,31 @@ class BlockSpace(Choices):
     def levels(self) -> list[tuple[int | None, ...]]:
         """Level b frees the first b blocks of each cell.
 
-        The others stay at option 0: both inputs h, both operations the first. In the published spaces that is the identity twice, so
-        an unfree block is 2h, which costs nothing in a normal cell but is concatenated, and widens the cell, as any block nobody reads.
+        The others stay at option 0: both inputs h, both operations the first. In the published
+        spaces that is the identity twice, so an unfree block is 2h, which costs nothing in a normal
+        cell but is concatenated, and widens the cell, as any block nobody reads.
         """
         blocks = [int(name.split("/")[1]) for name, _ in self.decisions]
-        return [tuple(None if block < count else 0 for block in blocks) for count in range(1, self.num_blocks + 1)]
+        return [
+            tuple(None if block < count else 0 for block in blocks)
+            for count in range(1, self.num_blocks + 1)
+        ]
 
     def _parts(self, block: int) -> dict[str, tuple]:
         """Part of a block -> its options, in the order they are decided."""
         states = tuple(range(block + 2))
-        parts = {"input_1": states, "input_2": states, "operation_1": self.operations, "operation_2": self.operations}
+        parts = {
+            "input_1": states,
+            "input_2": states,
+            "operation_1": self.operations,
+            "operation_2": self.operations,
+        }
         return parts | ({"combine": self.combinations} if len(self.combinations) > 1 else {})
 
     def _cell(self, values: dict, name: str) -> Cell:
-        blocks = tuple(self._block(values, f"{name}/{number}/") for number in range(self._count(values)))
+        blocks = tuple(
+            self._block(values, f"{name}/{number}/") for number in range(self._count(values))
+        )
         return Cell(blocks, self.concat(blocks))
 
     def _count(self, values: dict) -> int:
@@ -91,22 +122,36 @@ class BlockSpace(Choices):
         return tuple(self._parts(0))
 
     def _block(self, values: dict, prefix: str) -> Block:
-        return Block(**{"combine": self.combinations[0]} | {part: values[prefix + part] for part in self._names})
+        return Block(
+            **{"combine": self.combinations[0]}
+            | {part: values[prefix + part] for part in self._names}
+        )
 
     def _values(self, name: str, blocks) -> dict:
-        values = {f"{name}/{number}/{part}": getattr(block, part) for number, block in enumerate(blocks) for part in self._names}
+        values = {
+            f"{name}/{number}/{part}": getattr(block, part)
+            for number, block in enumerate(blocks)
+            for part in self._names
+        }
         for number, block in enumerate(blocks):
             if block.combine not in self.combinations:
-                raise ValueError(f"{name}/{number}/combine is {block.combine!r}; this space has {', '.join(self.combinations)}.")
+                raise ValueError(
+                    f"{name}/{number}/combine is {block.combine!r}; this space has"
+                    f" {', '.join(self.combinations)}."
+                )
         return values
 
     def _check(self, name: str, cell: Cell) -> None:
         if len(cell.blocks) != self.num_blocks:
             kind = type(self).__name__
-            raise ValueError(f"{name} cell: {len(cell.blocks)} blocks; this space has {self.num_blocks}: use {kind}({len(cell.blocks)}).")
+            raise ValueError(
+                f"{name} cell: {len(cell.blocks)} blocks; this space has {self.num_blocks}: use"
+                f" {kind}({len(cell.blocks)})."
+            )
         if tuple(cell.concat) != self.concat(cell.blocks):
             raise ValueError(
-                f"{name} cell: concat is {tuple(cell.concat)}; this space concatenates {self._rule}, {self.concat(cell.blocks)}."
+                f"{name} cell: concat is {tuple(cell.concat)}; this space concatenates"
+                f" {self._rule}, {self.concat(cell.blocks)}."
             )
 
     _rule = "the unused states"

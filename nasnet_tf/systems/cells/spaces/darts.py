@@ -1,7 +1,8 @@
 """The search space of DARTS as one of discrete decisions: what its continuous search can end at.
 
-Two cells of four nodes; each node adds two operations on two different states before it. The eighth operation of DARTS, zero, is only
-a weight in its continuous search: a derived cell never has it (section 2.4).
+Two cells of four nodes; each node adds two operations on two different states before it. The eighth
+operation of DARTS, zero, is only a weight in its continuous search: a derived cell never has it
+(section 2.4).
 
 Source: Liu et al. 2019, arXiv 1806.09055, sections 2.1, 2.4 and 3.1.1.
 """
@@ -29,7 +30,8 @@ DARTS_OPERATIONS = (
 class DARTSSpace(BlockSpace):
     """Genotypes of two cells of `num_blocks` nodes; all nodes are concatenated.
 
-    The two inputs of a node are one decision, of pairs such as "0,2", so that no two points differ in the order of a node's inputs.
+    The two inputs of a node are one decision, of pairs such as "0,2", so that no two points differ
+    in the order of a node's inputs.
     """
 
     def __init__(self, num_blocks: int = 4):
@@ -49,8 +51,16 @@ class DARTSSpace(BlockSpace):
     def _values(self, name, blocks):
         values = {}
         for number, block in enumerate(blocks):
-            (one, first), (two, second) = sorted([(block.input_1, block.operation_1), (block.input_2, block.operation_2)])
-            values |= dict(zip((f"{name}/{number}/{part}" for part in self._parts(0)), (f"{one},{two}", first, second), strict=True))
+            (one, first), (two, second) = sorted(
+                [(block.input_1, block.operation_1), (block.input_2, block.operation_2)]
+            )
+            values |= dict(
+                zip(
+                    (f"{name}/{number}/{part}" for part in self._parts(0)),
+                    (f"{one},{two}", first, second),
+                    strict=True,
+                )
+            )
         return values
 
     _rule = "all nodes"

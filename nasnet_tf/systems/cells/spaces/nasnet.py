@@ -12,12 +12,15 @@ __all__ = ["NASNetSpace"]
 
 
 class NASNetSpace(BlockSpace):
-    """Genotypes of `num_blocks` blocks a cell. A cell concatenates the states that no block reads, which can include its inputs.
+    """Genotypes of `num_blocks` blocks a cell. A cell concatenates the states that no block reads,
+    which can include its inputs.
 
     With one combination there is nothing to decide, and four decisions a block.
     """
 
-    def __init__(self, num_blocks: int = 5, operations=NASNET_OPERATIONS, combinations=("add", "concatenate")):
+    def __init__(
+        self, num_blocks: int = 5, operations=NASNET_OPERATIONS, combinations=("add", "concatenate")
+    ):
         super().__init__(num_blocks, operations, combinations)
 
     def concat(self, blocks):

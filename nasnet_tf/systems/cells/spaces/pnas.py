@@ -1,4 +1,5 @@
-"""The search space of PNAS: one cell of at most B blocks, used as it is and, at stride 2, as the reduction cell.
+"""The search space of PNAS: one cell of at most B blocks, used as it is and, at stride 2, as the
+reduction cell.
 
 Source: Liu et al. 2018, arXiv 1712.00559, section 3.1. Its operations are AmoebaNet's.
 """
@@ -13,12 +14,14 @@ __all__ = ["PNASSpace"]
 
 
 class PNASSpace(BlockSpace):
-    """Genotypes of one cell. A cell concatenates all its blocks, whether or not another block reads them, as in PNASNet-5.
+    """Genotypes of one cell. A cell concatenates all its blocks, whether or not another block reads
+    them, as in PNASNet-5.
 
     Args:
         num_blocks: the paper's B.
-        growing: a first decision, "blocks", says how many of the blocks there are; the decisions of the others mean nothing. PNAS
-            grows its cells so, block by block. Without it every cell has `num_blocks`.
+        growing: a first decision, "blocks", says how many of the blocks there are; the decisions of
+            the others mean nothing. PNAS grows its cells so, block by block. Without it every cell
+            has `num_blocks`.
     """
 
     def __init__(self, num_blocks: int = 5, growing: bool = False):
@@ -30,11 +33,16 @@ class PNASSpace(BlockSpace):
         return tuple(range(2, len(blocks) + 2))
 
     def levels(self):
-        """Level b has exactly b blocks and frees them, if the space is growing; else see `BlockSpace.levels`."""
+        """Level b has exactly b blocks and frees them, if the space is growing; else see
+        `BlockSpace.levels`.
+        """
         if not self.growing:
             return super().levels()
         each = len(self._parts(0))
-        return [(b - 1, *(None if n < b * each else 0 for n in range(self.num_blocks * each))) for b in range(1, self.num_blocks + 1)]
+        return [
+            (b - 1, *(None if n < b * each else 0 for n in range(self.num_blocks * each)))
+            for b in range(1, self.num_blocks + 1)
+        ]
 
     def _count(self, values):
         return values["blocks"] if self.growing else self.num_blocks
@@ -46,7 +54,11 @@ class PNASSpace(BlockSpace):
         return rest | {"blocks": len(blocks)} | super()._values(name, blocks)
 
     def _check(self, name, cell):
-        if not (self.growing and len(cell.blocks) <= self.num_blocks and tuple(cell.concat) == self.concat(cell.blocks)):
+        if not (
+            self.growing
+            and len(cell.blocks) <= self.num_blocks
+            and tuple(cell.concat) == self.concat(cell.blocks)
+        ):
             super()._check(name, cell)
 
     _rule = "all blocks"
