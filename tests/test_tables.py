@@ -354,7 +354,7 @@ def test_a_point_without_figures_has_those_of_its_twin():
 
 @pytest.mark.parametrize("kind", [RandomSearch, PPO], ids=lambda kind: kind.name)
 def test_a_search_through_keras_tuner_is_the_same_search(kind):
-    from nasnet_tf.tuners.tabular import simulate as through
+    from nasnet_tf.tables.studied import simulate as through
 
     points = itertools.product(range(3), range(3), range(2))
     table = Table(Choices.of_sizes((3, 3, 2)), {p: Figures(float(sum(p)), float(sum(p)), 1.0) for p in points if sum(p)})
@@ -366,7 +366,7 @@ def test_a_search_through_keras_tuner_is_the_same_search(kind):
 
 
 def test_a_search_through_keras_tuner_keeps_to_the_seconds():
-    from nasnet_tf.tuners.tabular import simulate as through
+    from nasnet_tf.tables.studied import simulate as through
 
     found = through(lambda space, seed: Told(space, [(0, 0), (0, 0), (0, 1), (1, 0)]), SMALL, seconds=30)
     assert found.cost.tolist() == [10, 10, 30]

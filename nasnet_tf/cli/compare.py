@@ -292,7 +292,7 @@ def _runs(table, given, seed, through_oracle, contestant, numbers):
         own = seed_of(seed, number)
         if through_oracle:
             options.start_keras()
-            from nasnet_tf.tuners.tabular import simulate
+            from nasnet_tf.tables.studied import simulate
 
             found.append(simulate(contestant.make, table, **given, seed=own, strategy_seed=own))
         else:

@@ -499,8 +499,8 @@ class _Follow:
         self.stages.say(text)
 
     def _record(self, label, trial):
+        from nasnet_tf.study import PARENT
         from nasnet_tf.tuners.oracle import reason
-        from nasnet_tf.tuners.trials import PARENT
 
         epochs = trial.hyperparameters.values.get(EPOCHS)
         parent = trial.hyperparameters.values.get(PARENT)

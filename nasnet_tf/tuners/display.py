@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from keras_tuner.src.engine import oracle as kt_oracle
 
 __all__ = ["OneLine", "reason"]
@@ -18,14 +16,11 @@ class OneLine(kt_oracle.Display):
     def on_trial_end(self, trial):
         if self.verbose < 1:
             return
-        seconds = time.monotonic() - self.oracle.leases.began.get(trial.trial_id, time.monotonic())
         best = self.oracle.best_score()
+        best = "-" if best is None else f"{best:.4f}"
         result = f"{trial.score:.4f}" if trial.status == "COMPLETED" else f"failed: {reason(trial)}"
-        print(
-            f"trial {trial.trial_id}  {result}  best {'-' if best is None else f'{best:.4f}'} "
-            f" {seconds:.1f} s",
-            flush=True,
-        )
+        seconds = self.oracle.history.ended[trial.trial_id].get("seconds") or 0.0
+        print(f"trial {trial.trial_id}  {result}  best {best}  {seconds:.1f} s", flush=True)
 
     def on_exhausted(self, text):
         """The search ends because nothing new is left to try."""

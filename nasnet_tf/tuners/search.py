@@ -35,15 +35,14 @@ from nasnet_tf.files import remove_temporaries, write_json
 from nasnet_tf.fingerprint import of_arguments
 from nasnet_tf.npz import read_npz
 from nasnet_tf.signatures import checked, passes_on
-from nasnet_tf.study import OF_THE_MACHINE
+from nasnet_tf.study import EPOCH, LEASED, MOST_LOST, OF_THE_MACHINE, PARENT
 from nasnet_tf.study.project import clear
 from nasnet_tf.training.graph_rewriting import rewrite_graphs
 from nasnet_tf.tuners.compiling import Compiling
 from nasnet_tf.tuners.kept import NAMED, TRACED, KeptWeights, original_of
-from nasnet_tf.tuners.oracle import EPOCH, LEASED, MESSAGE, MOST_LOST, LeaseLost, StrategyOracle
+from nasnet_tf.tuners.oracle import MESSAGE, LeaseLost, StrategyOracle
 from nasnet_tf.tuners.prejudge import Prejudge
 from nasnet_tf.tuners.progress import Progress, Pulse
-from nasnet_tf.tuners.trials import PARENT
 
 _REQUESTS = 16  # that a chief answers at once
 _BEAT = 5.0  # seconds between two signs of life for a chief

@@ -1,4 +1,4 @@
-"""A lock that serves whoever asked first."""
+"""A lock that serves the threads in the order they asked."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import collections
 import contextlib
 import threading
 
-__all__ = ["Turns"]
+__all__ = ["FairLock"]
 
 
-class Turns:
-    """As `threading.RLock` in a with statement, but in turn: of hundreds that ask again and again,
-    nobody waits longer than the others.
+class FairLock:
+    """As `threading.RLock` in a with statement, but first come, first served: of hundreds of
+    threads that ask again and again, none waits longer than the others.
     """
 
     def __init__(self):
@@ -23,8 +23,8 @@ class Turns:
 
     @contextlib.contextmanager
     def ahead(self):
-        """For a with statement: before all who wait. Only for one thread at a time, or the others
-        would wait for ever.
+        """For a with statement: goes before all waiting threads. Only one thread may do this, or
+        the others would wait for ever.
         """
         self._enter(ahead=True)
         try:
@@ -56,9 +56,9 @@ class Turns:
         self._depth -= 1
         if self._depth == 0:
             with self._guard:
-                self._pass_on()
+                self._hand_over()
 
-    def _pass_on(self):
+    def _hand_over(self):
         self._owner, gate = self._waiting.popleft() if self._waiting else (None, None)
         if gate is not None:
             gate.release()
@@ -68,4 +68,4 @@ class Turns:
             if (me, gate) in self._waiting:
                 self._waiting.remove((me, gate))
             elif self._owner == me:  # its turn had come
-                self._pass_on()
+                self._hand_over()

@@ -1,5 +1,5 @@
-"""The log of an oracle's search: opened when something is to be written, and read again when others
-have written meanwhile.
+"""The log of a study: opened when something is to be written, and read again when others have
+written meanwhile.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from nasnet_tf.journal import TRIALS, Journal, Log, check_head, read
 
-__all__ = ["Logbook"]
+__all__ = ["InMemory", "Logbook"]
 
 
 class Logbook:
@@ -97,3 +97,30 @@ class Logbook:
         """Lets another process go on with the search."""
         if self._journal is not None:
             self._journal.close()
+
+
+class InMemory:
+    """In place of a `Logbook`, for a study that keeps nothing."""
+
+    begun, path = True, None
+
+    def __init__(self):
+        self._is_new = True
+
+    def open(self, at_work: bool) -> bool:
+        """As `Logbook.open`."""
+        was_new, self._is_new = self._is_new, False
+        return was_new
+
+    def read(self) -> bool:
+        """There is nothing to read."""
+        return False
+
+    def write(self, record) -> None:
+        """Keeps nothing."""
+
+    def flush(self) -> None:
+        """Keeps nothing."""
+
+    def close(self) -> None:
+        """Keeps nothing."""
