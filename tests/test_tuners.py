@@ -245,7 +245,7 @@ def test_the_oracle_searches_any_hypermodel_of_discrete_choices(tmp_path):
 def test_a_strategy_hears_of_the_point_it_proposed_though_some_of_it_has_no_say(tmp_path, name):
     search = StrategyOracle(name, keras_tuner.Objective("score", "max"), 14, seed=0, repeats=True)
     AnyChoices(search, any_choices, directory=str(tmp_path), project_name="any").search(verbose=0)
-    search._learned()
+    search.study._learned()
     assert len(set(map(tuple, search.study._replay.strategy.archive.points.tolist()))) == 14, "no point was proposed twice"
 
 
@@ -856,7 +856,7 @@ def test_a_search_does_not_go_on_with_other_data(tmp_path, x, y, says):
 
 def test_a_search_that_was_begun_before_data_was_told_goes_on(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("nasnet_tf.tuners.search.of_arguments", lambda args, kwargs: None)
+        patch.setattr("nasnet_tf.tuners.tuner.of_arguments", lambda args, kwargs: None)
         scored_on(tmp_path, np.zeros((4, 1)), np.zeros(4))
     assert "data" not in journal.read(tmp_path / "s" / journal.TRIALS).head
     assert len(scored_on(tmp_path, np.ones((5, 1)), np.zeros(5), trials=4).oracle.trials) == 4

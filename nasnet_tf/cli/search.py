@@ -397,8 +397,8 @@ def _beside(failures, say, tuner, *args, **kwargs):
 
 def _workers(config, searches):
     """(processes of each of so many searches side by side, threads of each process)."""
+    from nasnet_tf.children.fitting import accelerated
     from nasnet_tf.children.ray_worker import Cluster
-    from nasnet_tf.tuners.hypermodel import accelerated
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if config["workers"] is not None:

@@ -14,41 +14,11 @@ import time
 import keras
 import numpy as np
 
-from nasnet_tf.children.serving import tell_steps
 from nasnet_tf.files import replacing
 from nasnet_tf.layers.model import build_optimizer
 from nasnet_tf.npz import read_npz
 
-__all__ = ["Progress", "Pulse"]
-
-
-class Pulse(keras.callbacks.Callback):
-    """Tells the parent of a worker how many steps a training has made, so that it knows one that
-    hangs.
-    """
-
-    async_safe = True  # for Keras: nobody waits for it
-    steps = None  # while nothing is trained
-
-    def on_train_begin(self, logs=None):
-        self._tell(0)
-
-    def on_train_batch_end(self, batch, logs=None):
-        if self.steps is not None:
-            self._tell(self.steps + 1)
-
-    def on_test_batch_end(self, batch, logs=None):
-        self.on_train_batch_end(batch)
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.on_train_batch_end(epoch)
-
-    def on_train_end(self, logs=None):
-        self._tell(None)
-
-    def _tell(self, steps):
-        self.steps = steps
-        tell_steps(steps)
+__all__ = ["Progress"]
 
 
 class Progress(keras.callbacks.Callback):

@@ -1,5 +1,5 @@
-"""What a tuner's strategy is asked before a child is trained: does it keep the limits, and how does
-it score untrained.
+"""What is decided before a child is trained: whether it keeps the limits, and how it scores
+untrained.
 """
 
 from __future__ import annotations
@@ -14,15 +14,13 @@ from nasnet_tf.scores.limits import Limits
 from nasnet_tf.scores.zero_cost import SCORES, score
 from nasnet_tf.strategies.prejudged import Prejudged, Refused
 
-_ATTEMPTS, _MEASURED = (
-    100,
-    5,
-)  # of the strategy, to find an allowed point: counting takes milliseconds, measuring seconds
+# Attempts of the strategy to find an allowed point: counting takes milliseconds, measuring seconds.
+_ATTEMPTS, _MEASURED = 100, 5
 
 
-class Prejudge:
-    """Limits and an untrained score for the children of a `StrategySearch`; networks are built and
-    measured in a worker of their own.
+class Prescreen:
+    """Limits and an untrained score for the children of a search; networks are built and measured
+    in a worker of their own.
 
     Args:
         limits: nothing that breaks them is trained.
@@ -46,31 +44,26 @@ class Prejudge:
             raise ValueError(f"no score {score!r}; there are {', '.join(SCORES)}.")
         if score == "naswot" and images is None:
             raise ValueError("naswot needs images: give a minibatch; the paper takes 128.")
-        self.limits, self.size, self.score, self.images, self.pool = (
-            limits or Limits(),
-            size,
-            score,
-            images,
-            pool,
-        )
+        self.limits, self.size = limits or Limits(), size
+        self.score, self.images, self.pool = score, images, pool
 
-    def in_front_of(self, strategy, hypermodel, run):
+    def in_front_of(self, strategy, size: Mapping, run):
         """What makes the strategy, prejudged, from a space and a seed.
 
         Args:
             strategy: the name of one, or what makes one.
-            hypermodel: a `CellHyperModel`.
+            size: of the children, see `CellChild.size`.
             run: calls a function with arguments, as `Worker.run` does.
         """
         make = strategies.get(strategy) if isinstance(strategy, str) else strategy
 
-        def prejudged(space, seed=0, **settings):
+        def prescreened(space, seed=0, **settings):
             if type(space) is Choices:
                 raise ValueError(
                     "limits and scores are of cells; search a CellHyperModel, or leave prejudge"
                     " out."
                 )
-            bench = _Bench(self, space, hypermodel.size, run)
+            bench = _Bench(self, space, size, run)
             attempts = _ATTEMPTS if self.limits.latency is None else _MEASURED
             return Prejudged(
                 make(space, seed, **settings),
@@ -80,21 +73,21 @@ class Prejudge:
                 attempts=attempts,
             )
 
-        prejudged.name = (
+        prescreened.name = (
             f"{getattr(make, 'name', make.__qualname__)} within {self.limits}, the best of"
             f" {self.pool} by {self.score}"
         )
-        return prejudged
+        return prescreened
 
 
 class _Bench:
-    def __init__(self, prejudge, space, child, run):
-        self.prejudge, self.space, self.child, self.run = prejudge, space, child, run
-        self.size = child if prejudge.size is None else prejudge.size
+    def __init__(self, prescreen, space, child, run):
+        self.prescreen, self.space, self.child, self.run = prescreen, space, child, run
+        self.size = child if prescreen.size is None else prescreen.size
 
     def accepts(self, point):
         genotype = self.space.decode(point)
-        exceeded = self.prejudge.limits.exceeded(
+        exceeded = self.prescreen.limits.exceeded(
             genotype, self.size, lambda: self._measured(latency, genotype, **self.size)
         )
         if exceeded:
@@ -103,7 +96,11 @@ class _Bench:
 
     def score(self, point):
         return self._measured(
-            score, self.prejudge.score, self.space.decode(point), self.prejudge.images, **self.child
+            score,
+            self.prescreen.score,
+            self.space.decode(point),
+            self.prescreen.images,
+            **self.child,
         )
 
     def _measured(self, function, *args, **kwargs):
