@@ -40,6 +40,8 @@ class ChildSearch:
         threads: of each, see `nasnet_tf.evaluation.Worker`.
         stop_early: a `MedianStopping`: children that fall behind are stopped, and their reward is
             what they had reached.
+        ranking: a `nasnet_tf.one_shot.ranking.Ranking` that the study's strategy reads: it is made
+            first.
         engine, address, gpus_per_trial: as of `nasnet_tf.tuners.CellTuner`.
     """
 
@@ -53,12 +55,13 @@ class ChildSearch:
         workers: int = 1,
         threads: int | None = None,
         stop_early: MedianStopping | None = None,
+        ranking=None,
         engine: str = "local",
         address: str | None = None,
         gpus_per_trial: float = 0.0,
     ):
         self.child, self.study, self.folder = child, study, pathlib.Path(folder)
-        self.workers, self.stop_early = workers, stop_early
+        self.workers, self.stop_early, self.ranking = workers, stop_early, ranking
         self._make_worker = functools.partial(Worker, threads)
         if engine == "ray":
             self._make_worker = functools.partial(
@@ -88,6 +91,8 @@ class ChildSearch:
         Raises: Stopped after `stop`; what made one of the workers end; RuntimeError if the study
             is given up.
         """
+        if self.ranking is not None:
+            self.ranking.make(*args, **kwargs)
         self._running, failures = [self._make_worker() for _ in range(self.workers)], []
         threads = [
             threading.Thread(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from nasnet_tf.study.history import History
 from nasnet_tf.study.schema import SearchSchema
 
-__all__ = ["PARENT", "Outcome", "Records"]
+__all__ = ["PARENT", "Outcome", "Records", "last_value"]
 
 PARENT = "tuner/parent"  # value: the number of the trial whose weights a trial begins with
 _LONGEST_MESSAGE = 10_000  # characters, of its end
@@ -116,11 +116,16 @@ class Records:
         """
         end = self._history.ended[number]
         step, metrics = end.get("step") or 0, {}
-        for name, (of, *history) in (end.get("metrics") or {}).items():
+        for name, recorded in (end.get("metrics") or {}).items():
             if not name.startswith(without):
-                _, *last = max(history, key=lambda reported: reported[0])
-                metrics[name] = [of, [step, sum(last) / len(last)]]
+                metrics[name] = [recorded[0], [step, last_value(recorded)]]
         direction = metrics.get(metric, [direction])[0]
         metrics[metric] = [direction, [step, end["score"]]]
         message = f"the same network as trial {number}; its result was reused"
         return Outcome("COMPLETED", end["score"], metrics, step, message)
+
+
+def last_value(recorded) -> float:
+    """The value of a metric at its last step, of `[direction, [step, value, ...], ...]`."""
+    _, *values = max(recorded[1:], key=lambda reported: reported[0] or 0)
+    return sum(values) / len(values)

@@ -11,9 +11,9 @@ from nasnet_tf.study.history import History
 from nasnet_tf.study.leases import Leases
 from nasnet_tf.study.lock import FairLock
 from nasnet_tf.study.logbook import InMemory, Logbook
-from nasnet_tf.study.records import Records
+from nasnet_tf.study.records import Records, last_value
 
-__all__ = ["Listener", "StoredTrials", "Trial"]
+__all__ = ["Ended", "Listener", "StoredTrials", "Trial"]
 
 
 class Trial(NamedTuple):
@@ -28,6 +28,32 @@ class Trial(NamedTuple):
     number: str
     values: dict
     genotype: object = None
+
+
+class Ended(NamedTuple):
+    """A trial that ended.
+
+    Args:
+        number: as text, from "0" on.
+        status: "COMPLETED" or "FAILED".
+        score: None where it failed.
+        message: why it failed, or a remark; None if there is nothing to say.
+        values: {name: value} of the parameters.
+        metrics: {name: the last value} of what was measured.
+    """
+
+    number: str
+    status: str
+    score: float | None
+    message: str | None
+    values: dict
+    metrics: dict
+
+    @property
+    def reason(self) -> str:
+        """The message in one line: of a traceback, the error."""
+        lines = (self.message or "").strip().splitlines()
+        return lines[-1] if lines else ""
 
 
 class Listener:
@@ -88,6 +114,16 @@ class StoredTrials:
         """The trial of that number."""
         values = self.records.values(number)
         return Trial(number, values, None if self.space is None else self.genotype(number))
+
+    def ended(self, number: str) -> Ended:
+        """The trial of that number, which has ended."""
+        end = self.history.ended[number]
+        metrics = {
+            name: last_value(recorded) for name, recorded in (end.get("metrics") or {}).items()
+        }
+        values = end.get("values") or self.records.values(number)
+        score, message = self.history.score(number), end.get("message")
+        return Ended(number, end["status"], score, message, values, metrics)
 
     def genotype(self, number: str):
         """What the space makes of a trial's point."""

@@ -4,22 +4,15 @@ strategy learns from it. Knows nothing of how trials are trained.
 
 from __future__ import annotations
 
-import functools
 import math
-import pathlib
-import random
 import time
 from typing import NamedTuple
 
-from nasnet_tf import strategies
 from nasnet_tf.contracts.space import Space
-from nasnet_tf.study.head import Head, settings_of, strategy_name
 from nasnet_tf.study.leases import LEASED
-from nasnet_tf.study.lock import FairLock
+from nasnet_tf.study.proposed import ProposedTrials
 from nasnet_tf.study.records import Outcome
-from nasnet_tf.study.replay import Search, StrategyReplay
-from nasnet_tf.study.schema import SpaceSchemas
-from nasnet_tf.study.stored import Listener, StoredTrials, Trial
+from nasnet_tf.study.stored import Listener, Trial
 
 __all__ = ["EPOCH", "MOST_LOST", "Answer", "Study"]
 
@@ -27,24 +20,19 @@ EPOCH = (
     "epoch_"  # with a number from 1: the metric that holds what a trial reached after that epoch
 )
 MOST_LOST = 3  # processes that a trial may lose and be run again
-_EPOCHS = (1, 3, 9)
 _POLL = 0.05  # seconds until a worker that waits for a trial asks again
 
 
 class Answer(NamedTuple):
-    """What a worker gets that asks for a trial.
-
-    Args:
-        status: "RUNNING": it runs the trial; "IDLE": it asks again later, since a trial of another
-            worker may come back; "STOPPED": nothing is left.
-        number: of the trial, or None.
+    """What a worker gets that asks for a trial: "RUNNING" and the number of a trial; "IDLE", to ask
+    again later, since a trial of another worker may come back; or "STOPPED".
     """
 
     status: str
     number: str | None = None
 
 
-class Study(StoredTrials):
+class Study(ProposedTrials):
     """Hands out trials, and lets a strategy learn from those that ended.
 
         study = Study("ppo", NASBench201Space(), max_trials=50, folder="runs/mine")
@@ -116,29 +104,20 @@ class Study(StoredTrials):
     ):
         if max_trials is not None and max_trials < 1:
             raise ValueError(f"max_trials is {max_trials}; give at least 1, or None for no limit.")
-        make = strategies.get(strategy) if isinstance(strategy, str) else strategy
-        settings = dict(settings or {})
-        if space is not None and hasattr(make, "check"):
-            make.check(space)
-        self.max_trials, self.metric, self.repeats = max_trials, metric, repeats
-        self.max_retries, self.max_failures = max_retries, max_failures
-        self.should_stop, self.data, self.proposer = lambda: False, None, None
-        asked = {"strategy": strategy_name(make), "settings": settings_of(settings)}
-        self.seed = random.randrange(1, 10000) if seed is None else seed
-        has_fidelity = getattr(make, "fidelity", False)
-        self.epochs = tuple(settings.pop("epochs", _EPOCHS)) if has_fidelity else None
-        self._make_strategy = functools.partial(make, **settings)
-        # A sign of life never waits for a strategy that computes. Whoever has the other lock never
-        # asks for this one.
-        self._thinking = FairLock()
+        self.max_trials, self.max_retries, self.max_failures = max_trials, max_retries, max_failures
+        self.should_stop, self.metric = lambda: False, metric
         self.workers = set()  # ids of those that have asked and were not told to stop
         super().__init__(
+            strategy,
             space,
-            SpaceSchemas(space, self.epochs) if schemas is None else schemas,
-            Head(asked, objectives or {metric: direction}, any_seed=seed is None),
             folder if callable(folder) or folder is None else lambda: folder,
             direction=direction,
+            objectives=objectives or {metric: direction},
+            seed=seed,
+            settings=settings,
+            schemas=schemas,
             lease_seconds=lease_seconds,
+            repeats=repeats,
             retry_failed=retry_failed,
             listener=listener,
         )
@@ -325,67 +304,3 @@ class Study(StoredTrials):
                     continue
                 self._queue.append(number)
                 self.workers.difference_update(self.leases.lose(number))
-
-    def parents(self) -> set[str]:
-        """Numbers of the trials whose weights another trial may still begin with, if the space has
-        such.
-        """
-        with self._thinking, self.lock:
-            if self._replay is None:
-                return set()
-            return self._replay.parents([*self.leases.running.values(), *self._queue])
-
-    # The strategy.
-
-    def propose(self, number: str, replay: StrategyReplay | None = None, running=()) -> dict:
-        """{"status", "values"} of what the strategy proposes for a trial. May be asked before any
-        trial is begun.
-        """
-        if replay is None:
-            with self._thinking:
-                return self.propose(number, *self._learned())
-        begun = len(self.history.begun)
-        values = replay.propose(int(number) if number.isdecimal() else begun, running)
-        if values is not None:
-            return {"status": "RUNNING", "values": values}
-        if self.exhausted is None:
-            self.exhausted = (
-                f"nothing new is left to try: {begun} trials are all that the space has"
-            )
-            self.listener.exhausted(self.exhausted)
-        return {"status": "STOPPED", "values": None}
-
-    def _propose(self, number, replay, running):
-        return self.proposer(number) if self.proposer else self.propose(number, replay, running)
-
-    def _learned(self):
-        """(the replay, which has learned all trials that ended; numbers of those running). Other
-        threads are not kept waiting.
-        """
-        with self.lock.ahead():
-            replay, schema, count, running = self._to_learn()
-        replay.learn(schema, count)
-        return replay, running
-
-    def _to_learn(self):
-        """(the replay, the schema, how many trials it is to learn, numbers of those running)."""
-        if self._replay is None:
-            search = Search(
-                self._make_strategy, self.space, self.epochs, self.seed, self.direction,
-                self.repeats,
-            )  # fmt: skip
-            folder = self._folder and self._folder()
-            file = None if folder is None else pathlib.Path(folder) / "strategy.npz"
-            self._replay = StrategyReplay(search, self.records, self.history.end_order, file)
-        running = [*self.leases.running.values(), *self._queue]
-        return self._replay, self.schemas.current(), self._on_disk, running
-
-    def _run_failed_again(self):
-        """Queues the trials that had failed for a passing cause when the log was read."""
-        again, self._again = self._again, []
-        for number in again:
-            self._write({"again": number})
-            self._forget(number)
-        if again:
-            self._replay, self._on_disk = None, len(self.history.end_order)
-            self._queue = self.history.unfinished()[::-1]

@@ -1,10 +1,12 @@
-"""What an oracle prints: a line a trial, and why a search ended before its budget."""
+"""What an oracle does as trials end: a printed line a trial, and the caller's `on_end`."""
 
 from __future__ import annotations
 
 from keras_tuner.src.engine import oracle as kt_oracle
 
-__all__ = ["OneLine", "reason"]
+from nasnet_tf.study import Listener
+
+__all__ = ["OneLine", "OracleListener", "reason"]
 
 
 class OneLine(kt_oracle.Display):
@@ -26,6 +28,27 @@ class OneLine(kt_oracle.Display):
         """The search ends because nothing new is left to try."""
         if self.verbose >= 1:
             print(text, flush=True)
+
+
+class OracleListener(Listener):
+    """Tells an oracle what happens in its study."""
+
+    def __init__(self, oracle):
+        self._oracle = oracle
+
+    def reset(self):
+        self._oracle._take_up()
+
+    def forget(self, number):
+        self._oracle.trials.forget(number)
+
+    def ended(self, number):
+        trial = self._oracle.trials[number]
+        self._oracle._display.on_trial_end(trial)
+        self._oracle.on_end(trial)
+
+    def exhausted(self, reason):
+        self._oracle._display.on_exhausted(reason)
 
 
 def reason(trial) -> str:

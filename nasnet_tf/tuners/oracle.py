@@ -18,8 +18,8 @@ from keras_tuner.src.engine import metrics_tracking
 from keras_tuner.src.engine import oracle as kt_oracle
 
 from nasnet_tf.signatures import passes_on
-from nasnet_tf.study import Listener, Study
-from nasnet_tf.tuners.display import OneLine, reason
+from nasnet_tf.study import Study
+from nasnet_tf.tuners.display import OneLine, OracleListener, reason
 from nasnet_tf.tuners.schemas import OracleSchemas
 from nasnet_tf.tuners.trials import RunningTrials, Trials, afresh, no_trial, outcome_of
 
@@ -127,7 +127,7 @@ class StrategyOracle(keras_tuner.Oracle):
             max_failures=max_consecutive_failed_trials,
         )
         schemas.epochs = self.study.epochs
-        self.study.listener = _Listener(self)
+        self.study.listener = OracleListener(self)
         self._take_up()
 
     def _folder(self):
@@ -285,27 +285,6 @@ class StrategyOracle(keras_tuner.Oracle):
     def reload(self) -> None:
         """As `Study.reload`."""
         self.study.reload()
-
-
-class _Listener(Listener):
-    """Tells an oracle what happens in its study."""
-
-    def __init__(self, oracle):
-        self._oracle = oracle
-
-    def reset(self):
-        self._oracle._take_up()
-
-    def forget(self, number):
-        self._oracle.trials.forget(number)
-
-    def ended(self, number):
-        trial = self._oracle.trials[number]
-        self._oracle._display.on_trial_end(trial)
-        self._oracle.on_end(trial)
-
-    def exhausted(self, reason):
-        self._oracle._display.on_exhausted(reason)
 
 
 class PPOOracle(StrategyOracle):
