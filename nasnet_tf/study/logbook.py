@@ -24,7 +24,8 @@ class Logbook:
 
     def __init__(self, folder: Callable, head: Callable, replay: Callable):
         self._folder, self._head, self._replay = folder, head, replay
-        self._journal, self._known = None, 0  # how many of its records the owner knows
+        self._journal: Journal | None = None
+        self._known = 0  # how many of its records the owner knows
 
     @property
     def path(self) -> pathlib.Path:
@@ -55,6 +56,7 @@ class Logbook:
             not self._journal.closed or self._journal.taken and at_work
         ):
             return False
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         journal = self._journal = Journal(self.path, self._head)
         if len(journal.records) != self._known:
             self._take(Log(journal.head, journal.records, 0))
@@ -78,6 +80,8 @@ class Logbook:
         """Adds a record, which is sure to be on the disk after `flush`. If that fails, all is read
         again.
         """
+        if self._journal is None:
+            raise RuntimeError("the log is written before it is opened; call open() first.")
         self._known, known = -1, self._known
         self._journal.write(record)
         self._known = known + 1

@@ -47,6 +47,8 @@ class ProposedTrials(StoredTrials):
         settings = dict(settings or {})
         if space is not None and hasattr(make, "check"):
             make.check(space)
+        if space is None and schemas is None:
+            raise ValueError("a study has nothing to search; give it a space.")
         asked = {"strategy": strategy_name(make), "settings": settings_of(settings)}
         self.data, self.proposer, self.repeats = None, None, repeats
         self.seed = random.randrange(1, 10000) if seed is None else seed
@@ -58,7 +60,7 @@ class ProposedTrials(StoredTrials):
         self._thinking = FairLock()
         super().__init__(
             space,
-            SpaceSchemas(space, self.epochs) if schemas is None else schemas,
+            schemas if space is None or schemas else SpaceSchemas(space, self.epochs),
             Head(asked, objectives, any_seed=seed is None),
             folder,
             direction=direction,

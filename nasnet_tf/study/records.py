@@ -90,11 +90,12 @@ class Records:
             reused: number of the trial whose result it took over, or None.
         """
         score = outcome.score
-        finite = score is not None and math.isfinite(score)
+        if score is not None:
+            score = float(score) if math.isfinite(score) else None
         record = {
             "end": number,
             "status": outcome.status,
-            "score": float(score) if finite else None,
+            "score": score,
             "step": outcome.step,
             "metrics": outcome.metrics or {},
             "message": outcome.message and outcome.message[-_LONGEST_MESSAGE:],

@@ -18,6 +18,7 @@ import numpy as np
 
 from nasnet_tf.contracts.fidelity import WithEpochs
 from nasnet_tf.contracts.space import Space
+from nasnet_tf.strategies import Strategy
 from nasnet_tf.study.records import PARENT, Records
 from nasnet_tf.study.schema import SearchSchema
 
@@ -66,8 +67,10 @@ class StrategyReplay:
         self, search: Search, records: Records, ended: list[str], file: pathlib.Path | None
     ):
         self._search, self._records, self._ended, self._file = search, records, ended, file
-        self.schema = self.strategy = None
-        self._space = self._proposed = None
+        self.schema: SearchSchema = None  # type: ignore[assignment]  # until it learns
+        self.strategy: Strategy = None  # type: ignore[assignment]
+        self._space: Space = None  # type: ignore[assignment]
+        self._proposed: dict | None = None
         self._forget()
         self._saved, self._save_took = -math.inf, 0.0
 

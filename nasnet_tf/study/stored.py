@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from nasnet_tf.contracts.space import Space
+from nasnet_tf.study.failures import reason_in
 from nasnet_tf.study.head import Head
 from nasnet_tf.study.history import History
 from nasnet_tf.study.leases import Leases
@@ -51,9 +52,8 @@ class Ended(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """The message in one line: of a traceback, the error."""
-        lines = (self.message or "").strip().splitlines()
-        return lines[-1] if lines else ""
+        """The message in one line."""
+        return reason_in(self.message)
 
 
 class Listener:
@@ -104,7 +104,8 @@ class StoredTrials:
         self.space, self.schemas, self.direction = space, schemas, direction
         self.lease_seconds, self.retry_failed = lease_seconds, retry_failed
         self.listener = listener or Listener()
-        self._head, self._folder, self._log = head, folder, InMemory()
+        self._head, self._folder = head, folder
+        self._log: InMemory | Logbook = InMemory()
         if folder is not None:
             self._log = Logbook(folder, self._make_head, self._replay_log)
         self.lock = FairLock()
@@ -127,11 +128,16 @@ class StoredTrials:
 
     def genotype(self, number: str):
         """What the space makes of a trial's point."""
-        return self.space.decode(self.point(number))
+        return self._space_asked().decode(self.point(number))
 
     def point(self, number: str) -> tuple:
         """The point of the space that a trial has."""
-        return self.space.choices(self.records.values(number))
+        return self._space_asked().choices(self.records.values(number))
+
+    def _space_asked(self) -> Space:
+        if self.space is None:
+            raise ValueError("the study has no space to make a genotype; give it one.")
+        return self.space
 
     def best(self, count: int | None = None) -> list[str]:
         """Numbers of the best trials that completed, best first."""

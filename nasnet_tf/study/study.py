@@ -141,12 +141,11 @@ class Study(ProposedTrials):
             score: None, NaN or infinite: it failed, and `message` says why.
             metrics: {name: value} of what else was measured.
         """
-        failed = score is None or not math.isfinite(score)
         recorded = {name: ["max", [0, float(value)]] for name, value in (metrics or {}).items()}
-        if not failed:
-            recorded[self.metric] = [self.direction, [0, float(score)]]
-        status = "INVALID" if failed else "COMPLETED"
-        self.finish(number, Outcome(status, None if failed else score, recorded, 0, message))
+        if score is None or not math.isfinite(score):
+            return self.finish(number, Outcome("INVALID", None, recorded, 0, message))
+        recorded[self.metric] = [self.direction, [0, float(score)]]
+        self.finish(number, Outcome("COMPLETED", score, recorded, 0, message))
 
     # What workers do.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from keras_tuner.src.engine import oracle as kt_oracle
 
 from nasnet_tf.study import Listener
+from nasnet_tf.study.failures import reason_in
 
 __all__ = ["OneLine", "OracleListener", "reason"]
 
@@ -53,5 +54,4 @@ class OracleListener(Listener):
 
 def reason(trial) -> str:
     """Why a trial failed, or what it reused, in one line."""
-    lines = (trial.message or "").strip().splitlines()
-    return lines[-1].removeprefix("keras_tuner.src.errors.FailedTrialError: ") if lines else ""
+    return reason_in(trial.message)
