@@ -172,11 +172,7 @@ class PolicyGradient(Strategy):
     @classmethod
     def paper(cls, space, seed=0, **settings):
         """The search with the settings of the space's paper; needs thousands of trials."""
-        return cls(
-            space,
-            seed,
-            **((PAPER_OF_LAYERS if getattr(space, "anchors", ()) else PAPER) | settings),
-        )
+        return cls(space, seed, **((PAPER_OF_LAYERS if space.anchors else PAPER) | settings))
 
     @property
     def baseline(self) -> float | None:

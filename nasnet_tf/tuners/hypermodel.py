@@ -12,11 +12,10 @@ import keras_tuner
 import numpy as np
 
 from nasnet_tf.children.streams import is_dataset
-from nasnet_tf.contracts.genotype import imported
 from nasnet_tf.contracts.space import Space
 from nasnet_tf.layers.operations import check_channels_last
 from nasnet_tf.scores.limits import SoftLimit
-from nasnet_tf.systems import networks
+from nasnet_tf.systems import networks, system_of
 from nasnet_tf.systems.cells.spaces.nasnet import NASNetSpace
 from nasnet_tf.systems.costs import counted_arguments
 from nasnet_tf.tuners.progress import Progress
@@ -231,18 +230,17 @@ def _newest(values):
     return values[-1]
 
 
-def native_network(
-    genotype, make="nasnet_tf.native:NativeNetwork", *, class_names=None, level=None, **network
-):
-    """A `NativeNetwork`, or what else `make` names; None where there is a GPU, another dtype than
-    float32, or something it has not.
+def native_network(genotype, *, class_names=None, level=None, **network):
+    """The network of `genotype`, trained by compiled kernels; None where there is a GPU, another
+    dtype than float32, or something the kernels cannot do.
 
     What classes are called and what a text is made of changes nothing.
     """
     if keras.config.dtype_policy().name != "float32" or accelerated():
         return None
+    native = system_of(genotype).native
     try:
-        return imported(make)(genotype, **network)
+        return native and native()(genotype, **network)
     except (ImportError, NotImplementedError):  # numba is not to be had for every Python
         return None
 

@@ -7,9 +7,9 @@ import functools
 import keras
 import numpy as np
 
+from nasnet_tf.systems.recurrent import inverse_square
 from nasnet_tf.systems.recurrent.network import Perplexity
 from nasnet_tf.systems.recurrent.space import RecurrentSpace
-from nasnet_tf.systems.rewards import inverse_square
 from nasnet_tf.tuners.hypermodel import CellHyperModel, native_network, plain
 
 
@@ -83,12 +83,7 @@ class LanguageHyperModel(CellHyperModel):
             input_shape=self.input_shape,
             classes=self.classes,
         )
-        return native_network(
-            self.genotype(hp),
-            "nasnet_tf.native.language:NativeLanguageModel",
-            **size,
-            **self.network,
-        )
+        return native_network(self.genotype(hp), **size, **self.network)
 
     def fit(self, hp, model, *args, **kwargs):
         kwargs["callbacks"] = [keras.callbacks.TerminateOnNaN(), *(kwargs.get("callbacks") or ())]

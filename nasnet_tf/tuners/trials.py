@@ -13,7 +13,7 @@ from keras_tuner.src.engine import hyperparameters as kt_hp
 from keras_tuner.src.engine import metrics_tracking
 from keras_tuner.src.engine import trial as kt_trial
 
-from nasnet_tf.contracts.categorical import Choices, Decision
+from nasnet_tf.contracts.categorical import CategoricalSpace, Decision
 from nasnet_tf.contracts.fidelity import EPOCHS
 from nasnet_tf.contracts.space import Space
 from nasnet_tf.study import History
@@ -47,7 +47,7 @@ class Declared:
         self.choices = (
             self.free
             if epochs is None
-            else Choices([*self.free.decisions, Decision(EPOCHS, epochs)])
+            else CategoricalSpace([*self.free.decisions, Decision(EPOCHS, epochs)])
         )
         self._hps = {name: list(hps) for name, hps in hyperparameters._hps.items()}
         self._epochs = epochs
@@ -267,7 +267,7 @@ def decisions_of(hyperparameters, space=None) -> Space:
             " hp.Choice('units', [16, 32]). The choices of a run_trial() without hypermodel are"
             " declared before: give them as hyperparameters."
         )
-    return Choices([Decision(name, options) for name, options in found.items()])
+    return CategoricalSpace([Decision(name, options) for name, options in found.items()])
 
 
 def _options(hp):

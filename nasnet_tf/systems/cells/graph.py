@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from nasnet_tf.graph import COMBINATION_SPECS, ConvSpec, Graph, ReductionSpec, Value
 from nasnet_tf.graph.heads import AUXILIARY_POOL, auxiliary_features
-from nasnet_tf.systems.cells.genotype import Cell, Genotype
-from nasnet_tf.systems.cells.plan import default_stem, plan, stem_convolution
+from nasnet_tf.systems.cells.cell import Cell
+from nasnet_tf.systems.cells.genotype import Genotype
+from nasnet_tf.systems.cells.plan import plan, stem_convolution
+from nasnet_tf.systems.stages import default_stem
 
 __all__ = ["BATCH_NORM", "cell_graph", "network_graph"]
 

@@ -13,7 +13,7 @@ from keras import ops
 
 from nasnet_tf.layers import DropPath
 from nasnet_tf.layers.operations import PACKAGE, GraphLayer
-from nasnet_tf.systems.cells import genotype
+from nasnet_tf.systems.cells import cell as cells
 from nasnet_tf.systems.cells.graph import cell_graph
 
 
@@ -55,7 +55,7 @@ class Cell(GraphLayer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.cell = genotype.check(cell)
+        self.cell = cells.check_cell(cell)
         self.filters, self.strides, self.adapt = filters, strides, adapt
         self.drop_path_rate, self.drop_path_steps = drop_path_rate, drop_path_steps
         self.residual, self.zero_padded_pools = residual, zero_padded_pools
@@ -140,5 +140,5 @@ class Cell(GraphLayer):
 
     @classmethod
     def from_config(cls, config):
-        cell = genotype.Cell.from_data(json.loads(config["cell"]))
+        cell = cells.Cell.from_data(json.loads(config["cell"]))
         return cls(**{**config, "cell": cell})

@@ -20,11 +20,12 @@ from nasnet_tf.layers import AuxiliaryHead
 from nasnet_tf.layers.model import GenotypeModel, arguments, image_shape, normalized, policy
 from nasnet_tf.layers.operations import PACKAGE, ConvNorm, check_channels_last
 from nasnet_tf.layers.parts import dense, halved
-from nasnet_tf.systems.cells import genotype as genotypes
+from nasnet_tf.systems.cells import published
 from nasnet_tf.systems.cells.genotype import Genotype
 from nasnet_tf.systems.cells.graph import BATCH_NORM
 from nasnet_tf.systems.cells.layer import Cell
-from nasnet_tf.systems.cells.plan import default_stem, plan, stage_cells, stem_convolution
+from nasnet_tf.systems.cells.plan import plan, stem_convolution
+from nasnet_tf.systems.stages import default_stem, stage_cells
 
 __all__ = ["Network", "plan"]
 
@@ -127,7 +128,7 @@ class Network(GenotypeModel):
     ):
         config = arguments(locals())
         check_channels_last()
-        config["genotype"] = genotype if isinstance(genotype, Genotype) else genotypes.get(genotype)
+        config["genotype"] = genotype if isinstance(genotype, Genotype) else published.get(genotype)
         if input_tensor is not None:
             input_tensor, config["input_shape"] = _given_tensor(input_tensor, input_shape)
         config["stem"] = stem or default_stem(config["input_shape"] or (None, None))

@@ -41,7 +41,6 @@ class DNASpace(Space):
             likely; nothing selects, and it inherits nothing.
     """
 
-    strategy = "pairwise-evolution"
     inherits = True
 
     def __init__(self, channels: int = 3, walk: int = _WALK):

@@ -7,9 +7,9 @@ from __future__ import annotations
 import functools
 
 from nasnet_tf.graph import Graph, PoolSpec, Value
-from nasnet_tf.systems.cells.plan import default_stem
 from nasnet_tf.systems.hierarchical import plan as motifs
 from nasnet_tf.systems.hierarchical.genotype import Hierarchical
+from nasnet_tf.systems.stages import default_stem
 
 __all__ = ["cell_graph", "network_graph"]
 

@@ -12,10 +12,10 @@ from keras import layers
 
 from nasnet_tf.layers.model import GenotypeModel, arguments, check, classified, images, shared
 from nasnet_tf.layers.operations import PACKAGE, ConvNorm, GraphLayer
-from nasnet_tf.systems.cells.plan import default_stem
 from nasnet_tf.systems.hierarchical import plan as motifs
 from nasnet_tf.systems.hierarchical.genotype import Hierarchical
 from nasnet_tf.systems.hierarchical.graph import cell_graph
+from nasnet_tf.systems.stages import default_stem
 
 __all__ = ["HierarchicalNetwork"]
 

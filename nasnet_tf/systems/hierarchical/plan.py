@@ -20,8 +20,8 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from nasnet_tf.graph import ConvSpec, DepthwiseSpec, PoolSpec
-from nasnet_tf.systems.cells.plan import STEMS, stage_cells
 from nasnet_tf.systems.hierarchical.genotype import Hierarchical
+from nasnet_tf.systems.stages import check_stem, stage_cells
 
 __all__ = ["FeatureMap", "Step", "feature_maps", "plan"]
 
@@ -114,10 +114,7 @@ def plan(num_cells=2, filters: int = 64, stem: str = "cifar") -> tuple[Step, ...
             stride 2.
     Raises: ValueError.
     """
-    if stem not in STEMS:
-        raise ValueError(f"stem is {stem!r}; there are {', '.join(STEMS)}.")
-    if not isinstance(filters, int) or isinstance(filters, bool) or filters < 1:
-        raise ValueError(f"filters is {filters!r}; give a whole number of at least 1.")
+    check_stem(stem, filters)
     stages, halved = stage_cells(num_cells), stem == "imagenet"
     steps = [
         Step("stem", ConvSpec(filters, (3, 3), (2, 2) if halved else (1, 1), relu=False), filters)

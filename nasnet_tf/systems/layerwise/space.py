@@ -12,7 +12,7 @@ ours.
 
 from __future__ import annotations
 
-from nasnet_tf.contracts.categorical import Choices, Decision
+from nasnet_tf.contracts.categorical import CategoricalSpace, Decision
 from nasnet_tf.systems.layerwise.genotype import Layer, Layerwise
 
 __all__ = ["LayerwiseSpace"]
@@ -25,7 +25,7 @@ _SIDES, _FILTERS, _NARROW_FILTERS, _STRIDES = (
 )
 
 
-class LayerwiseSpace(Choices):
+class LayerwiseSpace(CategoricalSpace):
     """Networks of `layers` layers; by decision and layer a side, a number of filters or a stride,
     and by pair of layers a skip, 0 or 1.
 
@@ -73,16 +73,16 @@ class LayerwiseSpace(Choices):
         self.anchors, self.counts_from = tuple(anchors), tuple(counts_from)
         super().__init__(decisions)
 
-    def mutate(self, choices, rng):
+    def mutate(self, point, rng):
         """As of every space, but what changes is never of a layer that is not there."""
-        key, point = self.key(choices), tuple(choices)
-        while self.key(point) == key:
-            point = super().mutate(choices, rng)
-        return point
+        changed = tuple(point)
+        while self.key(changed) == self.key(point):
+            changed = super().mutate(point, rng)
+        return changed
 
-    def decode(self, choices) -> Layerwise:
+    def decode(self, point) -> Layerwise:
         """The network that the point stands for."""
-        values = self.values(choices)
+        values = self.values(point)
         count = values.get("layers", self.layers)
         return Layerwise(
             tuple(self._layer(values, number, count) for number in range(1, count + 1))
@@ -114,9 +114,9 @@ class LayerwiseSpace(Choices):
             )
         return point
 
-    def key(self, choices) -> str:
+    def key(self, point) -> str:
         """32 hex digits, equal for points of the same network."""
-        return self.decode(choices).canonical_key()
+        return self.decode(point).canonical_key()
 
     def levels(self):
         """Level k has the k-th number of layers and frees all of theirs; where the number is fixed

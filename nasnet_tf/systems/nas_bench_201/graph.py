@@ -7,8 +7,8 @@ from __future__ import annotations
 import functools
 
 from nasnet_tf.graph import ConvSpec, Graph, Value, Window
-from nasnet_tf.systems.cells.plan import stage_cells
 from nasnet_tf.systems.nas_bench_201.genotype import NASBench201
+from nasnet_tf.systems.stages import stage_cells
 
 __all__ = ["cell_graph", "network_graph", "reduction_graph"]
 

@@ -55,7 +55,7 @@ class RecurrentCell(BaseGenotype, schema="nasnet_tf.recurrent"):
     cell_in: int
     cell_out: int
 
-    reads = "text"  # what a network of it is trained on
+    reads = "text"
 
     def __post_init__(self):
         if not isinstance(self.nodes, tuple) or len(self.nodes) not in (

@@ -6,13 +6,13 @@ Source: Zoph & Le 2017, arXiv 1611.01578, section 3.4 and 4.2 (base 8).
 
 from __future__ import annotations
 
-from nasnet_tf.contracts.categorical import Choices, Decision
+from nasnet_tf.contracts.categorical import CategoricalSpace, Decision
 from nasnet_tf.systems.recurrent.genotype import ACTIVATIONS, COMBINERS, RecurrentCell
 
 __all__ = ["RecurrentSpace"]
 
 
-class RecurrentSpace(Choices):
+class RecurrentSpace(CategoricalSpace):
     """All cells of a base: two combiners and four activations for each of 2 * base - 1 nodes and
     for the injection of c_{t-1}, which node it is injected into, and which node gives c_t. With
     base 8 that is 8^15 * 8 * 15^2 = 6.333e16.
@@ -35,9 +35,9 @@ class RecurrentSpace(Choices):
             + [Decision("cell_in", nodes), Decision("cell_out", nodes)]
         )
 
-    def decode(self, choices) -> RecurrentCell:
+    def decode(self, point) -> RecurrentCell:
         """The cell that the point stands for."""
-        values = self.values(choices)
+        values = self.values(point)
         *nodes, inject = (
             (values[f"{part}_combiner"], values[f"{part}_activation"]) for part in self._parts
         )
@@ -58,6 +58,6 @@ class RecurrentSpace(Choices):
         }
         return self.choices(values | {"cell_in": decoded.cell_in, "cell_out": decoded.cell_out})
 
-    def key(self, choices) -> str:
+    def key(self, point) -> str:
         """32 hex digits; see `RecurrentCell.canonical_key`."""
-        return self.decode(choices).canonical_key()
+        return self.decode(point).canonical_key()

@@ -6,20 +6,14 @@ from __future__ import annotations
 
 import functools
 
-from nasnet_tf.contracts.categorical import Choices, Decision
-from nasnet_tf.systems.cells.genotype import (
-    COMBINATIONS,
-    OPERATION_NAMES,
-    Block,
-    Cell,
-    Genotype,
-    check,
-)
+from nasnet_tf.contracts.categorical import CategoricalSpace, Decision
+from nasnet_tf.systems.cells.cell import COMBINATIONS, OPERATION_NAMES, Block, Cell
+from nasnet_tf.systems.cells.genotype import CELLS, Genotype, check
 
 __all__ = ["BlockSpace"]
 
 
-class BlockSpace(Choices):
+class BlockSpace(CategoricalSpace):
     """Genotypes of `num_blocks` blocks a cell (the paper's B). A subclass says what is
     concatenated.
 
@@ -32,7 +26,7 @@ class BlockSpace(Choices):
         first: decisions that come before those of the blocks.
     """
 
-    def __init__(self, num_blocks: int, operations, combinations, cells=Genotype._fields, first=()):
+    def __init__(self, num_blocks: int, operations, combinations, cells=CELLS, first=()):
         if num_blocks < 1:
             raise ValueError(
                 f"num_blocks is {num_blocks}; a cell needs at least one block, the papers have 5."
@@ -61,9 +55,9 @@ class BlockSpace(Choices):
         """The states that a cell of these blocks concatenates."""
         raise NotImplementedError
 
-    def decode(self, choices) -> Genotype:
+    def decode(self, point) -> Genotype:
         """The genotype that the point stands for."""
-        values = self.values(choices)
+        values = self.values(point)
         cells = [self._cell(values, name) for name in self.cells]
         return check(Genotype(*(cells if len(cells) == 2 else cells * 2)))
 
@@ -80,9 +74,9 @@ class BlockSpace(Choices):
             values |= self._values(name, cell.blocks)
         return self.choices(values)
 
-    def key(self, choices) -> str:
+    def key(self, point) -> str:
         """32 hex digits, equal exactly if the genotypes are the same up to naming."""
-        return self.decode(choices).canonical_key()
+        return self.decode(point).canonical_key()
 
     def levels(self) -> list[tuple[int | None, ...]]:
         """Level b frees the first b blocks of each cell.
