@@ -14,9 +14,10 @@ from typing import ClassVar
 
 from nasnet_tf.files import parse_json, read_small, write_whole
 
-__all__ = ["SCHEMAS", "VERSION", "BaseGenotype", "from_json", "parsed", "read_file"]
+__all__ = ["NAMED", "SCHEMAS", "VERSION", "BaseGenotype", "from_json", "parsed", "read_file"]
 
 SCHEMAS: dict[str, type[BaseGenotype]] = {}  # the class of a genotype by the schema of its JSON
+NAMED: dict[str, BaseGenotype] = {}  # published genotypes
 VERSION = 1  # of all schemas
 
 _MAX_BYTES = 1_000_000  # a genotype of five blocks takes about 1 kB
@@ -122,16 +123,14 @@ def parsed(text: str, cls: type[BaseGenotype], keys) -> dict:
     return data
 
 
-def read_file(path: str | os.PathLike, read, names=()):
-    """`read` of the text in the file `path`; errors name the file. `names` are what may be given in
-    place of a path.
-    """
+def read_file(path: str | os.PathLike, read):
+    """`read` of the text in the file `path`; errors name the file."""
     try:
         content = read_small(path, _MAX_BYTES, "a genotype")
     except FileNotFoundError:
         raise ValueError(
             f"{path}: no such file; give a genotype"
-            f" JSON{', or one of ' if names else ''}{', '.join(names)}."
+            f" JSON{', or one of ' if NAMED else ''}{', '.join(NAMED)}."
         ) from None
     try:
         return read(content.decode("utf-8"))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nasnet_tf.contracts.genotype import BaseGenotype, from_json, read_file
+from nasnet_tf.contracts.genotype import NAMED, BaseGenotype, from_json, read_file
 from nasnet_tf.contracts.space import Space
 from nasnet_tf.systems import cells, dna, hierarchical, layerwise, nas_bench_201, recurrent
 from nasnet_tf.systems.system import System
@@ -15,7 +15,6 @@ __all__ = ["NAMED", "SPACES", "SYSTEMS", "System", "get_space", "load", "registe
 
 SYSTEMS: dict[str, System] = {}  # by the schema of their genotypes
 SPACES: dict[str, Callable[..., Space]] = {}  # what makes a space, by its name
-NAMED: dict[str, BaseGenotype] = {}  # genotypes by name
 
 
 def register(system: System) -> None:
@@ -53,4 +52,4 @@ def load(path) -> BaseGenotype:
     """The genotype in the file `path`, of any system. Raises ValueError that names the file if it
     holds none.
     """
-    return read_file(path, from_json, NAMED)
+    return read_file(path, from_json)
