@@ -36,9 +36,8 @@ class CategoricalSpace(Space):
         for name, options in self.decisions:
             if name in names:
                 raise ValueError(f"two decisions are named {name!r}; give each a name of its own.")
-            if not options or any(
-                option in options[:number] for number, option in enumerate(options)
-            ):
+            twice = any(option in options[:number] for number, option in enumerate(options))
+            if not options or twice:
                 raise ValueError(
                     f"decision {name!r} has options {options}; give at least one, each once."
                 )

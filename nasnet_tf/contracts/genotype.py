@@ -77,8 +77,8 @@ class BaseGenotype:
         return read_file(path, cls.from_json)
 
     def canonical_key(self) -> str:
-        """32 hex digits, equal for genotypes of the same network. By default only equal genotypes
-        are; a system that can tell more overrides it.
+        """32 hex digits, equal for genotypes of the same network. By default only those of equal
+        genotypes are equal; a system that can prove more overrides it.
         """
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:32]
 

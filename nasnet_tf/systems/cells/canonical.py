@@ -27,14 +27,11 @@ def canonical(cell: Cell) -> Cell:
     live, frontier = set(), {state for state in cell.concat if state >= 2}
     while frontier:
         live |= frontier
-        frontier = {
-            s for state in frontier for s in _inputs(cell.blocks[state - 2]) if s >= 2
-        } - live
-    orders = (
-        _MAX_ORDERS
-        if len(live) <= _FEW_BLOCKS
-        else max(_MAX_ORDERS * _FEW_BLOCKS**3 // len(live) ** 3, 1)
-    )
+        read = {s for state in frontier for s in _inputs(cell.blocks[state - 2])}
+        frontier = read - live - {0, 1}
+    orders = _MAX_ORDERS
+    if len(live) > _FEW_BLOCKS:
+        orders = max(_MAX_ORDERS * _FEW_BLOCKS**3 // len(live) ** 3, 1)
     return min(itertools.islice(_orders(cell, {0: 0, 1: 1}, live, {}, ()), orders))
 
 
@@ -64,21 +61,17 @@ def _orders(
         tied = {_role(cell, state): state for state in tied}.values()
     for state in tied:
         others = {other: block for other, block in ready.items() if other != state}
-        yield from _orders(
-            cell, {**names, state: len(done) + 2}, rest - {state}, others, (*done, least)
-        )
+        named = {**names, state: len(done) + 2}
+        yield from _orders(cell, named, rest - {state}, others, (*done, least))
 
 
 def _role(cell: Cell, state: int):
-    readers = [
-        (number, operation, other)
-        for number, b in enumerate(cell.blocks)
-        for source, operation, other in (
-            (b.input_1, b.operation_1, (b.input_2, b.operation_2)),
-            (b.input_2, b.operation_2, (b.input_1, b.operation_1)),
-        )
-        if source == state
-    ]
+    """What reads the output of a block, and whether it is concatenated."""
+    readers = []
+    for number, block in enumerate(cell.blocks):
+        one, two = block[:2], block[2:4]
+        readers += [(number, one[1], two)] if one[0] == state else []
+        readers += [(number, two[1], one)] if two[0] == state else []
     return tuple(sorted(readers)), state in cell.concat
 
 

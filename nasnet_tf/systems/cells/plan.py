@@ -95,12 +95,8 @@ def plan(
         h = len(levels) - 1
         p = max(h - 1, 0)
         after_reduction = position > 0 and cells[position - 1][0].startswith("reduction_cell")
-        if (
-            skip_reduction
-            and kind == "normal"
-            and after_reduction
-            and levels[h] - levels[h - 2] == 1
-        ):
+        skips = skip_reduction and kind == "normal" and after_reduction
+        if skips and levels[h] - levels[h - 2] == 1:
             p = h - 2
         strides = 2 if kind == "reduction" else 1
         if h == 0:

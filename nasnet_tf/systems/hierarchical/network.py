@@ -31,6 +31,8 @@ class MotifCell(GraphLayer):
         filters: the paper's C.
     """
 
+    own = ("filters",)
+
     def __init__(self, genotype, filters, **kwargs):
         super().__init__(**kwargs)
         self.genotype, self.filters = genotype, filters
@@ -39,11 +41,7 @@ class MotifCell(GraphLayer):
         return cell_graph(graph, self.genotype, self.filters, x)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "genotype": self.genotype.to_json(),
-            "filters": self.filters,
-        }
+        return {**super().get_config(), "genotype": self.genotype.to_json()}
 
     @classmethod
     def from_config(cls, config):

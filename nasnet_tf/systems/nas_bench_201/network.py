@@ -49,15 +49,14 @@ class ResidualReduction(GraphLayer):
     Returns: (batch, height / 2, width / 2, filters), rounded up.
     """
 
+    own = ("filters",)
+
     def __init__(self, filters, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
 
     def wire(self, graph, x):
         return reduction_graph(graph, self.filters, x)
-
-    def get_config(self):
-        return {**super().get_config(), "filters": self.filters}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

@@ -24,16 +24,13 @@ class RecurrentSpace(CategoricalSpace):
     def __init__(self, base: int = 8):
         if not isinstance(base, int) or base not in (2, 4, 8, 16, 32, 64):
             raise ValueError(f"base is {base!r}; give the number of leaves: 2, 4, 8, 16, 32 or 64.")
-        self.base, self._parts = (
-            base,
-            [*(f"node_{number}" for number in range(2 * base - 1)), "inject"],
-        )
-        kinds = ("combiner", COMBINERS), ("activation", ACTIVATIONS)
-        nodes = range(2 * base - 1)
-        super().__init__(
-            [Decision(f"{part}_{kind}", options) for part in self._parts for kind, options in kinds]
-            + [Decision("cell_in", nodes), Decision("cell_out", nodes)]
-        )
+        self.base, nodes = base, range(2 * base - 1)
+        self._parts = [*(f"node_{number}" for number in nodes), "inject"]
+        decisions = []
+        for part in self._parts:
+            decisions.append(Decision(f"{part}_combiner", COMBINERS))
+            decisions.append(Decision(f"{part}_activation", ACTIVATIONS))
+        super().__init__([*decisions, Decision("cell_in", nodes), Decision("cell_out", nodes)])
 
     def decode(self, point) -> RecurrentCell:
         """The cell that the point stands for."""
@@ -50,13 +47,10 @@ class RecurrentSpace(CategoricalSpace):
                 f"the cell is of base {decoded.base}, this space of {self.base}; give"
                 f" RecurrentSpace({decoded.base})."
             )
-        pairs = zip(self._parts, [*decoded.nodes, decoded.inject], strict=True)
-        values = {
-            f"{part}_{kind}": option
-            for part, pair in pairs
-            for kind, option in zip(("combiner", "activation"), pair, strict=True)
-        }
-        return self.choices(values | {"cell_in": decoded.cell_in, "cell_out": decoded.cell_out})
+        values = {"cell_in": decoded.cell_in, "cell_out": decoded.cell_out}
+        for part, pair in zip(self._parts, [*decoded.nodes, decoded.inject], strict=True):
+            values[f"{part}_combiner"], values[f"{part}_activation"] = pair
+        return self.choices(values)
 
     def key(self, point) -> str:
         """32 hex digits; see `RecurrentCell.canonical_key`."""

@@ -33,23 +33,14 @@ class BlockSpace(CategoricalSpace):
             )
         _refuse_unknown("operations", operations, OPERATION_NAMES)
         _refuse_unknown("combinations", combinations, COMBINATIONS)
-        self.num_blocks, self.operations, self.combinations = (
-            num_blocks,
-            tuple(operations),
-            tuple(combinations),
-        )
-        self.cells = tuple(cells)
-        super().__init__(
-            [
-                *first,
-                *(
-                    Decision(f"{cell}/{block}/{part}", options)
-                    for cell in self.cells
-                    for block in range(num_blocks)
-                    for part, options in self._parts(block).items()
-                ),
-            ]
-        )
+        self.num_blocks, self.cells = num_blocks, tuple(cells)
+        self.operations, self.combinations = tuple(operations), tuple(combinations)
+        decisions = list(first)
+        for cell in self.cells:
+            for block in range(num_blocks):
+                for part, options in self._parts(block).items():
+                    decisions.append(Decision(f"{cell}/{block}/{part}", options))
+        super().__init__(decisions)
 
     def concat(self, blocks: tuple[Block, ...]) -> tuple[int, ...]:
         """The states that a cell of these blocks concatenates."""
@@ -83,7 +74,7 @@ class BlockSpace(CategoricalSpace):
 
         The others stay at option 0: both inputs h, both operations the first. In the published
         spaces that is the identity twice, so an unfree block is 2h, which costs nothing in a normal
-        cell but is concatenated, and widens the cell, as any block nobody reads.
+        cell. As any block that no other reads, it is concatenated and widens the cell.
         """
         blocks = [int(name.split("/")[1]) for name, _ in self.decisions]
         return [
@@ -116,10 +107,8 @@ class BlockSpace(CategoricalSpace):
         return tuple(self._parts(0))
 
     def _block(self, values: dict, prefix: str) -> Block:
-        return Block(
-            **{"combine": self.combinations[0]}
-            | {part: values[prefix + part] for part in self._names}
-        )
+        parts = {part: values[prefix + part] for part in self._names}
+        return Block(**{"combine": self.combinations[0]} | parts)
 
     def _values(self, name: str, blocks) -> dict:
         values = {
