@@ -77,11 +77,8 @@ class Cell(NamedTuple):
     @classmethod
     def from_data(cls, data) -> Cell:
         """The inverse of `to_data`, checked. Raises ValueError that says what is wrong."""
-        if (
-            not isinstance(data, dict)
-            or set(data) != {"blocks", "concat"}
-            or not all(isinstance(v, list) for v in data.values())
-        ):
+        known = isinstance(data, dict) and set(data) == {"blocks", "concat"}
+        if not known or not all(isinstance(value, list) for value in data.values()):
             raise ValueError(
                 f'a cell must be an object with the lists "blocks" and "concat"; got {data!r:.80}.'
             )
@@ -91,9 +88,8 @@ class Cell(NamedTuple):
                     f"block {number} must be a list of {', '.join(Block._fields)}; got"
                     f" {block!r:.80}."
                 )
-        return check_cell(
-            cls(tuple(Block(*block) for block in data["blocks"]), tuple(data["concat"]))
-        )
+        blocks = tuple(Block(*block) for block in data["blocks"])
+        return check_cell(cls(blocks, tuple(data["concat"])))
 
 
 def check_cell(value) -> Cell:

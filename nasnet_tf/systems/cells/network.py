@@ -160,12 +160,13 @@ def assemble(inputs, config):
     Args:
         config: the arguments of `Network`, settled.
     """
-    genotype, stem, norm = config["genotype"], config["stem"], BATCH_NORM[config["stem"]]
+    genotype, stem = config["genotype"], config["stem"]
     momentum, epsilon = config["batch_norm_momentum"], config["batch_norm_epsilon"]
     sizes = config["num_cells"], config["filters"], stem, config["skip_reduction"]
     steps = plan(genotype, *sizes, config["stem_cell_filters"])
     names = ("classes", "pooling", "drop_path_rate", "dropout_rate")
     check_rates(*(config[name] for name in names))
+    norm = BATCH_NORM[stem]
     shared = dict(
         batch_norm_momentum=norm["momentum"] if momentum is None else momentum,
         batch_norm_epsilon=norm["epsilon"] if epsilon is None else epsilon,
