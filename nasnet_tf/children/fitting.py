@@ -8,23 +8,22 @@ import keras
 import numpy as np
 
 from nasnet_tf.children.streams import is_dataset
-from nasnet_tf.contracts.genotype import imported
+from nasnet_tf.systems import system_of
 
 __all__ = ["accelerated", "is_images_and_labels", "is_plain", "native_network", "steps_of"]
 
 
-def native_network(
-    genotype, make="nasnet_tf.native:NativeNetwork", *, class_names=None, level=None, **network
-):
-    """A `NativeNetwork`, or what else `make` names; None where there is a GPU, another dtype than
-    float32, or something it has not.
+def native_network(genotype, *, class_names=None, level=None, **network):
+    """The network of `genotype`, trained by compiled kernels; None where there is a GPU, another
+    dtype than float32, or something the kernels cannot do.
 
     What classes are called and what a text is made of changes nothing.
     """
+    native = system_of(genotype).native
     if keras.config.dtype_policy().name != "float32" or accelerated():
         return None
     try:
-        return imported(make)(genotype, **network)
+        return native and native()(genotype, **network)
     except (ImportError, NotImplementedError):  # numba is not to be had for every Python
         return None
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from nasnet_tf import strategies
 from nasnet_tf.children.worker import ChildFailed
-from nasnet_tf.contracts.categorical import Choices
+from nasnet_tf.contracts.categorical import CategoricalSpace
 from nasnet_tf.scores.latency import latency
 from nasnet_tf.scores.limits import Limits
 from nasnet_tf.scores.zero_cost import SCORES, score
@@ -58,7 +58,7 @@ class Prescreen:
         make = strategies.get(strategy) if isinstance(strategy, str) else strategy
 
         def prescreened(space, seed=0, **settings):
-            if type(space) is Choices:
+            if type(space) is CategoricalSpace:
                 raise ValueError(
                     "limits and scores are of cells; search a CellHyperModel, or leave prejudge"
                     " out."

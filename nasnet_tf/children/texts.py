@@ -8,9 +8,9 @@ import keras
 import numpy as np
 
 from nasnet_tf.children.cells import FITS, CellChild
+from nasnet_tf.systems.recurrent import inverse_square
 from nasnet_tf.systems.recurrent.network import Perplexity
 from nasnet_tf.systems.recurrent.space import RecurrentSpace
-from nasnet_tf.systems.rewards import inverse_square
 
 __all__ = ["LanguageChild"]
 
@@ -47,7 +47,7 @@ class LanguageChild(CellChild):
     """
 
     figure = "val_perplexity"
-    _native, _is_data = "nasnet_tf.native.language:NativeLanguageModel", staticmethod(_is_windows)
+    _is_data = staticmethod(_is_windows)
 
     def __init__(
         self, steps, words, *, space=None, filters=32, learning_rate=0.01, scale=80.0, **kwargs

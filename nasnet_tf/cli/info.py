@@ -8,7 +8,7 @@ import pathlib
 import click
 
 from nasnet_tf.cli import options, printing
-from nasnet_tf.systems.published import NAMED
+from nasnet_tf.systems import NAMED
 
 
 @click.command()

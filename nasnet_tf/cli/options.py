@@ -8,7 +8,7 @@ import pathlib
 import click
 
 from nasnet_tf.cli.notices import without_notices
-from nasnet_tf.systems.published import NAMED, load
+from nasnet_tf.systems import NAMED, load
 
 POSITIVE = click.IntRange(min=1)
 MINUTES = click.FloatRange(min=0, min_open=True)
@@ -88,7 +88,7 @@ def outcome(result: dict, part: str = "test") -> str:
 
 def reads(genotype) -> str:
     """What a network of the genotype is trained on: "images" or "text"."""
-    return getattr(genotype, "reads", "images")
+    return "images" if genotype is None else genotype.reads
 
 
 def new_file(path: pathlib.Path | None, overwrite: bool, option: str) -> None:

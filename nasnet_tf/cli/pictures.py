@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from nasnet_tf.cli import options, prejudge, texts
 from nasnet_tf.cli.run import Shown
+from nasnet_tf.systems import system_of
 from nasnet_tf.systems.costs import cost_of
 
 # of the training images, to judge children by; the network at the end trains on more of them
@@ -33,16 +34,14 @@ class Pictures:
             f"the space {config['space']} is searched on pictures; add --space recurrent",
         )
         one = space.decode(space.first)
-        if getattr(one, "sized", False):
+        if one.sized:
             options.refuse(
                 config,
                 self.sizes,
                 f"is nothing that networks of the space {config['space']} have: their size is"
                 " their own",
             )
-        options.fill(
-            config, {"child_batch_size": 64, **({} if getattr(one, "sized", False) else self.sizes)}
-        )
+        options.fill(config, {"child_batch_size": 64, **({} if one.sized else self.sizes)})
         given = dict(
             image_size=config["image_size"],
             seed=config["seed"],
@@ -57,12 +56,12 @@ class Pictures:
         prejudge.check(config, self.data, space)
         self.size, self.facts = prejudge.final_size(self.data, config), prejudge.facts(config)
         target = config["target_multiply_adds"]
-        plain = target is None and not space.anchors
+        self.reward = system_of(one).reward
+        plain = target is None and self.reward is None
         self.shown = Shown() if plain else Shown(reward="reward", target=target)
 
     def child(self):
         """The hypermodel of the children."""
-        from nasnet_tf.systems.rewards import cubed_best
         from nasnet_tf.tuners import CellHyperModel
 
         config, data = self.config, self.data
@@ -78,7 +77,7 @@ class Pictures:
             class_names=data.class_names,
             batch_norm_momentum=0.9,
             batch_norm_epsilon=1e-5,
-            reward=cubed_best if self.space.anchors else None,  # as the paper of layers does
+            reward=self.reward,
             soft=prejudge.soft_limit(data, config),
         )
 

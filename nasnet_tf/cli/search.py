@@ -24,7 +24,7 @@ from nasnet_tf.cli.run import BASELINE, FINAL, Run
 from nasnet_tf.contracts.fidelity import EPOCHS
 from nasnet_tf.fingerprint import of_data
 from nasnet_tf.strategies import STRATEGIES, rungs
-from nasnet_tf.systems.spaces import SPACES
+from nasnet_tf.systems import SPACES, system_of
 
 _SEARCHES = {"images": Pictures, "text": texts.Texts}  # by what the genotypes of a space read
 _SEARCH_SHARE = 0.45  # of the time: the rest trains the network
@@ -275,7 +275,7 @@ def _settle(config, space):
     that.
     """
     if config["strategy"] == "auto":
-        config["strategy"] = space.strategy
+        config["strategy"] = system_of(space.decode(space.first)).strategy
     if config["strategy"] in STRATEGIES:
         STRATEGIES[config["strategy"]].check(space)
 

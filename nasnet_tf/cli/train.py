@@ -304,7 +304,7 @@ class _Scratch:
     """A network of a genotype with random weights, made for the data."""
 
     def __init__(self, genotype, size, name):
-        if getattr(genotype, "sized", False) and size:
+        if genotype.sized and size:
             raise ValueError(
                 f"a network of {genotype.schema} has a size of its own; leave"
                 f" --{' and --'.join(size).replace('_', '-')} out."

@@ -22,16 +22,14 @@ from nasnet_tf.files import replacing
 from nasnet_tf.native import kernels
 from nasnet_tf.native.lowering import Lowered
 from nasnet_tf.native.program import Program, Vectors
-from nasnet_tf.systems.graphs import GRAPHS
-
-SCHEMAS = ("nasnet_tf.genotype", "nasnet_tf.nas_bench_201", "nasnet_tf.hierarchical")
+from nasnet_tf.systems import SYSTEMS, system_of
 
 
 class NativeNetwork:
     """The network of a genotype, trained and evaluated by compiled kernels.
 
     Args:
-        genotype: of a kind in `SCHEMAS`.
+        genotype: of a system of images that names this class as its `native`.
         weight_decay, mean, std, **arguments: of its Keras network (`systems.networks.build`), as
             far as they are of the graph. Of the random numbers that Python's generator gives, the
             initial weights are those the Keras network would have.
@@ -40,13 +38,14 @@ class NativeNetwork:
     """
 
     def __init__(self, genotype, *, weight_decay=0.0, mean=None, std=None, **arguments):
-        schema = getattr(genotype, "schema", None)
-        if schema not in SCHEMAS:
+        system = system_of(genotype)
+        if system.native is None or system.graph is None:
+            names = [name for name, each in SYSTEMS.items() if each.native and each.graph]
             raise NotImplementedError(
                 f"a network of {type(genotype).__name__} is not trained natively; those of"
-                f" {', '.join(SCHEMAS)} are."
+                f" {', '.join(names)} are."
             )
-        network_graph = GRAPHS[schema]
+        network_graph = system.graph
         taken = inspect.signature(network_graph).parameters
         for name in [name for name in arguments if name not in taken]:
             if arguments.pop(name):

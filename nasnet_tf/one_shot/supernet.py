@@ -32,8 +32,9 @@ from nasnet_tf.layers import parts
 from nasnet_tf.layers.initializers import VarianceScaling, zeros
 from nasnet_tf.one_shot.flat import Slots, Stretches, cut, initial
 from nasnet_tf.systems.cells.network import BATCH_NORM
-from nasnet_tf.systems.cells.plan import default_stem, plan, stem_convolution
+from nasnet_tf.systems.cells.plan import plan, stem_convolution
 from nasnet_tf.systems.cells.spaces.nasnet import NASNetSpace
+from nasnet_tf.systems.stages import default_stem
 from nasnet_tf.training.graph_rewriting import rewrite_graphs
 
 _APART = {

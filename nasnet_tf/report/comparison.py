@@ -12,9 +12,9 @@ from functools import partial
 import numpy as np
 
 from nasnet_tf.drawing.picture import one_line
+from nasnet_tf.drawing.style import INK, PALE
 from nasnet_tf.files import write_whole
 from nasnet_tf.report.page import document, embedded, facts_table, heading, rows_table
-from nasnet_tf.systems.cells.figure import INK, PALE
 
 __all__ = ["comparison_figure", "write_comparison"]
 

@@ -9,8 +9,8 @@ import os
 from collections.abc import Iterable, Sequence
 
 from nasnet_tf.drawing.picture import one_line, picture_format, render
+from nasnet_tf.drawing.style import INK, PALE
 from nasnet_tf.files import write_whole
-from nasnet_tf.systems.cells.figure import INK, PALE
 
 __all__ = ["best_so_far", "draw_search", "running_mean", "search_figure"]
 

@@ -9,10 +9,10 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from nasnet_tf.drawing.picture import one_line, picture_format, render
+from nasnet_tf.drawing.style import INK, PALE
 from nasnet_tf.files import write_whole
 from nasnet_tf.report.curves import BASELINE, FAILED, SEARCH
 from nasnet_tf.scores.limits import pareto_front
-from nasnet_tf.systems.cells.figure import INK, PALE
 
 __all__ = ["draw_pareto", "pareto_figure"]
 

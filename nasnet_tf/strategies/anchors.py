@@ -27,7 +27,7 @@ class AnchorController(Controller):
 
     Args:
         sizes: options of each decision.
-        anchors, counts_from: of the space, a `nasnet_tf.spaces.Choices`. Decisions that do not
+        anchors, counts_from: of the space, see `nasnet_tf.spaces.Space`. Decisions that do not
             count are never drawn and stay 0; their log-probability and entropy are 0, whatever was
             chosen.
         layers: of the LSTM.

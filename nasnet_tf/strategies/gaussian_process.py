@@ -51,7 +51,8 @@ class GaussianProcess:
 
     Args:
         sizes: number of options of each decision, S in all.
-        meanings: what these options stand for (`Choices.meanings`); all different by default.
+        meanings: what these options stand for (`CategoricalSpace.meanings`); all different by
+            default.
         parameters: S * S + 1 numbers: the places, an option a row, in units of their first distance
             from the origin; the logarithm of the noise. Those of the prior by default.
     """

@@ -35,7 +35,7 @@ from nasnet_tf.strategies.anchors import AnchorController
 from nasnet_tf.strategies.archive import Networks
 from nasnet_tf.strategies.controller import Controller
 from nasnet_tf.strategies.logits import Logits
-from nasnet_tf.strategies.protocol import Strategy
+from nasnet_tf.strategies.protocol import Strategy, as_space
 
 __all__ = [
     "LAYERS",
@@ -173,9 +173,7 @@ class PolicyGradient(Strategy):
     def paper(cls, space, seed=0, **settings):
         """The search with the settings of the space's paper; needs thousands of trials."""
         return cls(
-            space,
-            seed,
-            **((PAPER_OF_LAYERS if getattr(space, "anchors", ()) else PAPER) | settings),
+            space, seed, **((PAPER_OF_LAYERS if as_space(space).anchors else PAPER) | settings)
         )
 
     @property
@@ -335,7 +333,7 @@ class Reinforce(PolicyGradient):
     name = "reinforce"
 
     def __init__(self, space, seed=0, *, controller=None, **settings):
-        layers = getattr(space, "anchors", ())
+        layers = as_space(space).anchors
         controller = controller or ("lstm" if layers else "table")
         ours = TABLE if controller == "table" else LAYERS if layers else {}
         super().__init__(space, seed, controller=controller, **(ours | settings))

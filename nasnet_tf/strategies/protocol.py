@@ -10,10 +10,15 @@ from operator import index
 
 import numpy as np
 
-from nasnet_tf.contracts.categorical import Choices
+from nasnet_tf.contracts.categorical import CategoricalSpace
 from nasnet_tf.contracts.space import Space
 
-__all__ = ["Strategy"]
+__all__ = ["Strategy", "as_space"]
+
+
+def as_space(space) -> Space:
+    """The space itself, or one of decisions with so many options each."""
+    return space if isinstance(space, Space) else CategoricalSpace.of_sizes(space)
 
 
 class Strategy:
@@ -35,7 +40,7 @@ class Strategy:
     )
 
     def __init__(self, space, seed: int = 0):
-        self.space = space if isinstance(space, Space) else Choices.of_sizes(space)
+        self.space = as_space(space)
         self.check(self.space)
         self.sizes = self.space.sizes
         self.seed = index(seed)
@@ -50,7 +55,7 @@ class Strategy:
         if not (cls.open or space.decisions):
             raise ValueError(
                 f"{cls.name} needs a space of fixed decisions, which {type(space).__name__} is not;"
-                f" take {space.strategy}."
+                " take pairwise-evolution."
             )
 
     def propose(self, number: int, pending=(), attempt: int = 0) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from nasnet_tf.contracts.categorical import Choices, Decision
+from nasnet_tf.contracts.categorical import CategoricalSpace, Decision
 from nasnet_tf.contracts.fidelity import EPOCHS
 from nasnet_tf.contracts.space import Space
 
@@ -45,7 +45,7 @@ class SearchSchema:
         self.parameters, self.free, self._epochs = list(parameters), free, epochs
         self.choices = free
         if epochs is not None:
-            self.choices = Choices([*free.decisions, Decision(EPOCHS, epochs)])
+            self.choices = CategoricalSpace([*free.decisions, Decision(EPOCHS, epochs)])
         self._conditional = any(parameter.conditions for parameter in self.parameters)
         self._numbers = [
             (name, {option: number for number, option in enumerate(options)})

@@ -21,7 +21,7 @@ import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-from nasnet_tf.contracts.categorical import Choices, Decision
+from nasnet_tf.contracts.categorical import CategoricalSpace, Decision
 from nasnet_tf.tables.tfrecord import records
 
 __all__ = ["NASBench101Space", "read_nas_bench_101"]
@@ -39,7 +39,7 @@ _TIME, _VALIDATION, _TEST = (
 _ROW = "a row of NAS-Bench-101 is [hash, epochs, adjacency, operations, metrics]"
 
 
-class NASBench101Space(Choices):
+class NASBench101Space(CategoricalSpace):
     """The 2^21 * 3^5 = 509,607,936 ways to write a module of seven vertices; 423,624 different
     modules have figures.
     """
@@ -51,11 +51,11 @@ class NASBench101Space(Choices):
         )
         super().__init__((*edges, *operations))
 
-    def key(self, choices) -> str:
+    def key(self, point) -> str:
         """Equal exactly if both modules are the same graph once all that does not count is gone; ""
         if nothing is left.
         """
-        point = self.checked(choices)
+        point = self.checked(point)
         edges = itertools.compress(_EDGES, point)
         return _key(
             _VERTICES, edges, ["", *(_OPERATIONS[choice] for choice in point[len(_EDGES) :]), ""]

@@ -11,8 +11,9 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from nasnet_tf.contracts.categorical import Choices, Decision
-from nasnet_tf.systems.cells.genotype import COMBINATIONS, OPERATION_NAMES, Genotype
+from nasnet_tf.contracts.categorical import CategoricalSpace, Decision
+from nasnet_tf.systems.cells.cell import COMBINATIONS, OPERATION_NAMES
+from nasnet_tf.systems.cells.genotype import Genotype
 from nasnet_tf.systems.cells.spaces.nasnet import NASNetSpace
 from nasnet_tf.systems.nas_bench_201.genotype import NASBench201
 from nasnet_tf.systems.nas_bench_201.space import NASBench201Space
@@ -49,7 +50,7 @@ class Table:
 
     def __init__(
         self,
-        space: Choices,
+        space: CategoricalSpace,
         figures: Mapping[tuple[int, ...] | str, Figures],
         name: str = "table",
         timed: bool = True,
@@ -70,7 +71,7 @@ class Table:
 
     def get(self, point: tuple[int, ...]) -> Figures | None:
         """What training `point` tells; None if it fails."""
-        if point in self._figures or type(self.space).key is Choices.key:
+        if point in self._figures or type(self.space).key is CategoricalSpace.key:
             return self._figures.get(point)
         return self._by_key.get(self.space.key(point))
 
@@ -149,7 +150,9 @@ class Table:
         space, points = read(path, names, others, rows)
         figures, first = {}, {}
         key = (
-            (lambda point: point) if nas_bench_201 or type(space).key is Choices.key else space.key
+            (lambda point: point)
+            if nas_bench_201 or type(space).key is CategoricalSpace.key
+            else space.key
         )
         for (line, fields), point in zip(rows, points, strict=True):
             if (same := first.setdefault(key(point), line)) != line:
@@ -212,7 +215,8 @@ def _read_decisions(path, names, others, rows):
                     " values; take the column out if it is no decision."
                 )
         points.append(tuple(point))
-    return Choices(Decision(name, seen) for name, seen in zip(others, options, strict=True)), points
+    decisions = (Decision(name, seen) for name, seen in zip(others, options, strict=True))
+    return CategoricalSpace(decisions), points
 
 
 def _read_genotypes(path, names, others, rows):

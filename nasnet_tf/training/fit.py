@@ -262,8 +262,8 @@ def _compile(model, recipe, phase, steps, jit_compile, devices=1):
         name: SmoothedCrossentropy(recipe.label_smoothing) for name in ("predictions", "auxiliary")
     }
     metrics = (
-        model.figures()
-        if hasattr(model, "figures")
+        model.training_metrics()
+        if hasattr(model, "training_metrics")
         else [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
     )
     model.compile(

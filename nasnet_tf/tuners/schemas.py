@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keras_tuner.src.engine import hyperparameters as kt_hp
 
-from nasnet_tf.contracts.categorical import Choices, Decision
+from nasnet_tf.contracts.categorical import CategoricalSpace, Decision
 from nasnet_tf.contracts.space import Space
 from nasnet_tf.study import SearchSchema
 
@@ -110,7 +110,7 @@ def decisions_of(hyperparameters, space=None) -> Space:
             " hp.Choice('units', [16, 32]). The choices of a run_trial() without hypermodel are"
             " declared before: give them as hyperparameters."
         )
-    return Choices([Decision(name, options) for name, options in found.items()])
+    return CategoricalSpace([Decision(name, options) for name, options in found.items()])
 
 
 def _options(hp):

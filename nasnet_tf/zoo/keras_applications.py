@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nasnet_tf.signatures import checked
-from nasnet_tf.systems.cells.genotype import NASNET_A
 from nasnet_tf.systems.cells.network import Network
+from nasnet_tf.systems.cells.published import NASNET_A
 from nasnet_tf.zoo import keras_config, official, weights
 from nasnet_tf.zoo.matching import match
 from nasnet_tf.zoo.reading import opened

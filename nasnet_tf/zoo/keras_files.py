@@ -16,8 +16,8 @@ from collections.abc import Iterator
 import keras
 
 from nasnet_tf.saved import WEIGHTS, archive_config
-from nasnet_tf.systems.cells.genotype import NASNET_A
 from nasnet_tf.systems.cells.network import Network
+from nasnet_tf.systems.cells.published import NASNET_A
 from nasnet_tf.zoo import hdf5, keras_config, own_files
 from nasnet_tf.zoo.keras_layers import by_role
 from nasnet_tf.zoo.source import KERAS, Layer, Refused, Source, stored

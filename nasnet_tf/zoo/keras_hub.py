@@ -14,8 +14,9 @@ from nasnet_tf.layers.model import FROZEN, freeze, frozen
 from nasnet_tf.layers.operations import PACKAGE
 from nasnet_tf.saved import Sealed
 from nasnet_tf.signatures import checked
-from nasnet_tf.systems.cells.genotype import NASNET_A, Genotype
+from nasnet_tf.systems.cells.genotype import Genotype
 from nasnet_tf.systems.cells.network import Network
+from nasnet_tf.systems.cells.published import NASNET_A
 from nasnet_tf.systems.costs import cost
 from nasnet_tf.zoo.models import create_model, list_models, variant_arguments
 

@@ -12,9 +12,9 @@ import fnmatch
 import os
 
 from nasnet_tf.signatures import checked
-from nasnet_tf.systems.cells import genotype as genotypes
-from nasnet_tf.systems.cells.genotype import AMOEBANET_A, GENOTYPES, NASNET_A, PNASNET_5, Genotype
+from nasnet_tf.systems.cells.genotype import Genotype
 from nasnet_tf.systems.cells.network import Network
+from nasnet_tf.systems.cells.published import AMOEBANET_A, GENOTYPES, NASNET_A, PNASNET_5
 from nasnet_tf.zoo.weights import load_weights
 
 _MOBILE = dict(stem="imagenet", stem_filters=32, input_shape=(224, 224, 3), classes=1000)
@@ -317,7 +317,7 @@ def _genotype(name):
     if isinstance(name, Genotype):
         return name
     if name in GENOTYPES:
-        return genotypes.get(name)
+        return GENOTYPES[name]
     if os.path.exists(name):
         return Genotype.load(name)
     raise ValueError(

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import keras
 
-from nasnet_tf.systems.cells.genotype import NASNET_A
 from nasnet_tf.systems.cells.network import Network
-from nasnet_tf.systems.cells.plan import stage_cells
+from nasnet_tf.systems.cells.published import NASNET_A
+from nasnet_tf.systems.stages import stage_cells
 from nasnet_tf.zoo.source import Refused
 
 BASE_URL = "https://storage.googleapis.com/tensorflow/keras-applications/nasnet/"

@@ -17,8 +17,9 @@ import h5py
 
 from nasnet_tf.systems.cells.genotype import Genotype
 from nasnet_tf.systems.cells.network import Network
-from nasnet_tf.systems.cells.plan import plan, stage_cells
+from nasnet_tf.systems.cells.plan import plan
 from nasnet_tf.systems.costs import cost
+from nasnet_tf.systems.stages import stage_cells
 from nasnet_tf.zoo import hdf5
 from nasnet_tf.zoo.slim import slim_variables
 from nasnet_tf.zoo.source import OURS, Refused, Source, stored

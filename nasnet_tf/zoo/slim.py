@@ -10,7 +10,7 @@ from nasnet_tf.graph import NormSpec, ReductionSpec
 from nasnet_tf.layers import AuxiliaryHead
 from nasnet_tf.systems.cells.layer import Cell
 from nasnet_tf.systems.cells.network import Network
-from nasnet_tf.systems.cells.plan import stage_cells
+from nasnet_tf.systems.stages import stage_cells
 
 # By the name of a weight in an operation.
 _NAMES = {
