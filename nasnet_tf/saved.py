@@ -9,12 +9,11 @@ after the end of a file.
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
 import pathlib
 import zipfile
 
-from nasnet_tf.files import open_regular, parse_json
+from nasnet_tf.files import open_regular, parse_json, sha256, sync_folder
 from nasnet_tf.npz import UNREADABLE, check_size
 
 __all__ = [
@@ -45,11 +44,12 @@ class Damaged(ValueError):
 def seal(path: str | os.PathLike) -> None:
     """Adds the checksum to a file that was just written."""
     with open(path, "rb+") as file:
-        digest = _sha256(file, os.fstat(file.fileno()).st_size)
+        digest = sha256(file, os.fstat(file.fileno()).st_size)
         file.seek(0, os.SEEK_END)
         file.write(_MARK + digest.encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
+    sync_folder(pathlib.Path(path).parent)
 
 
 def verify(path: str | os.PathLike) -> str:
@@ -74,7 +74,7 @@ def _verify_sealed(path, file):
     line = file.read(_LENGTH)
     if not line.startswith(_MARK):
         return NOT_VERIFIED
-    if _MARK + _sha256(file, size).encode() + b"\n" != line:
+    if _MARK + sha256(file, size).encode() + b"\n" != line:
         raise Damaged(
             f"{path} is damaged: it is not the file that was written (its SHA-256 is another);"
             " restore a copy of it."
@@ -131,15 +131,6 @@ def archive_config(path: str | os.PathLike) -> dict:
             f"{path} holds no configuration of a model; give one that Keras saved as .keras."
         )
     return config
-
-
-def _sha256(file, size):
-    file.seek(0)
-    digest = hashlib.sha256()
-    while size > 0 and (part := file.read(min(size, _PART))):
-        digest.update(part)
-        size -= len(part)
-    return digest.hexdigest()
 
 
 class Sealed:
