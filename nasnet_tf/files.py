@@ -169,12 +169,12 @@ def read_json(path: str | os.PathLike, most: int = SMALL):
         raise ValueError(f"{path} is not a whole JSON file: {error}") from None
 
 
-def difference(there, here, names=()) -> tuple[str, str, str]:
-    """Where two JSON values first differ: (the names that lead there, its JSON in `there` and in
-    `here`).
+def difference(there, here, names=()) -> tuple:
+    """Where two JSON values first differ: (the names that lead there, the value in `there`, the one
+    in `here`). A name that an object lacks has the value None.
     """
     if not (isinstance(there, dict) and isinstance(here, dict)):
-        return " ".join(names), json.dumps(there), json.dumps(here)
+        return " ".join(names), there, here
     name = next(name for name in {**there, **here} if there.get(name, ...) != here.get(name, ...))
     return difference(there.get(name), here.get(name), (*names, name))
 

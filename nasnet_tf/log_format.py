@@ -79,8 +79,9 @@ def check_head(path, there: dict, here: dict) -> None:
     if there != here:
         what, was, now = difference(there, here)
         raise ValueError(
-            f"{path} was begun with {what} {was:.120}, now it is {now:.120}; go on with what it was"
-            " begun with, or begin anew in another folder."
+            f"{path} was begun with {what} {json.dumps(was):.120}, now it is"
+            f" {json.dumps(now):.120}; go on with what it was begun with, or begin anew in another"
+            " folder."
         )
 
 

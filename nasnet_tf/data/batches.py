@@ -7,6 +7,7 @@ import numpy as np
 from nasnet_tf.data.augment import Augmentation, augment, check
 from nasnet_tf.data.pictures import Pictures
 from nasnet_tf.data.streaming import fetcher
+from nasnet_tf.signatures import checked
 
 __all__ = ["pipeline"]
 
@@ -14,6 +15,7 @@ __all__ = ["pipeline"]
 _BATCHES_OF_PICTURES = 2
 
 
+@checked
 def pipeline(
     x,
     y,

@@ -13,6 +13,7 @@ from nasnet_tf.data.dataset import DataSet, Part, Parts
 from nasnet_tf.data.images import resize
 from nasnet_tf.data.known import in_classes
 from nasnet_tf.data.split import divide
+from nasnet_tf.signatures import checked
 
 __all__ = ["load"]
 
@@ -23,6 +24,7 @@ _SOURCES = (
 )
 
 
+@checked
 def load(
     source,
     *,

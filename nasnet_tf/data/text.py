@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from nasnet_tf.signatures import checked
+
 __all__ = ["END", "LEVELS", "UNKNOWN", "Text", "is_text", "load_text", "text_batches"]
 
 LEVELS = ("word", "character")
@@ -99,6 +101,7 @@ class Text:
         return f"<Text {self.describe()}>"
 
 
+@checked
 def load_text(
     path, *, level: str = "word", most: int = 10_000, steps: int = 35, vocabulary=None
 ) -> Text:

@@ -2,11 +2,11 @@
 oldest dies.
 
 Source: Real et al. 2019, arXiv 1802.01548, section 3 and algorithm 1. `paper()` has the paper's
-    population of 100, samples of 25 and
-5 % of identity mutations, made for 20,000 models. The default population grows with the search
-instead: the square root of the number of trials that ended, from 10 to 100, and a quarter of it to
-a sample. At a hundred trials these are the 10 and 3 of NAS-Bench-201's experiments (arXiv
-2001.00326), at ten thousand the paper's 100 and 25. While it grows, fewer die than are born.
+population of 100, samples of 25 and 5 % of identity mutations, made for 20,000 models. The default
+population grows with the search instead: the square root of the number of trials that ended, from
+10 to 100, and a quarter of it to a sample. At a hundred trials these are the 10 and 3 of
+NAS-Bench-201's experiments (arXiv 2001.00326), at ten thousand the paper's 100 and 25. While it
+grows, fewer die than are born.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections import deque
 
 import numpy as np
 
+from nasnet_tf.signatures import checked
 from nasnet_tf.strategies.protocol import Strategy
 
 __all__ = ["PAPER", "AgingEvolution"]
@@ -40,6 +41,7 @@ class AgingEvolution(Strategy):
     name = "aging-evolution"
     open = True
 
+    @checked
     def __init__(self, space, seed=0, *, population=None, sample=None, identity=0.0):
         super().__init__(space, seed)
         if (

@@ -8,9 +8,8 @@ there, and W_prev, W_curr and v serve all pairs. A skip is a softmax of the opti
 logits 0 and the argument of that sigmoid, so the rest is as for any other decision.
 
 Source: Zoph & Le 2017, arXiv 1611.01578, sections 3.1 and 3.3: two layers of 35 units, weights
-    uniform(-0.08, 0.08). Not stated there,
-so ours: embeddings of 35, a softmax of its own for each decision, and that the step after an anchor
-point reads the sum of the embeddings of its skips.
+uniform(-0.08, 0.08). Not stated there, so ours: embeddings of 35, a softmax of its own for each
+decision, and that the step after an anchor point reads the sum of the embeddings of its skips.
 """
 
 from __future__ import annotations

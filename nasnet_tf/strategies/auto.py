@@ -8,6 +8,7 @@ the trials of both.
 
 from __future__ import annotations
 
+from nasnet_tf.signatures import passes_on
 from nasnet_tf.strategies.aging_evolution import AgingEvolution
 from nasnet_tf.strategies.predictor import Predictor
 from nasnet_tf.strategies.protocol import Strategy
@@ -25,6 +26,7 @@ class Auto(Strategy):
 
     name = "auto"
 
+    @passes_on(Predictor)
     def __init__(self, space, seed=0, *, alone=500, **settings):
         super().__init__(space, seed)
         if alone < 0:

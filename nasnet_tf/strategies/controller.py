@@ -6,8 +6,8 @@ is the input of step t + 1 (step 0 reads a learned start vector). The probabilit
 is the product of its decisions' probabilities.
 
 Source: Zoph et al. 2017, arXiv 1707.07012, appendix A.2: one layer, 100 hidden units, weights
-    uniform(-0.1, 0.1), a softmax
-for each prediction. The width of the embedding is not stated there; 32 is ours.
+uniform(-0.1, 0.1), a softmax for each prediction. The width of the embedding is not stated there;
+32 is ours.
 
 Weights are one flat vector, an argument of every method: the controller itself never changes.
 Softmaxes and embeddings are padded to the widest decision, T decisions by n options, so that a

@@ -10,10 +10,9 @@ all options of a decision are equally far apart; the data then moves those toget
 and those of decisions that matter apart.
 
 Source: latent variable Gaussian processes: Zhang et al. 2020, Technometrics 62(3), arXiv
-    1806.07504; conditioning and linear parts:
-Rasmussen & Williams 2006, Gaussian Processes for Machine Learning, algorithm 2.1 and section 2.7.
-Ours: as many latent dimensions as options, the prior on places, and options of one meaning counted
-together.
+1806.07504; conditioning and linear parts: Rasmussen & Williams 2006, Gaussian Processes for Machine
+Learning, algorithm 2.1 and section 2.7. Ours: as many latent dimensions as options, the prior on
+places, and options of one meaning counted together.
 """
 
 from __future__ import annotations

@@ -2,14 +2,14 @@
 a local optimum begin again.
 
 Source: White et al. 2021, arXiv 2005.02960, section 3, in the variant that does not wait for a
-    whole neighbourhood. Here each climb
-begins at the best of a few random points, and no point is proposed twice. Beginning again is ours:
-in small spaces it finds what going on with the next best point misses, and in large ones a
-neighbourhood is seldom exhausted.
+whole neighbourhood. Here each climb begins at the best of a few random points, and no point is
+proposed twice. Beginning again is ours: in small spaces it finds what going on with the next best
+point misses, and in large ones a neighbourhood is seldom exhausted.
 """
 
 from __future__ import annotations
 
+from nasnet_tf.signatures import checked
 from nasnet_tf.strategies.archive import Archive
 from nasnet_tf.strategies.protocol import Strategy
 
@@ -39,6 +39,7 @@ class LocalSearch(Strategy):
 
     name = "local-search"
 
+    @checked
     def __init__(self, space, seed=0, *, starts=10):
         super().__init__(space, seed)
         if starts < 1:

@@ -2,7 +2,7 @@
 the LSTM's (controller.py).
 
 Source: NAS-Bench-201's REINFORCE, Dong & Yang 2020, arXiv 2001.00326. Rows are padded to the
-    widest; padding has probability 0.
+widest; padding has probability 0.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nasnet_tf.signatures import checked
 from nasnet_tf.strategies.protocol import Strategy
 
 __all__ = ["OneShot"]
@@ -26,6 +27,7 @@ class OneShot(Strategy):
 
     name = "one-shot"
 
+    @checked
     def __init__(self, space, seed=0, *, ranking):
         super().__init__(space, seed)
         self.ranking = list(dict.fromkeys(self._checked(choices) for choices in ranking))

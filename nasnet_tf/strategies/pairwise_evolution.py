@@ -2,9 +2,8 @@
 the better has a child.
 
 Source: Real et al. 2017, arXiv 1703.01041. `paper()` has its population of 1000, at which its 250
-    workers, a quarter, were at work at
-once. The default grows with the search, as that of aging evolution does: the square root of the
-number of trials that ended, from 5 on.
+workers, a quarter, were at work at once. The default grows with the search, as that of aging
+evolution does: the square root of the number of trials that ended, from 5 on.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import math
 
 import numpy as np
 
+from nasnet_tf.signatures import checked
 from nasnet_tf.strategies.protocol import Strategy
 
 __all__ = ["PAPER", "PairwiseEvolution"]
@@ -39,6 +39,7 @@ class PairwiseEvolution(Strategy):
     name = "pairwise-evolution"
     open = True
 
+    @checked
     def __init__(self, space, seed=0, *, population=None):
         super().__init__(space, seed)
         if population is not None and population < 2:

@@ -7,9 +7,8 @@ by decision.
 Expected improvement counts by how probably a point does not fail, once some have failed.
 
 Source: expected improvement: Jones et al. 1998, J. of Global Optimization 13; candidates mutated
-    from the best: White et al. 2019,
-BANANAS, arXiv 1910.11858; weighed by the probability of success: Gelbart et al. 2014, arXiv
-1403.5607.
+from the best: White et al. 2019, BANANAS, arXiv 1910.11858; weighed by the probability of success:
+Gelbart et al. 2014, arXiv 1403.5607.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import math
 
 import numpy as np
 
+from nasnet_tf.signatures import checked
 from nasnet_tf.strategies.archive import Archive
 from nasnet_tf.strategies.gaussian_process import GaussianProcess, normal_scores
 from nasnet_tf.strategies.protocol import Strategy
@@ -45,6 +45,7 @@ class Predictor(Strategy):
 
     name = "predictor"
 
+    @checked
     def __init__(self, space, seed=0, *, first=6, candidates=1000, parents=20, every=2, most=128):
         super().__init__(space, seed)
         if min(first, candidates, parents, every) < 1 or most < 2:
@@ -52,13 +53,8 @@ class Predictor(Strategy):
                 "first, candidates, parents and every must be 1 or more and most 2 or more; "
                 f"got {first=}, {candidates=}, {parents=}, {every=}, {most=}."
             )
-        self.first, self.candidates, self.parents, self.every, self.most = (
-            first,
-            candidates,
-            parents,
-            every,
-            most,
-        )
+        self.first, self.candidates, self.every, self.most = first, candidates, every, most
+        self._parents = parents
         self.archive = Archive(len(self.sizes))
         self.process = GaussianProcess(self.sizes, self.space.meanings)
         self._succeeds = GaussianProcess(
@@ -99,7 +95,7 @@ class Predictor(Strategy):
         random.
         """
         half, sizes = self.candidates // 2, np.array(self.sizes)
-        best = np.argsort(-self.archive.rewards, kind="stable")[: self.parents]
+        best = np.argsort(-self.archive.rewards, kind="stable")[: self._parents]
         mutants = self.archive.points[
             best[(len(best) * rng.random(half) ** 2).astype(int)]
         ].copy()  # the better, the oftener

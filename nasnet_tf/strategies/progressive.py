@@ -7,10 +7,9 @@ of the level before by every option of the decisions it frees, and tries those t
 and again, with the model fitted anew.
 
 Source: Liu et al. 2018, arXiv 1712.00559, section 4 and algorithm 1: K = 256, which for cells of up
-    to five blocks makes 136 + 4 * 256
-= 1160 trials, and an ensemble of five, each on four fifths of the data. Its model is an LSTM or a
-small network; ours is linear. Its levels wait for their last trial; ours go on when nine in ten
-have ended, so that nobody who trains is ever idle.
+to five blocks makes 136 + 4 * 256 = 1160 trials, and an ensemble of five, each on four fifths of
+the data. Its model is an LSTM or a small network; ours is linear. Its levels wait for their last
+trial; ours go on when nine in ten have ended, so that nobody who trains is ever idle.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import math
 
 import numpy as np
 
+from nasnet_tf.signatures import checked
 from nasnet_tf.strategies.archive import Archive, Networks
 from nasnet_tf.strategies.protocol import Strategy
 from nasnet_tf.strategies.surrogate import Surrogate, fits
@@ -41,6 +41,7 @@ class Progressive(Strategy):
 
     name = "progressive"
 
+    @checked
     def __init__(self, space, seed=0, *, beam=256, barrier=0.9, expansions=20_000):
         super().__init__(space, seed)
         if min(beam, expansions) < 1 or not 0 < barrier <= 1:

@@ -17,6 +17,7 @@ from bisect import bisect_left, insort
 import numpy as np
 
 from nasnet_tf.contracts.fidelity import EPOCHS
+from nasnet_tf.signatures import checked
 from nasnet_tf.strategies.archive import Archive
 from nasnet_tf.strategies.protocol import Strategy
 
@@ -44,6 +45,7 @@ class SuccessiveHalving(Strategy):
     name = "successive-halving"
     fidelity = True
 
+    @checked
     def __init__(self, space, seed=0, *, eta=3):
         super().__init__(space, seed)
         if eta <= 1:

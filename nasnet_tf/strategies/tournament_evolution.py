@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 
+from nasnet_tf.signatures import checked
 from nasnet_tf.strategies.archive import Archive, Networks
 from nasnet_tf.strategies.protocol import Strategy
 
@@ -35,6 +36,7 @@ class TournamentEvolution(Strategy):
 
     name = "tournament-evolution"
 
+    @checked
     def __init__(self, space, seed=0, *, initial=20, share=0.25, repeats=False):
         super().__init__(space, seed)
         if initial < 1 or not 0 < share <= 1:

@@ -87,8 +87,8 @@ class Checkpoint:
         if there != here:
             name, was, now = difference(there, here)
             raise ValueError(
-                f"the training in {self.folder} has {name} = {was:.80}, not {now:.80}; give what it"
-                " was begun with, or begin anew elsewhere."
+                f"the training in {self.folder} has {name} = {was!r:.80}, not {now!r:.80}; give"
+                " what it was begun with, or begin anew elsewhere."
             )
 
     def restore(self, model) -> None:
@@ -157,8 +157,7 @@ def forget(folder: str | os.PathLike) -> None:
 
 
 def holds_other_things(folder: str | os.PathLike) -> bool:
-    """Whether the folder has other files than those of a training, and no training's state or log.
-    """
+    """Whether the folder has other files than a training's, and no training's state or log."""
     folder = pathlib.Path(folder)
     if not folder.exists():
         return False

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import keras
 
+from nasnet_tf.signatures import checked
 from nasnet_tf.systems.cells.network import Network
 from nasnet_tf.training import recipe as recipes
 from nasnet_tf.training.checkpoint import Checkpoint, describe
@@ -58,6 +59,7 @@ def phases(recipe: Recipe) -> list[Phase]:
     return [head, rest] if recipe.head_epochs else [rest]
 
 
+@checked
 def train(
     model: Network,
     batches,

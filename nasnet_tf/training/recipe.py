@@ -1,8 +1,8 @@
 """Recipes: how a network is trained, as data; a JSON file or one of those that come along.
 
 Sources: Zoph et al. 2017, arXiv 1707.07012, appendix A; the authors' TF-slim code
-    (slim/nets/nasnet/nasnet.py and its header,
-slim/train_image_classifier.py). What neither states is said in a recipe's `source`.
+(slim/nets/nasnet/nasnet.py and its header, slim/train_image_classifier.py). What neither states is
+said in a recipe's `source`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import os
 
 from nasnet_tf.files import parse_json, read_small
+from nasnet_tf.signatures import checked
 
 SCHEMA = "nasnet_tf.recipe"
 _CHOICES = {
@@ -160,6 +161,9 @@ class Recipe:
             return cls.from_json(text)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
+
+
+Recipe.__init__ = checked(Recipe.__init__)
 
 
 def get(name) -> Recipe:

@@ -12,7 +12,7 @@ from nasnet_tf.contracts.categorical import Choices
 from nasnet_tf.scores.latency import latency
 from nasnet_tf.scores.limits import Limits
 from nasnet_tf.scores.zero_cost import SCORES, score
-from nasnet_tf.strategies.prejudged import Prejudged, Refused
+from nasnet_tf.strategies import Prejudged, Refused
 
 _ATTEMPTS, _MEASURED = (
     100,

@@ -2,7 +2,7 @@
 TensorFlow as the authors released.
 
 Source: tensorflow/models research/slim/nets/nasnet; released as nasnet-a_mobile_04_10_2017.tar.gz
-    and nasnet-a_large_04_10_2017.tar.gz.
+and nasnet-a_large_04_10_2017.tar.gz.
 """
 
 from __future__ import annotations

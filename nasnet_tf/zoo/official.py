@@ -2,7 +2,7 @@
 they are, how to tell them.
 
 Source: `keras.applications` (keras/src/applications/nasnet.py, Keras 3.15), for addresses and
-    checksums.
+checksums.
 """
 
 from __future__ import annotations
