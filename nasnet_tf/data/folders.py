@@ -237,7 +237,7 @@ def _kept(found):
 
 def _header(path):
     """The header; None if the picture is broken, which the decoder will report."""
-    with contextlib.suppress(Exception):  # whatever the reader of its format raises
+    with contextlib.suppress(Exception):  # each reader of a format raises its own
         return header(path)
 
 

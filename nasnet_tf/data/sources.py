@@ -1,4 +1,4 @@
-"""`load`: from what a user types to a data set in three parts."""
+"""`load`: the data set of a source, in three parts."""
 
 from __future__ import annotations
 
@@ -39,30 +39,30 @@ def load(
 ) -> DataSet:
     """The data set that `source` names, split into train, validation and test.
 
-    A test set that comes with the source is kept; else 20 % of each class is held out, the same
-    images whatever `seed`.
+    The test set of the source is kept; if it has none, 20 % of each class are held out, the same
+    images for every `seed`.
 
     Args:
         source: 'digits', 'tfds:NAME', a path to an .npz file, or to a folder with one folder of
             pictures a class.
         image_size: pixels to resize to, one side or (height, width); None keeps the size of arrays,
-            and that of pictures that are all of one size up to 128; others become 64.
-        channels: of a folder, 3 (RGB) or 1 (luminance); None is 1 if all pictures are grey. Arrays
-            keep theirs.
+            and that of pictures that all have the same size up to 128; others become 64.
+        channels: of a folder, 3 (RGB) or 1 (luminance); None means 1 if all pictures are grey.
+            Arrays keep theirs.
         validation: share of the training images to validate on, above 0 and at most 0.5, unless the
-            source has its own.
-        seed: chooses the validation images.
-        data_dir: where TFDS keeps its data; only for 'tfds:NAME'.
-        in_memory: of a folder, whether the pictures are decoded now, to arrays, or stay in their
-            files as `Pictures` until they are needed; None decodes what takes at most 4 GiB. A
-            broken picture is found when it is decoded.
-        skip_broken: of a folder, whether to leave out pictures that cannot be read, and say so,
-            rather than to stop.
-        classes: of a network that is trained already: the names of its classes in order, or how
-            many there are. Labels then count as its classes do, by names, and the source may have
-            only some of them; see `nasnet_tf.data.known`.
+            source has validation images.
+        seed: of the choice of validation images.
+        data_dir: the folder of TFDS's data; only for 'tfds:NAME'.
+        in_memory: of a folder, whether pictures are decoded to arrays now, or stay in their files
+            as `Pictures` until they are needed; None decodes what takes at most 4 GiB. A broken
+            picture is found when it is decoded.
+        skip_broken: of a folder, whether to leave out pictures that cannot be read, with a note,
+            instead of raising.
+        classes: of a trained network: the names of its classes in order, or their number. Labels
+            are then those of the network, and the source may have only some of its classes; see
+            `nasnet_tf.data.known`.
     Raises:
-        ValueError: saying what is wrong with which file.
+        ValueError: naming the file and what is wrong with it; TypeError for an unknown argument.
     """
     _check_options(image_size, channels, validation, seed, in_memory)
     of_folder = dict(
@@ -76,9 +76,8 @@ def load(
                 for kind in ("train", "validation", "test")
             }
         )
-    data = divide(
-        parts, validation, seed, partial=classes is not None
-    )  # by its own classes: the same test images as ever
+    # divided by the classes of the source, so that the test images do not depend on `classes`
+    data = divide(parts, validation, seed, partial=classes is not None)
     return data if classes is None else in_classes(data, classes)
 
 
@@ -113,7 +112,7 @@ def _read(source, image_size, data_dir, of_folder) -> Parts:
 
 
 def _check_no_picture(path):
-    """Raises ValueError if the file is a picture, in place of the set that it may be of."""
+    """Raises ValueError if the file is a picture, not a data set."""
     from nasnet_tf.data.picture_files import is_picture
 
     if is_picture(path):
@@ -138,7 +137,7 @@ def _resized(part, size):
 
 
 def _short_name(text):
-    """`text` as the name of a folder."""
+    """`text` without the characters that the name of a folder should not have."""
     return re.sub(r"[^\w.-]+", "_", text).strip("._") or "data"
 
 
