@@ -17,11 +17,11 @@ __all__ = ["Auto"]
 
 
 class Auto(Strategy):
-    """`Predictor`, and from trial `alone` on every other proposal by `AgingEvolution`.
+    """`Predictor`; from trial `alone` on every other proposal is by `AgingEvolution`.
 
     Args:
-        alone: trials that the predictor leads by itself.
-        **settings: of the predictor.
+        alone: the number of trials that `Predictor` proposes alone.
+        **settings: of `Predictor`.
     """
 
     name = "auto"
