@@ -1,11 +1,11 @@
-"""Asynchronous successive halving: most points are trained shortly, the best of them longer. Nobody
-waits for anybody.
+"""Asynchronous successive halving: most points are trained for a few epochs, the best of them
+longer. No trial waits for another.
 
-The last decision of the space is how long a point is trained, if it is named as one of
-`FIDELITIES`; its options in order of size are the rungs. A proposal is, from the longest rung down,
-a point in the top 1 / eta of its rung that has not been promoted, one rung up; where there is none,
-a new random point at the shortest. A space without such a decision has one rung, and the search is
-random.
+If the last decision of the space has one of the names in `FIDELITIES`, it is how long a point is
+trained, and its options in ascending order are the rungs. A proposal promotes a point in the top
+1 / eta of its rung that has not been promoted yet by one rung, the longest rung first; if there is
+none, it is a new random point of the shortest rung. A space without such a decision has one rung,
+and the search is random.
 
 Source: Li et al. 2020, arXiv 1810.05934, algorithm 2.
 """

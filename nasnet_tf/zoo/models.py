@@ -1,4 +1,4 @@
-"""Published networks by family and variant, and any other genotype by name or path.
+"""Published networks by family and variant, and networks of other genotypes by name or path.
 
 Sources: NASNet-A, Zoph et al. 2017, arXiv 1707.07012, tables 1 to 3, with the settings of the
 authors' TF-slim code (slim/nets/nasnet/nasnet.py); PNASNet-5, Liu et al. 2018, arXiv 1712.00559,
