@@ -182,8 +182,7 @@ def _is_hdf5(path):
 
 
 def _state(path):
-    """Properties of the file at `path` that change when it is written; None if it does not exist.
-    """
+    """Properties of a file that change when it is written; None if it does not exist."""
     try:
         status = os.stat(path)
     except OSError:

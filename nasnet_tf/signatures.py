@@ -61,8 +61,7 @@ def passes_on(*targets: Callable, without: Iterable[str] = ()) -> Callable[[F], 
 
 
 def refuse_unknown(caller: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Raises TypeError if `given` has names that `known` does not, with the nearest name for each.
-    """
+    """Raises TypeError if `given` has names that `known` lacks, with the nearest for each."""
     known = [name for name in known if name != "self"]
     unknown = [name for name in given if name not in known]
     if not unknown:

@@ -13,8 +13,7 @@ _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last four are full
 
 
 def cell(value):
-    """The value to write: text that would be a formula, or has such an apostrophe, gets one more.
-    """
+    """The value to write: a formula, or text that has such an apostrophe, gets one more."""
     return f"'{value}" if _suspect(value) else value
 
 

@@ -114,8 +114,7 @@ class Controller:
         return self.forward(weights, choices)[:2]
 
     def forward(self, weights: np.ndarray, choices) -> Trace:
-        """A pass over a batch of choices, (B, T) integers, with everything that `backward` needs.
-        """
+        """A pass over a batch of choices, (B, T) integers; `backward` needs its results."""
         w, choices = self.named(weights), np.asarray(choices)
         chosen = (choices.T[:, :, None] == np.arange(max(self.sizes))).astype(float)
         layers, below = [], self._inputs(w, choices)

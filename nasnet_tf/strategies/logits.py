@@ -53,8 +53,7 @@ class Logits:
         return self.forward(weights, choices)[:2]
 
     def forward(self, weights: np.ndarray, choices) -> _Trace:
-        """A pass over a batch of choices, (B, T) integers, with everything that `backward` needs.
-        """
+        """A pass over a batch of choices, (B, T) integers; `backward` needs its results."""
         chosen = (np.asarray(choices)[:, :, None] == np.arange(self._shape[1])).astype(float)
         log_softmax = self._log_softmax(weights)
         entropies = -(np.exp(log_softmax) * log_softmax).sum(1)

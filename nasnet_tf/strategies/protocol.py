@@ -12,6 +12,7 @@ import numpy as np
 
 from nasnet_tf.contracts.categorical import Choices
 from nasnet_tf.contracts.space import Space
+from nasnet_tf.signatures import checked
 
 __all__ = ["Strategy"]
 
@@ -33,6 +34,7 @@ class Strategy:
     fidelity = False  # whether the last decision of its space is how long a point is trained
     open = False  # whether it also searches spaces without decisions: it samples and mutates points
 
+    @checked
     def __init__(self, space, seed: int = 0):
         self.space = space if isinstance(space, Space) else Choices.of_sizes(space)
         self.check(self.space)

@@ -25,8 +25,7 @@ _LARGEST = 3.0  # reward minus the median, in standard deviations
 
 
 def fits(points: np.ndarray, level) -> np.ndarray:
-    """(n,) bool: whether every decision that the level does not free has the option of the level.
-    """
+    """(n,) bool: whether every decision that the level does not free has its option."""
     fixed = [number for number, option in enumerate(level) if option is not None]
     return (points[:, fixed] == np.array([level[number] for number in fixed], dtype=int)).all(1)
 

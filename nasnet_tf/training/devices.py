@@ -42,8 +42,7 @@ def data_parallel(devices=None):
 
 
 def devices_of(model):
-    """(number of devices `model` was built for, the context for compiling and training it there).
-    """
+    """(number of devices of `model`, the context for compiling and training it there)."""
     if keras.backend.backend() == "tensorflow":
         strategy = model.distribute_strategy
         return strategy.num_replicas_in_sync, strategy.scope()

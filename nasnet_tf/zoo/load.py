@@ -1,5 +1,4 @@
-"""Loads a saved model by Keras, after checking the file's checksums and the sizes of its contents.
-"""
+"""Loads a saved model by Keras, after checking checksums and sizes of the file's contents."""
 
 from __future__ import annotations
 
