@@ -2,9 +2,10 @@
 whatever its shape.
 
 Source: `distorted_bounding_box_crop` of slim's inception_preprocessing, and TensorFlow's
-SampleDistortedBoundingBox: the aspect ratio is uniform, then the height is, among those that fit; a
-picture too long for any such box is taken whole. (Slim also asks that a box covers a tenth of the
-object, which is the whole picture where nobody has drawn one; we keep to the area alone.)
+SampleDistortedBoundingBox: the aspect ratio is uniform, then the height is uniform among those that
+fit; a picture too long for any such box is taken whole. Slim also requires that a box covers a
+tenth of the annotated object, without annotation of the whole picture; here only the area is
+restricted.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def in_classes(data: DataSet, classes) -> DataSet:
     if doubled := [name for name in given if len(numbers[name]) > 1]:
         raise ValueError(
             f"{_list(doubled)} is the name of more than one class of the network, so classes of"
-            f" {data.name} cannot be told by their names; give the data all the network's classes"
+            f" {data.name} cannot be matched by name; give the data all the network's classes"
             " in its order, or save the network with distinct class_names."
         )
     if len(set(given)) < len(given):

@@ -63,15 +63,13 @@ def best_so_far(rewards: Rewards) -> list[tuple[int, float]]:
     return steps
 
 
-def running_mean(rewards: Rewards, window: int | None = None) -> list[tuple[int, float]]:
-    """(number of the trial, mean of the last `window` rewards) from the first complete window on,
-    without failed trials.
-
-    Args:
-        window: if None, a fifth of the successful trials, at least 5.
+def running_mean(rewards: Rewards) -> list[tuple[int, float]]:
+    """(number of the trial, mean of the rewards of the window that ends there) of each successful
+    trial from the first complete window on. A window is a fifth of the successful trials, at least
+    5.
     """
     good = [(number, reward) for number, reward in enumerate(rewards, 1) if reward is not None]
-    window = window or max(5, len(good) // 5)
+    window = _window(rewards)
     sums = [0.0]
     for _, reward in good:
         sums.append(sums[-1] + reward)
@@ -79,6 +77,10 @@ def running_mean(rewards: Rewards, window: int | None = None) -> list[tuple[int,
         (good[i - 1][0], (sums[i] - sums[i - window]) / window)
         for i in range(window, len(good) + 1)
     ]
+
+
+def _window(rewards):
+    return max(5, sum(reward is not None for reward in rewards) // 5)
 
 
 def search_figure(
@@ -157,14 +159,13 @@ def _dot(trials: int) -> float:
 def _draw_mean(axes, rewards: Rewards) -> None:
     mean = running_mean(rewards)
     if len(mean) > 1:
-        window = max(5, sum(reward is not None for reward in rewards) // 5)
         axes.plot(
             *zip(*mean, strict=True),
             color=INK,
             lw=1.3,
             ls=(0, (4, 2)),
             zorder=6,
-            label=f"search: mean of the last {window}",
+            label=f"search: mean of the last {_window(rewards)}",
         )
 
 

@@ -29,14 +29,12 @@ class AnchorController(Controller):
         sizes: options of each decision.
         anchors, counts_from: of the space, a `nasnet_tf.spaces.Choices`. Decisions that do not
             count are never sampled and stay 0; their log-probability and entropy are 0.
-        layers: of the LSTM.
     """
 
-    def __init__(
-        self, sizes, anchors, counts_from=(), units: int = 35, embedding: int = 35, layers: int = 2
-    ):
+    _layers = ("", "_2")
+
+    def __init__(self, sizes, anchors, counts_from=(), units: int = 35, embedding: int = 35):
         self.counts_from = np.array(counts_from or [0] * len(sizes))
-        self._layers = ("", *(f"_{number}" for number in range(2, layers + 1)))
         self._steps = []  # the decisions of each step
         self._anchor_steps = []  # the steps that are anchor points
         decision = 0

@@ -21,6 +21,8 @@ _MOST_POINTS = 1500  # the newest ones are fitted
 _MOST_FEATURES = 600  # further ones are folded together
 _MOST_IN_BLOCK = 12  # decisions of a block whose pairs are features
 _CHUNK = 1000
+_MEMBERS = 5  # of the ensemble; each is fitted without a fifth of the data
+_RIDGE = 1.0  # penalty of the squared weights
 _LARGEST = 3.0  # reward minus the median, in standard deviations
 
 
@@ -31,16 +33,10 @@ def fits(points: np.ndarray, level) -> np.ndarray:
 
 
 class Surrogate:
-    """The model, for the points of a space and its levels. `fit` first, then `predict`.
+    """The model, for the points of a space and its levels. `fit` first, then `predict`."""
 
-    Args:
-        members: size of the ensemble; each member is fitted without one part in `members` of the
-            data.
-        ridge: penalty of the squared weights.
-    """
-
-    def __init__(self, space, levels, members: int = 5, ridge: float = 1.0):
-        self.levels, self.members, self.ridge = levels, members, ridge
+    def __init__(self, space, levels):
+        self.levels = levels
         free = np.array([[option is None for option in level] for level in levels])
         # the level that frees each decision
         self._block = np.where(free.any(0), free.argmax(0), len(levels))
@@ -75,14 +71,10 @@ class Surrogate:
         count = min(len(used), _MOST_FEATURES)
         cell = np.arange(len(points))[:, None] * count + column.reshape(which.shape) % count
         table = np.bincount(cell.ravel(), share.ravel(), len(points) * count).reshape(-1, count)
-        part = rng.permutation(len(points)) % self.members
-        squares = [
-            table[part == member].T @ table[part == member] for member in range(self.members)
-        ]
-        moments = [
-            table[part == member].T @ rewards[part == member] for member in range(self.members)
-        ]
-        penalty = self.ridge * np.eye(count)
+        part = rng.permutation(len(points)) % _MEMBERS
+        squares = [table[part == member].T @ table[part == member] for member in range(_MEMBERS)]
+        moments = [table[part == member].T @ rewards[part == member] for member in range(_MEMBERS)]
+        penalty = _RIDGE * np.eye(count)
         solutions = [
             np.linalg.solve(sum(squares) - a + penalty, sum(moments) - b)
             for a, b in zip(squares, moments, strict=True)

@@ -24,16 +24,12 @@ class Clock(keras.callbacks.Callback):
         began: when the training began by the monotonic clock, without its interruptions.
         ends: when everything must be finished, by the same clock.
         warmup: epochs over which the rate first rises from 0.
-        epochs: the most epochs.
         after: seconds from the end of the last validation to the end of everything.
     """
 
-    def __init__(
-        self, learning_rate, steps, began, ends, warmup=0.0, epochs=_MOST_EPOCHS, after=0.0
-    ):
+    def __init__(self, learning_rate, steps, began, ends, warmup=0.0, after=0.0):
         super().__init__()
-        self.learning_rate, self.steps = learning_rate, steps
-        self.warmup, self.epochs = warmup, epochs
+        self.learning_rate, self.steps, self.warmup = learning_rate, steps, warmup
         self.began, self.ends, self.after = began, ends, _Work(after)
         self.validation = _Work(0.0)
         self.step = None  # seconds per step, without the first of a fit, which traces
@@ -93,7 +89,7 @@ class Clock(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.epoch_seconds = time.monotonic() - self.epoch_began
-        if self.is_over or epoch + 1 >= self.epochs:
+        if self.is_over or epoch + 1 >= _MOST_EPOCHS:
             self.model.stop_training = True
 
     def share_done(self, epoch: float, batch: int, seconds: float = 0.0) -> float:
@@ -103,7 +99,7 @@ class Clock(keras.callbacks.Callback):
         time_done = (time.monotonic() + seconds - self.began) / max(
             self.ends - self._left() - self.began, 1e-9
         )
-        return min(max(time_done, (epoch + batch / self.steps) / self.epochs), 1.0)
+        return min(max(time_done, (epoch + batch / self.steps) / _MOST_EPOCHS), 1.0)
 
 
 class _Work:

@@ -51,12 +51,11 @@ class Norms:
         )
         return math.log(_UNKNOWN) / math.log(momentum) if 0 < momentum < 1 else 0.0
 
-    def measure(self, batches, images: int = _IMAGES, seconds: float = math.inf) -> None:
-        """Sets the averages to those over some batches.
+    def measure(self, batches, seconds: float = math.inf) -> None:
+        """Sets the averages to those over 1000 images, in at least 4 batches, if there are so many.
 
         Args:
             batches: a function that returns batches of (images, ...), such as a `tf.data.Dataset`.
-            images: how many are used, in at least 4 batches, if there are that many.
             seconds: how long that may take; at least one batch is used.
         """
         if not self._places:
@@ -65,7 +64,7 @@ class Norms:
         variables = self.model.non_trainable_variables
         before = [keras.ops.convert_to_numpy(variables[place]) for place in self._places]
         totals = [np.zeros(average.shape, "float64") for average in before]
-        for x in _of_one_size(batches(), images):
+        for x in _of_one_size(batches()):
             seen = self._seen([np.zeros_like(average) for average in before], x)
             if not count:  # by which share an average moves; none where it is frozen
                 from_ones = self._seen([np.ones_like(average) for average in before], x)
@@ -112,12 +111,12 @@ class Norms:
         return moved
 
 
-def _of_one_size(batches, images):
-    """Batches as large as the first, of `images` images in all."""
+def _of_one_size(batches):
+    """Batches as large as the first, of 1000 images in all."""
     size = None
     for number, (x, *_) in enumerate(batches):
         size = size or len(x)
-        if number >= max(-(-images // size), _FEWEST_BATCHES):
+        if number >= max(-(-_IMAGES // size), _FEWEST_BATCHES):
             return
         if len(x) == size:
             yield keras.ops.convert_to_tensor(x, "float32")
