@@ -2,10 +2,15 @@
 
 import json
 import math
+import os
+import stat
 import zlib
 
 import numpy as np
 import pytest
+from nasnet_tf.files import write_json, write_whole
+from nasnet_tf.journal import Journal
+from nasnet_tf.saved import seal
 from nasnet_tf.snapshot import read_snapshot, write_snapshot
 
 
@@ -70,3 +75,35 @@ def test_states_of_earlier_versions_are_read(tmp_path):
 def test_a_missing_snapshot_is_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_snapshot(tmp_path / "a.npz")
+
+
+def sealed(path):
+    path.write_bytes(b"weights")
+    seal(path)
+
+
+WAYS = {
+    "write_whole": lambda path: write_whole(path, b"content"),
+    "write_json": lambda path: write_json(path, {"a": 1}),
+    "write_snapshot": lambda path: write_snapshot(path, [np.ones(3)], best=1),
+    "seal": sealed,
+    "journal": lambda path: Journal(path, {"seed": 0}).close(),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_new_file_is_flushed_and_then_its_folder(tmp_path, monkeypatch, way):
+    done, fsync, replace = [], os.fsync, os.replace
+
+    def flushed(file):
+        done.append("folder" if stat.S_ISDIR(os.fstat(file).st_mode) else "file")
+        fsync(file)
+
+    def renamed(*names):
+        done.append("renamed")
+        replace(*names)
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(os, "replace", renamed)
+    WAYS[way](tmp_path / "a")
+    assert done == (["file", "renamed", "folder"] if way.startswith("write") else ["file", "folder"])

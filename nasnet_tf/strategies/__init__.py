@@ -38,7 +38,7 @@ __all__ = [
     "rungs",
 ]
 
-Prejudged, Refused = Prescreened, Rejected  # their names before release 0.2
+Prejudged, Refused = Prescreened, Rejected  # their former names
 
 STRATEGIES = {
     strategy.name: strategy
