@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from nasnet_tf.data.arrays import read_npz
+from nasnet_tf.data.class_matching import in_classes
 from nasnet_tf.data.dataset import DataSet, Part, Parts
 from nasnet_tf.data.images import resize
-from nasnet_tf.data.known import in_classes
 from nasnet_tf.data.split import divide
 from nasnet_tf.signatures import checked
 
@@ -60,7 +60,7 @@ def load(
             instead of raising.
         classes: of a trained network: the names of its classes in order, or their number. Labels
             are then those of the network, and the source may have only some of its classes; see
-            `nasnet_tf.data.known`.
+            `nasnet_tf.data.class_matching`.
     Raises:
         ValueError: naming the file and what is wrong with it; TypeError for an unknown argument.
     """
@@ -96,7 +96,7 @@ def _read(source, image_size, data_dir, of_folder) -> Parts:
     if bundled:
         return _digits()
     if tfds:
-        from nasnet_tf.data.catalogue import read_tfds
+        from nasnet_tf.data.tfds import read_tfds
 
         wanted = source.removeprefix("tfds:").strip()
         return read_tfds(wanted, _short_name(wanted), image_size, DEFAULT_SIZE, data_dir)

@@ -44,7 +44,7 @@ def fetcher(pictures, distort: bool):
 
     def fetch(rows, key):
         chosen, draws = tf.gather(paths, rows), draw(tf.size(rows), key)
-        images = _every(
+        images = _decode_all(
             decode, chosen, draws, tf.float32 if distort else tf.uint8, pictures.shape[1:]
         )
         return tf.cast(tf.ensure_shape(images, (*rows.shape, *pictures.shape[1:])), tf.float32)
@@ -90,7 +90,7 @@ def _end_passes_at_exit():
                 vars(thing).clear()  # without its handle TensorFlow deletes it
 
 
-def _every(decode, paths, draws, dtype, shape):
+def _decode_all(decode, paths, draws, dtype, shape):
     """`decode` of each of the files, in order and in parallel.
 
     The errors of TensorFlow's decoders do not name the file, and cannot be caught in a graph. A
@@ -113,7 +113,7 @@ def _every(decode, paths, draws, dtype, shape):
         .concatenate(none)
         .take(1)
     )
-    numbers, images = whole.with_options(_plain()).get_single_element()
+    numbers, images = whole.with_options(_untuned_options()).get_single_element()
     # the first missing number, or `count`
     first = tf.reduce_sum(tf.cast(numbers == tf.range(tf.size(numbers)), tf.int32))
     complaint = tf.strings.join([paths[tf.minimum(first, count - 1)], _COMPLAINT], " ")
@@ -121,7 +121,7 @@ def _every(decode, paths, draws, dtype, shape):
         return tf.identity(images)
 
 
-def _plain():
+def _untuned_options():
     """Options of a data set of one batch, which is read faster than it is optimized or tuned."""
     import tensorflow as tf
 

@@ -111,9 +111,9 @@ class Predictor(Strategy):
         means, deviations = self.process.predict(points)
         z = (means - self._best) / deviations
         gains = deviations * (z * _normal_share(z) + np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi))
-        return self._weighed(gains, points) if self.archive.failed else gains
+        return self._weighted(gains, points) if self.archive.failed else gains
 
-    def _weighed(self, gains, points):
+    def _weighted(self, gains, points):
         """The gains weighted by the probability of success. Points that probably fail come last:
         failures have no rewards, so a part of the space where all points fail would stay uncertain
         and attract the search for ever.
@@ -125,7 +125,7 @@ class Predictor(Strategy):
         self.archive.append(choices, reward)
         self._known.add(self.space.key(choices))
         if len(self.archive) >= self.first:
-            self._model(fit=self._due())
+            self._model(fit=self._fit_is_due())
 
     def _fail(self, choices):
         """The process of the rewards ignores failed trials."""
@@ -134,7 +134,7 @@ class Predictor(Strategy):
         if len(self.archive) >= self.first:
             self._model_success()
 
-    def _due(self):
+    def _fit_is_due(self):
         return (len(self.archive) - self.first) % (
             self.every * min(max(1, len(self.archive) // 30), 5)
         ) == 0

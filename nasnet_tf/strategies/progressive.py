@@ -74,9 +74,9 @@ class Progressive(Strategy):
                 if not skipped:
                     return point
                 skipped -= 1
-        return self._spare(self._rng(number, attempt), running)
+        return self._random_point(self._rng(number, attempt), running)
 
-    def _spare(self, rng, running):
+    def _random_point(self, rng, running):
         """A random point of this level, or of the next if all were tried."""
         for depth in range(self.depth, len(self.levels)):
             for row in self._draw(depth, _TRIES, rng).tolist():
@@ -109,7 +109,7 @@ class Progressive(Strategy):
         round before, the `size` points of this one, and a reserve.
         """
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(2, number)))
-        candidates = rng.permutation(self._grown(depth, rng))
+        candidates = rng.permutation(self._extended(depth, rng))
         if len(self.archive):
             self._surrogate.fit(self.archive.points, self.archive.rewards, rng)
             candidates = candidates[np.argsort(-self._surrogate.predict(candidates), kind="stable")]
@@ -125,7 +125,7 @@ class Progressive(Strategy):
         if not chosen and depth < len(self.levels) - 1:
             self._begin(depth + 1, number + 1, left)
 
-    def _grown(self, depth, rng):
+    def _extended(self, depth, rng):
         """The best points of the level before, extended to level `depth`: (n, decisions)."""
         level = self.levels[depth]
         if depth == self._first:
@@ -146,7 +146,7 @@ class Progressive(Strategy):
         else:
             grown = parents[rng.integers(len(parents), size=self.expansions)]
             grown[:, new] = rng.integers(0, sizes, (self.expansions, len(sizes)))
-        return self._settled(grown, level)
+        return self._with_fixed_options(grown, level)
 
     def _best(self, level):
         """The `beam` best points of a level, each once."""
@@ -158,12 +158,12 @@ class Progressive(Strategy):
 
     def _draw(self, depth, count, rng):
         """Random points of level `depth`, (count, decisions)."""
-        return self._settled(
+        return self._with_fixed_options(
             rng.integers(0, self.sizes, (count, len(self.sizes))), self.levels[depth]
         )
 
     @staticmethod
-    def _settled(points, level):
+    def _with_fixed_options(points, level):
         for number, option in enumerate(level):
             if option is not None:
                 points[:, number] = option

@@ -39,11 +39,11 @@ class Checkpoint:
         folder: must exist when the first state is written.
         described: what `describe` returned; the state of another training is refused.
         seconds: at least so much time lies between two states that are written.
-        stays: whether the state is kept after the training, until the caller has saved the model.
+        keep: whether the state is kept after the training, until the caller has saved the model.
     """
 
-    def __init__(self, folder, described: dict, seconds: float = 30.0, stays: bool = False):
-        self.folder, self.seconds, self.stays = pathlib.Path(folder), seconds, stays
+    def __init__(self, folder, described: dict, seconds: float = 30.0, keep: bool = False):
+        self.folder, self.seconds, self.keep = pathlib.Path(folder), seconds, keep
         self.described = json.loads(json.dumps(described))
         self.state = {}
         self.written = -float("inf")

@@ -62,7 +62,7 @@ class Follow(keras.callbacks.Callback):
                     epoch + 1,
                     self.history,
                     seconds,
-                    force=self.checkpoint.stays and is_last,
+                    force=self.checkpoint.keep and is_last,
                 )
         if self.on_epoch:
             self.on_epoch(len(self.history), self.share(epoch + 1, 0), metrics)

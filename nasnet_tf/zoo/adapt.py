@@ -10,7 +10,7 @@ from nasnet_tf.systems.cells.network import Network
 from nasnet_tf.zoo import official
 from nasnet_tf.zoo.classes import class_names
 from nasnet_tf.zoo.load import load_model
-from nasnet_tf.zoo.reading import opened
+from nasnet_tf.zoo.reading import open_source
 from nasnet_tf.zoo.slim import slim_variables
 from nasnet_tf.zoo.source import OURS
 from nasnet_tf.zoo.weights import WeightsReport, load_weights
@@ -80,7 +80,7 @@ def pixel_statistics(source, model: Network, input_range=None) -> dict:
     if isinstance(source, str) and source == "imagenet":
         known = IMAGENET_RANGE
     else:
-        with opened(source, model) as (_, found):
+        with open_source(source, model) as (_, found):
             if found.facts.get("mean") is not None:
                 return {name: found.facts[name] for name in ("mean", "std")}
             if found.layout != OURS or _is_of_imagenet(found.facts.get("class_names")):
@@ -130,7 +130,7 @@ def load_by_class(model: Network, source, partial: bool = False) -> WeightsRepor
         if isinstance(source, str) and source == "imagenet"
         else source
     )
-    with opened(path, model) as (_, found):
+    with open_source(path, model) as (_, found):
         arrays = {role: found.arrays[role].read() for role in fresh if role in found.arrays}
         names = _class_names(source, found, arrays)
     places = {name: place for place, name in reversed(list(enumerate(names)))}

@@ -7,7 +7,7 @@ from nasnet_tf.systems.cells.genotype import NASNET_A
 from nasnet_tf.systems.cells.network import Network
 from nasnet_tf.zoo import keras_config, official, weights
 from nasnet_tf.zoo.matching import match
-from nasnet_tf.zoo.reading import opened
+from nasnet_tf.zoo.reading import open_source
 from nasnet_tf.zoo.source import KERAS, SourceError
 
 
@@ -28,7 +28,7 @@ def from_keras_applications(source) -> Network:
             filters, else of mobile.
     Raises: ValueError if it is of another kind; FileNotFoundError.
     """
-    with opened(source) as (_, found):
+    with open_source(source) as (_, found):
         if found.layout != KERAS:
             raise SourceError("is no NASNet of keras.applications.")
         network = Network(NASNET_A, stem="imagenet", zero_padded_pools=True, **_arguments(found))

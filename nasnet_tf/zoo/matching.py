@@ -53,7 +53,7 @@ def match(model: Network, source: Source, partial: bool = False) -> Match:
         faults += [role] if fault else []
     found = Match(fitting, kept, dict(sorted(unused.items())), (*faults, *source.foreign))
     if not fitting or found.faults and not partial:
-        raise SourceError(_misfit(found, source.arrays))
+        raise SourceError(_mismatch(found, source.arrays))
     return found
 
 
@@ -148,7 +148,7 @@ def _why_unused(role, variables):
     return "the model has no such variable", True
 
 
-def _misfit(found, arrays):
+def _mismatch(found, arrays):
     if not found.arrays:
         return (
             f"has no array{shortened(arrays)} that fits the model; give weights of a network of"

@@ -78,7 +78,7 @@ def file_source(
         }
         _check_size(arguments, model.get_config())
     else:
-        arguments = _guessed(found, model)
+        arguments = _inferred_arguments(found, model)
     held, expected = _numbers(found), _parameters(**arguments)
     if held != expected:
         raise SourceError(
@@ -102,7 +102,7 @@ def _check_size(saved, wanted):
         )
 
 
-def _guessed(found, model):
+def _inferred_arguments(found, model):
     config = model.get_config()
     cells = len(
         {match[0] for match in map(re.compile(r"layers/cell(_\d+)?/").match, found) if match}

@@ -21,7 +21,7 @@ _ZIP, _HDF5 = b"PK", b"\x89HDF\r\n\x1a\n"
 
 
 @contextlib.contextmanager
-def opened(source, model: Network | None = None) -> Iterator[tuple[str, Source]]:
+def open_source(source, model: Network | None = None) -> Iterator[tuple[str, Source]]:
     """The name of a path, a model or a dict, and its `Source`, which can be read within the block.
 
     Args:

@@ -18,7 +18,7 @@ KERAS, OURS, SLIM = "keras.applications", "nasnet_tf", "slim"
 
 class SourceError(ValueError):
     """A source that cannot be used. The message is a sentence without its subject, the name of the
-    source, which `reading.opened` adds.
+    source, which `reading.open_source` adds.
     """
 
 

@@ -13,7 +13,7 @@ from nasnet_tf.systems.cells.network import Network
 from nasnet_tf.zoo import official
 from nasnet_tf.zoo.classes import class_names
 from nasnet_tf.zoo.matching import Match, match
-from nasnet_tf.zoo.reading import opened
+from nasnet_tf.zoo.reading import open_source
 from nasnet_tf.zoo.slim import slim_variables
 from nasnet_tf.zoo.source import SourceError
 
@@ -88,7 +88,7 @@ def load_weights(model: Network, source, partial: bool = False) -> WeightsReport
         if isinstance(source, str) and source == "imagenet"
         else source
     )
-    with opened(path, model) as (name, found):
+    with open_source(path, model) as (name, found):
         matched = match(model, found, partial)
         arrays = read(model, matched)
     assign(model, arrays)
