@@ -7,7 +7,7 @@ import numpy as np
 from nasnet_tf import npz
 from nasnet_tf.data.dataset import Part, Parts
 
-__all__ = ["as_images", "as_labels", "read_npz"]
+__all__ = ["as_images", "as_labels", "is_whole", "read_npz"]
 
 _MOST_NAMED = 20  # arrays in a message
 
@@ -195,3 +195,8 @@ def _check_alike(images, path):
                 f"x_{kind} of {path} holds {x.shape[1:]} {x.dtype} images but x_train"
                 f" {train.shape[1:]} {train.dtype}; store both alike."
             )
+
+
+def is_whole(value) -> bool:
+    """Whether `value` is an integer of Python or NumPy, and no bool."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nasnet_tf.data.arrays import is_whole
 from nasnet_tf.data.augment import Augmentation, augment, check
 from nasnet_tf.data.pictures import Pictures
 from nasnet_tf.data.streaming import fetcher
@@ -168,18 +169,18 @@ def _check(x, y, batch_size, seed, first_pass, augmentation, drop_remainder):
             f"x has shape {np.shape(x)} and y {np.shape(y)}; they are images (n, H, W, C) and"
             " labels (n,), n at least 1."
         )
-    if not _whole(batch_size) or batch_size < 1:
+    if not is_whole(batch_size) or batch_size < 1:
         raise ValueError(f"batch_size is {batch_size!r}; it is a whole number, at least 1.")
     if drop_remainder and len(x) < batch_size:
         raise ValueError(
             f"{len(x)} images make no batch of {batch_size} with drop_remainder; take batches of at"
             f" most {len(x)}."
         )
-    if seed is not None and not (_whole(seed) and 0 <= seed < 2**32):
+    if seed is not None and not (is_whole(seed) and 0 <= seed < 2**32):
         raise ValueError(
             f"seed is {seed!r}; it is a whole number, 0 to {2**32 - 1}, or None for no shuffling."
         )
-    if not _whole(first_pass) or first_pass < 0:
+    if not is_whole(first_pass) or first_pass < 0:
         raise ValueError(
             f"first_pass is {first_pass!r}; it is how many passes came before, a whole number, at"
             " least 0."
@@ -191,7 +192,3 @@ def _check(x, y, batch_size, seed, first_pass, augmentation, drop_remainder):
         )
     if augmentation:
         check(augmentation, *x.shape[1:3])
-
-
-def _whole(value):
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

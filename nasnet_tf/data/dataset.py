@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -11,7 +12,7 @@ import numpy as np
 
 from nasnet_tf.data.pictures import Pictures
 
-__all__ = ["DataSet", "Part", "Parts"]
+__all__ = ["DataSet", "Part", "Parts", "folder_name"]
 
 _CHUNK = 2**24  # numbers at a time, so that statistics need no float64 copy of a large set
 _SAMPLE = 2000  # picture files for the statistics: decoding a large set takes hours
@@ -133,3 +134,8 @@ def _statistics(images):
     deviation = np.sqrt(np.maximum(squares / count - np.square(mean - origin), 0))
     floor = max(1e-3 * (highest - lowest), 1e-6)
     return tuple(mean.tolist()), tuple(np.maximum(deviation, floor).tolist())
+
+
+def folder_name(text: str, default: str = "data") -> str:
+    """`text` with underscores for the characters that the name of a folder should not have."""
+    return re.sub(r"[^\w.-]+", "_", text).strip("._") or default

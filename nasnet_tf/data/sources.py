@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nasnet_tf.data.arrays import read_npz
+from nasnet_tf.data.arrays import is_whole, read_npz
 from nasnet_tf.data.class_matching import in_classes
-from nasnet_tf.data.dataset import DataSet, Part, Parts
+from nasnet_tf.data.dataset import DataSet, Part, Parts, folder_name
 from nasnet_tf.data.images import resize
 from nasnet_tf.data.split import divide
 from nasnet_tf.signatures import checked
@@ -87,7 +87,7 @@ def _read(source, image_size, data_dir, of_folder) -> Parts:
     if source and not (bundled or tfds) and os.path.isdir(path):  # Path("") is the working folder
         from nasnet_tf.data.folders import read_folder
 
-        return read_folder(path, _short_name(path.resolve().name), image_size, **of_folder)
+        return read_folder(path, folder_name(path.resolve().name), image_size, **of_folder)
     if of_folder["in_memory"] is False and (bundled or tfds or os.path.isfile(path)):
         raise ValueError(
             f"in_memory is False, but {source} is no folder of pictures, which alone can stay in"
@@ -99,10 +99,10 @@ def _read(source, image_size, data_dir, of_folder) -> Parts:
         from nasnet_tf.data.tfds import read_tfds
 
         wanted = source.removeprefix("tfds:").strip()
-        return read_tfds(wanted, _short_name(wanted), image_size, DEFAULT_SIZE, data_dir)
+        return read_tfds(wanted, folder_name(wanted), image_size, DEFAULT_SIZE, data_dir)
     if os.path.isfile(path):
         _check_no_picture(path)
-        return read_npz(path, _short_name(path.stem))
+        return read_npz(path, folder_name(path.stem))
     hint = (
         f" For a set of TensorFlow Datasets write 'tfds:{source}'."
         if re.fullmatch(r"\w+", source)
@@ -136,11 +136,6 @@ def _resized(part, size):
     return part and Part(resize(part.x, size), part.y)
 
 
-def _short_name(text):
-    """`text` without the characters that the name of a folder should not have."""
-    return re.sub(r"[^\w.-]+", "_", text).strip("._") or "data"
-
-
 def _check_options(image_size, channels, validation, seed, in_memory):
     if image_size is not None and not _is_size(image_size):
         raise ValueError(
@@ -158,7 +153,7 @@ def _check_options(image_size, channels, validation, seed, in_memory):
             f"validation is {validation!r}; it is the share of the training images to hold out,"
             " above 0 and at most 0.5."
         )
-    if not (_whole(seed) and 0 <= seed < 2**32):
+    if not (is_whole(seed) and 0 <= seed < 2**32):
         raise ValueError(f"seed is {seed!r}; it is a whole number, 0 to {2**32 - 1}.")
     if not (in_memory is None or isinstance(in_memory, bool)):
         raise ValueError(
@@ -169,13 +164,9 @@ def _check_options(image_size, channels, validation, seed, in_memory):
 def _is_size(value):
     both = (
         (value, value)
-        if _whole(value)
+        if is_whole(value)
         else tuple(value)
         if isinstance(value, (tuple, list))
         else ()
     )
-    return len(both) == 2 and all(_whole(side) and 1 <= side <= 4096 for side in both)
-
-
-def _whole(value):
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return len(both) == 2 and all(is_whole(side) and 1 <= side <= 4096 for side in both)

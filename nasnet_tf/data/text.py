@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nasnet_tf.data.dataset import folder_name
 from nasnet_tf.signatures import checked
 
 __all__ = ["END", "LEVELS", "UNKNOWN", "Text", "is_text", "load_text", "text_batches"]
@@ -134,7 +135,7 @@ def load_text(
         vocabulary = (UNKNOWN, *frequent[: most - 1])
     numbers = {word: number for number, word in enumerate(vocabulary)}
     tokens = np.fromiter((numbers.get(word, 0) for word in words), np.int32, len(words))
-    name = re.sub(r"[^\w.-]+", "_", Path(path).stem).strip("._") or "text"
+    name = folder_name(Path(path).stem, "text")
     return Text(name, level, tuple(vocabulary), *np.split(tokens, ends[1:3]), steps)
 
 
