@@ -361,7 +361,7 @@ def test_points_are_judged_once_and_the_memory_is_bounded():
     small = Prejudged(RandomSearch((60, 60)), even, remember=5)
     for number in range(50):
         small.propose(number)
-    assert len(small._judgements) == 5
+    assert len(small._verdicts) == 5
 
 
 def test_points_with_the_same_key_are_judged_once():

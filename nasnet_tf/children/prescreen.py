@@ -12,7 +12,7 @@ from nasnet_tf.contracts.categorical import CategoricalSpace
 from nasnet_tf.scores.latency import latency
 from nasnet_tf.scores.limits import Limits
 from nasnet_tf.scores.zero_cost import SCORES, score
-from nasnet_tf.strategies.prejudged import Prejudged, Refused
+from nasnet_tf.strategies import Prejudged, Refused
 
 # Attempts of the strategy to find an allowed point: counting takes milliseconds, measuring seconds.
 _ATTEMPTS, _MEASURED = 100, 5

@@ -15,15 +15,15 @@ __all__ = ["read_tfds"]
 def read_tfds(
     wanted: str, name: str, image_size: int | None, default_size: int, data_dir=None
 ) -> Parts:
-    """The parts of the TFDS set `wanted`, downloaded to `data_dir` (TFDS's own folder by default)
-    unless it is there.
+    """The parts of the TFDS set `wanted`, downloaded to `data_dir` (by default TFDS's own folder)
+    if necessary.
 
     Images of varying size are resized to `default_size` unless `image_size` is given. Without a
     test split, the validation split is the test part.
 
     Raises:
-        ValueError: if there is no such set, it cannot be had (offline, a manual download), or is
-            not for image classification.
+        ValueError: if there is no such set, it cannot be downloaded, or is not for image
+            classification.
     """
     builder = _builder(wanted, data_dir)
     image, label = _supervised(builder, wanted)
@@ -78,16 +78,14 @@ def _builder(wanted, data_dir):
             else "https://www.tensorflow.org/datasets/catalog lists them"
         )
         raise ValueError(f"TensorFlow Datasets has no set named {wanted!r}; {hint}.") from error
-    except (
-        Exception
-    ) as error:  # a config or version that is not there: TFDS has no common error class
+    except Exception as error:  # an unknown config or version: TFDS has no common error class
         raise ValueError(
             f"TensorFlow Datasets cannot open {wanted!r}: {_first_line(error)}."
         ) from error
 
 
 def _supervised(builder, wanted):
-    """The keys of the image and the label."""
+    """The keys of the image and of the label."""
     import tensorflow_datasets as tfds
 
     keys, features = builder.info.supervised_keys, builder.info.features
@@ -104,15 +102,13 @@ def _supervised(builder, wanted):
 
 
 def _prepared(builder, wanted):
-    """Downloads what is missing; the names of the splits we use."""
+    """Downloads what is missing. Returns the names of the splits that are used."""
     try:
         builder.download_and_prepare()
         known = builder.info.splits or ("train", "test")  # empty only under tfds.testing.mock_data
         return [split for split in ("train", "test", "validation") if split in known]
-    except (
-        Exception
-        # network, disk, checksum, manual download, a missing package: no common error class
-    ) as error:
+    # network, disk, checksum, manual download, a missing package: there is no common error class
+    except Exception as error:
         raise ValueError(
             f"tfds:{wanted} could not be downloaded or prepared ({_first_line(error)}); check the"
             " network, or give data_dir the folder of a copy that was prepared elsewhere."
@@ -120,9 +116,7 @@ def _prepared(builder, wanted):
 
 
 def _part(builder, split, image, label, size):
-    """A split as arrays; TFDS keeps the order while files are not shuffled, so a split taken from
-    it is the same every time.
-    """
+    """A split as arrays, in TFDS's order, which is always the same if files are not shuffled."""
     import tensorflow as tf
 
     from nasnet_tf.data.images import scaled

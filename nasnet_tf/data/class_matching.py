@@ -1,5 +1,5 @@
-"""The classes of a data set as those of a network that is trained already: by their names, never by
-their place.
+"""Labels of a data set as those of a trained network: matched by the names of the classes, never by
+their order.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ PARTS = ("train", "validation", "test")
 
 
 def in_classes(data: DataSet, classes) -> DataSet:
-    """`data` with its labels counted as `classes` are, of which it may have only some.
+    """`data` with its labels numbered as `classes`, of which it may have only some.
 
-    Names that differ only in how an accented letter is written, in one character or two, are the
-    same. Where the network's classes or those of the data have no names, there must be as many of
-    both, they go by their number, and `notes` say so.
+    Names are compared in NFC, in which an accented letter is one character. If the network's
+    classes or those of the data have no names, they are matched by their number; there must then be
+    as many of both, and `notes` say so.
 
     Args:
-        classes: the names of the network's classes in order, or how many there are. A class of
-            several names is a tuple of them, the first of which is shown.
+        classes: the names of the network's classes in order, or their number. A class with several
+            names is a tuple of them, the first of which is shown.
     Raises:
-        ValueError: naming both lists, if a class of the data is none of the network's or may be two
-            of them.
+        ValueError: naming both lists, if a class of the data is not one of the network's, or has
+            the name of two of them.
     """
     if isinstance(classes, int):
         return _by_number(data, classes, None, "the network's classes have no names")
@@ -53,7 +53,7 @@ def in_classes(data: DataSet, classes) -> DataSet:
     if doubled := [name for name in given if len(numbers[name]) > 1]:
         raise ValueError(
             f"{_list(doubled)} is the name of more than one class of the network, so classes of"
-            f" {data.name} cannot be told by their names; give the data all the network's classes"
+            f" {data.name} cannot be matched by name; give the data all the network's classes"
             " in its order, or save the network with distinct class_names."
         )
     if len(set(given)) < len(given):

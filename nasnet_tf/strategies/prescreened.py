@@ -1,9 +1,9 @@
-"""A judge in front of any strategy: points that are not allowed are turned down, and of several the
-most promising is proposed.
+"""A filter for the proposals of any strategy: it rejects points that are not allowed, and proposes
+the most promising of several.
 
 Proposing the best of a pool by an untrained score is the "move proposal" of Abdelfattah et al.
-2021, arXiv 2101.08134. The strategy learns from what was proposed only. A controller then samples
-from another distribution than its own; its update does not correct that.
+2021, arXiv 2101.08134. The strategy learns only from the points that are proposed. A controller
+then samples from another distribution than its own; its update does not correct that.
 """
 
 from __future__ import annotations
@@ -13,40 +13,40 @@ from collections.abc import Callable
 
 import numpy as np
 
+from nasnet_tf.signatures import checked
 from nasnet_tf.strategies.protocol import Strategy
 
-__all__ = ["Prejudged", "Refused"]
+__all__ = ["Prescreened", "Rejected"]
 
-_RANDOM = (
-    10  # random points tried for each attempt of the strategy, if it has no allowed point to offer
-)
-_A_POINT = 4  # attempts for each point of the pool, once there is one
+_RANDOM = 10  # random points for each attempt of the strategy, if none of its points is allowed
+_A_POINT = 4  # attempts for each point of the pool, once one is allowed
 
 
-class Refused(ValueError):
-    """Raised by a judge of `Prejudged`: the point is turned down. The text says why, in the same
-    words for the same reason.
+class Rejected(ValueError):
+    """Raised by `accepts` or `score` of `Prescreened` to reject a point. The message is the reason,
+    always the same text for the same reason.
     """
 
 
-class Prejudged(Strategy):
-    """Proposes what `strategy` proposes, as far as it is accepted.
+class Prescreened(Strategy):
+    """Proposes the points of `strategy` that are accepted.
 
-    All else is the strategy's: it observes, its state is saved and restored. Proposals are as
-    repeatable as the judges' answers.
+    `strategy` does everything else: it observes, and its state is saved and restored. Proposals are
+    repeatable if `accepts` and `score` are.
 
     Args:
         strategy: a `Strategy`.
-        accepts: point -> whether it is allowed; may raise `Refused` with the reason. None allows
-            all.
-        score: point -> number, larger is better; may raise `Refused`. The best of up to `pool`
-            different points is proposed, the first of equals. None takes the first that is allowed.
-        pool: how many points are scored for a proposal.
-        attempts: how often the strategy is asked for a point that is allowed; after that random
-            points are tried.
-        remember: judgements that are kept, by the space's key; the longest unused are forgotten.
+        accepts: point -> whether it is allowed; may raise `Rejected` with the reason. None allows
+            all points.
+        score: point -> number, higher is better; may raise `Rejected`. The best of up to `pool`
+            different points is proposed, the first of equals. None takes the first allowed point.
+        pool: points that are scored for each proposal.
+        attempts: points that the strategy may propose until one is allowed; then random points are
+            tried.
+        remember: verdicts that are cached by the space's key; the least recently used are dropped.
     """
 
+    @checked
     def __init__(
         self,
         strategy: Strategy,
@@ -70,7 +70,7 @@ class Prejudged(Strategy):
             strategy.seed,
             strategy.name,
         )
-        self._judgements = OrderedDict()  # key: (score, why it was refused or None)
+        self._verdicts = OrderedDict()  # key: (score, why it was rejected or None)
 
     @property
     def observed(self) -> int:
@@ -83,10 +83,10 @@ class Prejudged(Strategy):
         return self.strategy.lowest
 
     def propose(self, number, pending=(), attempt=0):
-        """As in `Strategy`. Raises ValueError if no point that was tried is allowed; it says what
-        turned down how many.
+        """As in `Strategy`. Raises ValueError with the reasons if every point that was tried was
+        rejected.
         """
-        allowed, refused, seen = {}, Counter(), set()
+        allowed, rejected, seen = {}, Counter(), set()
         for tried, point in enumerate(self._candidates(number, pending, attempt)):
             if len(allowed) == self.pool or (
                 allowed and tried >= min(_A_POINT * self.pool, self.attempts)
@@ -96,13 +96,13 @@ class Prejudged(Strategy):
             if key in seen:
                 continue
             seen.add(key)
-            score, reason = self._judgement(key, point)
+            score, reason = self._verdict(key, point)
             if reason is None:
                 allowed[point] = score
             else:
-                refused[reason] += 1
+                rejected[reason] += 1
         if not allowed:
-            reasons = ", ".join(f"{reason}: {count}" for reason, count in refused.most_common(5))
+            reasons = ", ".join(f"{reason}: {count}" for reason, count in rejected.most_common(5))
             raise ValueError(
                 f"none of {len(seen)} different points is allowed ({reasons}); loosen the limits or"
                 " search a larger space."
@@ -114,7 +114,7 @@ class Prejudged(Strategy):
 
     def allows(self, point):
         return (
-            self.strategy.allows(point) and self._judgement(self.space.key(point), point)[1] is None
+            self.strategy.allows(point) and self._verdict(self.space.key(point), point)[1] is None
         )
 
     def parents(self):
@@ -127,7 +127,7 @@ class Prejudged(Strategy):
         self.strategy.restore(state)
 
     def _candidates(self, number, pending, attempt):
-        """Another attempt begins where the one before would have ended."""
+        """The points to screen; those of another attempt differ from those of the ones before."""
         for more in range(self.attempts):
             yield self.strategy.propose(number, pending, attempt * self.attempts + more)
         rng = np.random.default_rng(
@@ -136,19 +136,19 @@ class Prejudged(Strategy):
         for _ in range(_RANDOM * self.attempts):
             yield self.space.random(rng)
 
-    def _judgement(self, key, point):
-        if key not in self._judgements:
-            self._judgements[key] = self._judge(point)
-            if len(self._judgements) > self.remember:
-                self._judgements.popitem(last=False)
-        self._judgements.move_to_end(key)
-        return self._judgements[key]
+    def _verdict(self, key, point):
+        if key not in self._verdicts:
+            self._verdicts[key] = self._screen(point)
+            if len(self._verdicts) > self.remember:
+                self._verdicts.popitem(last=False)
+        self._verdicts.move_to_end(key)
+        return self._verdicts[key]
 
-    def _judge(self, point):
+    def _screen(self, point):
         try:
             if self.accepts is not None and not self.accepts(point):
                 return 0.0, "not accepted"
             score = 0.0 if self.score is None else float(self.score(point))
-        except Refused as reason:
+        except Rejected as reason:
             return 0.0, str(reason)
         return (score, None) if score == score else (0.0, "its score is not a number")
