@@ -48,29 +48,15 @@ class Supernet:
         stem_cell_filters, batch_norm_epsilon, mean, std:
             of the children, as in `nasnet_tf.network.Network`.
         seed: of the initial weights.
-        momentum: of SGD. Weights and momenta of what a child does not use stay as they are.
-        clip_norm: the global norm of the gradient is cut to this (5, as in ENAS' code).
+        momentum: of SGD. Weights and momenta that a child does not use do not change.
+        clip_norm: the global norm of the gradient is clipped to this (5 in ENAS' code).
     """
 
     def __init__(
-        self,
-        space: NASNetSpace,
-        input_shape,
-        classes: int,
-        *,
-        num_cells=1,
-        filters=8,
-        stem="cifar",
-        skip_reduction=False,
-        stem_filters=None,
-        stem_cell_filters=None,
-        batch_norm_epsilon=None,
-        mean=None,
-        std=None,
-        seed=0,
-        momentum=0.9,
-        clip_norm=5.0,
-    ):
+        self, space: NASNetSpace, input_shape, classes: int, *, num_cells=1, filters=8,
+        stem="cifar", skip_reduction=False, stem_filters=None, stem_cell_filters=None,
+        batch_norm_epsilon=None, mean=None, std=None, seed=0, momentum=0.9, clip_norm=5.0,
+    ):  # fmt: skip
         if keras.backend.backend() != "tensorflow":
             raise ValueError(
                 "weights are shared with TensorFlow only, and Keras runs on"
@@ -89,14 +75,8 @@ class Supernet:
         )
         self._mean = np.asarray(0.0 if mean is None else mean, "float32")
         self._std = np.asarray(1.0 if std is None else std, "float32")
-        steps = plan(
-            space.decode([0] * len(space.sizes)),
-            num_cells,
-            filters,
-            stem,
-            skip_reduction,
-            stem_cell_filters,
-        )
+        any_child = space.decode([0] * len(space.sizes))
+        steps = plan(any_child, num_cells, filters, stem, skip_reduction, stem_cell_filters)
         edge = functools.cache(functools.partial(traced_edge, space.operations, self._epsilon))
         convolution = stem_convolution(stem, filters, stem_filters)
         self._stem = parts.graph_of(
@@ -130,8 +110,8 @@ class Supernet:
         )
 
     def train(self, images, labels, point, learning_rate) -> tuple[float, float]:
-        """One step of SGD on the weights the child `point` uses. Returns its loss and accuracy on
-        the images, before the step.
+        """One step of SGD on the weights that the child `point` uses. Returns its loss and accuracy
+        on the images before the step.
         """
         loss, right = self._traced_step(*_batch(images, labels), self._code(point), learning_rate)
         return float(loss), float(right) / len(labels)
@@ -140,7 +120,7 @@ class Supernet:
         """Accuracy of the child `point` with the shared weights.
 
         Args:
-            batch_size: batch norms use the statistics of about so many images at a time.
+            batch_size: about how many images are in a batch, whose statistics batch norms use.
         """
         batches = np.array_split(np.arange(len(images)), max(round(len(images) / batch_size), 1))
         code = self._code(point)
@@ -169,8 +149,8 @@ class Supernet:
         return found
 
     def renew(self, seed) -> None:
-        """Fresh initial weights, no momenta: what a supernet of that seed begins with. Nothing is
-        traced again.
+        """Resets weights and momenta to those of a new supernet with that seed, without another
+        trace.
         """
         for variable, value in zip((self.fixed, *self.tables), self._initial(seed), strict=True):
             variable.assign(value)
@@ -232,13 +212,8 @@ class Supernet:
         for variable, momenta, gradient, index in zip(
             (self.fixed, *self.tables), self.momenta, gradients, [None, *indices], strict=True
         ):
-            arguments = dict(
-                var=variable.handle,
-                accum=momenta.handle,
-                lr=learning_rate,
-                grad=gradient,
-                momentum=momentum,
-            )
+            arguments = dict(var=variable.handle, accum=momenta.handle, lr=learning_rate)
+            arguments |= dict(grad=gradient, momentum=momentum)
             if index is None:
                 tf.raw_ops.ResourceApplyMomentum(**arguments)
             else:

@@ -47,18 +47,9 @@ class WeightSharing:
     """
 
     def __init__(
-        self,
-        supernet: Supernet,
-        controller,
-        batches,
-        validation,
-        *,
-        seed=0,
-        learning_rate=0.05,
-        updates=3,
-        children=10,
-        reward_images=128,
-    ):
+        self, supernet: Supernet, controller, batches, validation, *, seed=0,
+        learning_rate=0.05, updates=3, children=10, reward_images=128,
+    ):  # fmt: skip
         self.supernet, self.controller, self.batches = supernet, controller, batches
         self.x, self.y = (np.asarray(part) for part in validation)
         self.seed, self.learning_rate = seed, learning_rate

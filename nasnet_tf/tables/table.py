@@ -11,7 +11,7 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from nasnet_tf.contracts.categorical import Choices, Decision
+from nasnet_tf.contracts.categorical import Choices
 from nasnet_tf.systems.cells.genotype import COMBINATIONS, OPERATION_NAMES, Genotype
 from nasnet_tf.systems.cells.spaces.nasnet import NASNetSpace
 from nasnet_tf.systems.nas_bench_201.genotype import NASBench201
@@ -49,12 +49,9 @@ class Table:
     """
 
     def __init__(
-        self,
-        space: Choices,
-        metrics: Mapping[tuple[int, ...] | str, Metrics],
-        name: str = "table",
-        timed: bool = True,
-    ):
+        self, space: Choices, metrics: Mapping[tuple[int, ...] | str, Metrics],
+        name: str = "table", timed: bool = True,
+    ):  # fmt: skip
         if not metrics:
             raise ValueError(f"{name}: a table needs at least one row; got none.")
         self.space, self.name, self.timed = space, name, timed
@@ -170,14 +167,14 @@ class Table:
 
 
 def _metrics(where, row, columns):
-    signal = _number(where, columns["signal"], row[columns["signal"]])
-    test = (
-        _number(where, columns["test"], row[columns["test"]]) if columns["test"] in row else signal
-    )
-    cost = _number(where, columns["cost"], row[columns["cost"]]) if columns["cost"] in row else 0.0
+    def number(metric, default):
+        name = columns[metric]
+        return _number(where, name, row[name]) if name in row else default
+
+    signal, cost = number("signal", None), number("cost", 0.0)
     if cost < 0:
         raise ValueError(f"{where}: {columns['cost']} is {cost:g}; give seconds of at least 0.")
-    return Metrics(signal, test, cost)
+    return Metrics(signal, number("test", signal), cost)
 
 
 def _number(where, name, text):
@@ -193,38 +190,42 @@ def _number(where, name, text):
     return value
 
 
+def _converted(path, rows, convert):
+    """`convert` of each row; a ValueError that it raises gets the file and the line."""
+    found = []
+    for line, row in rows:
+        try:
+            found.append(convert(row))
+        except ValueError as error:
+            raise ValueError(f"{path}, line {line}: {error}") from None
+    return found
+
+
 def _read_decisions(path, names, others, rows):
     places = [names.index(name) for name in others]
     options = [{} for _ in others]
-    points = []
-    for line, fields in rows:
-        point = []
+
+    def point(fields):
+        choices = []
         for place, numbers in zip(places, options, strict=True):
             value = fields[place]
             if not value:
-                raise ValueError(
-                    f"{path}, line {line}: {names[place]} is empty; give the option that was"
-                    " chosen."
-                )
-            point.append(numbers.setdefault(value, len(numbers)))
+                raise ValueError(f"{names[place]} is empty; give the option that was chosen.")
+            choices.append(numbers.setdefault(value, len(numbers)))
             if len(numbers) > _MOST_OPTIONS:
                 raise ValueError(
-                    f"{path}, line {line}: {names[place]} has more than {_MOST_OPTIONS} distinct"
-                    " values; take the column out if it is no decision."
+                    f"{names[place]} has more than {_MOST_OPTIONS} distinct values; take the column"
+                    " out if it is no decision."
                 )
-        points.append(tuple(point))
-    return Choices(
-        Decision(name, numbers) for name, numbers in zip(others, options, strict=True)
-    ), points
+        return tuple(choices)
+
+    points = _converted(path, rows, point)
+    return Choices(zip(others, options, strict=True)), points
 
 
 def _read_genotypes(path, names, others, rows):
-    place, found = names.index("genotype"), []
-    for line, fields in rows:
-        try:
-            found.append(Genotype.from_json(fields[place]))
-        except ValueError as error:
-            raise ValueError(f"{path}, line {line}: {error}") from None
+    place = names.index("genotype")
+    found = _converted(path, rows, lambda fields: Genotype.from_json(fields[place]))
     blocks = [block for genotype in found for cell in genotype for block in cell.blocks]
     operations = {block.operation_1 for block in blocks} | {block.operation_2 for block in blocks}
     combinations = {block.combine for block in blocks}
@@ -233,23 +234,15 @@ def _read_genotypes(path, names, others, rows):
         [name for name in OPERATION_NAMES if name in operations],
         [name for name in COMBINATIONS if name in combinations],
     )
-    points = []
-    for (line, _), genotype in zip(rows, found, strict=True):
-        try:
-            points.append(space.encode(genotype))
-        except ValueError as error:
-            raise ValueError(f"{path}, line {line}: {error}") from None
-    return space, points
+    lines = [line for line, _ in rows]
+    return space, _converted(path, zip(lines, found, strict=True), space.encode)
 
 
 _NAS_BENCH_201 = dict(signal="c10valid_12", test="c10_test_200", cost="c10_cost_12_s")
 
 
 def _read_nas_bench_201(path, names, others, rows):
-    space, place, points = NASBench201Space(), names.index("arch"), []
-    for line, fields in rows:
-        try:
-            points.append(space.encode(NASBench201.from_arch(fields[place])))
-        except ValueError as error:
-            raise ValueError(f"{path}, line {line}: {error}") from None
-    return space, points
+    space, place = NASBench201Space(), names.index("arch")
+    return space, _converted(
+        path, rows, lambda fields: space.encode(NASBench201.from_arch(fields[place]))
+    )

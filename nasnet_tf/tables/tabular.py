@@ -43,13 +43,9 @@ class Trainings:
     """
 
     def __init__(
-        self,
-        table: Table,
-        budget: int | None = None,
-        seconds: float | None = None,
-        noise: float = 0.0,
-        seed: int = 0,
-    ):
+        self, table: Table, budget: int | None = None, seconds: float | None = None,
+        noise: float = 0.0, seed: int = 0,
+    ):  # fmt: skip
         if budget is None and seconds is None:
             raise ValueError(
                 "a search of a table needs an end; give a budget of trainings, or seconds."
