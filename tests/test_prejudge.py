@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nasnet_tf.children import early
-from nasnet_tf.children.early import MedianStopping, StopHopeless
+from nasnet_tf.children.early import MedianStopping, StopBelowMedian
 from nasnet_tf.cost import cost
 from nasnet_tf.evaluation import Limits, SoftLimit, pareto_front
 from nasnet_tf.genotype import GENOTYPES, Block, Cell, Genotype
@@ -404,7 +404,7 @@ def test_thresholds_are_medians_of_running_averages():
 
 def curve_of(thresholds, values, **kwargs):
     """After which of the epochs with these figures a training stops."""
-    stop = StopHopeless(thresholds, **kwargs)
+    stop = StopBelowMedian(thresholds, **kwargs)
 
     class Model:
         stop_training = False

@@ -5,7 +5,7 @@ import random
 import keras
 import numpy as np
 import pytest
-from nasnet_tf.children.early import StopHopeless
+from nasnet_tf.children.early import StopBelowMedian
 from nasnet_tf.children.progress import Progress
 from nasnet_tf.children.train import Pulse
 from nasnet_tf.genotype import Block, Cell, Genotype
@@ -102,7 +102,7 @@ def test_what_was_reached_before_an_interruption_still_counts_for_early_stopping
     path = tmp_path / "a.npz"
     with pytest.raises(KeyboardInterrupt):
         fit(native, path, Lost(3))
-    stop = StopHopeless([])
+    stop = StopBelowMedian([])
     _, progress = fit(native, path, stop, epochs=3)  # nothing is left to train
     assert progress.resumed and stop.best == max(row["val_accuracy"] for row in progress.rows)
 

@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-
 from nasnet_tf import genotype as genotypes
 from nasnet_tf import spaces, strategies
 
@@ -496,7 +495,6 @@ def trained(folder, resume=False, stop=None):
     """The figures of a training of three epochs, which is stopped after the epoch `stop`."""
     import keras
     import tensorflow as tf
-
     from nasnet_tf import networks, training
 
     def after(epoch, *_):

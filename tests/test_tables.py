@@ -101,7 +101,7 @@ GOOD = "a,b,signal\n1,1,0.5\n1,2,0.6\n"
         (GOOD.encode() + b"\xff\xfe,1,0.9\n", "line 4: not UTF-8"),
         ("a,signal,cost\n1,2,-3\n", "line 2: cost is -3; give seconds of at least 0"),
         ("a,a,signal\n1,1,1\n", "line 1: columns need a name of one line each, every name once; got 'a' wrong"),
-        ("signal,test\n1,1\n", "line 1: there are only figures"),
+        ("signal,test\n1,1\n", "line 1: there are only metrics"),
         ("a,signal\n", "the table has no rows"),
         ("", "the table has no rows"),
         (",".join(f"d{i}" for i in range(1000)) + ",signal\n", "line 1: 1001 columns are too many"),

@@ -12,7 +12,7 @@ import time
 
 import keras
 
-from nasnet_tf.children.early import MedianStopping, StopHopeless
+from nasnet_tf.children.early import MedianStopping, StopBelowMedian
 from nasnet_tf.children.kept import NAMED, PROGRESS, TRACED, KeptWeights, load_named
 from nasnet_tf.children.ray_worker import Cluster, RayWorker
 from nasnet_tf.children.runner import machine_failure, run_again_if_lost, seed_of, train_executions
@@ -176,7 +176,7 @@ class ChildSearch:
             kwargs["epochs"] = trial.values[EPOCHS]
         if self.stop_early is not None:
             thresholds = self.stop_early.thresholds(self._curves())
-            stop = StopHopeless(thresholds, metric, self.study.direction)
+            stop = StopBelowMedian(thresholds, metric, self.study.direction)
             kwargs["callbacks"] = [*(kwargs.get("callbacks") or ()), stop]
         began = time.monotonic()
         metrics, history = train_executions(

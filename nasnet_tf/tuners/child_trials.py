@@ -18,7 +18,7 @@ from keras_tuner.src.engine import tuner_utils
 from keras_tuner.src.engine.tuner import maybe_distribute
 
 from nasnet_tf.children import runner
-from nasnet_tf.children.early import StopHopeless
+from nasnet_tf.children.early import StopBelowMedian
 from nasnet_tf.children.kept import NAMED, PROGRESS, load_named
 from nasnet_tf.children.streams import is_dataset
 from nasnet_tf.children.worker import ChildFailed
@@ -51,7 +51,7 @@ class ChildTrials(keras_tuner.Tuner):
             return self._train(trial, *args, **kwargs)[0]
         objective = self.oracle.objective
         thresholds = self.stop_early.thresholds(self._curves())
-        stop = StopHopeless(thresholds, objective.name, objective.direction)
+        stop = StopBelowMedian(thresholds, objective.name, objective.direction)
         kwargs["callbacks"] = [*(kwargs.get("callbacks") or ()), stop]
         results, history = self._train(trial, *args, **kwargs)
         curve = history.get(objective.name, [])

@@ -19,10 +19,10 @@ from functools import partial
 
 import keras
 import numpy as np
-import test_release_0_1 as told
-
 from nasnet_tf import genotype as genotypes
 from nasnet_tf import networks, spaces, strategies, training
+
+import test_release_0_1 as told
 
 HERE = pathlib.Path(__file__).parent
 SIZE = dict(num_cells=1, filters=2, input_shape=(8, 8, 3), classes=3)
