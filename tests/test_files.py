@@ -7,10 +7,10 @@ import stat
 import numpy as np
 import pytest
 from nasnet_tf import genotype, journal
-from nasnet_tf.workflow import status
 from nasnet_tf.files import parse_json, read_json, read_small, remove_temporaries, replacing, write_json, write_whole
 from nasnet_tf.npz import read_npz
 from nasnet_tf.training.recipe import Recipe
+from nasnet_tf.workflow import status
 
 
 def test_what_was_there_stays_if_writing_fails(tmp_path):

@@ -11,6 +11,7 @@ import click
 import pytest
 from nasnet_tf.cli import main, printing
 from nasnet_tf.spreadsheets import cell, original, read
+from nasnet_tf.workflow import notices
 
 command = sys.modules["nasnet_tf.cli.main"]
 
@@ -47,7 +48,7 @@ def test_results_and_errors_are_printed_visibly(capsys, tmp_path):
 
 
 def test_lines_beside_a_bar_are_printed_visibly(capsys):
-    printing.console().print("epoch \x1b[2J [red]1[/red]")
+    printing.bar().say("epoch \x1b[2J [red]1[/red]")
     assert capsys.readouterr().err == "epoch \\x1b[2J [red]1[/red]\n"
 
 
@@ -152,7 +153,7 @@ def test_no_traceback_is_shown_otherwise(capsys, monkeypatch):
 @pytest.mark.parametrize("arguments", [["--quiet", "fail"], ["fail", "-q"], ["fail"]])
 def test_quiet_leaves_nothing_but_results_and_errors(capsys, monkeypatch, arguments):
     def talks():
-        printing.note("a note")
+        printing.bar().say("a note")
         with printing.bar() as stages:
             stages.say("a line")
         printing.show("a result")

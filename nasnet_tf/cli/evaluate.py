@@ -27,7 +27,7 @@ def evaluate(as_json, **given):
     The classes of DATA are found among the network's by their names; DATA may have only some of
     them.
     """
-    result = run_evaluation(EvaluateOptions(**given), printing.note)
+    result = run_evaluation(EvaluateOptions(**given), printing.bar)
     by_class = _by_class(result) if "confusion" in result else []
     summary = f"{outcome(result, given['part'])}, loss {result['loss']:.4f}"
     printing.show_result(result, [summary, *by_class], as_json)

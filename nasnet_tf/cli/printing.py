@@ -5,14 +5,13 @@ could command a terminal.
 from __future__ import annotations
 
 import json
-import sys
 
 import click
 
 from nasnet_tf.cli.options import as_typed
 from nasnet_tf.workflow.console import visible
 
-__all__ = ["bar", "is_quiet", "note", "shown", "show", "show_result", "visible"]
+__all__ = ["bar", "is_quiet", "show", "shown", "show_result", "visible"]
 
 
 def shown(text) -> str:
@@ -29,13 +28,6 @@ def show(*lines) -> None:
 def show_result(facts, lines, as_json) -> None:
     """Prints a result: a JSON object, or lines for a person."""
     show(*([json.dumps(facts)] if as_json else lines))
-
-
-def note(*lines) -> None:
-    """Prints lines on standard error, unless --quiet is given."""
-    if not is_quiet():
-        for line in lines:
-            print(shown(line), file=sys.stderr)
 
 
 def is_quiet() -> bool:

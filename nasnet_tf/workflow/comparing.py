@@ -38,28 +38,26 @@ class CompareOptions(Options):
 
     table: str | None = option(
         PATH,
-        help="CSV of trainings, .csv.gz, or a benchmark's own file.  [default: cells trained on"
+        "CSV of trainings, .csv.gz, or a benchmark's own file.  [default: cells trained on"
         " the digits]",
     )
-    strategies: str = option(str, ",".join(STRATEGIES), "Such as ppo:minibatch=5,clip=0.1,random.")
+    strategies: str = option(str, "Such as ppo:minibatch=5,clip=0.1,random.", ",".join(STRATEGIES))
     budget: int | None = option(
-        COUNT, help=f"Trainings a search.  [default: {_TRAININGS}, if no `seconds` are given]"
+        COUNT, f"Trainings a search.  [default: {_TRAININGS}, if no `seconds` are given]"
     )
-    seconds: float | None = option(
-        MINUTES, help="No training begins once those before it took so long."
-    )
-    runs: int = option(COUNT, 50, "Searches a strategy, each with a seed of its own.")
-    noise: float = option(Range(float, 0), 0.0, "Standard deviation added to the signal.")
+    seconds: float | None = option(MINUTES, "No training begins once those before it took so long.")
+    runs: int = option(COUNT, "Searches a strategy, each with a seed of its own.", 50)
+    noise: float = option(Range(float, 0), "Standard deviation added to the signal.", 0.0)
     through_oracle: bool = option(
-        FLAG, False, "Let Keras Tuner carry the searches; tens of times slower."
+        FLAG, "Let Keras Tuner carry the searches; tens of times slower.", False
     )
-    workers: int | None = option(COUNT, help="Processes.  [default: one a core]")
-    signal: str | None = option(str, help="Column with what a search observes.  [default: signal]")
-    test: str | None = option(str, help="Column with what is reported.  [default: test]")
-    cost: str | None = option(str, help="Column with the seconds of a training.  [default: cost]")
-    out: str | None = option(FOLDER, help="Folder for report.html and curves.csv.")
-    overwrite: bool = option(FLAG, False, "Write into `out` even if it is there.")
-    seed: int = option(SEED, 0, "Of everything random.")
+    workers: int | None = option(COUNT, "Processes.  [default: one a core]")
+    signal: str | None = option(str, "Column with what a search observes.  [default: signal]")
+    test: str | None = option(str, "Column with what is reported.  [default: test]")
+    cost: str | None = option(str, "Column with the seconds of a training.  [default: cost]")
+    out: str | None = option(FOLDER, "Folder for report.html and curves.csv.")
+    overwrite: bool = option(FLAG, "Write into `out` even if it is there.", False)
+    seed: int = option(SEED, "Of everything random.", 0)
 
 
 @passes_on(CompareOptions)
@@ -81,7 +79,9 @@ def compare(*, verbose: int = 1, progress=None, **options) -> dict:
 
 
 def run_comparison(options: CompareOptions, make_stages):
-    """(what each strategy found, the table). Arguments as `nasnet_tf.workflow.run_search`."""
+    """(what each strategy found, the table).
+    Arguments as `nasnet_tf.workflow.searching.run_search`.
+    """
     from nasnet_tf.tables.comparison import summary
     from nasnet_tf.tables.table import DIGITS, Table
     from nasnet_tf.tables.tabular import Trainings

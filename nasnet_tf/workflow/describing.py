@@ -29,18 +29,16 @@ class InfoOptions(Options):
 
     what: str | None = None
     num_cells: int | None = option(
-        COUNT, help="N, normal cells a stage.  [default: that of the paper's CIFAR network]"
+        COUNT, "N, normal cells a stage.  [default: that of the paper's CIFAR network]"
     )
-    filters: int | None = option(COUNT, help="F, filters of the first stage.  [default: likewise]")
+    filters: int | None = option(COUNT, "F, filters of the first stage.  [default: likewise]")
     stem: str | None = option(
-        ("cifar", "imagenet"), help="Of a network of cells; by default cifar below 64 pixels."
+        ("cifar", "imagenet"), "Of a network of cells; by default cifar below 64 pixels."
     )
-    classes: int | None = option(
-        COUNT, help="Or words of a vocabulary.  [default: 10; 10000 words]"
-    )
-    picture: str | None = option(FILE, help="Draw the cells into this .png or .svg.")
-    overwrite: bool = option(FLAG, False, "Replace the file `picture`.")
-    image_size: int | None = option(COUNT, help="Side in pixels of the pictures it reads.")
+    classes: int | None = option(COUNT, "Or words of a vocabulary.  [default: 10; 10000 words]")
+    picture: str | None = option(FILE, "Draw the cells into this .png or .svg.")
+    overwrite: bool = option(FLAG, "Replace the file `picture`.", False)
+    image_size: int | None = option(COUNT, "Side in pixels of the pictures it reads.")
 
 
 @passes_on(InfoOptions, without=("what",))

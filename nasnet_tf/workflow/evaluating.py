@@ -33,18 +33,18 @@ class EvaluateOptions(SourceOptions):
     model: str
     part: str = option(
         ("train", "validation", "test", "all"),
-        "test",
         "Which images, or words; all of them where the data are nothing but a test set.",
+        "test",
     )
-    batch_size: int | None = option(COUNT, help="[default: 128; of windows of a text 20]")
+    batch_size: int | None = option(COUNT, "[default: 128; of windows of a text 20]")
     confusion: str | None = option(
-        FILE, help="Write how often each class was taken for each into this .csv file."
+        FILE, "Write how often each class was taken for each into this .csv file."
     )
-    overwrite: bool = option(FLAG, False, "Replace the file `confusion`.")
+    overwrite: bool = option(FLAG, "Replace the file `confusion`.", False)
 
 
 @passes_on(EvaluateOptions, without=("data", "model"))
-def evaluate(model, data, *, say=None, **options) -> dict:
+def evaluate(model, data, *, verbose: int = 1, progress=None, **options) -> dict:
     """Accuracy of a saved network on the test images of data, class by class; perplexity of a
     language model on a text.
 
@@ -53,16 +53,20 @@ def evaluate(model, data, *, say=None, **options) -> dict:
 
     Args:
         model: a .keras file.
-        data: as of `search`.
-        say: called with a line about the data.
+        data, verbose, progress: as of `search`.
         **options: see `nasnet_tf.workflow.EvaluateOptions`.
     Returns: "accuracy", "loss", "images", "classes", "confusion", ...
     """
-    return run_evaluation(EvaluateOptions(model=model, data=data, **options), say)
+    from nasnet_tf.workflow.progress import progress_of
+
+    asked = EvaluateOptions(model=model, data=data, **options)
+    return run_evaluation(asked, progress_of(verbose, progress))
 
 
-def run_evaluation(options: EvaluateOptions, say=None) -> dict:
-    """The evaluation that the options ask for."""
+def run_evaluation(options: EvaluateOptions, make_stages) -> dict:
+    """The evaluation that the options ask for.
+    Arguments as `nasnet_tf.workflow.searching.run_search`.
+    """
     new_file(options.confusion, options.overwrite, "confusion")
     network = networks.load_model(options.model)
     from nasnet_tf import training
@@ -71,8 +75,7 @@ def run_evaluation(options: EvaluateOptions, say=None) -> dict:
         text = _text(options, network)
         return training.scores(network, text, options.part, options.batch_size)
     data = _pictures(options, network)
-    if say is not None:
-        say(data.describe())
+    make_stages(None).say(data.describe())
     parts = _PARTS if options.part == "all" else (options.part,)
     result = training.report(network, data, parts, options.batch_size or _BATCH)
     if options.confusion is not None:

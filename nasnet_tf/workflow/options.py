@@ -32,10 +32,10 @@ class SourceOptions(Options):
 
     data: object
     skip_broken: bool | None = option(
-        FLAG, help="Leave pictures out that cannot be read, and say so, rather than stop."
+        FLAG, "Leave pictures out that cannot be read, and say so, rather than stop."
     )
-    data_dir: str | None = option(FOLDER, help="Where TensorFlow Datasets keeps its files.")
-    seed: int = option(SEED, 0, "Of everything random.")
+    data_dir: str | None = option(FOLDER, "Where TensorFlow Datasets keeps its files.")
+    seed: int = option(SEED, "Of everything random.", 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,15 +43,15 @@ class DataOptions(SourceOptions):
     """Data, and how they are read."""
 
     level: str | None = option(
-        ("word", "character"), help="Of a text: what is predicted.  [default: word]"
+        ("word", "character"), "Of a text: what is predicted.  [default: word]"
     )
     vocabulary: int | None = option(
-        Range(int, 2), help="Of a text: how many words are told apart.  [default: 10000]"
+        Range(int, 2), "Of a text: how many words are told apart.  [default: 10000]"
     )
     steps: int | None = option(
-        COUNT, help="Of a text: words from the start of a window to its end.  [default: 35]"
+        COUNT, "Of a text: words from the start of a window to its end.  [default: 35]"
     )
-    image_size: int | None = option(COUNT, help="Side in pixels; pictures are resized to it.")
+    image_size: int | None = option(COUNT, "Side in pixels; pictures are resized to it.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,87 +59,82 @@ class SearchOptions(DataOptions):
     """What a search is asked."""
 
     minutes: float | None = option(
-        MINUTES, help="How long in all.  [default: 10, if no `max_trials` is given]"
+        MINUTES, "How long in all.  [default: 10, if no `max_trials` is given]"
     )
     max_trials: int | None = option(
-        COUNT, help="How many cells to try; as many again at random, for comparison."
+        COUNT, "How many cells to try; as many again at random, for comparison."
     )
     strategy: str = option(
-        (*STRATEGIES, "one-shot"), "auto", "How to search; auto suits the space."
+        (*STRATEGIES, "one-shot"), "How to search; auto suits the space.", "auto"
     )
-    space: str = option(tuple(SPACES), "nasnet", "What may be found.")
-    name: str | None = option(
-        str, help="Of the folder the results go to.  [default: that of the data]"
-    )
-    runs_dir: str = option(FOLDER, "runs")
+    space: str = option(tuple(SPACES), "What may be found.", "nasnet")
+    name: str | None = option(str, "Of the folder the results go to.  [default: that of the data]")
+    runs_dir: str = option(FOLDER, default="runs")
     resume: bool = option(
-        FLAG, False, "Go on with a search that was interrupted, or give it a larger budget."
+        FLAG, "Go on with a search that was interrupted, or give it a larger budget.", False
     )
-    retry_failed: bool = option(FLAG, False, "With `resume`, run all trials again that failed.")
+    retry_failed: bool = option(FLAG, "With `resume`, run all trials again that failed.", False)
     overwrite: bool = option(
-        FLAG, False, "Delete what a search wrote to the folder and begin again."
+        FLAG, "Delete what a search wrote to the folder and begin again.", False
     )
-    baseline: bool = option(SWITCH, True, "Try random cells beside the search.")
+    baseline: bool = option(SWITCH, "Try random cells beside the search.", True)
     blocks: int | None = option(
-        COUNT, help="B, blocks a cell.  [default: the paper's, where `space` has blocks]"
+        COUNT, "B, blocks a cell.  [default: the paper's, where `space` has blocks]"
     )
     child_cells: int | None = option(
-        COUNT, help="N of the networks a cell is judged by; of a text, layers.  [default: 1]"
+        COUNT, "N of the networks a cell is judged by; of a text, layers.  [default: 1]"
     )
     child_filters: int | None = option(
-        COUNT, help="F of these networks; of a text, units.  [default: 8; 32]"
+        COUNT, "F of these networks; of a text, units.  [default: 8; 32]"
     )
-    child_epochs: int = option(COUNT, 3, "How long at most these networks are trained.")
+    child_epochs: int = option(COUNT, "How long at most these networks are trained.", 3)
     child_images: int | None = option(
         COUNT,
-        help="On how many images, or windows of a text, at most.  [default: 2000; 200 a minute"
+        "On how many images, or windows of a text, at most.  [default: 2000; 200 a minute"
         " with `minutes` below 10]",
     )
     num_cells: int | None = option(
-        COUNT, help="N of the network that is trained at the end.  [default: 2]"
+        COUNT, "N of the network that is trained at the end.  [default: 2]"
     )
-    filters: int | None = option(COUNT, help="F of that network.  [default: 16; of a text 128]")
+    filters: int | None = option(COUNT, "F of that network.  [default: 16; of a text 128]")
     epochs: int | None = option(
-        COUNT,
-        help="How long that network is trained.  [default: what is left of `minutes`, else 30]",
+        COUNT, "How long that network is trained.  [default: what is left of `minutes`, else 30]"
     )
     share_epochs: int = option(
         COUNT,
-        30,
         "one-shot: passes over the images with shared weights, or half of the search's time.",
+        30,
     )
-    child_batch_size: int | None = option(COUNT, help="[default: 64; of a text 50]")
+    child_batch_size: int | None = option(COUNT, "[default: 64; of a text 50]")
     workers: int | None = option(
         COUNT,
-        help="How many of them train side by side.  [default: one a core, the baseline's among"
-        " them]",
+        "How many of them train side by side.  [default: one a core, the baseline's among them]",
     )
-    engine: str = option(("local", "ray"), "local", "Where they are trained.")
+    engine: str = option(("local", "ray"), "Where they are trained.", "local")
     address: str | None = option(
-        str, help="Of the Ray cluster, such as auto.  [default: one is started here]"
+        str, "Of the Ray cluster, such as auto.  [default: one is started here]"
     )
-    gpus_per_trial: float = option(Range(float, 0), 0.0, "With ray; may be less than 1.")
+    gpus_per_trial: float = option(Range(float, 0), "With ray; may be less than 1.", 0.0)
     max_parameters: int | None = option(
-        COUNT, help="Of the network trained at the end; larger ones are not tried."
+        COUNT, "Of the network trained at the end; larger ones are not tried."
     )
     max_multiply_adds: int | None = option(
-        COUNT, help="Of the network trained at the end, for one image."
+        COUNT, "Of the network trained at the end, for one image."
     )
     max_latency_ms: float | None = option(
-        _COST, help="Of the network trained at the end, for one image, measured here."
+        _COST, "Of the network trained at the end, for one image, measured here."
     )
     target_multiply_adds: int | None = option(
-        COUNT, help="Search by accuracy * (multiply-adds / this) ^ weight."
+        COUNT, "Search by accuracy * (multiply-adds / this) ^ weight."
     )
     soft_weight: float | None = option(
-        Range(float, None, 0, max_open=True),
-        help=f"That weight, below 0.  [default: {SOFT_WEIGHT}]",
+        Range(float, None, 0, max_open=True), f"That weight, below 0.  [default: {SOFT_WEIGHT}]"
     )
     prejudge: str | None = option(
-        ("parameters", "synflow", "naswot"), help="Of 4 cells train the best by this score."
+        ("parameters", "synflow", "naswot"), "Of 4 cells train the best by this score."
     )
     stop_early: bool = option(
-        FLAG, False, "Stop networks that fall behind the median of those before."
+        FLAG, "Stop networks that fall behind the median of those before.", False
     )
 
     def config(self) -> dict:

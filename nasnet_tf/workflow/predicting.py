@@ -37,14 +37,12 @@ class PredictOptions(Options):
 
     images: object
     model: str
-    weights: str = option(str, "imagenet", "Of mobile or large: imagenet, or a file.")
-    top: int = option(COUNT, 3, "How many classes to name.")
-    out: str | None = option(
-        FILE, help="Write a .csv table, a row for each picture, in place of lines."
-    )
-    overwrite: bool = option(FLAG, False, "Replace the file `out`.")
+    weights: str = option(str, "Of mobile or large: imagenet, or a file.", "imagenet")
+    top: int = option(COUNT, "How many classes to name.", 3)
+    out: str | None = option(FILE, "Write a .csv table, a row for each picture, in place of lines.")
+    overwrite: bool = option(FLAG, "Replace the file `out`.", False)
     skip_broken: bool | None = option(
-        FLAG, help="Leave pictures out that cannot be read, and say so, rather than stop."
+        FLAG, "Leave pictures out that cannot be read, and say so, rather than stop."
     )
 
 

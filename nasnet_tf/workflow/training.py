@@ -36,62 +36,60 @@ class TrainOptions(DataOptions):
 
     model: str | None = None
     init: str | None = option(
-        str,
-        help="Begin with weights: imagenet, a saved .keras, or others that zoo.load_weights reads.",
+        str, "Begin with weights: imagenet, a saved .keras, or others that zoo.load_weights reads."
     )
     input_range: str | None = option(
         ("-1..1", "0..1", "0..255"),
-        help="Of the pixels that the network of `init` was trained on, where it does not say so"
-        " itself.",
+        "Of the pixels that the network of `init` was trained on, where it does not say so itself.",
     )
     recipe: str | None = option(
         str,
-        help="short, cifar, imagenet_mobile, imagenet_large, child, fine_tune, language, or a JSON"
+        "short, cifar, imagenet_mobile, imagenet_large, child, fine_tune, language, or a JSON"
         " file.  [default: short; on a text language; with `init` fine_tune]",
     )
     num_cells: int | None = option(
-        COUNT, help="N, normal cells in each of three stages.  [default: that of the model, else 2]"
+        COUNT, "N, normal cells in each of three stages.  [default: that of the model, else 2]"
     )
     filters: int | None = option(
         COUNT,
-        help="F, filters of the first stage.  [default: that of the model, else 16; of a text 128]",
+        "F, filters of the first stage.  [default: that of the model, else 16; of a text 128]",
     )
-    stem: str | None = option(("cifar", "imagenet"), help="By default imagenet from 64 pixels on.")
-    epochs: int | None = option(COUNT, help="How many epochs.  [default: the recipe's]")
+    stem: str | None = option(("cifar", "imagenet"), "By default imagenet from 64 pixels on.")
+    epochs: int | None = option(COUNT, "How many epochs.  [default: the recipe's]")
     minutes: float | None = option(
-        MINUTES, help="How long instead.  [default: 10, if neither recipe nor `epochs` says]"
+        MINUTES, "How long instead.  [default: 10, if neither recipe nor `epochs` says]"
     )
     batch_size: int | None = option(
-        COUNT, help="Images a step; the recipe's rates are scaled in proportion."
+        COUNT, "Images a step; the recipe's rates are scaled in proportion."
     )
     learning_rate: float | None = option(
-        Range(float, 0, min_open=True), help="In place of the recipe's."
+        Range(float, 0, min_open=True), "In place of the recipe's."
     )
     weight_decay: float | None = option(
-        Range(float, 0), help="As the paper counts it; in place of the recipe's."
+        Range(float, 0), "As the paper counts it; in place of the recipe's."
     )
     drop_path_rate: float | None = option(
-        Range(float, 0, 1, max_open=True), help="At the end of training; in place of the recipe's."
+        Range(float, 0, 1, max_open=True), "At the end of training; in place of the recipe's."
     )
     auxiliary_head: bool | None = option(
-        SWITCH, help="Train with a second classifier two thirds of the way up."
+        SWITCH, "Train with a second classifier two thirds of the way up."
     )
     freeze_until: str | None = option(
-        str, help="The first layer that learns, such as reduction_cell_1; in place of the recipe's."
+        str, "The first layer that learns, such as reduction_cell_1; in place of the recipe's."
     )
     dtype: str | None = option(
-        ("float32", "mixed_float16", "mixed_bfloat16"), help="In place of the recipe's."
+        ("float32", "mixed_float16", "mixed_bfloat16"), "In place of the recipe's."
     )
     gradient_checkpointing: bool | None = option(
-        FLAG, help="Save memory: compute the inside of every cell twice."
+        FLAG, "Save memory: compute the inside of every cell twice."
     )
-    jit: bool | None = option(SWITCH, help="Compile with XLA.  [default: as Keras decides]")
-    out: str = option(FILE, "model.keras")
-    overwrite: bool = option(FLAG, False, "Replace the file `out`.")
+    jit: bool | None = option(SWITCH, "Compile with XLA.  [default: as Keras decides]")
+    out: str = option(FILE, default="model.keras")
+    overwrite: bool = option(FLAG, "Replace the file `out`.", False)
     resume: bool = option(
         FLAG,
-        False,
         "Go on with a training that was interrupted, or give it more epochs or minutes.",
+        False,
     )
 
 
@@ -116,7 +114,9 @@ def train(model=None, *, data, verbose: int = 1, progress=None, **options) -> Tr
 
 
 def run_training(options: TrainOptions, make_stages, began: float | None = None) -> TrainResult:
-    """The training that the options ask for. Arguments as `nasnet_tf.workflow.run_search`."""
+    """The training that the options ask for.
+    Arguments as `nasnet_tf.workflow.searching.run_search`.
+    """
     began = time.monotonic() if began is None else began
     silence()
     job = _Training(options)

@@ -40,7 +40,7 @@ class Range:
 COUNT = Range(int, 1)
 
 
-def option(kind, default=None, help=""):
+def option(kind, help="", default=None):
     """A field of a class of options.
 
     Args:
