@@ -35,32 +35,30 @@ def evaluate(as_json, **given):
 
 def _by_class(result):
     """The result class by class for a person, a line each."""
-    names, counts = [each["name"] for each in result["classes"]], result["confusion"]
     yield f"balanced accuracy {result['balanced_accuracy']:.2%}"
-    width = max(map(len, map(printing.visible, names)))
-    for each in result["classes"]:
-        right = (
-            "no images"
-            if each["accuracy"] is None
-            else f"{each['accuracy']:8.2%} of {each['images']}"
-        )
-        yield f"  {printing.visible(each['name']):{width}}  {right}"
-    if len(names) <= _MOST_SHOWN:
-        yield (
-            "confusion, a row for each class, a column for what it was taken for, in the same"
-            " order:"
-        )
-        columns = max(len(str(count)) for row in counts for count in row)
-        for name, row in zip(names, counts, strict=True):
-            yield f"  {printing.visible(name):{width}}  " + " ".join(
-                f"{count:{columns}}" for count in row
-            )
-        return
-    wrong = [
-        (count, i, j)
-        for i, row in enumerate(counts)
-        for j, count in enumerate(row)
-        if count and i != j
-    ]
-    for count, i, j in sorted(wrong, key=lambda pair: -pair[0])[:_CONFUSIONS]:
+    names = [printing.visible(each["name"]) for each in result["classes"]]
+    width = max(map(len, names))
+    for name, each in zip(names, result["classes"], strict=True):
+        right = "no images"
+        if each["accuracy"] is not None:
+            right = f"{each['accuracy']:8.2%} of {each['images']}"
+        yield f"  {name:{width}}  {right}"
+    table = _confusions if len(names) <= _MOST_SHOWN else _most_frequent
+    yield from table(names, result["confusion"])
+
+
+def _confusions(names, counts):
+    """The whole table of confusions."""
+    yield "confusion, a row for each class, a column for what it was taken for, in the same order:"
+    width, columns = max(map(len, names)), max(len(str(count)) for row in counts for count in row)
+    for name, row in zip(names, counts, strict=True):
+        yield f"  {name:{width}}  " + " ".join(f"{count:{columns}}" for count in row)
+
+
+def _most_frequent(names, counts):
+    """The most frequent confusions."""
+    wrong = []
+    for i, row in enumerate(counts):
+        wrong += [(count, i, j) for j, count in enumerate(row) if count and i != j]
+    for count, i, j in sorted(wrong, key=lambda each: -each[0])[:_CONFUSIONS]:
         yield f"  {names[i]} taken for {names[j]}: {count}"

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from nasnet_tf.signatures import passes_on
 from nasnet_tf.strategies import STRATEGIES
+from nasnet_tf.workflow import tuning
 from nasnet_tf.workflow.contestants import contestants
+from nasnet_tf.workflow.networks import start_keras
 from nasnet_tf.workflow.options import MINUTES, SEED
 from nasnet_tf.workflow.paths import new_folder
 from nasnet_tf.workflow.values import COUNT, FLAG, FOLDER, PATH, Options, Range, option
@@ -194,13 +196,8 @@ def _run(table, limits, contestant, seed):
 
 
 def _run_with_keras_tuner(table, limits, contestant, seed):
-    from nasnet_tf.workflow.networks import start_keras
-
     start_keras()
-
-    from nasnet_tf.tuners.tabular import simulate
-
-    return simulate(contestant.make, table, **limits, seed=seed, strategy_seed=seed)
+    return tuning.simulate(contestant.make, table, limits, seed)
 
 
 def _write(table, options, limits, histories, results):

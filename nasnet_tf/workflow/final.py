@@ -104,7 +104,7 @@ class FinalTraining:
         if resumed is not None:
             sizes = [resumed]
         else:
-            sizes = self._fitting() if self.by_clock else [self.sizes.asked]
+            sizes = self._fitting() if self.by_clock else [self.sizes.requested]
         try:
             while sizes:
                 found, sizes = self._try(sizes, resumed is not None)

@@ -56,23 +56,11 @@ def train_network(
         before = spent(folder) if resume else 0.0
         fit["minutes"] = max(before + stages.budget.left, 1e-3) / 60
         fit["after"] = lambda: _seconds_after(model, data, parts, stages.budget) + then
+    reports = {"on_epoch": stages.epoch, "on_share": stages.share}
+    state = {"checkpoint_seconds": _STATE_SECONDS, "keep_state": True, "data": of_data(data)}
+    given = {"folder": folder, "resume": resume, "callbacks": callbacks, **state, **reports, **fit}
     with _broken_pictures_named(data):
-        history = training.train(
-            model,
-            batches,
-            validation,
-            recipe,
-            folder=folder,
-            resume=resume,
-            data=of_data(data),
-            on_epoch=stages.epoch,
-            on_share=stages.share,
-            callbacks=callbacks,
-            checkpoint_seconds=_STATE_SECONDS,
-            keep_state=True,
-            **fit,
-        )
-    return model, history
+        return model, training.train(model, batches, validation, recipe, **given)
 
 
 def _seconds_after(model, data, parts, budget):

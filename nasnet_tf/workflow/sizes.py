@@ -69,7 +69,7 @@ class SizeChooser:
 
     def __init__(self, genotype, data, child, options, batch_size):
         self.genotype, self.data, self.child = genotype, data, child
-        self.asked = Size(options.num_cells, options.filters)
+        self.requested = Size(options.num_cells, options.filters)
         self.smallest = Size(options.child_cells, options.child_filters)
         self.batch_size = batch_size
         steps = -(-len(data.x_train) // batch_size)
@@ -87,15 +87,15 @@ class SizeChooser:
         """The size that was asked for and smaller ones down to the child's, the most costly
         first.
         """
-        asked, child = self.asked, self.smallest
-        if asked.num_cells is None or self.cost(asked) is None:
-            return [asked]
-        found = {asked: self.cost(asked)}
-        for cells in range(min(child.num_cells, asked.num_cells), asked.num_cells + 1):
-            filters = min(child.filters, asked.filters)
-            while filters < asked.filters:
+        wanted, child = self.requested, self.smallest
+        if wanted.num_cells is None or self.cost(wanted) is None:
+            return [wanted]
+        found = {wanted: self.cost(wanted)}
+        for cells in range(min(child.num_cells, wanted.num_cells), wanted.num_cells + 1):
+            filters = min(child.filters, wanted.filters)
+            while filters < wanted.filters:
                 cost = self.cost(Size(cells, filters))
-                if cost is not None and cost < found[asked]:
+                if cost is not None and cost < found[wanted]:
                     found[Size(cells, filters)] = cost
                 filters += max(_FILTERS, filters // 3 // _FILTERS * _FILTERS)
         return sorted(found, key=lambda size: -found[size])

@@ -30,20 +30,21 @@ def status(folder) -> dict:
             f"{run} holds no search; give the folder that nasnet-tf search writes to, such as"
             " runs/digits."
         )
-    heads, searches = {}, {}
-    for path in logs:
-        log = read(path)
-        name = path.parent.name
-        searches[name] = _so_far(History.of(log, path))
-        heads[name] = {
-            key: (log.head or {}).get(key) for key in ("strategy", "settings", "objective", "seed")
-        }
+    found = {path.parent.name: (path, read(path)) for path in logs}
+    heads = {name: _head(log) for name, (_, log) in found.items()}
+    searches = {name: _so_far(History.of(log, path)) for name, (path, log) in found.items()}
     return {
         "asked": asked or heads,
         "searches": searches,
         "final": _final(run),
         "result": _json(run / "result.json"),
     }
+
+
+def _head(log):
+    """What a search of Keras Tuner was asked."""
+    names = ("strategy", "settings", "objective", "seed")
+    return {name: (log.head or {}).get(name) for name in names}
 
 
 def _final(run):

@@ -14,7 +14,15 @@ from nasnet_tf.strategies import STRATEGIES, rungs
 from nasnet_tf.workflow.catalogue import reward_of
 from nasnet_tf.workflow.table import BASELINE
 
-__all__ = ["hypermodel", "make_tuner", "note_of", "reason", "settings_of", "share_cores"]
+__all__ = [
+    "hypermodel",
+    "make_tuner",
+    "note_of",
+    "reason",
+    "settings_of",
+    "share_cores",
+    "simulate",
+]
 
 # of the search's time, with one-shot: the rest trains the best children by themselves
 _SHARING_SHARE = 0.5
@@ -63,27 +71,13 @@ def make_tuner(label, child, options, *, folder, limit, cores, screening, data):
         screening: see `nasnet_tf.workflow.prescreen.prescreen`.
         data: the fingerprint of the data.
     """
-    from nasnet_tf.children.early import MedianStopping
-    from nasnet_tf.tuners import Prejudge
-
-    random, (workers, threads) = label == BASELINE, cores
-    engine = {name: getattr(options, name) for name in ("engine", "address", "gpus_per_trial")}
+    random = label == BASELINE
+    place = {"directory": str(folder), "project_name": "baseline" if random else "search"}
+    seed = options.seed + _BASELINE_SEED * random
+    given = {"seed": seed, **place, **_workers(options, cores), **_screens(options, screening)}
     with contextlib.redirect_stdout(io.StringIO()):  # Keras Tuner prints what it reloads
-        tuner = _class(label, options, limit)(
-            child,
-            child.objective,
-            options.max_trials,
-            seed=options.seed + _BASELINE_SEED * random,
-            directory=str(folder),
-            project_name="baseline" if random else "search",
-            isolation="process",
-            workers=workers,
-            threads=threads,
-            retry_failed=options.retry_failed,
-            prejudge=Prejudge(**screening) if screening else None,
-            stop_early=MedianStopping() if options.stop_early else None,
-            **engine,
-        )
+        make = _class(label, options, limit)
+        tuner = make(child, child.objective, options.max_trials, **given)
     tuner.oracle.data = tuner.data = data
     tuner.oracle.open()  # before anything is written: another process may be searching here
     if limit is not None:
@@ -91,6 +85,24 @@ def make_tuner(label, child, options, *, folder, limit, cores, screening, data):
             time.monotonic() > limit and (label != "one-shot" or tuner.oracle.end_order)
         )
     return tuner
+
+
+def _workers(options, cores):
+    """Arguments of a tuner about where and how children are trained."""
+    engine = {name: getattr(options, name) for name in ("engine", "address", "gpus_per_trial")}
+    side_by_side = {"workers": cores[0], "threads": cores[1], "retry_failed": options.retry_failed}
+    return {"isolation": "process", **side_by_side, **engine}
+
+
+def _screens(options, screening):
+    """Arguments of a tuner about which children are trained, and how long."""
+    from nasnet_tf.children.early import MedianStopping
+    from nasnet_tf.tuners import Prejudge
+
+    return {
+        "prejudge": Prejudge(**screening) if screening else None,
+        "stop_early": MedianStopping() if options.stop_early else None,
+    }
 
 
 def _class(label, options, limit):
@@ -122,3 +134,14 @@ def note_of(trial) -> str:
     epochs, parent = values.get(EPOCHS), values.get(PARENT)
     length = f"epochs: {epochs}" if epochs else f"child of {parent}" if parent else ""
     return reason(trial) or length
+
+
+def simulate(make, table, limits, seed):
+    """The history of a search of a table that Keras Tuner carries.
+
+    Args:
+        make: a function from a space and a seed to the strategy.
+    """
+    from nasnet_tf.tuners.tabular import simulate
+
+    return simulate(make, table, **limits, seed=seed, strategy_seed=seed)
