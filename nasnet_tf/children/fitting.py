@@ -19,11 +19,18 @@ def native_network(genotype, *, class_names=None, level=None, **network):
 
     What classes are called and what a text is made of changes nothing.
     """
-    native = system_of(genotype).native
-    if keras.config.dtype_policy().name != "float32" or accelerated():
+    if (
+        not system_of(genotype).native
+        or keras.config.dtype_policy().name != "float32"
+        or accelerated()
+    ):
         return None
     try:
-        return native and native()(genotype, **network)
+        if genotype.reads == "text":
+            from nasnet_tf.native.language import NativeLanguageModel as Native
+        else:
+            from nasnet_tf.native.network import NativeNetwork as Native
+        return Native(genotype, **network)
     except (ImportError, NotImplementedError):  # numba is not to be had for every Python
         return None
 

@@ -26,7 +26,7 @@ class NativeNetwork(NativeModel):
     """The network of a genotype, trained and evaluated by compiled kernels.
 
     Args:
-        genotype: of a system of images that names this class as its `native`.
+        genotype: of a system of images that is `native`.
         weight_decay, mean, std, **arguments: of its Keras network (`systems.networks.build`), as
             far as its graph takes them. From the same state of Python's random numbers the initial
             weights are those of the Keras network.
@@ -37,7 +37,7 @@ class NativeNetwork(NativeModel):
 
     def __init__(self, genotype, *, weight_decay=0.0, mean=None, std=None, **arguments):
         system = system_of(genotype)
-        if system.native is None or system.graph is None:
+        if not system.native or system.graph is None:
             names = [name for name, each in SYSTEMS.items() if each.native and each.graph]
             raise NotImplementedError(
                 f"a network of {type(genotype).__name__} is not trained natively; those of"

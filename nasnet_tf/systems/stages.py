@@ -4,7 +4,7 @@ kernels that train them. No Keras here.
 
 from __future__ import annotations
 
-__all__ = ["STEMS", "check_stem", "compiled", "default_stem", "stage_cells"]
+__all__ = ["STEMS", "check_stem", "default_stem", "stage_cells"]
 
 _MOST_CELLS = 1000  # a stage; published networks have up to 20
 STEMS = ("cifar", "imagenet")
@@ -46,12 +46,3 @@ def check_stem(stem: str, filters: int) -> None:
         raise ValueError(f"stem is {stem!r}; there are {', '.join(STEMS)}.")
     if not isinstance(filters, int) or isinstance(filters, bool) or filters < 1:
         raise ValueError(f"filters is {filters!r}; give a whole number of at least 1.")
-
-
-def compiled() -> type:
-    """The class that trains networks of these systems by compiled kernels, imported when asked
-    for.
-    """
-    from nasnet_tf.native import NativeNetwork
-
-    return NativeNetwork

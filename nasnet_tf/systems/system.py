@@ -34,7 +34,7 @@ class System:
             after each epoch; without it, the reward is the best accuracy.
         strategy: what searches its spaces unless told otherwise, a name of
             `nasnet_tf.strategies.STRATEGIES`.
-        native: imports and returns the class that trains its networks by compiled kernels, if any.
+        native: whether compiled kernels can train its networks (`nasnet_tf.native`).
     """
 
     genotype: type[BaseGenotype]
@@ -46,7 +46,7 @@ class System:
     figure: Callable | None = None
     reward: Callable[[Sequence[float]], float] | None = None
     strategy: str = "auto"
-    native: Callable[[], type] | None = None
+    native: bool = False
 
     def __post_init__(self):
         if self.cost is None and self.graph is not None:

@@ -17,12 +17,6 @@ def _network():
     return LanguageModel
 
 
-def _native():
-    from nasnet_tf.native.language import NativeLanguageModel
-
-    return NativeLanguageModel
-
-
 def recurrent_cost(
     genotype: RecurrentCell,
     num_cells=2,
@@ -56,5 +50,5 @@ SYSTEM = System(
     cost=recurrent_cost,
     figure=tree_figure,
     reward=inverse_square,
-    native=_native,
+    native=True,
 )

@@ -1,9 +1,8 @@
-"""The time that a command has, from its start to its end."""
+"""The time that a search or a training has, from its start to its end."""
 
 from __future__ import annotations
 
 import math
-import os
 import pathlib
 import time
 
@@ -12,15 +11,13 @@ from nasnet_tf.files import read_json, write_json
 _FEWEST_BEGINNINGS = 5  # times the time that it takes to begin: with less there is little to reach
 _SECONDS = 5.0  # between two notes of how much is spent
 
-_process = []  # when it began, where the process is the command
-
 
 class Budget:
     """So many minutes, of which some may have been spent before an interruption.
 
     Args:
         minutes: None is without end.
-        began: when the command began, by the monotonic clock.
+        began: when the work began, by the monotonic clock.
         spent: seconds that were spent before.
     """
 
@@ -44,8 +41,8 @@ class Budget:
             return None
         return (
             f"warning: {self.seconds / 60:g} minutes are short: it takes {self.beginning:.0f} s"
-            " here to begin at all, and as long again to begin to train; give more --minutes for a"
-            " better network"
+            " here to begin at all, and as long again to begin to train; give more `minutes` for"
+            " a better network"
         )
 
     @property
@@ -68,9 +65,7 @@ class Budget:
         return min(self.spent / self.seconds, 1.0)
 
     def keep(self, file: pathlib.Path) -> None:
-        """Notes in the file how much is spent, now and as time passes, for a command that goes
-        on.
-        """
+        """Notes in the file how much is spent, now and as time passes, for work that goes on."""
         self.file, self._noted = file, -math.inf
         self.note()
 
@@ -83,28 +78,6 @@ class Budget:
     def close(self) -> None:
         """Nothing is noted any more."""
         self.file = None
-
-
-def is_the_process() -> None:
-    """Says that the process is the command: its time began before Python was there, which a busy
-    machine takes seconds for.
-    """
-    _process[:] = [time.monotonic() - _age()]
-
-
-def command_began() -> float:
-    """When the command began that runs now, by the monotonic clock."""
-    return _process.pop() if _process else time.monotonic()
-
-
-def _age():
-    """Seconds since this process began; 0 where the system does not tell."""
-    try:
-        with open("/proc/self/stat", "rb") as stat:
-            ticks = int(stat.read().rpartition(b")")[2].split()[19])
-        return max(time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"), 0.0)
-    except (OSError, ValueError, AttributeError, IndexError):
-        return 0.0
 
 
 def noted(file: pathlib.Path) -> float:

@@ -36,7 +36,7 @@ def write(folder: pathlib.Path, minutes: float | None, result: dict) -> None:
 
     Args:
         minutes: how long it was to be trained, if not by epochs.
-        result: what the command says of it.
+        result: how the network does, in JSON's words.
     """
     from nasnet_tf.training import forget
     from nasnet_tf.training.checkpoint import STATE
