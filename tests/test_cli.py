@@ -725,9 +725,8 @@ def test_the_same_seed_gives_the_same_search_and_network(tmp_path):
     ],
 )
 def test_the_cores_are_shared_out_among_workers(monkeypatch, asked, searches, gpu, expected):
-    from nasnet_tf.tuners import hypermodel
-    from nasnet_tf.workflow.tuning import share_cores
+    from nasnet_tf.workflow.studies import share_cores
 
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)), raising=False)
-    monkeypatch.setattr(hypermodel, "accelerated", lambda: gpu)
+    monkeypatch.setattr("nasnet_tf.children.fitting.accelerated", lambda: gpu)
     assert share_cores(SearchOptions(data="digits", workers=asked), searches) == expected
