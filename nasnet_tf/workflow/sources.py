@@ -62,7 +62,7 @@ def read_pictures(options, **how):
         **how: further arguments of `nasnet_tf.data.load`, for data that are not in parts yet.
     """
     from nasnet_tf import data as datasets
-    from nasnet_tf.data.known import in_classes
+    from nasnet_tf.data.class_matching import in_classes
 
     data, side = options.data, getattr(options, "image_size", None)
     if _is_named(data):
