@@ -90,7 +90,7 @@ def test_networks_are_scored_and_timed_in_the_worker(tmp_path):
     judge = Prejudge(Limits(latency=60_000.0), score="naswot", images=images, pool=2)
     trials, tuner = searched(tmp_path, 1, isolation="process", prejudge=judge)
     assert trials[0].status == "COMPLETED" and min(tuner.worker.memory_mb, tuner.prescreen.memory_mb) > 0
-    (judged,) = [judgement for judgement in tuner.oracle.study._replay.strategy._judgements.values()][:1]
+    (judged,) = [judgement for judgement in tuner.oracle.study._replay.strategy._verdicts.values()][:1]
     assert np.isfinite(judged[0]) and judged[1] is None
 
 
