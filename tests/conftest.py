@@ -9,6 +9,8 @@ import hypothesis
 import pytest
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # before anything imports TensorFlow
+# Small products are several times as slow where threads of BLAS wait for each other; processes are what tests run in at once.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before anything imports NumPy
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])  # on busy machines
 hypothesis.settings.load_profile("untimed")
 

@@ -1,6 +1,5 @@
 """The controller with anchor points (Zoph & Le 2017), and the searches it leads."""
 
-import io
 import itertools
 import math
 
@@ -221,26 +220,6 @@ def test_reinforce_beats_random_at_equal_budget(seed):
     best, mean = ({name: measure(rewards) for name, rewards in found.items()} for measure in (max, lambda all: np.mean(all[-50:])))
     assert best["reinforce"] > best["random"]
     assert mean["reinforce"] > mean["random"] + 3 * np.std(found["random"]) / 50**0.5
-
-
-@pytest.mark.parametrize("cut", [0, 7, 10, 33])
-def test_a_search_that_was_killed_proposes_what_it_would_have(cut):
-    def search(strategy, numbers):
-        points = []
-        for number in numbers:
-            points.append(strategy.propose(number))
-            strategy.observe(points[-1], None if number % 11 == 4 else float(sum(points[-1]) % 17))
-        return points
-
-    whole, before, after = (Reinforce(GROWING, 5, every=15, minibatch=4) for _ in range(3))
-    proposals = search(whole, range(45))
-    search(before, range(cut))
-    file = io.BytesIO()
-    np.savez(file, **before.state())
-    file.seek(0)
-    after.restore(np.load(file, allow_pickle=False))
-    assert search(after, range(cut, 45)) == proposals[cut:]
-    assert {len(GROWING.decode(point).layers) for point in proposals} == {4, 6, 8}
 
 
 class Told(StrategySearch):

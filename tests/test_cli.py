@@ -448,10 +448,7 @@ def test_a_network_is_trained_and_fine_tuned_on_another_folder(capsys, tmp_path,
     )
     small = ("--num-cells", 1, "--filters", 2, "--epochs", 1, "--batch-size", 4)
     tuned = ("--init", tmp_path / "a.keras", "--recipe", tmp_path / "recipe.json", "--batch-size", 4)
-    for arguments, out in (
-        ((tiny, "--data", photos, "--image-size", 16, *small), "a.keras"),
-        ((*tuned, "--data", photos), "b.keras"),
-    ):
+    for arguments, out in (((tiny, "--data", photos, "--image-size", 16, *small), "a.keras"), ((*tuned, "--data", photos), "b.keras")):
         assert main([str(a) for a in ("train", *arguments, "--out", tmp_path / out, "--json")]) == 0
         assert json.loads(capsys.readouterr().out)["images"] == 4
     with open(tmp_path / "b.training" / "log.csv") as file:

@@ -1,7 +1,6 @@
 """Large-scale evolution: the DNA, its mutations, pairwise evolution."""
 
 import csv
-import io
 import itertools
 import json
 import pathlib
@@ -24,6 +23,8 @@ from nasnet_tf.systems.dna.network import DNANetwork, EdgeConvolution
 from nasnet_tf.systems.dna.space import MUTATIONS
 from nasnet_tf.tuners import CellHyperModel, CellTuner, StrategyOracle, StrategySearch
 from nasnet_tf.tuners.trials import PARENT
+
+from searching import search
 
 SPACE = DNASpace()
 SMALL = DNA(  # the image, a strided convolution beside a skip of what comes before it, the end
@@ -341,15 +342,6 @@ def test_settings_of_the_space_that_make_no_sense_are_refused(wrong):
 # ---- strategies in a space without decisions ----
 
 
-def search(strategy, score, trials, start=0):
-    """Proposes, scores and observes one after the other; the proposals."""
-    made = []
-    for number in range(start, start + trials):
-        made.append(strategy.propose(number))
-        strategy.observe(made[-1], score(strategy.space.decode(made[-1])))
-    return made
-
-
 def convolutions(dna):
     return sum(edge.filter is not None for edge in dna.edges)
 
@@ -369,24 +361,6 @@ def test_a_strategy_that_needs_decisions_says_so_and_the_others_search(kind):
             ValueError, match=f"{kind.name} needs a space of fixed decisions, which DNASpace is not; take pairwise-evolution"
         ):
             kind(SPACE)
-
-
-@OPEN
-@pytest.mark.parametrize("cut", [0, 4, 17, 40])
-def test_killed_and_restored_it_goes_on_with_the_same_proposals(kind, cut):
-    whole, before, after = (kind(SPACE, seed=3) for _ in range(3))
-
-    def score(dna):
-        return None if convolutions(dna) == 2 else quality(dna)
-
-    proposals = search(whole, score, 60)
-    search(before, score, cut)
-    file = io.BytesIO()
-    np.savez(file, **before.state())
-    file.seek(0)
-    after.restore(np.load(file, allow_pickle=False))
-    assert search(after, score, 60 - cut, start=cut) == proposals[cut:]
-    assert after.parents() == whole.parents()
 
 
 @OPEN

@@ -1,6 +1,5 @@
 """Motifs of motifs: genotype, space, tournament evolution."""
 
-import io
 import itertools
 import math
 import os
@@ -409,32 +408,6 @@ def test_tournament_evolution_beats_random_search_at_equal_budget(space, seed):
     score = landscape(space, seed)
     ours, theirs = (best_of(kind(space, seed), score, 200) for kind in (TournamentEvolution, RandomSearch))
     assert ours > theirs
-
-
-def test_a_killed_search_goes_on_with_the_same_proposals():
-    """Three are always out; the search is killed after 40 proposals, its state written and read."""
-
-    def go(strategy, numbers, out):
-        for number in numbers:
-            out.append(strategy.propose(number, out))
-            made.append(out[-1])
-            if len(out) > 3:
-                ended = out.pop(number % 4)
-                strategy.observe(ended, score(ended))
-
-    score, whole, killed, again, out = landscape(SPACE, 0), *(TournamentEvolution(SPACE, 7) for _ in range(3)), []
-    made = []
-    go(whole, range(80), [])
-    uninterrupted, made = made, []
-    go(killed, range(40), out)
-    file = io.BytesIO()
-    np.savez(file, **killed.state())
-    file.seek(0)
-    again.restore(np.load(file, allow_pickle=False))
-    go(again, range(40, 80), out)
-    assert made == uninterrupted
-    for key, value in whole.state().items():
-        np.testing.assert_array_equal(again.state()[key], value)
 
 
 def test_a_state_of_other_points_is_refused():

@@ -24,12 +24,7 @@ from nasnet_tf.tuners import CellHyperModel
 from nasnet_tf.tuners.progress import Progress
 
 FOUR = Layerwise(
-    (
-        Layer(3, 3, 24),
-        Layer(1, 5, 36, strides=(2, 1)),
-        Layer(3, 1, 48, pool=True, inputs=(1, 2)),
-        Layer(5, 5, 64, inputs=(1,)),
-    )
+    (Layer(3, 3, 24), Layer(1, 5, 36, strides=(2, 1)), Layer(3, 1, 48, pool=True, inputs=(1, 2)), Layer(5, 5, 64, inputs=(1,)))
 )
 GROWING = LayerwiseSpace(8, fewest=4)
 SPACES = [LayerwiseSpace(5), LayerwiseSpace(4, strides=True), LayerwiseSpace(6, pooling=True), GROWING]
