@@ -62,7 +62,7 @@ def cell(*operations, combine="add"):
 
 @pytest.mark.parametrize("name", sorted(OPERATION_SPECS))
 def test_every_operation_in_both_cells(name):
-    assert_equal_trainings(Genotype(cell(name), cell(name)), steps=2)
+    assert_equal_trainings(Genotype(cell(name), cell(name)), steps=2, num_cells=(1, 0, 0))
 
 
 def test_concatenations_and_a_kept_previous_cell():

@@ -568,7 +568,7 @@ def faults(*arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers, kills", [(1, 15), (3, 15)])
+@pytest.mark.parametrize("workers, kills", [(1, 8), (3, 8)])
 def test_a_search_that_is_killed_again_and_again_and_its_workers_too_is_the_one_that_was_not(workers, kills):
     found = faults("--kills", kills, "--workers", workers)
     assert sum(found["killed"].values()) >= kills / 2, found
