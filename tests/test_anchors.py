@@ -3,13 +3,11 @@
 import itertools
 import math
 
-import keras_tuner
 import numpy as np
 import pytest
 from nasnet_tf.spaces import Choices, LayerwiseSpace
 from nasnet_tf.strategies import PPO, RandomSearch, Reinforce
 from nasnet_tf.strategies.anchors import AnchorController
-from nasnet_tf.tuners import CellHyperModel, StrategySearch
 
 GROWING = LayerwiseSpace(8, fewest=4)
 
@@ -220,34 +218,3 @@ def test_reinforce_beats_random_at_equal_budget(seed):
     best, mean = ({name: measure(rewards) for name, rewards in found.items()} for measure in (max, lambda all: np.mean(all[-50:])))
     assert best["reinforce"] > best["random"]
     assert mean["reinforce"] > mean["random"] + 3 * np.std(found["random"]) / 50**0.5
-
-
-class Told(StrategySearch):
-    """Trains nothing: a network is worth what a landscape says."""
-
-    left = 100
-
-    def run_trial(self, trial, *args, **kwargs):
-        self.left -= 1
-        if self.left < 0:
-            raise KeyboardInterrupt
-        return {"reward": landscape(int(trial.trial_id))(self.hypermodel.genotype(trial.hyperparameters))}
-
-
-def test_a_tuner_that_was_killed_goes_on_with_the_proposals_it_would_have_made(tmp_path):
-    hypermodel = CellHyperModel((8, 8, 1), 2, space=LayerwiseSpace(6, fewest=4))
-    given = dict(strategy="reinforce", settings=dict(minibatch=3, every=10), seed=3, directory=str(tmp_path))
-
-    def tuner(name):
-        return Told(hypermodel, keras_tuner.Objective("reward", "max"), 30, project_name=name, **given)
-
-    whole, killed = tuner("whole"), tuner("killed")
-    whole.search(verbose=0)
-    killed.left = 14
-    with pytest.raises(KeyboardInterrupt):
-        killed.search(verbose=0)
-    again = tuner("killed")
-    again.search(verbose=0)
-    found = [[each.hypermodel.genotype(each.oracle.trials[n].hyperparameters) for n in each.oracle.end_order] for each in (whole, again)]
-    assert found[0] == found[1] and len(set(found[0])) == 30
-    assert [len(network.layers) for network in found[0]] == [4] * 10 + [6] * 20

@@ -24,6 +24,7 @@ from nasnet_tf.systems.dna.space import MUTATIONS
 from nasnet_tf.tuners import CellHyperModel, CellTuner, StrategyOracle, StrategySearch
 from nasnet_tf.tuners.trials import PARENT
 
+from reference import convolved, normed, part_of, relu, shuffled
 from searching import search
 
 SPACE = DNASpace()
@@ -492,16 +493,6 @@ PIXELS = np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype("float32")
 LABELS = np.array([0, 1, 2, 0])
 
 
-def numpy_convolution(x, kernel, stride):
-    """Plain loops; "same" padding as TensorFlow means it: what is missing is added on both sides, the odd one behind."""
-    for axis, size in ((1, kernel.shape[0]), (2, kernel.shape[1])):
-        missing = max((-(-x.shape[axis] // stride) - 1) * stride + size - x.shape[axis], 0)
-        x = np.pad(x, [(missing // 2, missing - missing // 2) if number == axis else (0, 0) for number in range(4)])
-    rows, columns = (range(0, x.shape[axis] - kernel.shape[axis - 1] + 1, stride) for axis in (1, 2))
-    tall, wide = kernel.shape[:2]
-    return np.stack([np.stack([np.tensordot(x[:, i : i + tall, j : j + wide], kernel, 3) for j in columns], 1) for i in rows], 1)
-
-
 def numpy_resized(x, height, width, channels):
     """Every pixel is the one at its place in the smaller or larger picture."""
     result = np.zeros((len(x), height, width, channels))
@@ -519,14 +510,11 @@ def numpy_network(dna, weights, x):
         for edge in edges:
             term = states[edge.source]
             if edge.filter is not None:
-                term = numpy_convolution(term, weights[f"edge_{edge.name}/kernel"], edge.filter.strides)
+                term = convolved(term, weights[f"edge_{edge.name}/kernel"], (edge.filter.strides,) * 2)
             terms.append(term)
         y = sum(numpy_resized(term, *terms[0].shape[1:]) for term in terms)
         if vertex.activation == "bn_relu":
-            gamma, beta, mean, variance = (
-                weights[f"vertex_{vertex.name}/norm.{part}"] for part in ("gamma", "beta", "moving_mean", "moving_variance")
-            )
-            y = np.maximum((y - mean) / np.sqrt(variance + 1e-5) * gamma + beta, 0)
+            y = relu(normed(y, part_of(weights, f"vertex_{vertex.name}/norm")))
         states[vertex.name] = y
     logits = states[dna.vertices[-1].name].mean((1, 2)) @ weights["predictions/kernel"] + weights["predictions/bias"]
     odds = np.exp(logits - logits.max(1, keepdims=True))
@@ -534,10 +522,7 @@ def numpy_network(dna, weights, x):
 
 
 def with_random_weights(model):
-    rng = np.random.default_rng(0)
-    for variable in model.variables:
-        variable.assign(rng.uniform(0.5, 1.5, variable.shape) if "variance" in variable.path else rng.normal(0, 0.5, variable.shape))
-    return {variable.path: np.asarray(variable) for variable in model.variables}
+    return {variable.path: np.asarray(variable) for variable in shuffled(model, 0, 0.5).weights}
 
 
 def resizing():

@@ -19,7 +19,8 @@ from nasnet_tf.systems.hierarchical import plan as motifs
 from nasnet_tf.systems.hierarchical.genotype import pairs
 from nasnet_tf.systems.hierarchical.network import HierarchicalNetwork, MotifCell
 
-from test_native import assert_equal_trainings
+from reference import arrays, averaged, depthwise, highest, normed, part_of, relu, shuffled
+from trainings import assert_equal_trainings
 
 SPACE, FLAT = HierarchicalSpace(), spaces.get("hierarchical-flat")()
 BOTH = pytest.mark.parametrize("space", [SPACE, FLAT], ids=["hierarchical", "flat"])
@@ -41,22 +42,15 @@ def severed(space):
 # ---- the cell against NumPy, from the genotype itself ----
 
 
-def neighbourhoods(x, outside):
-    """(3, 3, *x.shape): the pixels around each."""
-    padded = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)], constant_values=outside)
-    return np.stack([[padded[:, i : i + x.shape[1], j : j + x.shape[2]] for j in range(3)] for i in range(3)])
-
-
-def convolved(x, weights, name, filters):
+def computed(x, weights, name, filters):
     """Depthwise, pointwise or both, whatever kernels there are; batch norm by the averages; ReLU. NaN where the cell has no weights."""
     if f"{name}.gamma" not in weights:
         return np.full((*x.shape[:-1], filters), np.nan)
     if f"{name}.depthwise_kernel" in weights:
-        x = np.einsum("ijbhwc,ijc->bhwc", neighbourhoods(x, 0), weights[f"{name}.depthwise_kernel"][..., 0])
+        x = depthwise(x, weights[f"{name}.depthwise_kernel"])
     kernel = weights.get(f"{name}.pointwise_kernel", weights.get(f"{name}.kernel"))
     x = x if kernel is None else x @ kernel[0, 0]
-    scale = weights[f"{name}.gamma"] / np.sqrt(weights[f"{name}.moving_variance"] + 1e-5)
-    return np.maximum((x - weights[f"{name}.moving_mean"]) * scale + weights[f"{name}.beta"], 0)
+    return relu(normed(x, part_of(weights, name)))
 
 
 def motif(genotype, level, number, x, weights, name=""):
@@ -70,40 +64,30 @@ def motif(genotype, level, number, x, weights, name=""):
                 brought.append(operate(level, operation, genotype, nodes[source], weights, f"{name}{source}_{to}"))
         brought = [y for y in brought if y is not None]
         nodes[node] = np.concatenate(brought, -1) if brought else None
-    return nodes[node] if level or nodes[node] is None else convolved(nodes[node], weights, f"{name}merge", x.shape[-1])
+    return nodes[node] if level or nodes[node] is None else computed(nodes[node], weights, f"{name}merge", x.shape[-1])
 
 
 def operate(level, operation, genotype, x, weights, name):
     if level:
         return motif(genotype, level - 1, int(operation[-1]), x, weights, f"{name}.")
     if operation in ("max_pool_3x3", "avg_pool_3x3"):
-        inside = neighbourhoods(np.ones_like(x), 0)
-        return neighbourhoods(x, -np.inf).max((0, 1)) if "max" in operation else neighbourhoods(x, 0).sum((0, 1)) / inside.sum((0, 1))
+        return highest(x) if "max" in operation else averaged(x)
     if operation == "identity":
         return x
     kernels = [key for key in weights if key.startswith(f"{name}.") and "kernel" in key]
     assert len(kernels) in (0, {"conv_1x1": 1, "depthwise_conv_3x3": 1, "sep_conv_3x3": 2}[operation])
-    return convolved(x, weights, name, x.shape[-1] if operation == "depthwise_conv_3x3" else FILTERS)
-
-
-def random_weights(layer, seed=0):
-    rng = np.random.default_rng(seed)
-    for weight in layer.weights:
-        weight.assign(rng.uniform(0.5, 1.5, weight.shape) if "variance" in weight.name else rng.normal(size=weight.shape) / 2)
-    return {weight.name: keras.ops.convert_to_numpy(weight) for weight in layer.weights}
+    return computed(x, weights, name, x.shape[-1] if operation == "depthwise_conv_3x3" else FILTERS)
 
 
 @pytest.mark.parametrize("seed", (0, 1, 3))
 @pytest.mark.parametrize(
-    "sizes",
-    [dict(), dict(motifs=(2, 2, 1), nodes=(3, 3, 3)), dict(motifs=(1,), nodes=(11,))],
-    ids=["levels-3", "4", "2"],
+    "sizes", [dict(), dict(motifs=(2, 2, 1), nodes=(3, 3, 3)), dict(motifs=(1,), nodes=(11,))], ids=["levels-3", "4", "2"]
 )
 def test_a_cell_computes_what_numpy_computes_by_the_definition(sizes, seed):
     (genotype,) = members(HierarchicalSpace(**sizes), 1, seed)
     layer, x = MotifCell(genotype, FILTERS), np.random.default_rng(1).normal(size=(2, 5, 4, 3)).astype("float32")
     layer.build(x.shape)
-    expected = motif(genotype, len(genotype.levels) - 1, 0, x, random_weights(layer))
+    expected = motif(genotype, len(genotype.levels) - 1, 0, x, arrays(shuffled(layer, 0, 0.5)))
     found = keras.ops.convert_to_numpy(layer(x))
     assert found.shape == expected.shape == layer.compute_output_shape(x.shape)
     np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())

@@ -289,7 +289,7 @@ def legal(seed):
     )
 
 
-@pytest.mark.parametrize("seed", [pytest.param(seed, marks=[pytest.mark.slow] if seed >= 6 else []) for seed in range(60)])
+@pytest.mark.parametrize("seed", [pytest.param(seed, marks=[pytest.mark.slow] if seed >= 6 else []) for seed in range(20)])
 def test_any_genotype_builds_as_planned_and_trains(seed, random_genotype):
     arguments, genotype = legal(seed), random_genotype(100 + seed, most=5 if seed >= 6 else 3)
     network = Network(genotype, **arguments)
