@@ -699,14 +699,10 @@ def test_a_report_says_what_matched_and_why_the_rest_did_not(small, arrays):
 
 
 @SLOW
-@pytest.mark.parametrize("layout", ["in order.h5", "keras"])
-def test_nasnet_mobile_takes_its_weights_from_files_of_full_size(layout, tmp_path):
+def test_nasnet_mobile_takes_its_weights_from_a_file_of_full_size(tmp_path):
     theirs = randomized(keras.applications.NASNetMobile(weights=None, input_shape=(64, 64, 3)))
-    path = tmp_path / f"mobile.{layout}"
-    if layout == "in order.h5":
-        legacy(path, {f"layer_{number}": layer.get_weights() for number, layer in enumerate(theirs.layers) if layer.weights})
-    else:
-        theirs.save_weights(path) if layout == "weights.h5" else theirs.save(path)
+    path = tmp_path / "mobile.keras"
+    theirs.save(path)
     ours = NASNetA("mobile", input_shape=(64, 64, 3), zero_padded_pools=True)
     assert len(load_weights(ours, path).loaded) == 1126
     x = images(1, 64, 64, 3)
