@@ -181,10 +181,11 @@ class RunFolder(Json):
         log.close()
 
     def read(self, folder):
-        from nasnet_tf.cli.status import _lines, status_of
+        from nasnet_tf.cli.status import lines
+        from nasnet_tf.workflow import status
 
-        facts = status_of(folder)
-        return [json.dumps(facts), list(_lines(facts))]
+        facts = status(folder)
+        return [json.dumps(facts), list(lines(facts))]
 
     def inner(self, content, name, rng, others):
         return (

@@ -19,12 +19,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from scipy.stats import spearmanr
 
-from nasnet_tf.spaces import Choices, Decision
+from nasnet_tf.spaces import CategoricalSpace, Decision
 from nasnet_tf.strategies import Auto, RandomSearch
 from nasnet_tf.strategies.gaussian_process import GaussianProcess, normal_scores
 
 OPERATIONS = [f"operation {number}" for number in range(4)]
-SPACE = Choices(
+SPACE = CategoricalSpace(
     [Decision(f"operation_{number}", OPERATIONS) for number in range(14)]
     + [Decision(f"input_{number}", range(number // 2 + 2)) for number in range(14)]
 )

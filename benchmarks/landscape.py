@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from nasnet_tf.spaces import Choices, Decision
+from nasnet_tf.spaces import CategoricalSpace, Decision
 from nasnet_tf.strategies import get
 
 DECISIONS, OPTIONS, OTHERS = 50, 8, 2
@@ -48,7 +48,7 @@ def search(name, trials, seed):
     """Prints the best so far now and then."""
     reward = landscape(seed)
     strategy = get(name)(
-        Choices(Decision(str(d), tuple("abcdefgh")) for d in range(DECISIONS)), seed
+        CategoricalSpace(Decision(str(d), tuple("abcdefgh")) for d in range(DECISIONS)), seed
     )
     best, spent, before = -np.inf, 0.0, 0
     for number in range(trials):

@@ -7,3 +7,11 @@ __version__ = "0.1.0"
 from nasnet_tf import moved
 
 moved.install()
+
+
+def __getattr__(name):
+    if name != "search":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from nasnet_tf.workflow import search
+
+    return search

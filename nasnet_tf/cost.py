@@ -2,6 +2,6 @@
 built.
 """
 
-from nasnet_tf.systems.costs import COSTS, Cost, cost, cost_of, counted_arguments, defaults_of
+from nasnet_tf.systems.costs import Cost, cost, cost_of, counted_arguments, defaults_of
 
-__all__ = ["COSTS", "Cost", "cost", "cost_of", "counted_arguments", "defaults_of"]
+__all__ = ["Cost", "cost", "cost_of", "counted_arguments", "defaults_of"]

@@ -1,35 +1,39 @@
-"""Files that are written whole or not at all, and files that are read within bounds.
+"""Files that are written completely or not at all, and files that are read within bounds.
 
-What is written is on the disk before it gets its name: the file is flushed, renamed, and the folder
-that holds the name is flushed. What is read is a regular file, never a pipe, a device or a folder,
-and of a size and a depth that a file of its kind can have.
+A file is written under a temporary name, flushed and renamed, and then its folder is flushed. Only
+regular files are read, never a pipe, a device or a folder, and only up to the size and the depth
+that a file of their kind can have.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
+import math
 import os
 import pathlib
 import stat
 from typing import BinaryIO
 
 __all__ = [
+    "difference",
     "open_regular",
     "parse_json",
     "read_json",
     "read_small",
     "remove_temporaries",
     "replacing",
+    "sha256",
     "sync_folder",
     "write_json",
     "write_whole",
 ]
 
-# bytes of a settings file at most; the largest that is written here takes some hundred kilobytes
-SMALL = 10_000_000
-_MOST_LEVELS = 64  # of lists and objects within each other
+SMALL = 10_000_000  # bytes of a settings file at most; ours take a few hundred kilobytes at most
+_MOST_LEVELS = 64  # of nested lists and objects
+_PART = 1 << 20  # bytes read at once
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -40,24 +44,22 @@ _KINDS = (
 
 
 def write_whole(path: str | os.PathLike, content: bytes) -> None:
-    """Writes the file by way of a temporary name beside it; what was there stays until the new file
-    is on the disk.
-    """
+    """Writes the file; the previous one stays until the new one is on the disk."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_json(path: str | os.PathLike, value) -> None:
-    """Writes `value` as JSON, whole."""
+    """Writes `value` as JSON, as `write_whole` does."""
     write_whole(path, json.dumps(value, indent=1).encode())
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike):
-    """Gives a temporary name with the same ending in the same folder; what is written there becomes
-    `path`, flushed, at the end.
+    """A context with a temporary path of the same suffix in the same folder. The file written there
+    replaces `path` at the end, or is deleted if the block raises.
 
-    Raises: ValueError if there is no such folder.
+    Raises: ValueError if the folder does not exist.
     """
     path = pathlib.Path(path)
     if not path.parent.is_dir():
@@ -75,8 +77,8 @@ def replacing(path: str | os.PathLike):
 
 
 def remove_temporaries(folder: str | os.PathLike) -> None:
-    """Deletes what `replacing` left in the folder when its process was killed. Only where nobody
-    writes.
+    """Deletes the files that `replacing` left in the folder when its process was killed. No process
+    may be writing there.
     """
     for path in pathlib.Path(folder).glob(".[0-9]*.*"):
         if path.name.split(".")[1].isdigit():
@@ -84,10 +86,10 @@ def remove_temporaries(folder: str | os.PathLike) -> None:
 
 
 def sync_folder(folder: str | os.PathLike) -> None:
-    """A name that was just made in the folder stays there after a power loss, where the file system
-    can promise that.
+    """Flushes the folder, so that the names of new files in it survive a power loss, where the file
+    system supports that.
     """
-    with contextlib.suppress(OSError):  # neither Windows nor every file system can
+    with contextlib.suppress(OSError):  # Windows and some file systems do not
         _sync(folder, os.O_RDONLY)
 
 
@@ -96,17 +98,24 @@ def _sync(path, flags=os.O_RDWR):
     try:
         os.fsync(file)
     except OSError as error:
-        if error.errno not in (
-            errno.EINVAL,
-            errno.ENOTSUP,
-        ):  # what file systems say that cannot flush
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # of file systems that cannot flush
             raise
     finally:
         os.close(file)
 
 
+def sha256(file: BinaryIO, size: int | None = None) -> str:
+    """The SHA-256, in hexadecimal digits, of an open file, or of its first `size` bytes."""
+    file.seek(0)
+    digest, left = hashlib.sha256(), math.inf if size is None else size
+    while left > 0 and (part := file.read(min(left, _PART))):
+        digest.update(part)
+        left -= len(part)
+    return digest.hexdigest()
+
+
 def open_regular(path: str | os.PathLike) -> BinaryIO:
-    """The file at `path`, open to be read. Never waits for the other end of a pipe.
+    """The file at `path`, open for reading. Never waits for the other end of a pipe.
 
     Raises: FileNotFoundError; ValueError that names the path if it is no regular file; OSError.
     """
@@ -150,8 +159,8 @@ def read_small(
 
 
 def read_json(path: str | os.PathLike, most: int = SMALL):
-    """What a JSON file says. Raises: as `read_small`, and ValueError that names the file if it is
-    not whole.
+    """The value in a JSON file. Raises: as `read_small`, and ValueError that names the file if it
+    is no valid JSON.
     """
     content = read_small(path, most)
     try:
@@ -160,9 +169,19 @@ def read_json(path: str | os.PathLike, most: int = SMALL):
         raise ValueError(f"{path} is not a whole JSON file: {error}") from None
 
 
+def difference(there, here, names=()) -> tuple:
+    """Where two JSON values first differ: (the names that lead there, the value in `there`, the one
+    in `here`). A name that an object lacks has the value None.
+    """
+    if not (isinstance(there, dict) and isinstance(here, dict)):
+        return " ".join(names), there, here
+    name = next(name for name in {**there, **here} if there.get(name, ...) != here.get(name, ...))
+    return difference(there.get(name), here.get(name), (*names, name))
+
+
 def parse_json(text: str):
-    """The value of a JSON text: at most 64 levels deep, and no name twice in an object. Raises
-    ValueError that says what is wrong.
+    """The value of a JSON text. Raises ValueError if the text is invalid, more than 64 levels deep,
+    or repeats a name in an object.
     """
     try:
         value = json.loads(text, object_pairs_hook=_object)
@@ -190,14 +209,12 @@ def _object(pairs):
 
 
 def _levels(value) -> int:
-    """How deep lists and objects stand in each other, counted until it is too deep."""
-    level, inside = 0, [value]
-    while inside and level <= _MOST_LEVELS:
-        within = [part for part in inside if isinstance(part, dict | list)]
-        inside = [
-            inner
-            for part in within
-            for inner in (part.values() if isinstance(part, dict) else part)
-        ]
-        level += bool(within)
+    """The depth of nested lists and objects, or a number that is too high."""
+    level, values = 0, [value]
+    while values and level <= _MOST_LEVELS:
+        containers = [each for each in values if isinstance(each, dict | list)]
+        values = []
+        for each in containers:
+            values += each.values() if isinstance(each, dict) else each
+        level += bool(containers)
     return level

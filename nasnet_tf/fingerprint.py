@@ -1,5 +1,5 @@
-"""What data is known by again: shapes, classes, counts and the checksum of a sample, in JSON's
-words. NumPy only.
+"""Fingerprints by which data is recognized: shapes, classes, counts and the checksum of a sample,
+as JSON values. NumPy only.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 __all__ = ["of_arguments", "of_data"]
 
 _SAMPLE = 64  # rows or files
-_MOST_BYTES = 1_000_000  # of a file that are looked at
+_MOST_BYTES = 1_000_000  # of a file that are read
 
 
 def of_data(data) -> dict:
@@ -46,11 +46,11 @@ def of_data(data) -> dict:
 
 
 def of_arguments(args, kwargs) -> dict | None:
-    """The fingerprint of the data among the arguments of `keras.Model.fit`; None if there is none
-    that can be told.
+    """The fingerprint of the data among the arguments of `keras.Model.fit`; None if they have no
+    fingerprint.
 
-    Of arrays it has shape, type and a sample; of a `tf.data.Dataset`, which may be shuffled, only
-    what its elements look like and how many there are.
+    That of arrays has shape, type and a sample; that of a `tf.data.Dataset`, which may be shuffled,
+    only the types and the number of its elements.
     """
     given = dict(zip(("x", "y"), args, strict=False)) | {
         name: kwargs[name] for name in ("x", "y", "validation_data") if name in kwargs
@@ -60,8 +60,8 @@ def of_arguments(args, kwargs) -> dict | None:
 
 
 def of_value(value):
-    """The fingerprint of an array, a data set or a list, tuple or dict of them; None for what
-    cannot be told.
+    """The fingerprint of an array, a data set or a list, tuple or dict of them; None for other
+    values.
     """
     if isinstance(value, dict):
         return {str(name): of_value(part) for name, part in value.items()}
@@ -79,9 +79,7 @@ def of_value(value):
 
 
 def _sample(rows, most=_SAMPLE):
-    """Some of the rows, from the first to the last; of pictures that are files, the beginnings of
-    some of them.
-    """
+    """Some rows, spread evenly; of picture files, the beginnings of some files."""
     chosen = (
         np.unique(np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int))
         if len(rows)

@@ -1,30 +1,31 @@
-"""What a network is made of, as frozen data: one file a kind of genotype, and one reader for the
-files of all. No Keras here.
+"""What a network is made of, as frozen data: the genotypes of all systems, and one reader for their
+files. No Keras here.
 """
 
-from nasnet_tf.contracts.genotype import KINDS, BaseGenotype, from_json
-from nasnet_tf.systems.cells.genotype import (
-    AMOEBANET_A,
+from nasnet_tf.contracts.genotype import BaseGenotype, from_json
+from nasnet_tf.systems import NAMED, load
+from nasnet_tf.systems.cells.canonical import canonical
+from nasnet_tf.systems.cells.cell import (
     COMBINATIONS,
-    GENOTYPES,
-    NASNET_A,
     NASNET_OPERATIONS,
     OPERATION_NAMES,
-    PNASNET_5,
     Block,
     Cell,
-    Genotype,
-    canonical,
-    check,
+    unused,
+)
+from nasnet_tf.systems.cells.genotype import Genotype, check
+from nasnet_tf.systems.cells.published import (
+    AMOEBANET_A,
+    GENOTYPES,
+    NASNET_A,
+    PNASNET_5,
     from_darts,
     get,
-    unused,
 )
 from nasnet_tf.systems.dna.genotype import DNA
 from nasnet_tf.systems.hierarchical.genotype import Hierarchical
 from nasnet_tf.systems.layerwise.genotype import Layer, Layerwise
 from nasnet_tf.systems.nas_bench_201.genotype import NASBench201
-from nasnet_tf.systems.published import NAMED, load
 from nasnet_tf.systems.recurrent.genotype import NAS_CELL, RecurrentCell
 
 __all__ = [
@@ -32,7 +33,6 @@ __all__ = [
     "COMBINATIONS",
     "DNA",
     "GENOTYPES",
-    "KINDS",
     "NAMED",
     "NASNET_A",
     "NAS_CELL",

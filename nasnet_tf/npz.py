@@ -1,8 +1,8 @@
 """NumPy's .npz files, read within bounds: nothing is unpickled, no array is larger than its file
-can hold, every checksum is checked.
+can hold, every checksum is verified.
 
-`numpy.load` allocates what a header declares, however small the file, and does not look at the
-checksum of an array whose header declares less than there is.
+`numpy.load` allocates what a header declares, however small the file, and does not verify the
+checksum of an array whose header declares too few bytes.
 """
 
 from __future__ import annotations
@@ -20,13 +20,11 @@ from nasnet_tf.files import open_regular
 
 __all__ = ["UNREADABLE", "check_size", "read_npz"]
 
-_MOST_EXPANSION, _ALWAYS = (
-    50,
-    128 << 20,
-)  # bytes for each one in the file; bytes that are never too many
+_MOST_EXPANSION = 50  # unpacked bytes for each one in the file
+_ALWAYS = 128 << 20  # unpacked bytes that are always allowed
 _MOST_MEMBERS = 100_000
-# What zipfile, its decompressors and NumPy raise for a file that is no .npz, is cut short, is
-# encrypted, or holds Python objects.
+# The errors of zipfile, its decompressors and NumPy for a file that is no .npz, truncated,
+# encrypted, or has Python objects.
 UNREADABLE = (
     OSError,
     ValueError,
@@ -54,11 +52,10 @@ def read_npz(path: str | os.PathLike, wanted=None, names=None) -> dict[str, np.n
     """The arrays of the .npz file at `path` by name.
 
     Args:
-        wanted: the names to read; None reads all. Those that are not there are left out.
-        names: a list that the names of all arrays in the file are added to, of those that are not
-            wanted too.
-    Raises: FileNotFoundError; ValueError that names the file, if it is no such file, is damaged, or
-        unpacks to what no honest file does.
+        wanted: the names to read; None reads all. Names that are not in the file are ignored.
+        names: a list to which the names of all arrays in the file are added.
+    Raises: FileNotFoundError; ValueError that names the file if it is no .npz file, is damaged, or
+        is too large when it is unpacked.
     """
     with open_regular(path) as file:
         try:
@@ -85,11 +82,11 @@ def read_npz(path: str | os.PathLike, wanted=None, names=None) -> dict[str, np.n
 
 
 def check_size(unpacked: int, size: int, how: str) -> None:
-    """Raises ValueError if `size` bytes of a packed file are to become so many, or more than there
-    is memory.
+    """Raises ValueError if `unpacked` bytes are too many for a packed file of `size` bytes, or more
+    than the free memory.
 
     Args:
-        how: what writes such a file without packing it.
+        how: a function that writes such a file unpacked, for the message.
     """
     if unpacked > max(_ALWAYS, _MOST_EXPANSION * size):
         raise ValueError(
@@ -148,9 +145,8 @@ def _array(archive, name, member):
                 f" {member.file_size - file.tell():,} bytes"
             )
         content, end = np.empty(size, np.uint8), 0
-        while part := file.read(
-            min(size - end, 1 << 22) or 1
-        ):  # a last empty read checks the checksum
+        # the last read, of nothing, verifies the checksum
+        while part := file.read(min(size - end, 1 << 22) or 1):
             if end + len(part) > size:
                 raise ValueError(f"{name} is longer than it is said to be")
             content[end : end + len(part)] = np.frombuffer(part, np.uint8)

@@ -1,20 +1,18 @@
-"""The files that Keras writes of a model, and what shows that they are as they were written.
+"""The files of a model that Keras writes, and their checksums.
 
-A `.keras` file is a zip, which has a checksum of each of its files. HDF5 has none of its own, so
-the HDF5 files that our networks write (`.weights.h5`, `.h5`) end in a line with the SHA-256 of all
-that is before it, names and order of the arrays included. HDF5's readers pass over what stands
-after the end of a file.
+A `.keras` file is a zip, which has a checksum of each of its files. HDF5 has none, so the HDF5
+files that our networks write (`.weights.h5`, `.h5`) end in a line with the SHA-256 of everything
+before it, names and order of the arrays included. HDF5 ignores what follows the end of its data.
 """
 
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
 import pathlib
 import zipfile
 
-from nasnet_tf.files import open_regular, parse_json
+from nasnet_tf.files import open_regular, parse_json, sha256, sync_folder
 from nasnet_tf.npz import UNREADABLE, check_size
 
 __all__ = [
@@ -39,25 +37,26 @@ _PART = 1 << 20
 
 
 class Damaged(ValueError):
-    """A file is not as it was written, or no file of a model; the message begins with its name."""
+    """A file is damaged, or no file of a model; the message begins with its name."""
 
 
 def seal(path: str | os.PathLike) -> None:
-    """Adds the checksum to a file that was just written."""
+    """Adds the checksum to a new file, and flushes the file and its folder to the disk."""
     with open(path, "rb+") as file:
-        digest = _sha256(file, os.fstat(file.fileno()).st_size)
+        digest = sha256(file, os.fstat(file.fileno()).st_size)
         file.seek(0, os.SEEK_END)
         file.write(_MARK + digest.encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
+    sync_folder(pathlib.Path(path).parent)
 
 
 def verify(path: str | os.PathLike) -> str:
-    """Checks what there is to check in an HDF5 file or a zip; says what it was. `NOT_VERIFIED` if
-    there is no checksum.
+    """Verifies the checksums of an HDF5 file or a zip, and returns a description of them;
+    `NOT_VERIFIED` if there is none.
 
-    Raises: FileNotFoundError; Damaged if the file is not as it was written, or unpacks to more than
-        one would be.
+    Raises: FileNotFoundError; Damaged if a checksum is wrong, or the file is too large when it is
+        unpacked.
     """
     with open_regular(path) as file:
         start = file.peek(len(_HDF5))[: len(_HDF5)]
@@ -74,7 +73,7 @@ def _verify_sealed(path, file):
     line = file.read(_LENGTH)
     if not line.startswith(_MARK):
         return NOT_VERIFIED
-    if _MARK + _sha256(file, size).encode() + b"\n" != line:
+    if _MARK + sha256(file, size).encode() + b"\n" != line:
         raise Damaged(
             f"{path} is damaged: it is not the file that was written (its SHA-256 is another);"
             " restore a copy of it."
@@ -100,7 +99,7 @@ def _verify_archive(path, file):
                     raise ValueError(
                         f"it says that {member.filename} has {member.file_size:,} bytes"
                     )
-                with archive.open(member) as packed:  # reading the whole of it checks its checksum
+                with archive.open(member) as packed:  # reading it to its end verifies its checksum
                     while packed.read(_PART):
                         pass
     except UNREADABLE as error:
@@ -112,7 +111,7 @@ def _verify_archive(path, file):
 
 
 def archive_config(path: str | os.PathLike) -> dict:
-    """The configuration in a `.keras` file that `verify` found sound. Raises Damaged."""
+    """The configuration in a `.keras` file that passed `verify`. Raises Damaged."""
     with zipfile.ZipFile(path) as archive:
         if absent := {CONFIG, WEIGHTS} - set(archive.namelist()):
             raise Damaged(
@@ -133,34 +132,23 @@ def archive_config(path: str | os.PathLike) -> dict:
     return config
 
 
-def _sha256(file, size):
-    file.seek(0)
-    digest = hashlib.sha256()
-    while size > 0 and (part := file.read(min(size, _PART))):
-        digest.update(part)
-        size -= len(part)
-    return digest.hexdigest()
-
-
 class Sealed:
-    """For a `keras.Model` to inherit from before it: the HDF5 files it writes have a checksum, and
-    those it reads are checked.
+    """A mixin for `keras.Model`, which it must precede: the HDF5 files it writes have a checksum,
+    which is verified when they are read.
     """
 
     def save_weights(self, filepath, overwrite=True, **options):
-        """As Keras does; each file of weights gets a checksum."""
+        """As in Keras; each file of weights has a checksum."""
         with _sealing(filepath):
             super().save_weights(filepath, overwrite=overwrite, **options)
 
     def save(self, filepath, overwrite=True, **options):
-        """As Keras does; a legacy .h5 file gets a checksum, a .keras file has one."""
+        """As in Keras; a legacy .h5 file has a checksum, as a .keras file always has."""
         with _sealing(filepath):
             super().save(filepath, overwrite=overwrite, **options)
 
     def load_weights(self, filepath, skip_mismatch=False, **options):
-        """As Keras does. Raises ValueError that names the file if its checksum says that it is
-        damaged.
-        """
+        """As in Keras. Raises ValueError that names the file if its checksum is wrong."""
         one = pathlib.Path(filepath).suffix in (".h5", ".hdf5", ".keras")
         for path in [pathlib.Path(filepath)] if one else _files(filepath):
             if path.exists():
@@ -194,7 +182,7 @@ def _is_hdf5(path):
 
 
 def _state(path):
-    """What changes when the file at `path` is written; None if there is no such file."""
+    """Properties of a file that change when it is written; None if it does not exist."""
     try:
         status = os.stat(path)
     except OSError:
@@ -203,10 +191,10 @@ def _state(path):
 
 
 def _files(filepath, shards=None) -> list[pathlib.Path]:
-    """The files of weights of a model that Keras saves to, or loads from, the path it is given.
+    """The files of weights that Keras writes to or reads from, given a path.
 
     Args:
-        shards: whether there may be several; None if the path says so.
+        shards: whether there may be several; None decides by the path.
     """
     path = pathlib.Path(filepath)
     if path.is_dir():  # model.save(folder, zipped=False)

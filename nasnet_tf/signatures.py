@@ -1,6 +1,4 @@
-"""Keyword arguments that a function does not take are errors, which name the nearest argument it
-does take.
-"""
+"""Unknown keyword arguments are errors that name the nearest known one."""
 
 from __future__ import annotations
 
@@ -16,10 +14,9 @@ F = TypeVar("F", bound=Callable)
 
 
 def checked(function: F) -> F:
-    """A decorator: a call with arguments that `function` does not take raises TypeError with the
-    nearest names.
+    """A decorator: a call with unknown keyword arguments raises TypeError with the nearest names.
 
-    A `**arguments` in its signature takes anything, as everywhere in Python; see `passes_on`.
+    A function with `**arguments` in its signature is returned unchanged; see `passes_on`.
     """
     signature = inspect.signature(function)
     if _takes_anything(signature):
@@ -31,16 +28,16 @@ def checked(function: F) -> F:
         refuse_unknown(name, kwargs, signature.parameters)
         return function(*args, **kwargs)
 
-    call.__signature__ = signature  # Keras, too, asks which arguments a constructor takes
+    call.__signature__ = signature  # Keras reads the signatures of constructors
     return call
 
 
 def passes_on(*targets: Callable, without: Iterable[str] = ()) -> Callable[[F], F]:
-    """A decorator for a function that passes its `**arguments` on to `targets`: its signature names
-    them, and only these are taken.
+    """A decorator for a function that passes its `**arguments` on to `targets`: their parameters
+    are added to its signature, and other arguments raise TypeError.
 
     Args:
-        without: parameters of the targets that the function gives itself.
+        without: parameters of the targets that are not added.
     """
 
     def decorate(function):
@@ -64,9 +61,7 @@ def passes_on(*targets: Callable, without: Iterable[str] = ()) -> Callable[[F], 
 
 
 def refuse_unknown(caller: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Raises TypeError, with the nearest name for each, if there are names in `given` that are not
-    in `known`.
-    """
+    """Raises TypeError if `given` has names that `known` lacks, with the nearest for each."""
     known = [name for name in known if name != "self"]
     unknown = [name for name in given if name not in known]
     if not unknown:

@@ -13,8 +13,8 @@ import pytest
 from nasnet_tf import genotype as genotypes
 from nasnet_tf.cli import main
 from nasnet_tf.genotype import Block, Cell, Hierarchical, Layer, Layerwise, canonical, check
-from nasnet_tf.systems.cells.plan import stage_cells
 from nasnet_tf.systems.dna.genotype import LINEAR
+from nasnet_tf.systems.stages import stage_cells
 from nasnet_tf.tables.pickled import load_plain
 from nasnet_tf.tables.rows import read_rows
 from nasnet_tf.tables.table import Table

@@ -22,9 +22,9 @@ SCRIPT = """
 import sys, time
 import keras, keras_tuner
 from nasnet_tf.tuners import CellTuner, StrategyOracle
-from nasnet_tf.tuners import search
+from nasnet_tf.tuners import child_trials
 
-search._BEAT = 0.5
+child_trials._BEAT = 0.5
 
 class Child(keras_tuner.HyperModel):
     def declare_hyperparameters(self, hp):

@@ -13,10 +13,11 @@ import pytest
 from nasnet_tf import genotype as genotypes
 from nasnet_tf import journal
 from nasnet_tf.cli import main
-from nasnet_tf.cli.run import Run
-from nasnet_tf.cli.train import _recipe
 from nasnet_tf.genotype import GENOTYPES, Block, Cell, Genotype, NASBench201
 from nasnet_tf.spaces import NASNetSpace
+from nasnet_tf.workflow import SearchOptions, TrainOptions
+from nasnet_tf.workflow.folder import SearchFolder
+from nasnet_tf.workflow.recipes import recipe_of
 
 
 def mistake(capsys, *arguments):
@@ -145,7 +146,7 @@ def live(tmp_path):
 @pytest.mark.skipif(journal.fcntl is None, reason="no advisory locks here")
 @pytest.mark.parametrize("option", ["--overwrite", "--resume"])
 def test_a_search_that_goes_on_elsewhere_is_left_as_it_is(capsys, tmp_path, monkeypatch, live, option):
-    monkeypatch.setattr("nasnet_tf.cli.run.Run._check_resumable", lambda run: {})
+    monkeypatch.setattr("nasnet_tf.workflow.folder.SearchFolder._check_same", lambda folder: None)
     if option == "--resume":  # so that it is not another search's
         (live / "search" / journal.TRIALS).write_bytes(b"")
         (live / "search" / f"{journal.TRIALS}.length").unlink()
@@ -156,14 +157,12 @@ def test_a_search_that_goes_on_elsewhere_is_left_as_it_is(capsys, tmp_path, monk
 
 
 def test_overwriting_a_search_deletes_what_it_wrote_and_nothing_else(tmp_path):
-    from nasnet_tf.cli.run import Run
-
     folder = tmp_path / "digits" / "search"
     (folder / "trial_0").mkdir(parents=True)
     journal.Journal(folder / journal.TRIALS, {"nasnet_tf": "0.1.0", "strategy": "auto"}).close()
     for name in ("config.json", "report.html", "thesis.tex", "search/trial_0/checkpoint.npz"):
         (tmp_path / "digits" / name).write_text("x")
-    Run(tmp_path / "digits", {}, overwrite=True).claim(overwrite=True)
+    SearchFolder(tmp_path / "digits", {}, overwrite=True).claim(overwrite=True)
     assert [path.name for path in (tmp_path / "digits").rglob("*") if path.is_file()] == ["thesis.tex"]
 
 
@@ -215,8 +214,6 @@ def test_a_training_is_told_of_its_data(tmp_path, monkeypatch):
     "message, left", [("OSError: [Errno 1] Operation not permitted", True), ("ValueError: no such column", False), (None, False)]
 )
 def test_a_search_that_ended_has_more_to_do_if_trials_failed_in_passing(tmp_path, message, left):
-    from nasnet_tf.cli.run import Run
-
     (tmp_path / "search").mkdir()
     config = {"max_trials": 1, "minutes": None, "epochs": 1}
     for name, value in (("config.json", config), ("result.json", {"accuracy": 0.5})):
@@ -225,7 +222,7 @@ def test_a_search_that_ended_has_more_to_do_if_trials_failed_in_passing(tmp_path
     status = {"status": "FAILED" if message else "COMPLETED", "score": None if message else 0.5, "message": message}
     log.append({"begin": "0", "point": [0]}, {"end": "0", "metrics": {}, "seconds": 1.0, **status})
     log.close()
-    assert (Run(tmp_path, config, resume=True).nothing_left() is None) is left
+    assert (SearchFolder(tmp_path, config, resume=True).nothing_left() is None) is left
 
 
 def test_failed_trials_are_tried_again_only_of_a_search_that_goes_on(capsys, tmp_path):
@@ -236,7 +233,7 @@ def test_failed_trials_are_tried_again_only_of_a_search_that_goes_on(capsys, tmp
 def test_a_baseline_that_fails_again_and_again_does_not_end_the_search(gave_up):
     from types import SimpleNamespace
 
-    from nasnet_tf.cli.search import _beside
+    from nasnet_tf.workflow.side_by_side import _beside
 
     def search(**job):
         raise RuntimeError(gave_up or "the disk is full")
@@ -423,8 +420,7 @@ def test_weights_that_do_not_say_what_their_images_were_are_asked_for_it(capsys,
 
 @pytest.mark.parametrize("epochs, phases", [(1, (0, 1)), (2, (0, 2)), (3, (1, 2)), (5, (1, 4)), (12, (2, 10))])
 def test_the_epochs_that_are_asked_for_are_those_of_both_phases(epochs, phases):
-    given = dict.fromkeys(("learning_rate", "weight_decay", "drop_path_rate", "freeze_until", "dtype", "gradient_checkpointing"))
-    recipe = _recipe("fine_tune", epochs, None, None, {**given, "auxiliary_head": None})
+    recipe = recipe_of("fine_tune", TrainOptions(data="digits", epochs=epochs))
     assert (recipe.head_epochs, recipe.epochs) == phases
 
 
@@ -569,27 +565,25 @@ def test_of_a_search_that_ended_nothing_is_left_to_do_unless_it_is_given_more(tm
     empty = dict.fromkeys(("minutes", "max_trials", "epochs"))
     (tmp_path / "config.json").write_text(json.dumps({**empty, **before}))
     (tmp_path / "result.json").write_text('{"accuracy": 0.75, "images": 12, "seconds": 100}')
-    run = Run(tmp_path, {**empty, **now}, resume=True)
-    if not now:
-        run.config.update(run.budget_before())
+    run = SearchFolder(tmp_path, {**empty, **(now or before)}, resume=True)
     assert (run.nothing_left() is None) == is_left
 
 
 @pytest.mark.parametrize("minutes, images", [(None, 2000), (60, 2000), (10, 2000), (3, 600), (0.1, 50)])
 def test_where_there_is_little_time_children_are_trained_on_fewer_images(minutes, images):
-    from nasnet_tf.cli.search import _child_images
+    from nasnet_tf.workflow.options import child_images
 
-    assert _child_images(minutes) == images
+    assert child_images(minutes) == images
 
 
 def test_a_search_goes_on_with_the_time_that_is_left(tmp_path):
     config = {"minutes": 10.0, "max_trials": None, "epochs": None}
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "clock.json").write_text('{"seconds": 400.0}')
-    budget, limit = Run(tmp_path, config, resume=True).budget(1000.0, 0.5)
+    budget, limit = SearchFolder(tmp_path, config, resume=True).budget(1000.0, 0.5)
     assert budget.ends == 1200.0 and limit == 900.0, "the search itself is over"
     (tmp_path / "result.json").write_text('{"seconds": 600.0}')
-    budget, limit = Run(tmp_path, {**config, "minutes": 20.0}, resume=True).budget(1000.0, 0.5)
+    budget, limit = SearchFolder(tmp_path, {**config, "minutes": 20.0}, resume=True).budget(1000.0, 0.5)
     assert budget.ends == 1600.0 and limit == 1300.0, "half of what was added is for the search"
 
 
@@ -731,9 +725,9 @@ def test_the_same_seed_gives_the_same_search_and_network(tmp_path):
     ],
 )
 def test_the_cores_are_shared_out_among_workers(monkeypatch, asked, searches, gpu, expected):
-    from nasnet_tf.cli.search import _workers
     from nasnet_tf.tuners import hypermodel
+    from nasnet_tf.workflow.tuning import share_cores
 
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)), raising=False)
     monkeypatch.setattr(hypermodel, "accelerated", lambda: gpu)
-    assert _workers({"workers": asked, "engine": "local"}, searches) == expected
+    assert share_cores(SearchOptions(data="digits", workers=asked), searches) == expected

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 from nasnet_tf.cli import main
-from nasnet_tf.cli.compare import contestants
 from nasnet_tf.strategies import STRATEGIES
+from nasnet_tf.workflow.contestants import contestants
 
 
 @pytest.fixture

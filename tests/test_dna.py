@@ -17,12 +17,12 @@ from nasnet_tf.cost import cost_of
 from nasnet_tf.genotype import DNA
 from nasnet_tf.spaces import DNASpace, NASNetSpace
 from nasnet_tf.strategies import STRATEGIES, AgingEvolution, PairwiseEvolution, RandomSearch
+from nasnet_tf.study import PARENT
 from nasnet_tf.systems import networks
 from nasnet_tf.systems.dna.genotype import LINEAR, MOST_EDGES, Edge, Filter, Vertex
 from nasnet_tf.systems.dna.network import DNANetwork, EdgeConvolution
 from nasnet_tf.systems.dna.space import MUTATIONS
 from nasnet_tf.tuners import CellHyperModel, CellTuner, StrategyOracle, StrategySearch
-from nasnet_tf.tuners.trials import PARENT
 
 from reference import convolved, normed, part_of, relu, shuffled
 from searching import search

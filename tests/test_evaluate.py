@@ -6,8 +6,9 @@ import unicodedata
 
 import numpy as np
 import pytest
-from nasnet_tf.cli import main, options
+from nasnet_tf.cli import main
 from nasnet_tf.spreadsheets import read
+from nasnet_tf.workflow import networks
 from PIL import Image
 
 COLOURS = {"red": (250, 0, 0), "green": (0, 250, 0), "blue": (0, 0, 250)}
@@ -32,7 +33,7 @@ def network(monkeypatch):
     """A function that makes `Colours` what every path loads."""
 
     def stands(**arguments):
-        monkeypatch.setattr(options, "load_model", lambda path: Colours(**arguments))
+        monkeypatch.setattr(networks, "load_model", lambda path: Colours(**arguments))
 
     stands()
     return stands

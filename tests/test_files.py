@@ -7,10 +7,10 @@ import stat
 import numpy as np
 import pytest
 from nasnet_tf import genotype, journal
-from nasnet_tf.cli.status import status_of
 from nasnet_tf.files import parse_json, read_json, read_small, remove_temporaries, replacing, write_json, write_whole
 from nasnet_tf.npz import read_npz
 from nasnet_tf.training.recipe import Recipe
+from nasnet_tf.workflow import status
 
 
 def test_what_was_there_stays_if_writing_fails(tmp_path):
@@ -93,7 +93,7 @@ def test_a_run_folder_with_something_else_in_place_of_a_file_is_refused(tmp_path
         (folder / name).unlink(missing_ok=True)
         (folder / name).symlink_to(path)
         with pytest.raises(ValueError, match=name):
-            status_of(folder)
+            status(folder)
 
 
 @pytest.mark.parametrize("name", ["t.log", "t.log.length"])

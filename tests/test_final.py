@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from nasnet_tf import training
 from nasnet_tf.cli import main
-from nasnet_tf.cli import train as cli_train
-from nasnet_tf.cli.budget import Budget, noted
-from nasnet_tf.cli.final import Child, Final, Size
 from nasnet_tf.genotype import NASNET_A, Block, Cell, Genotype
 from nasnet_tf.training import Pace, TooSlow
+from nasnet_tf.workflow import fitting
+from nasnet_tf.workflow.budget import Budget, noted
+from nasnet_tf.workflow.final import FinalTraining
+from nasnet_tf.workflow.sizes import Child, Size
 
 CONFIG = dict(child_cells=1, child_filters=8, num_cells=2, filters=16, epochs=None, seed=0)
 
@@ -68,7 +69,7 @@ def trains(monkeypatch):
             raise found
         return Network(found, found), {"loss": [1.0, 0.5]}
 
-    monkeypatch.setattr(cli_train, "train_network", train_network)
+    monkeypatch.setattr(fitting, "train_network", train_network)
     monkeypatch.setattr(training, "scores", lambda model, data, part="test": {"accuracy": getattr(model, part), "loss": 0.0, "images": 1})
     return made, worth
 
@@ -76,7 +77,8 @@ def trains(monkeypatch):
 def ended(tmp_path, minutes, child=0.9, seconds=1e-5, **config):
     known = child and Child(Network(child, child), "trial 7 (ppo)", Size(1, 8), {"accuracy": child}, 0.0, seconds)
     stages = Stages(minutes)
-    found = Final(NASNET_A, lambda data: known, images(), "short", {**CONFIG, **config}, tmp_path / "model.training", stages, 0.0)
+    options = types.SimpleNamespace(**{**CONFIG, **config})
+    found = FinalTraining(NASNET_A, known, images(), "short", options, tmp_path / "model.training", stages, 0.0)
     return found.deliver(tmp_path / "model.keras"), stages
 
 
@@ -183,21 +185,21 @@ def test_the_time_that_is_spent_is_noted_for_a_command_that_goes_on(tmp_path):
 
 
 def test_the_time_of_a_command_begins_with_its_process():
-    code = "from nasnet_tf.cli import budget; import time; budget.is_the_process(); print(time.monotonic() - budget.command_began())"
+    code = "from nasnet_tf.cli import clock; import time; clock.is_the_process(); print(time.monotonic() - clock.command_began())"
     began = time.monotonic()
     told = float(subprocess.run([sys.executable, "-c", f"import time; time.sleep(0.5); {code}"], check=True, capture_output=True).stdout)
     assert 0.5 < told <= time.monotonic() - began + 0.02
 
 
 def test_the_bar_is_against_the_whole_time_and_not_full_before_it_is_over():
-    from nasnet_tf.cli.progress import Stages, bar
+    from nasnet_tf.workflow.progress import Bar
 
-    with bar() as progress, Stages(progress, Budget(1, time.monotonic() - 600)) as stages:
+    with Bar(Budget(1, time.monotonic() - 600)) as stages:
         stages.begin("searching")
         stages.share(0.1)
         stages.begin("training")
         time.sleep(1.2)
-        (task,) = progress.tasks
+        (task,) = stages.progress.tasks
         assert task.description == "training" and task.completed == 0.99
 
 

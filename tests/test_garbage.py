@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nasnet_tf import genotype as genotypes
 from nasnet_tf.cli import main
-from nasnet_tf.cli.run import Run
-from nasnet_tf.cli.status import status_of
 from nasnet_tf.evaluation import Table
 from nasnet_tf.genotype import NAMED, Genotype, NASBench201, RecurrentCell
 from nasnet_tf.spaces import NASNetSpace
 from nasnet_tf.training.recipe import RECIPES, Recipe
 from nasnet_tf.tuners import StrategyOracle
+from nasnet_tf.workflow import status
+from nasnet_tf.workflow.folder import SearchFolder
 
 SPACE = NASNetSpace(2)
 INPUTS = dict(deadline=None, suppress_health_check=list(HealthCheck))
@@ -50,7 +50,7 @@ def runs(tmp_path_factory):
     """The folder of a search of 52 trials, what it came to, and what 60 come to."""
     folder = tmp_path_factory.mktemp("runs")
     config = {"data": "digits", "strategy": "aging-evolution", "seed": 0, "minutes": None, "max_trials": 52, "target_multiply_adds": None}
-    run = Run(folder / "run", config)
+    run = SearchFolder(folder / "run", config)
     run.claim()
     run.begin()
     before = ended(searched(folder / "run", 52))
@@ -76,7 +76,7 @@ def test_a_run_folder_with_a_damaged_file_goes_on_or_says_which_file_it_is(runs,
             shutil.rmtree(tmp_path / "run", ignore_errors=True)
             shutil.copytree(run, tmp_path / "run")
             (tmp_path / "run" / name).write_bytes(content)
-            for go_on in (lambda: status_of(tmp_path / "run"), lambda: Run(tmp_path / "run", config, resume=True)):
+            for go_on in (lambda: status(tmp_path / "run"), lambda: SearchFolder(tmp_path / "run", config, resume=True)):
                 try:
                     go_on()
                 except ValueError as error:

@@ -18,6 +18,7 @@ from nasnet_tf.systems import networks
 from nasnet_tf.systems.hierarchical import plan as motifs
 from nasnet_tf.systems.hierarchical.genotype import pairs
 from nasnet_tf.systems.hierarchical.network import HierarchicalNetwork, MotifCell
+from nasnet_tf.systems.hierarchical.space import FLAT as FLAT_SIZES
 
 from reference import arrays, averaged, depthwise, highest, normed, part_of, relu, shuffled
 from trainings import assert_equal_trainings
@@ -80,9 +81,7 @@ def operate(level, operation, genotype, x, weights, name):
 
 
 @pytest.mark.parametrize("seed", (0, 1, 3))
-@pytest.mark.parametrize(
-    "sizes", [dict(), dict(motifs=(2, 2, 1), nodes=(3, 3, 3)), dict(motifs=(1,), nodes=(11,))], ids=["levels-3", "4", "2"]
-)
+@pytest.mark.parametrize("sizes", [dict(), dict(motifs=(2, 2, 1), nodes=(3, 3, 3)), FLAT_SIZES], ids=["levels-3", "4", "2"])
 def test_a_cell_computes_what_numpy_computes_by_the_definition(sizes, seed):
     (genotype,) = members(HierarchicalSpace(**sizes), 1, seed)
     layer, x = MotifCell(genotype, FILTERS), np.random.default_rng(1).normal(size=(2, 5, 4, 3)).astype("float32")

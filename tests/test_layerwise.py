@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nasnet_tf import genotype as genotypes
+from nasnet_tf.children.progress import Progress
 from nasnet_tf.cli import main
 from nasnet_tf.cost import cost_of
 from nasnet_tf.evaluation import SoftLimit, cubed_best
@@ -21,7 +22,6 @@ from nasnet_tf.systems import networks
 from nasnet_tf.systems.layerwise.network import LayerwiseNetwork
 from nasnet_tf.systems.layerwise.plan import plan_layerwise
 from nasnet_tf.tuners import CellHyperModel
-from nasnet_tf.tuners.progress import Progress
 
 from reference import arrays, convolved, normed, part_of, relu, shuffled
 

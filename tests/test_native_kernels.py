@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nasnet_tf.graph import Window
-from nasnet_tf.native import kernels, program, windows
+from nasnet_tf.native import convolutions, kernels, memory, windows
 
 IMAGES = 3
 sides, strides = st.integers(1, 9), st.integers(1, 3)
@@ -32,7 +32,7 @@ def blank(channels, size):
 
 
 def assert_transposed(there, back, x, y_size):
-    """<there(x), y> is <x, back(y)>, whether the slope is written or added."""
+    """<there(x), y> is <x, back(y)>, whether the gradient is written or added."""
     y = np.random.default_rng(1).normal(size=y_size).astype("float32")
     expected = np.vdot(there(x), y)
     written, added = np.full_like(x, np.nan), np.ones_like(x)
@@ -52,22 +52,25 @@ def test_a_convolution_is_keras_and_its_ways_back_are_transposed(shape):
     x, w = maps(channels, size), np.random.default_rng(2).normal(size=(*kernel, channels, filters)).astype("float32")
     expected = np.asarray(keras.ops.conv(x, w, shape["strides"], shape["padding"]))
     assert seen.out == expected.shape[1:3]
-    spans, flat, slopes = windows.spans(seen, IMAGES), w.reshape(-1, channels, filters), np.empty_like(w).reshape(-1, channels, filters)
+    spans, flat, gradients = windows.spans(seen, IMAGES), w.reshape(-1, channels, filters), np.empty_like(w).reshape(-1, channels, filters)
 
     def there(x):
         y = blank(filters, seen.out)
-        kernels.convolve(x, flat, spans, y)
+        convolutions.convolve(x, flat, spans, y)
         return y
 
     np.testing.assert_allclose(there(last(x)), last(expected), rtol=1e-3, atol=1e-3)
     assert_transposed(
-        there, lambda y, to_x, add: kernels.convolve_back(last(x), flat, spans, y, to_x, slopes, add), last(x), last(expected).shape
+        there,
+        lambda y, to_x, add: convolutions.convolve_backward(last(x), flat, spans, y, gradients, to_x, add),
+        last(x),
+        last(expected).shape,
     )
-    y, alone = last(expected), np.empty_like(slopes)
-    kernels.convolve_back(last(x), flat, spans, y, np.empty_like(last(x)), slopes, False)
-    kernels.convolve_weights_back(last(x), spans, y, alone)
-    np.testing.assert_array_equal(alone, slopes)
-    assert np.vdot(slopes, flat) == pytest.approx(np.vdot(expected, expected), rel=1e-3)  # linear in the weights too
+    y, alone = last(expected), np.empty_like(gradients)
+    convolutions.convolve_backward(last(x), flat, spans, y, gradients, np.empty_like(last(x)), False)
+    convolutions.convolve_weights_backward(last(x), spans, y, alone)
+    np.testing.assert_array_equal(alone, gradients)
+    assert np.vdot(gradients, flat) == pytest.approx(np.vdot(expected, expected), rel=1e-3)  # linear in the weights too
 
 
 @settings(deadline=None, max_examples=30)
@@ -78,26 +81,27 @@ def test_a_depthwise_convolution_is_keras_and_its_ways_back_are_transposed(shape
     seen = windows.of(Window(kernel, (stride,) * 2, "same", dilation), size)
     x, w = maps(channels, size), np.random.default_rng(2).normal(size=(*kernel, channels, 1)).astype("float32")
     expected = np.asarray(keras.ops.depthwise_conv(x, w, stride, "same", dilation_rate=dilation))
-    threes, back, flat = windows.threes(seen, IMAGES), windows.threes(seen, IMAGES, back=True), w.reshape(-1, channels)
-    slopes = np.empty_like(flat)
+    unrolled, back = windows.unrolled_spans(seen, IMAGES), windows.unrolled_spans(seen, IMAGES, backward=True)
+    flat = w.reshape(-1, channels)
+    gradients = np.empty_like(flat)
 
     def there(x):
         y = blank(channels, seen.out)
-        kernels.depthwise(x, flat, threes, y, False)
+        convolutions.depthwise(x, flat, unrolled, y, False)
         return y
 
     np.testing.assert_allclose(there(last(x)), last(expected), rtol=1e-3, atol=1e-3)
-    assert_transposed(there, lambda y, to_x, add: kernels.depthwise(y, flat, back, to_x, add), last(x), last(expected).shape)
-    kernels.depthwise_weights_back(last(x), threes, last(expected), slopes)
-    assert np.vdot(slopes, flat) == pytest.approx(np.vdot(expected, expected), rel=1e-3)
+    assert_transposed(there, lambda y, to_x, add: convolutions.depthwise(y, flat, back, to_x, add), last(x), last(expected).shape)
+    convolutions.depthwise_weights_backward(last(x), unrolled, last(expected), gradients)
+    assert np.vdot(gradients, flat) == pytest.approx(np.vdot(expected, expected), rel=1e-3)
 
 
 def test_a_dilated_convolution_is_strided_after_dilation():
     x = maps(2, (7, 6))
     w = np.random.default_rng(2).normal(size=(3, 3, 2, 1)).astype("float32")
     expected = np.asarray(keras.ops.depthwise_conv(x, w, 1, "same", dilation_rate=2))[:, ::2, ::2]
-    y = blank(2, (4, 3))
-    kernels.depthwise(last(x), w.reshape(-1, 2), windows.threes(windows.of(Window((3, 3), (2, 2), "same", 2), (7, 6)), IMAGES), y, False)
+    y, unrolled = blank(2, (4, 3)), windows.unrolled_spans(windows.of(Window((3, 3), (2, 2), "same", 2), (7, 6)), IMAGES)
+    convolutions.depthwise(last(x), w.reshape(-1, 2), unrolled, y, False)
     np.testing.assert_allclose(y, last(expected), rtol=1e-4, atol=1e-4)
 
 
@@ -106,7 +110,7 @@ def test_a_dilated_convolution_is_strided_after_dilation():
 def test_pools_are_keras_and_their_ways_back_are_transposed(size, side, stride, channels):
     seen = windows.of(Window((side, side), (stride, stride)), size)
     x, spans = maps(channels, size), windows.spans(windows.of(Window((side, side), (stride, stride)), size), IMAGES)
-    shares = windows.shares(seen, IMAGES)
+    shares = windows.inverse_counts(seen, IMAGES)
 
     def average(x):
         y = blank(channels, seen.out)
@@ -115,12 +119,12 @@ def test_pools_are_keras_and_their_ways_back_are_transposed(size, side, stride, 
 
     expected = last(np.asarray(keras.ops.average_pool(x, side, stride, "same")))
     np.testing.assert_allclose(average(last(x)), expected, rtol=1e-4, atol=1e-5)
-    assert_transposed(average, lambda y, to_x, add: kernels.average_pool_back(spans, shares, y, to_x, add), last(x), expected.shape)
-    taken, highest = np.empty(expected.shape, "uint8"), blank(channels, seen.out)
-    kernels.max_pool(last(x), spans, highest, taken)
+    assert_transposed(average, lambda y, to_x, add: kernels.average_pool_backward(spans, shares, y, to_x, add), last(x), expected.shape)
+    argmax, highest = np.empty(expected.shape, "uint8"), blank(channels, seen.out)
+    kernels.max_pool(last(x), spans, highest, argmax)
     np.testing.assert_array_equal(highest, last(np.asarray(keras.ops.max_pool(x, side, stride, "same"))))
     to_x = np.empty_like(last(x))
-    kernels.max_pool_back(taken, spans, np.ones_like(highest), to_x, False)
+    kernels.max_pool_backward(argmax, spans, np.ones_like(highest), to_x, False)
     assert to_x.sum() == highest.size and set(last(x)[to_x > 0]) == set(highest.ravel())
 
 
@@ -130,7 +134,7 @@ def test_every_second_pixel(size, first):
     x = maps(2, size)
     padded = np.pad(x, ((0, 0), (0, 2), (0, 2), (0, 0)))[:, first::2, first::2][:, : -(-size[0] // 2), : -(-size[1] // 2)]
     y = blank(2, padded.shape[1:3])
-    kernels.convolve(
+    convolutions.convolve(
         last(x),
         np.eye(2, dtype="float32")[None],
         windows.spans(windows.of(Window(strides=(2, 2), padding=(-first, -first)), size), IMAGES),
@@ -141,18 +145,18 @@ def test_every_second_pixel(size, first):
 
 @settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(1, 200), st.booleans()), max_size=60), st.randoms())
-def test_places_do_not_overlap(wishes, random):
-    layout, held = program._Layout(), []
+def test_buffers_do_not_overlap(wishes, random):
+    allocator, held = memory.Allocator(), []
     for size, gives in wishes:
         if gives and held:
-            layout.give(held.pop(random.randrange(len(held))))
-        held.append(layout.take(size))
+            allocator.free(held.pop(random.randrange(len(held))))
+        held.append(allocator.allocate(size))
         ordered = sorted(held)
         assert all(one.end <= other.start for one, other in zip(ordered, ordered[1:], strict=False))
-        assert ordered[-1].end <= layout.size
-    for place in held:
-        layout.give(place)
-    assert layout.take(layout.size or 1).start == 0
+        assert ordered[-1].end <= allocator.size
+    for buffer in held:
+        allocator.free(buffer)
+    assert allocator.allocate(allocator.size or 1).start == 0
 
 
 def test_kernels_compile_where_nothing_can_be_kept(monkeypatch):
@@ -165,4 +169,4 @@ def test_kernels_compile_where_nothing_can_be_kept(monkeypatch):
         return decorate
 
     monkeypatch.setattr(kernels.numba, "njit", njit)
-    assert kernels._compiled(len) == ("compiled", len, kernels._OPTIONS)
+    assert kernels.compiled(len) == ("compiled", len, kernels._OPTIONS)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from nasnet_tf import journal
 from nasnet_tf.native import NativeNetwork
-from nasnet_tf.native.network import SCHEMAS
 from nasnet_tf.network import Network
 from nasnet_tf.scores.limits import SoftLimit
 from nasnet_tf.spaces import SPACES, NASNetSpace
+from nasnet_tf.systems import system_of
 from nasnet_tf.tuners import CellHyperModel, StrategySearch
 from nasnet_tf.tuners.search import train_child
 
@@ -57,7 +57,7 @@ def test_arrays_and_data_sets_of_images_and_labels_are_trained_natively():
 @pytest.mark.parametrize("name", [name for name in SPACES if name not in ("recurrent", "dna")])
 def test_children_of_every_space_of_pictures_are_trained_natively_where_their_kind_has_a_graph(name):
     space = SPACES[name]()
-    has_graph = space.decode((0,) * len(space.decisions)).schema in SCHEMAS
+    has_graph = system_of(space.decode((0,) * len(space.decisions))).native is not None
     assert is_native(CellHyperModel((8, 8, 1), 2, space=space, filters=4, stem=None), X, Y) == has_graph
 
 

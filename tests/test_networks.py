@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from nasnet_tf import genotype as genotypes
 from nasnet_tf import spaces
+from nasnet_tf.contracts.genotype import SCHEMAS
 from nasnet_tf.cost import cost_of
 from nasnet_tf.genotype import NASNET_A, PNASNET_5, NASBench201
 from nasnet_tf.report import draw_genotype
-from nasnet_tf.systems import networks
+from nasnet_tf.systems import SYSTEMS, networks
 from nasnet_tf.systems.nas_bench_201.genotype import EDGES, NAS_BENCH_201_OPERATIONS
 from nasnet_tf.systems.nas_bench_201.network import EdgesCell, NASBench201Network, ResidualReduction
 from nasnet_tf.training import RECIPES, network_for
@@ -341,7 +342,7 @@ def guide(tmp_path, monkeypatch):
     (tmp_path / "stacks.py").write_text(space)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    for table in (genotypes.KINDS, networks.NETWORKS):
+    for table in (SCHEMAS, SYSTEMS, spaces.SPACES):
         monkeypatch.setitem(table, "stacks", None)
     yield space, search
     sys.modules.pop("stacks", None)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nasnet_tf.children import early
-from nasnet_tf.children.early import MedianStopping, StopHopeless
+from nasnet_tf.children.early import MedianStopping, StopBelowMedian
 from nasnet_tf.cost import cost
 from nasnet_tf.evaluation import Limits, SoftLimit, pareto_front
 from nasnet_tf.genotype import GENOTYPES, Block, Cell, Genotype
@@ -361,7 +361,7 @@ def test_points_are_judged_once_and_the_memory_is_bounded():
     small = Prejudged(RandomSearch((60, 60)), even, remember=5)
     for number in range(50):
         small.propose(number)
-    assert len(small._judgements) == 5
+    assert len(small._verdicts) == 5
 
 
 def test_points_with_the_same_key_are_judged_once():
@@ -404,7 +404,7 @@ def test_thresholds_are_medians_of_running_averages():
 
 def curve_of(thresholds, values, **kwargs):
     """After which of the epochs with these figures a training stops."""
-    stop = StopHopeless(thresholds, **kwargs)
+    stop = StopBelowMedian(thresholds, **kwargs)
 
     class Model:
         stop_training = False

@@ -90,7 +90,7 @@ def test_networks_are_scored_and_timed_in_the_worker(tmp_path):
     judge = Prejudge(Limits(latency=60_000.0), score="naswot", images=images, pool=2)
     trials, tuner = searched(tmp_path, 1, isolation="process", prejudge=judge)
     assert trials[0].status == "COMPLETED" and min(tuner.worker.memory_mb, tuner.prescreen.memory_mb) > 0
-    (judged,) = [judgement for judgement in tuner.oracle._learner.strategy._judgements.values()][:1]
+    (judged,) = [judgement for judgement in tuner.oracle.study._replay.strategy._judgements.values()][:1]
     assert np.isfinite(judged[0]) and judged[1] is None
 
 
@@ -138,7 +138,7 @@ class Clerk:
 
 @pytest.mark.parametrize("workers", [2, 4])
 def test_proposals_of_workers_side_by_side_are_measured_by_a_worker_that_trains_nothing(tmp_path, monkeypatch, workers):
-    monkeypatch.setattr("nasnet_tf.tuners.search.Worker", Clerk)
+    monkeypatch.setattr("nasnet_tf.tuners.tuner.Worker", Clerk)
     monkeypatch.setattr(Clerk, "made", [])
     judge = Prejudge(score="parameters", pool=2)
     trials, tuner = searched(tmp_path, 12, isolation="process", prejudge=judge, workers=workers)
@@ -153,7 +153,7 @@ def test_proposals_of_workers_side_by_side_are_measured_by_a_worker_that_trains_
 
 
 def test_a_relative_folder_is_sent_to_workers_as_an_absolute_one(tmp_path, monkeypatch):
-    monkeypatch.setattr("nasnet_tf.tuners.search.Worker", Clerk)
+    monkeypatch.setattr("nasnet_tf.tuners.tuner.Worker", Clerk)
     monkeypatch.chdir(tmp_path)
     _, tuner = searched("runs", 1, isolation="process")
     assert tuner.worker.folders == [str(tmp_path / "runs" / "s" / "trial_0")]

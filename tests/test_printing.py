@@ -9,8 +9,9 @@ import sys
 
 import click
 import pytest
-from nasnet_tf.cli import main, notices, printing
+from nasnet_tf.cli import main, printing
 from nasnet_tf.spreadsheets import cell, original, read
+from nasnet_tf.workflow import notices
 
 command = sys.modules["nasnet_tf.cli.main"]
 
@@ -47,7 +48,7 @@ def test_results_and_errors_are_printed_visibly(capsys, tmp_path):
 
 
 def test_lines_beside_a_bar_are_printed_visibly(capsys):
-    printing.console().print("epoch \x1b[2J [red]1[/red]")
+    printing.bar().say("epoch \x1b[2J [red]1[/red]")
     assert capsys.readouterr().err == "epoch \\x1b[2J [red]1[/red]\n"
 
 
@@ -80,14 +81,14 @@ def test_a_file_comes_back_as_it_was_written(tmp_path):
 
 
 def test_the_table_of_a_search_holds_no_formula(tmp_path):
-    from nasnet_tf.cli.run import Run
+    from nasnet_tf.workflow.folder import SearchFolder
 
-    run = Run(tmp_path / "a", {})
+    run = SearchFolder(tmp_path / "a", {})
     run.claim()
     row = dict.fromkeys(run.shown.columns, "=HYPERLINK(0)") | {"reward": -0.25}
-    run.rows["a", "0"] = row
-    run.save_table()
-    run.add_to_table(row)
+    run.table.rows["a", "0"] = row
+    run.table.save()
+    run.table.append(row)
     text = (tmp_path / "a" / "trials.csv").read_text()
     assert ",=" not in text and "\n=" not in text and ",-0.25," in text
     assert [found["note"] for found in read(tmp_path / "a" / "trials.csv")] == ["=HYPERLINK(0)"] * 2
@@ -152,11 +153,9 @@ def test_no_traceback_is_shown_otherwise(capsys, monkeypatch):
 @pytest.mark.parametrize("arguments", [["--quiet", "fail"], ["fail", "-q"], ["fail"]])
 def test_quiet_leaves_nothing_but_results_and_errors(capsys, monkeypatch, arguments):
     def talks():
-        from nasnet_tf.cli.progress import bar
-
-        printing.note("a note")
-        with bar() as progress:
-            progress.console.print("a line")
+        printing.bar().say("a note")
+        with printing.bar() as stages:
+            stages.say("a line")
         printing.show("a result")
         int("seven")
 
@@ -193,7 +192,7 @@ def test_a_name_that_leaves_the_folder_of_runs_is_refused(capsys, tmp_path, name
 
 @pytest.mark.slow
 def test_tensorflow_is_imported_without_a_word_whoever_does_it(tmp_path):
-    code = "from nasnet_tf.cli import notices; notices.silence(); import tensorflow as tf; tf.constant(1) + 1"
+    code = "from nasnet_tf.workflow import notices; notices.silence(); import tensorflow as tf; tf.constant(1) + 1"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -5,10 +5,11 @@ import random
 import keras
 import numpy as np
 import pytest
-from nasnet_tf.children.early import StopHopeless
+from nasnet_tf.children.early import StopBelowMedian
+from nasnet_tf.children.progress import Progress
+from nasnet_tf.children.train import Pulse
 from nasnet_tf.genotype import Block, Cell, Genotype
 from nasnet_tf.native import NativeNetwork
-from nasnet_tf.tuners.progress import Progress, Pulse
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.integers(0, 256, (24, 8, 8, 1)).astype("uint8"), RNG.integers(0, 2, 24)
@@ -101,7 +102,7 @@ def test_what_was_reached_before_an_interruption_still_counts_for_early_stopping
     path = tmp_path / "a.npz"
     with pytest.raises(KeyboardInterrupt):
         fit(native, path, Lost(3))
-    stop = StopHopeless([])
+    stop = StopBelowMedian([])
     _, progress = fit(native, path, stop, epochs=3)  # nothing is left to train
     assert progress.resumed and stop.best == max(row["val_accuracy"] for row in progress.rows)
 
@@ -109,6 +110,6 @@ def test_what_was_reached_before_an_interruption_still_counts_for_early_stopping
 @pytest.mark.parametrize("make", [native, traced])
 def test_a_training_tells_of_every_step_while_it_lasts(monkeypatch, make):
     told = []
-    monkeypatch.setattr("nasnet_tf.tuners.progress.tell_steps", told.append)
+    monkeypatch.setattr("nasnet_tf.children.progress.tell_steps", told.append)
     make().fit(X, Y, callbacks=[Pulse()], verbose=0, **FIT)
     assert told == [*range(1 + 4 * (3 + 1 + 1)), None]  # in each epoch 3 batches, one of validation, and its end

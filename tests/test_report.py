@@ -12,12 +12,14 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from nasnet_tf.drawing.rows import crossings_between, packed_width, spread
+from nasnet_tf.drawing.style import FAMILIES, family_of, short_name
 from nasnet_tf.genotype import COMBINATIONS, GENOTYPES, OPERATION_NAMES, Block, Cell, Genotype, check, unused
 from nasnet_tf.report import draw_genotype, draw_pareto, draw_search, write_page
 from nasnet_tf.report.curves import best_so_far, running_mean
 from nasnet_tf.report.pareto import pareto_figure, short
 from nasnet_tf.systems.cells import figure as cells
-from nasnet_tf.systems.cells.layout import FAMILIES, Rows, crossings_between, family_of, layout, packed_width, short_name, spread
+from nasnet_tf.systems.cells.layout import Rows, layout
 
 NASNET_A = GENOTYPES["nasnet_a"]
 IN_TWO_PARTS = Cell((Block(1, "conv_1x1", 1, "avg_pool_3x3"), Block(2, "avg_pool_3x3", 1, "sep_conv_7x7")), (0, 3))  # joined by concat only

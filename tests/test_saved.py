@@ -14,7 +14,7 @@ import pytest
 from nasnet_tf.genotype import NAS_CELL, NASNET_A, Hierarchical, Layer, Layerwise, NASBench201
 from nasnet_tf.network import Network
 from nasnet_tf.saved import NOT_VERIFIED, verify
-from nasnet_tf.systems import networks
+from nasnet_tf.systems import SYSTEMS, networks
 from nasnet_tf.systems.dna.genotype import LINEAR
 from nasnet_tf.zoo import load_weights
 from nasnet_tf.zoo.checkpoints import unpacked
@@ -118,7 +118,7 @@ def test_networks_of_every_genotype_write_checksums(tmp_path):
     assert verify(tmp_path / "b.weights.h5") == "verified: its SHA-256"
 
 
-@pytest.mark.parametrize("schema", sorted(networks.NETWORKS))
+@pytest.mark.parametrize("schema", sorted(SYSTEMS))
 def test_a_network_of_every_genotype_is_loaded_from_its_file(schema, tmp_path):
     genotype = GENOTYPES[schema]
     sizes = {} if getattr(genotype, "sized", False) else dict(num_cells=1, filters=4)

@@ -3,13 +3,12 @@
 import inspect
 
 import pytest
-from nasnet_tf.contracts.genotype import KINDS
 from nasnet_tf.cost import cost, cost_of
 from nasnet_tf.genotype import NASNET_A
 from nasnet_tf.network import Network
 from nasnet_tf.signatures import checked, passes_on
 from nasnet_tf.spaces import SPACES, get
-from nasnet_tf.systems import networks
+from nasnet_tf.systems import SYSTEMS, networks
 from nasnet_tf.tuners import CellHyperModel, LanguageHyperModel
 from nasnet_tf.zoo import AmoebaNetA, NASNetA, PNASNet5, adapt, create_model, from_keras_applications, load_weights
 
@@ -79,10 +78,11 @@ def test_an_argument_near_no_other_is_answered_with_all_of_them():
         load_weights(None, None, partal=True)
 
 
-@pytest.mark.parametrize("function", [Network, NASNetA, PNASNet5, AmoebaNetA, create_model, adapt, *[networks.NETWORKS[k] for k in KINDS]])
+NETWORKS = [system.network() for system in SYSTEMS.values()]
+
+
+@pytest.mark.parametrize("function", [*NETWORKS, NASNetA, PNASNet5, AmoebaNetA, create_model, adapt])
 def test_signatures_name_every_argument(function):
-    if isinstance(function, str):
-        function = networks.imported(function)
     parameters = inspect.signature(function).parameters
     assert "classes" in parameters
     assert not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())

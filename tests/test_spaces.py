@@ -4,6 +4,7 @@ import itertools
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def _swapped(space):
     genotype = space.decode((0, 1, 2, 3, 0) * 2)
     block = genotype.normal.blocks[0]
     other = Block(block.input_2, block.operation_2, block.input_1, block.operation_1, block.combine)
-    return genotype, genotype._replace(normal=genotype.normal._replace(blocks=(other,)))
+    return genotype, replace(genotype, normal=genotype.normal._replace(blocks=(other,)))
 
 
 def test_levels_free_one_decision_after_the_other():
@@ -321,10 +322,10 @@ def test_darts_takes_a_node_s_inputs_in_either_order_but_not_the_same_twice():
     genotype = space.decode((0,) * 24)
     block = genotype.normal.blocks[1]
     turned = swapped(genotype.normal, {1})
-    assert space.encode(genotype._replace(normal=turned)) == space.encode(genotype)
+    assert space.encode(replace(genotype, normal=turned)) == space.encode(genotype)
     twice = genotype.normal._replace(blocks=(*genotype.normal.blocks[:1], block._replace(input_2=0), *genotype.normal.blocks[2:]))
     with pytest.raises(ValueError, match="normal/1/inputs is '0,0'; its options are 0,1, 0,2, 1,2"):
-        space.encode(genotype._replace(normal=twice))
+        space.encode(replace(genotype, normal=twice))
 
 
 # ---- the key: the same network, and only it ----
@@ -388,14 +389,14 @@ def test_the_key_ignores_order_of_inputs_blocks_and_concatenation(point, exchang
     same = swapped(genotype.normal, exchanged)
     same = relabelled(same, order) or same
     same = same._replace(concat=tuple(chance.sample(same.concat, len(same.concat))))
-    assert genotype._replace(normal=same).canonical_key() == genotype.canonical_key()
+    assert replace(genotype, normal=same).canonical_key() == genotype.canonical_key()
 
 
 @given(points(NASNET), st.integers(0, 6), st.integers(0, 6))
 def test_the_key_ignores_a_dead_block(point, one, other):
     genotype = NASNET.decode(point)
     dead = Block(one, "conv_3x3", other, "identity", "add")
-    more = genotype._replace(reduction=genotype.reduction._replace(blocks=(*genotype.reduction.blocks, dead)))
+    more = replace(genotype, reduction=genotype.reduction._replace(blocks=(*genotype.reduction.blocks, dead)))
     assert more.canonical_key() == genotype.canonical_key()
 
 

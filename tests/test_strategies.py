@@ -9,7 +9,7 @@ from nasnet_tf.spaces import NASBench201Space, NASNetSpace
 from nasnet_tf.strategies import PPO, STRATEGIES, RandomSearch, Reinforce
 from nasnet_tf.strategies.controller import Controller
 from nasnet_tf.strategies.logits import Logits
-from nasnet_tf.strategies.policy_gradient import clipped_slopes
+from nasnet_tf.strategies.ppo import clipped_slopes
 
 from searching import search
 

@@ -167,7 +167,7 @@ def ended(search, trial, score=0.5, status="COMPLETED"):
 def test_signs_of_life_and_results_do_not_wait_for_a_strategy_that_thinks(tmp_path):
     made = []
     search = oracle(tmp_path, lambda space, seed: made.append(Slow(space, seed)) or made[-1], repeats=True)
-    search._learned()
+    search.study._learned()
     made[0].go_on.set()
     first = search.create_trial("a")
     made[0].go_on.clear(), made[0].thinks.clear()
@@ -186,7 +186,7 @@ def test_what_ends_while_a_strategy_thinks_is_learned_for_the_next_proposal(tmp_
     search = oracle(tmp_path, "aging-evolution")
     for number in range(5):
         ended(search, search.create_trial("a"), number / 10)
-    assert search._learned()[0].strategy.observed == 5
+    assert search.study._learned()[0].strategy.observed == 5
     assert [record.get("end") for record in journal.read(tmp_path / "s" / journal.TRIALS).records if "end" in record] == search.end_order
 
 

@@ -101,7 +101,7 @@ GOOD = "a,b,signal\n1,1,0.5\n1,2,0.6\n"
         (GOOD.encode() + b"\xff\xfe,1,0.9\n", "line 4: not UTF-8"),
         ("a,signal,cost\n1,2,-3\n", "line 2: cost is -3; give seconds of at least 0"),
         ("a,a,signal\n1,1,1\n", "line 1: columns need a name of one line each, every name once; got 'a' wrong"),
-        ("signal,test\n1,1\n", "line 1: there are only figures"),
+        ("signal,test\n1,1\n", "line 1: there are only metrics"),
         ("a,signal\n", "the table has no rows"),
         ("", "the table has no rows"),
         (",".join(f"d{i}" for i in range(1000)) + ",signal\n", "line 1: 1001 columns are too many"),
@@ -353,7 +353,7 @@ def test_a_point_without_figures_has_those_of_its_twin():
 
 @pytest.mark.parametrize("kind", [RandomSearch, PPO], ids=lambda kind: kind.name)
 def test_a_search_through_keras_tuner_is_the_same_search(kind):
-    from nasnet_tf.tuners.tabular import simulate as through
+    from nasnet_tf.tables.studied import simulate as through
 
     points = itertools.product(range(3), range(3), range(2))
     table = Table(Choices.of_sizes((3, 3, 2)), {p: Figures(float(sum(p)), float(sum(p)), 1.0) for p in points if sum(p)})
@@ -365,7 +365,7 @@ def test_a_search_through_keras_tuner_is_the_same_search(kind):
 
 
 def test_a_search_through_keras_tuner_keeps_to_the_seconds():
-    from nasnet_tf.tuners.tabular import simulate as through
+    from nasnet_tf.tables.studied import simulate as through
 
     found = through(lambda space, seed: Told(space, [(0, 0), (0, 0), (0, 1), (1, 0)]), SMALL, seconds=30)
     assert found.cost.tolist() == [10, 10, 30]

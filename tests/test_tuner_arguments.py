@@ -9,10 +9,10 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+from nasnet_tf.children.compiling import Compiling
 from nasnet_tf.evaluation import Worker
 from nasnet_tf.spaces import NASNetSpace
 from nasnet_tf.tuners import CellHyperModel, OneShotSearch, PPOOracle, PPOSearch, StrategyOracle, StrategySearch
-from nasnet_tf.tuners.compiling import Compiling
 
 
 def small_data():
@@ -64,13 +64,13 @@ def test_a_native_child_larger_than_asked_for_is_a_failed_trial():
 def test_a_child_is_trained_as_often_as_asked_for_and_the_mean_is_its_result(tmp_path, monkeypatch):
     accuracies = iter([0.25, 0.75, 0.5])
 
-    def train(hypermodel, hp, seed, policy, folder, *args, **kwargs):
+    def train(hypermodel, hp, values, seed, policy, folder, *args, **kwargs):
         accuracy = next(accuracies)
         os.makedirs(folder, exist_ok=True)
         pathlib.Path(folder, "checkpoint.npz").write_text(f"{seed} {accuracy}")
         return {"val_accuracy": accuracy}, {"val_accuracy": [0.0, accuracy]}
 
-    monkeypatch.setattr("nasnet_tf.tuners.search.train_child", train)
+    monkeypatch.setattr("nasnet_tf.children.runner.train_child", train)
     monkeypatch.setattr(Worker, "run", lambda self, function, *args, **kwargs: function(*args, **kwargs))
     _, trial = small_search(tmp_path, "process", executions_per_trial=3)
     assert trial.score == pytest.approx(0.5)

@@ -236,8 +236,8 @@ def test_the_oracle_searches_any_hypermodel_of_discrete_choices(tmp_path):
 def test_a_strategy_hears_of_the_point_it_proposed_though_some_of_it_has_no_say(tmp_path, name):
     search = StrategyOracle(name, keras_tuner.Objective("score", "max"), 14, seed=0, repeats=True)
     AnyChoices(search, any_choices, directory=str(tmp_path), project_name="any").search(verbose=0)
-    search._learned()
-    assert len(set(map(tuple, search._learner.strategy.archive.points.tolist()))) == 14, "no point was proposed twice"
+    search.study._learned()
+    assert len(set(map(tuple, search.study._replay.strategy.archive.points.tolist()))) == 14, "no point was proposed twice"
 
 
 def test_a_continuous_choice_is_refused_with_the_mend(tmp_path):
@@ -398,7 +398,7 @@ def test_another_search_is_refused_in_one_line(tmp_path, change, says):
 
 def test_a_later_version_goes_on_and_says_so(tmp_path, monkeypatch):
     finished(tmp_path, 3)
-    monkeypatch.setattr("nasnet_tf.tuners.oracle.__version__", "9.0")
+    monkeypatch.setattr("nasnet_tf.study.head.__version__", "9.0")
     with pytest.warns(UserWarning, match=f"was begun with nasnet_tf {nasnet_tf.__version__}; this is 9.0"):
         tuner = Toy(oracle(5), tmp_path)
     tuner.search(verbose=0)
@@ -847,7 +847,7 @@ def test_a_search_does_not_go_on_with_other_data(tmp_path, x, y, says):
 
 def test_a_search_that_was_begun_before_data_was_told_goes_on(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("nasnet_tf.tuners.search.of_arguments", lambda args, kwargs: None)
+        patch.setattr("nasnet_tf.tuners.tuner.of_arguments", lambda args, kwargs: None)
         scored_on(tmp_path, np.zeros((4, 1)), np.zeros(4))
     assert "data" not in journal.read(tmp_path / "s" / journal.TRIALS).head
     assert len(scored_on(tmp_path, np.ones((5, 1)), np.zeros(5), trials=4).oracle.trials) == 4

@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from nasnet_tf.tuners.turns import Turns
+from nasnet_tf.study.lock import FairLock as Turns
 
 
 def test_one_thread_at_a_time_and_within_itself_as_often_as_it_likes():

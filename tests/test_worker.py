@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from nasnet_tf.children.worker import _Pace
+from nasnet_tf.children.worker import _HangDetector
 from nasnet_tf.evaluation import ChildFailed, Stopped, Worker, WorkerLost
 
 
@@ -75,8 +75,8 @@ def test_a_process_that_hangs_is_given_up():
     ],
 )
 def test_a_training_hangs_when_a_step_takes_much_longer_than_any_before(told, hangs):
-    pace = _Pace(patience=1.0)  # signs of life come every 2 s
-    assert any([pace.hangs(steps) for steps in told]) is hangs
+    detector = _HangDetector(patience=1.0)  # signs of life come every 2 s
+    assert any([detector.hangs(steps) for steps in told]) is hangs
 
 
 def test_a_long_call_is_no_silence():

@@ -1,11 +1,11 @@
-"""Children that have fallen behind are not trained to the end: the median stopping rule.
+"""The median stopping rule: children that fall behind are not trained to the end.
 
 A child is stopped after an epoch if the best it has reached so far is worse than the median of what
 the earlier children had reached on average up to the same epoch. So half of them must have done
 better on average than it did at its best.
 
-The reward of a stopped child is what it had reached, which is less than it would have reached:
-rewards of stopped children order them below the others, and tell little more.
+The reward of a stopped child is what it had reached, which is less than it would have reached: it
+orders stopped children below the others, and says little more.
 
 Source: Golovin et al. 2017 (Vizier), KDD, on automated early stopping (the median stopping rule).
 """
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 
 import keras
 
-__all__ = ["MedianStopping", "StopHopeless"]
+__all__ = ["MedianStopping", "StopBelowMedian", "StopHopeless"]
 
 
 class MedianStopping:
@@ -25,7 +25,7 @@ class MedianStopping:
 
     Args:
         grace: epochs every child is given.
-        fewest: earlier children that must have reached an epoch before anybody is stopped after it.
+        fewest: earlier children that must have reached an epoch before a child is stopped after it.
     """
 
     def __init__(self, grace: int = 1, fewest: int = 10):
@@ -36,14 +36,14 @@ class MedianStopping:
         self.grace, self.fewest = grace, fewest
 
     def thresholds(self, curves: Iterable[Sequence[float]]) -> list[float]:
-        """What a child must have reached after epoch 1, 2, ...; minus infinity where it need not
-        have reached anything.
+        """What a child must have reached after epoch 1, 2, ...; minus infinity where there is no
+        threshold.
 
         Args:
-            curves: of the earlier children, stopped ones too: what each had reached after epoch 1,
-                2, ...; more is better.
+            curves: of the earlier children, stopped ones too: the metric after epoch 1, 2, ...;
+                higher is better.
         """
-        averages = {}  # epoch: of each child that came so far
+        averages = {}  # epoch: [average up to it of each child that reached it]
         for curve in curves:
             for epoch in range(1, len(curve) + 1):
                 averages.setdefault(epoch, []).append(statistics.fmean(curve[:epoch]))
@@ -58,25 +58,22 @@ class MedianStopping:
         ]
 
 
-class StopHopeless(keras.callbacks.Callback):
+class StopBelowMedian(keras.callbacks.Callback):
     """Stops a training that is below its threshold.
 
     Args:
-        thresholds: after epoch 1, 2, ..., see `MedianStopping.thresholds`; beyond its end nobody is
-            stopped.
-        monitor: the figure that is compared.
-        direction: "max", or "min" if less of it is better; then thresholds are of its negative.
+        thresholds: after epoch 1, 2, ..., see `MedianStopping.thresholds`; there are none after its
+            end.
+        monitor: the metric that is compared.
+        direction: "max", or "min" if lower is better; then thresholds are of its negative.
     """
 
     def __init__(
         self, thresholds: Sequence[float], monitor: str = "val_accuracy", direction: str = "max"
     ):
         super().__init__()
-        self.thresholds, self.monitor, self.sign = (
-            list(thresholds),
-            monitor,
-            -1 if direction == "min" else 1,
-        )
+        self.thresholds, self.monitor = list(thresholds), monitor
+        self.sign = -1 if direction == "min" else 1
 
     def on_train_begin(self, logs=None):
         self.best = -float("inf")
@@ -92,7 +89,10 @@ class StopHopeless(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def remember(self, logs):
-        """Takes note of what was reached after an epoch, which may have been before an
+        """Updates the best value with the metrics of an epoch, which may have been before an
         interruption.
         """
         self.best = max(self.best, self.sign * logs[self.monitor])
+
+
+StopHopeless = StopBelowMedian  # the name of release 0.1; to be deleted with release 0.3

@@ -1,5 +1,5 @@
-"""Weights that a child takes over from its parent: those of every layer that both have, of the same
-shape.
+"""Weights that a child inherits from its parent: those of every layer that both have in the same
+shapes.
 
 Source: Real et al. 2017, arXiv 1703.01041.
 """
@@ -17,18 +17,17 @@ __all__ = ["inherit", "keep"]
 
 
 def keep(model, path: str | os.PathLike) -> None:
-    """Writes the weights of a Keras model by their paths; the file is there whole or not at all."""
+    """Writes the weights of a Keras model by their paths as an .npz, whole or not at all."""
     with replacing(path) as temporary:
         np.savez(temporary, **{variable.path: np.asarray(variable) for variable in model.variables})
 
 
 def inherit(model, path: str | os.PathLike) -> list[str]:
-    """Gives layers of `model` the weights that `keep` wrote of its parent, if the layer of that
-    name has all of them in the same shapes.
+    """Assigns the weights that `keep` wrote to those layers of `model` that have all of theirs in
+    the file, in the same shapes.
 
     Returns: the names of these layers; none if there is no such file.
-    Raises: ValueError that names the file if it is damaged: what was to be inherited is lost, which
-        must not pass for a fresh start.
+    Raises: ValueError that names the file if it is damaged.
     """
     try:
         saved = read_npz(path)

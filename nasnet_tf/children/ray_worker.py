@@ -1,5 +1,5 @@
-"""Calls as tasks of a Ray cluster: what `Worker` does in a process of this machine, done on
-whichever machine has room.
+"""Calls as tasks of a Ray cluster: what `Worker` does in a process of this machine, on any machine
+of the cluster.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import sys
 
 import numpy as np
 
+from nasnet_tf.children.serving import one_line
 from nasnet_tf.children.streams import is_dataset
 from nasnet_tf.children.worker import ChildFailed, Stopped, Turn, WorkerLost
 
 __all__ = ["Cluster", "RayWorker"]
 
-_SMALL = 100_000  # bytes of an array that goes with each call
-_CALLS = 8  # of a process of Ray's, before it is replaced: TensorFlow keeps memory of every network
+_SMALL = 100_000  # bytes of an array that is sent with each call
+_CALLS = 8  # before a process is replaced: TensorFlow keeps memory of every network
 
 
 class Cluster:
@@ -26,7 +27,7 @@ class Cluster:
     Args:
         address: of the cluster, "auto" for the one that runs on this machine; None starts one here,
             for this process alone.
-    A cluster that is started here listens to other machines too, and asks them for a token: that of
+    A cluster that is started here listens to other machines too, and requires a token: that of
     RAY_AUTH_TOKEN, or a new one.
 
     Raises: ValueError if Ray is not installed or there is no cluster.
@@ -57,26 +58,24 @@ class Cluster:
 
     @property
     def processors(self) -> int:
-        """How many there are now, on all machines."""
+        """Number of processors now, on all machines."""
         return int(self.ray.cluster_resources().get("CPU", 1))
 
     def stored(self, value):
-        """`value`; if it is a large array, its place in the cluster's store, where it is put
-        once.
+        """`value`; if it is a large array, a reference to it in the cluster's object store, where
+        it is put once.
         """
         if not isinstance(value, np.ndarray) or value.nbytes < _SMALL:
             return value
         if id(value) not in self._stored:
-            self._stored[id(value)] = (
-                value,
-                self.ray.put(value),
-            )  # the array too: its id must not become another's
+            # with the array, so that no other array gets its id
+            self._stored[id(value)] = value, self.ray.put(value)
         return self._stored[id(value)][1]
 
 
 def _imported(starts):
-    """Ray; where it `starts` a cluster, one that asks for a token, unless the user has settled with
-    RAY_AUTH_MODE that it does not.
+    """The module. If it `starts` a cluster, that requires a token, unless RAY_AUTH_MODE says
+    otherwise.
     """
     ray = sys.modules.get("ray")
     if starts and not (ray and ray.is_initialized()):
@@ -120,7 +119,7 @@ def _paths(address):
 
 
 class _Without(list):
-    """A list that takes anything but one thing."""
+    """A list whose `extend` leaves one value out."""
 
     def __init__(self, unwanted):
         super().__init__()
@@ -130,26 +129,26 @@ class _Without(list):
         super().extend(value for value in values if value != self._unwanted)
 
 
+_LOST = ("WorkerCrashedError", "NodeDiedError", "OutOfMemoryError", "ObjectLostError")
+
+
 class RayWorker:
-    """Runs calls in a cluster, one at a time. Takes the place of `Worker`.
+    """Runs calls in a cluster, one at a time. Replaces a `Worker`.
 
     Args:
         cluster: a `Cluster`, which several workers may share.
-        threads: processors that a call is given.
-        gpus: GPUs that a call is given; several calls share one that is given in parts.
+        threads: processors for a call.
+        gpus: GPUs for a call; fractions let several calls share one.
     """
 
     def __init__(self, cluster: Cluster, threads: int | None = None, gpus: float = 0.0):
         self.cluster, self.threads, self.gpus = cluster, threads or 1, gpus
         self.memory_mb = 0.0
         self._stopped, self._task, self._turn = False, None, Turn()
-        options = {
-            "max_retries": 0,
-            "num_cpus": self.threads,
-            "num_gpus": gpus,
-            "max_calls": _CALLS,
-        }
-        self._remote = cluster.ray.remote(**options)(_call)
+        remote = cluster.ray.remote(
+            max_retries=0, num_cpus=self.threads, num_gpus=gpus, max_calls=_CALLS
+        )
+        self._remote = remote(_call)
 
     def run(self, function, *args, **kwargs):
         """`function(*args, **kwargs)` in the cluster. Raises: as `Worker.run`; ValueError for a
@@ -177,34 +176,29 @@ class RayWorker:
             return self.cluster.ray.get(self._task)
         except errors.TaskCancelledError:
             raise Stopped from None
-        except (
-            errors.WorkerCrashedError,
-            errors.NodeDiedError,
-            errors.OutOfMemoryError,
-            errors.ObjectLostError,
-        ) as error:
+        except tuple(getattr(errors, name) for name in _LOST) as error:
             if self._stopped:
                 raise Stopped from None
-            raise WorkerLost(f"the training process was lost: {_one_line(error)}") from None
+            raise WorkerLost(f"the training process was lost: {one_line(error)}") from None
         except errors.RayTaskError as error:
-            raise ChildFailed(_one_line(error.cause or error)) from None
-        except BaseException:  # interrupted: what runs is of no use any more
+            raise ChildFailed(one_line(error.cause or error)) from None
+        except BaseException:  # interrupted: the result of the call is not needed any more
             self.close()
             raise
 
     def stop(self):
-        """Breaks off the call that runs, from another thread. The worker is of no more use."""
+        """Interrupts the running call, from another thread. The worker cannot be used again."""
         self._stopped = True
         self.close()
 
     def close(self):
-        """Ends what runs."""
+        """Cancels the running call."""
         if self._task is not None:
             self.cluster.ray.cancel(self._task, force=True)
 
 
 def _call(function, names, *places):
-    """Runs in the cluster: puts the arguments together again."""
+    """Runs in the cluster: reassembles the arguments and calls."""
     places, args, kwargs = iter(places), [], {}
     for name, parts in names:
         value = next(places) if parts is None else tuple(next(places) for _ in range(parts))
@@ -213,8 +207,3 @@ def _call(function, names, *places):
         else:
             kwargs[name] = value
     return function(*args, **kwargs)
-
-
-def _one_line(error):
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text:.300}" if text else type(error).__name__

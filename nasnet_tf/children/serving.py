@@ -1,6 +1,4 @@
-"""The worker's side of `nasnet_tf.children.worker`: what runs in the process that a `Worker`
-starts.
-"""
+"""What runs in the process that a `nasnet_tf.children.worker.Worker` starts."""
 
 from __future__ import annotations
 
@@ -14,61 +12,58 @@ import time
 
 from nasnet_tf.children.streams import incoming
 
-__all__ = ["BEAT", "serve", "tell_steps"]
+__all__ = ["BEAT", "one_line", "packed", "serve", "tell_steps"]
 
-BEAT = 2.0  # seconds between two signs of life
-_PR_SET_PDEATHSIG = 1  # of Linux
-_steps = None  # that the training which runs here has done; None while nothing is trained
+BEAT = 2.0  # seconds between two heartbeats
+_PR_SET_PDEATHSIG = 1  # a constant of Linux
+_steps = None  # done by the training that runs here; None while nothing is trained
 
 
 def tell_steps(steps: int | None) -> None:
-    """Tells the parent, with the next sign of life, how many steps the training here has done.
+    """Reports to the parent, with the next heartbeat, how many steps the training here has done.
 
-    None says that it is over, or that nobody counts: such a call may take as long as it likes.
+    None: it is over, or steps are not counted; such a call may take any time.
     """
     global _steps
     _steps = steps
 
 
 def serve(parent: int):
-    """Takes calls from standard input, answers on standard output; all else goes to standard error.
+    """Reads calls from standard input and writes results to standard output; what calls print goes
+    to standard error.
 
     Args:
-        parent: number of the process that started this one, with which it ends.
+        parent: id of the process that started this one, with which it ends.
     """
     calls, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a call prints must not get among the answers
-    _end_with(parent)
+    os.dup2(2, 1)  # what a call prints must not get among the results
+    _exit_with(parent)
     while True:
         tell_steps(None)
-        line = _Line(calls, answers)
+        connection = _Connection(calls, answers)
         try:
-            function, args, kwargs = line.call()
+            function, args, kwargs = connection.receive()
         except EOFError:
             return
         try:
-            args, kwargs = (
-                [incoming(a, line.ask) for a in args],
-                {name: incoming(a, line.ask) for name, a in kwargs.items()},
-            )
-            answer = _packed("done", function(*args, **kwargs), _resident_mb())
+            args = [incoming(value, connection.ask) for value in args]
+            kwargs = {name: incoming(value, connection.ask) for name, value in kwargs.items()}
+            answer = packed(("done", function(*args, **kwargs), _resident_mb()))
         except Exception as error:
-            answer = _packed("failed", _one_line(error), _resident_mb())
-        line.hang_up(answer)
+            answer = packed(("failed", one_line(error), _resident_mb()))
+        connection.finish(answer)
 
 
-class _Line:
-    """The way to the parent while a call runs: signs of life, and questions for data of any
-    thread.
-    """
+class _Connection:
+    """To the parent, for one call: heartbeats, and requests for data from any thread."""
 
     def __init__(self, calls, answers):
         self._calls, self._answers = calls, answers
         self._lock, self._open = threading.Lock(), True
 
-    def call(self):
-        """Waits for a call. From there on the parent hears that this process lives, also while it
-        imports.
+    def receive(self):
+        """Waits for the call. From then on heartbeats are sent, also while it is unpickled, which
+        imports modules.
         """
         if not self._calls.peek(1):
             raise EOFError
@@ -80,31 +75,32 @@ class _Line:
             with self._lock:
                 if not self._open:
                     return
-                self._say(_packed("beat", _steps))
+                self._send(packed(("beat", _steps)))
             time.sleep(BEAT)
 
     def ask(self, what, number):
         with self._lock:
-            if not self._open:  # a data set that reads ahead of a call that has ended
+            if not self._open:  # a data set that prefetches after its call has ended
                 return None
-            self._say(_packed("ask", what, number))
+            self._send(packed(("ask", what, number)))
             return pickle.load(self._calls)
 
-    def hang_up(self, answer):
+    def finish(self, answer):
         with self._lock:
             self._open = False
-            self._say(answer)
+            self._send(answer)
 
-    def _say(self, message):
+    def _send(self, message):
         self._answers.write(message)
         self._answers.flush()
 
 
-def _packed(*message):
+def packed(message) -> bytes:
+    """The message as it is sent between parent and worker."""
     return pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
 
 
-def _end_with(parent):
+def _exit_with(parent):
     """Ends this process when its parent has ended; on Linux also while this process is stopped."""
     if sys.platform == "linux":
         import ctypes
@@ -120,7 +116,8 @@ def _watch(parent):
     os._exit(1)
 
 
-def _one_line(error):
+def one_line(error) -> str:
+    """Kind and message of an error."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
 
@@ -129,7 +126,7 @@ def _resident_mb():
     try:
         with open("/proc/self/statm") as statm:
             return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-    except OSError:  # no /proc: the highest so far, which grows too
+    except OSError:  # no /proc: the peak, which grows too
         import resource
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (

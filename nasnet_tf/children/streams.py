@@ -1,7 +1,7 @@
-"""`tf.data` across processes: a data set cannot be sent, so its elements are, one by one as the
-other side asks for them.
+"""`tf.data` across processes: a data set cannot be pickled, so its elements are sent one by one, on
+request.
 
-Shuffling and augmentation go on in the process that made the data set, and are as live as there.
+Shuffling and augmentation run in the process that made the data set.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Source:
         return Stream(len(self.datasets) - 1, value.element_spec, int(value.cardinality()))
 
     def answer(self, what, number):
-        """What the worker asks for: "restart" begins a pass over a data set, "next" is its next
-        element or None at the end.
+        """Answers a request of the worker: "restart" begins a pass over a data set, "next" returns
+        its next element, or None at the end.
         """
         import tensorflow as tf
 
@@ -41,16 +41,14 @@ class Source:
             self._iterators[number] = iter(self.datasets[number])
             return True
         element = next(self._iterators[number], None)
-        return (
-            None
-            if element is None
-            else tf.nest.map_structure(lambda tensor: tensor.numpy(), element)
-        )
+        if element is None:
+            return None
+        return tf.nest.map_structure(lambda tensor: tensor.numpy(), element)
 
 
 def incoming(value, ask):
-    """`value`, or a data set in place of a Stream, in the worker. `ask(what, number)` is answered
-    by `Source.answer`.
+    """`value`, or a data set in place of a Stream, in the worker. `ask(what, number)` returns what
+    `Source.answer` does.
     """
     if not isinstance(value, Stream):
         return value
@@ -68,6 +66,6 @@ def incoming(value, ask):
 
 
 def is_dataset(value) -> bool:
-    """Whether `value` is a `tf.data.Dataset`; asks TensorFlow only if somebody has imported it."""
+    """Whether `value` is a `tf.data.Dataset`. Does not import TensorFlow."""
     tensorflow = sys.modules.get("tensorflow")
     return tensorflow is not None and isinstance(value, tensorflow.data.Dataset)

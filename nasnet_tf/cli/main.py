@@ -11,8 +11,8 @@ import traceback
 import click
 
 import nasnet_tf
-from nasnet_tf.cli import notices
-from nasnet_tf.cli.printing import visible
+from nasnet_tf.cli.printing import shown, visible
+from nasnet_tf.workflow.notices import silence
 
 _COMMANDS = {
     "search": "Search a cell on your data, scale it up, train it.",
@@ -81,7 +81,7 @@ def main(arguments=None) -> int:
     """Runs the command; returns its exit status: 0, 2 for a mistake in what was given, 1 for a
     failure, 130 if interrupted.
     """
-    notices.silence()
+    silence()
     asked = {}
     try:
         return (
@@ -149,7 +149,7 @@ def _print_traceback(error):
 
 
 def _say(error, status):
-    print(f"nasnet-tf: {visible(' '.join(str(error).split()))}", file=sys.stderr)
+    print(f"nasnet-tf: {shown(' '.join(str(error).split()))}", file=sys.stderr)
     return status
 
 
@@ -159,7 +159,7 @@ def run():
         stream.reconfigure(
             errors="backslashreplace"
         )  # a terminal that knows no accents shows their codes
-    from nasnet_tf.cli.budget import is_the_process
+    from nasnet_tf.cli.clock import is_the_process
 
     is_the_process()
     sys.exit(main())

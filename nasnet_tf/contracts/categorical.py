@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from nasnet_tf.contracts.space import Space
 
-__all__ = ["Choices", "Decision"]
+__all__ = ["CategoricalSpace", "Decision"]
 
 
 class Decision(NamedTuple):
@@ -23,19 +23,10 @@ class Decision(NamedTuple):
     options: tuple
 
 
-class Choices(Space):
+class CategoricalSpace(Space):
     """All combinations of the options of `decisions`. A subclass gives them meaning by `decode`,
     `encode` and `key`.
-
-    Attributes that a subclass sets where they hold, for controllers:
-        anchors: a range a layer of a network, the decisions whether the first, second, ... layer
-            feeds it, each 0 or 1.
-        counts_from: where the first decision says how much there is of the rest: the first of its
-            options at which each decision counts.
     """
-
-    anchors: tuple[range, ...] = ()
-    counts_from: tuple[int, ...] = ()
 
     def __init__(self, decisions):
         self.decisions = tuple(Decision(name, tuple(options)) for name, options in decisions)
@@ -45,18 +36,17 @@ class Choices(Space):
         for name, options in self.decisions:
             if name in names:
                 raise ValueError(f"two decisions are named {name!r}; give each a name of its own.")
-            if not options or any(
-                option in options[:number] for number, option in enumerate(options)
-            ):
+            twice = any(option in options[:number] for number, option in enumerate(options))
+            if not options or twice:
                 raise ValueError(
                     f"decision {name!r} has options {options}; give at least one, each once."
                 )
             names.add(name)
 
     @classmethod
-    def of_sizes(cls, sizes) -> Choices:
+    def of_sizes(cls, sizes) -> CategoricalSpace:
         """A space of nameless decisions that have so many options."""
-        return Choices(
+        return CategoricalSpace(
             Decision(str(number), range(index(size))) for number, size in enumerate(sizes)
         )
 
@@ -94,11 +84,11 @@ class Choices(Space):
         """A point, each as likely as any other."""
         return tuple(int(choice) for choice in rng.integers(0, self.sizes))
 
-    def mutate(self, choices, rng) -> tuple[int, ...]:
+    def mutate(self, point, rng) -> tuple[int, ...]:
         """The point with one decision changed to another option: decision and option are uniform;
         decisions of one option stay.
         """
-        choices = self.checked(choices)
+        point = self.checked(point)
         free = [number for number, size in enumerate(self.sizes) if size > 1]
         if not free:
             raise ValueError(
@@ -106,16 +96,15 @@ class Choices(Space):
                 " one more options."
             )
         number = free[int(rng.integers(len(free)))]
-        choice = (choices[number] + 1 + int(rng.integers(self.sizes[number] - 1))) % self.sizes[
-            number
-        ]
-        return (*choices[:number], choice, *choices[number + 1 :])
+        step = 1 + int(rng.integers(self.sizes[number] - 1))
+        choice = (point[number] + step) % self.sizes[number]
+        return (*point[:number], choice, *point[number + 1 :])
 
-    def values(self, choices) -> dict:
+    def values(self, point) -> dict:
         """Decision name -> chosen option."""
         return {
             name: options[choice]
-            for (name, options), choice in zip(self.decisions, self.checked(choices), strict=True)
+            for (name, options), choice in zip(self.decisions, self.checked(point), strict=True)
         }
 
     def choices(self, values: Mapping) -> tuple[int, ...]:
@@ -139,17 +128,17 @@ class Choices(Space):
                 )
         return tuple(options.index(values[name]) for name, options in self.decisions)
 
-    def decode(self, choices):
+    def decode(self, point):
         """What the point stands for; here, its values by name."""
-        return self.values(choices)
+        return self.values(point)
 
     def encode(self, decoded) -> tuple[int, ...]:
         """The point that stands for `decoded`. Raises ValueError if the space has none."""
         return self.choices(decoded)
 
-    def key(self, choices) -> str:
+    def key(self, point) -> str:
         """Points with equal keys are the same network."""
-        return json.dumps(self.checked(choices))
+        return json.dumps(self.checked(point))
 
     def levels(self) -> list[tuple[int | None, ...]]:
         """How a point can be grown: levels, each with an entry a decision: None where the level
@@ -161,22 +150,22 @@ class Choices(Space):
         count = len(self.decisions)
         return [(None,) * free + (0,) * (count - free) for free in range(1, count + 1)]
 
-    def checked(self, choices) -> tuple[int, ...]:
+    def checked(self, point) -> tuple[int, ...]:
         """The point as plain integers. Raises ValueError if it is not in the space."""
         try:
-            point = tuple(index(choice) for choice in choices)
+            plain = tuple(map(index, point))
         except TypeError:
             raise ValueError(
-                f"choices are {choices!r:.80}; give {len(self.decisions)} integers, one a decision."
+                f"choices are {point!r:.80}; give {len(self.decisions)} integers, one a decision."
             ) from None
-        if len(point) != len(self.decisions):
+        if len(plain) != len(self.decisions):
             raise ValueError(
-                f"got {len(point)} choices; this space has {len(self.decisions)} decisions, give"
+                f"got {len(plain)} choices; this space has {len(self.decisions)} decisions, give"
                 " one choice for each."
             )
-        for choice, (name, options) in zip(point, self.decisions, strict=True):
+        for choice, (name, options) in zip(plain, self.decisions, strict=True):
             if not 0 <= choice < len(options):
                 raise ValueError(
                     f"choice of {name} is {choice}; choose from 0 to {len(options) - 1}."
                 )
-        return point
+        return plain

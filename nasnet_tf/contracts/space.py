@@ -9,19 +9,22 @@ class Space:
     """Points that a strategy proposes without looking into them. A point is a tuple of numbers and
     texts.
 
-    Without fixed decisions this is all that there is: only strategies that draw and change points
-    can search such a space (`Strategy.open`). `nasnet_tf.spaces.Choices` has decisions, and any
-    strategy searches it.
+    Strategies that only draw and change points search any space (`Strategy.open`). The others need
+    decisions, which `nasnet_tf.spaces.CategoricalSpace` has.
 
     Attributes:
-        decisions, sizes, anchors: none here.
-        strategy: what searches the space where nobody says, a name of
-            `nasnet_tf.strategies.STRATEGIES`.
+        decisions, sizes: of a `CategoricalSpace`; none here.
+        anchors: of a space of layers: for each layer the range of the decisions that say whether
+            the first, second, ... layer feeds it, each 0 or 1.
+        counts_from: where the first decision says how many of the others count: for each decision
+            the first of those options with which it counts.
         inherits: whether points can have a `parent`.
     """
 
-    decisions = sizes = anchors = ()
-    strategy = "auto"
+    decisions: tuple = ()
+    sizes: tuple[int, ...] = ()
+    anchors: tuple[range, ...] = ()
+    counts_from: tuple[int, ...] = ()
     inherits = False
 
     @property
@@ -54,8 +57,8 @@ class Space:
         raise NotImplementedError
 
     def parent(self, point) -> str | None:
-        """The key of the point whose trained weights this one begins with; None if it begins
-        anew.
+        """The key of the point whose trained weights this one begins with; None if its weights are
+        new.
         """
         return None
 

@@ -1,9 +1,9 @@
-"""One way in for every data set: the bundled digits, arrays, a folder of class folders, a
-TensorFlow Datasets name; texts by `load_text`.
+"""Data sets of every source: the bundled digits, arrays, a folder of class folders, TensorFlow
+Datasets; texts by `load_text`.
 
-`load` gives arrays split into train, validation and test, or `Pictures` where they would not fit in
-memory; `pipeline` turns a part into shuffled, augmented batches. The only TensorFlow-bound room of
-the training side; TensorFlow is imported when it is first needed.
+`load` returns arrays split into train, validation and test, or `Pictures` if they would not fit in
+memory; `pipeline` turns a part into shuffled, augmented batches. TensorFlow is imported when it is
+first needed.
 """
 
 from nasnet_tf.data.augment import Augmentation

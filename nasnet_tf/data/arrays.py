@@ -1,6 +1,4 @@
-"""Arrays as a data set: an .npz file, and the checks that every array of images or labels must
-pass.
-"""
+"""Arrays as a data set: an .npz file, and the checks of every array of images or labels."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ import numpy as np
 from nasnet_tf import npz
 from nasnet_tf.data.dataset import Part, Parts
 
-__all__ = ["as_images", "as_labels", "read_npz"]
+__all__ = ["as_images", "as_labels", "is_whole", "read_npz"]
 
 _MOST_NAMED = 20  # arrays in a message
 
@@ -93,8 +91,8 @@ def as_labels(raw: dict, names, where):
 
     Args:
         raw: part name -> labels, whole numbers or strings, (n,) or (n, 1).
-        names: the name of class i at i, for whole-number labels, or None: then a class is named by
-            its label.
+        names: the names of the classes 0, 1, ... of whole-number labels; with None a class is
+            named by its label.
     Returns:
         ({part name: int32 (n,)}, class names).
     """
@@ -154,7 +152,7 @@ def _class_names(values, names):
 
 
 def _members(path):
-    """The arrays of the file that we read, by key, and all its keys."""
+    """The arrays of a data set in the file, by key, and all keys of the file."""
     wanted = {f"{axis}_{kind}" for axis in "xy" for kind in ("train", "test", "val")} | {
         "class_names",
         "classes",
@@ -168,9 +166,7 @@ def _members(path):
 
 
 def _check_pair(found, kind, path, names):
-    """Images and labels of a part come together, and are as many; the training part must be
-    there.
-    """
+    """Checks that a part has as many labels as images, and that the training part exists."""
     keys = (f"x_{kind}", f"y_{kind}")
     missing = [key for key in keys if key not in found]
     if missing and (kind == "train" or len(missing) == 1):
@@ -199,3 +195,8 @@ def _check_alike(images, path):
                 f"x_{kind} of {path} holds {x.shape[1:]} {x.dtype} images but x_train"
                 f" {train.shape[1:]} {train.dtype}; store both alike."
             )
+
+
+def is_whole(value) -> bool:
+    """Whether `value` is an integer of Python or NumPy, and no bool."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

@@ -1,7 +1,7 @@
 """Random crops, colours, flips and cutout, on whole batches at once.
 
-Crops and flips: He et al. 2015, arXiv 1512.03385, section 4.2. Cutout: DeVries & Taylor 2017, arXiv
-1708.04552: the hole is centred on any pixel, so it may be clipped at the border.
+Sources: crops and flips, He et al. 2015, arXiv 1512.03385, section 4.2; cutout, DeVries & Taylor
+2017, arXiv 1708.04552: the hole is centred on any pixel, so the border may clip it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ __all__ = ["Augmentation", "augment", "check"]
 
 
 class Augmentation(NamedTuple):
-    """What is done to every training image.
+    """The augmentation of every training image.
 
-    pad: pixels added on every side before a window of the old size is cut out at random.
-    flip: mirror left and right, every second image on average.
+    pad: pixels added on every side before a window of the original size is cut out at random.
+    flip: mirror left and right with probability one half.
     cutout: side in pixels of a square hole; 0 for none.
     distort: in place of `pad`, a random box of 5 % to 100 % of the area, 3:4 to 4:3, resized to the
         full size.
@@ -34,8 +34,8 @@ class Augmentation(NamedTuple):
 
     @classmethod
     def standard(cls, input_shape, flip: bool) -> Augmentation:
-        """The CIFAR recipe at any size: an eighth of the height is padded (4 of 32 pixels), at
-        least 1.
+        """The CIFAR recipe at any size: `pad` is an eighth of the height (4 of 32 pixels), at least
+        1.
         """
         return cls(pad=max(1, input_shape[0] // 8), flip=bool(flip))
 
@@ -48,7 +48,7 @@ class Augmentation(NamedTuple):
 
 
 def check(augmentation: Augmentation, height: int, width: int) -> Augmentation:
-    """`augmentation`, if it can be done to images of this size; else a ValueError."""
+    """Returns `augmentation`. Raises ValueError if images of this size are too small for it."""
     for field, limit in (("pad", min(height, width) - 1), ("cutout", 2 * max(height, width))):
         value = getattr(augmentation, field)
         if isinstance(value, bool) or value != int(value) or not 0 <= value <= limit:
@@ -70,8 +70,8 @@ def augment(images, augmentation: Augmentation, fill, seed, limits=(0, 255)):
     Args:
         images: float32 (batch, H, W, C).
         fill: float32 (C,), the pixel of padded borders and holes.
-        seed: whole numbers (2,); the same seed does the same to a batch of the same size.
-        limits: the lowest and highest value that a pixel may have; colours are kept within.
+        seed: whole numbers (2,) that determine the augmentation of a batch of a given size.
+        limits: the lowest and highest value of a pixel, to which colours are clipped.
     Returns:
         float32 (batch, H, W, C).
     """
@@ -87,9 +87,7 @@ def augment(images, augmentation: Augmentation, fill, seed, limits=(0, 255)):
 
 
 def _rearranged(images, augmentation, fill, seed):
-    """Window, flip and hole: every pixel is one of the image's own, or `fill`, so one gather does
-    it all.
-    """
+    """Window, flip and hole in one gather: every pixel is one of the image's own, or `fill`."""
     import tensorflow as tf
 
     batch, (height, width, channels) = tf.shape(images)[0], images.shape[1:]
@@ -112,8 +110,8 @@ def _rearranged(images, augmentation, fill, seed):
 
 
 def _window(batch, height, width, pad, seed):
-    """(batch, H) and (batch, W): the row and the column each pixel is taken from, up to `pad`
-    outside the image.
+    """(batch, H) and (batch, W): the row and the column of each pixel in the original image, up to
+    `pad` outside of it.
     """
     import tensorflow as tf
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from nasnet_tf.data.arrays import is_whole
 from nasnet_tf.data.augment import Augmentation, augment, check
 from nasnet_tf.data.pictures import Pictures
 from nasnet_tf.data.streaming import fetcher
+from nasnet_tf.signatures import checked
 
 __all__ = ["pipeline"]
 
-# decoded at once: the pictures of one share the processors already, and a batch may take a gigabyte
+# decoded in parallel: the pictures of one batch use all cores, and a batch may take a gigabyte
 _BATCHES_OF_PICTURES = 2
 
 
+@checked
 def pipeline(
     x,
     y,
@@ -29,31 +32,31 @@ def pipeline(
     """Batches of (float32 images in the units of `x`, int32 labels), as a `tf.data.Dataset` of
     known length.
 
-    With a seed, the k-th pass over it differs from the others and depends on `seed` and k alone,
-    not on TensorFlow's global seed. A pass begins with every new iterator, even if it is not read
-    to the end; Keras takes one for each epoch.
+    With a seed, the k-th pass over it depends on `seed` and k alone, not on TensorFlow's global
+    seed. Every new iterator begins a pass, even if it is not read to the end; Keras makes one for
+    each epoch.
 
     Args:
-        x: images (n, H, W, C), or `Pictures`, which are read and decoded while training. A file
-            that cannot be decoded then ends it with TensorFlow's InvalidArgumentError, which names
+        x: images (n, H, W, C), or `Pictures`, which are read and decoded during the training. A
+            file that cannot be decoded ends it with TensorFlow's InvalidArgumentError, which names
             the file.
         y: labels (n,).
-        seed: shuffles, anew for every pass; None keeps the order. `augmentation` needs one.
-        fill: the pixel that augmentation puts in borders and holes, one number or one a channel; 0
+        seed: of a new order for every pass; None keeps the order. `augmentation` needs one.
+        fill: the pixel of borders and holes of the augmentation, one number or one per channel; 0
             by default.
-        first_pass: the number of the first pass over it; with 3, training goes on as after three
-            passes.
-        weights: of the classes (classes,); then batches are (images, labels, float32 weights of the
-            images).
-        drop_remainder: leave out the last batch where it would be a smaller one.
+        first_pass: the number of the first pass; with 3, a training is resumed after three passes.
+        weights: of the classes, (classes,); batches are then (images, labels, float32 weights of
+            the images).
+        drop_remainder: whether to leave out a smaller last batch.
     Raises:
-        ValueError: if the arrays do not go together or an option is out of range.
+        ValueError: if the arrays do not fit together or an option is out of range; TypeError for an
+            unknown argument.
     """
     import tensorflow as tf
 
     _check(x, y, batch_size, seed, first_pass, augmentation, drop_remainder)
     filling, limits = _filling(fill, x.shape[-1]), _limits(x, augmentation)
-    with tf.device("CPU"):  # else a GPU would hold the whole data set
+    with tf.device("CPU"):  # else the whole data set would be on the GPU
         labels = tf.convert_to_tensor(np.asarray(y, np.int32))
         weights = (
             None if weights is None else tf.convert_to_tensor(_weights(weights, labels.numpy()))
@@ -77,8 +80,8 @@ def pipeline(
 
 
 def _fetching(x, augmentation):
-    """The function from row numbers and key to images, and what is left to augment: of files, boxes
-    are cut while decoding.
+    """The function from row numbers and key to images, and the augmentation that it does not do:
+    boxes of files are cut while decoding.
     """
     import tensorflow as tf
 
@@ -99,10 +102,10 @@ def _in_order(count, batch_size, drop_remainder):
 
 
 def _shuffled(count, batch_size, drop_remainder, seed, first_pass):
-    """Batches of (row numbers, key of the batch): a new permutation and new keys for every pass
-    over it.
+    """Batches of (row numbers, key of the batch), a new permutation and new keys for every pass.
 
-    A variable counts the passes. `Dataset.shuffle(seed=...)` would mix TensorFlow's global seed in.
+    A variable counts the passes. `Dataset.shuffle(seed=...)` would depend on TensorFlow's global
+    seed.
     """
     import tensorflow as tf
 
@@ -136,7 +139,7 @@ def _filling(fill, channels):
 
 
 def _limits(x, augmentation):
-    """The lowest and highest value of a pixel: 0 and 255, or what there is where the source had
+    """The lowest and highest value of a pixel: 0 and 255, or those of the images if they are
     floats.
     """
     if x.dtype == np.uint8 or not (augmentation and augmentation.color):
@@ -145,7 +148,7 @@ def _limits(x, augmentation):
 
 
 def _weights(weights, labels):
-    """The weights as float32 (classes,), if there is one for each label."""
+    """The weights as float32 (classes,). Raises ValueError unless every label has one."""
     given = np.asarray(weights, np.float32)
     if given.ndim != 1 or not np.isfinite(given).all() or (given < 0).any():
         raise ValueError(
@@ -166,18 +169,18 @@ def _check(x, y, batch_size, seed, first_pass, augmentation, drop_remainder):
             f"x has shape {np.shape(x)} and y {np.shape(y)}; they are images (n, H, W, C) and"
             " labels (n,), n at least 1."
         )
-    if not _whole(batch_size) or batch_size < 1:
+    if not is_whole(batch_size) or batch_size < 1:
         raise ValueError(f"batch_size is {batch_size!r}; it is a whole number, at least 1.")
     if drop_remainder and len(x) < batch_size:
         raise ValueError(
             f"{len(x)} images make no batch of {batch_size} with drop_remainder; take batches of at"
             f" most {len(x)}."
         )
-    if seed is not None and not (_whole(seed) and 0 <= seed < 2**32):
+    if seed is not None and not (is_whole(seed) and 0 <= seed < 2**32):
         raise ValueError(
             f"seed is {seed!r}; it is a whole number, 0 to {2**32 - 1}, or None for no shuffling."
         )
-    if not _whole(first_pass) or first_pass < 0:
+    if not is_whole(first_pass) or first_pass < 0:
         raise ValueError(
             f"first_pass is {first_pass!r}; it is how many passes came before, a whole number, at"
             " least 0."
@@ -189,7 +192,3 @@ def _check(x, y, batch_size, seed, first_pass, augmentation, drop_remainder):
         )
     if augmentation:
         check(augmentation, *x.shape[1:3])
-
-
-def _whole(value):
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

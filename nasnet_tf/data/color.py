@@ -8,16 +8,16 @@ from __future__ import annotations
 __all__ = ["colored"]
 
 BRIGHTNESS = 32 / 255  # of the range of the pixels, up or down
-SATURATION = (0.5, 1.5)  # of it as it was
+SATURATION = (0.5, 1.5)  # relative to that of the image
 
 
 def colored(images, limits, key):
-    """The batch, every image brighter or darker and with more or less colour, in either order.
+    """The batch with a random brightness and a random saturation of every image, in random order.
 
     Args:
-        images: float32 (batch, H, W, C); images of one channel have no saturation to change.
-        limits: the lowest and highest value that a pixel may have; the results are clipped to them.
-        key: whole numbers (2,); the same key does the same to a batch of the same size.
+        images: float32 (batch, H, W, C); images of one channel have no saturation.
+        limits: the lowest and highest value of a pixel, to which the results are clipped.
+        key: whole numbers (2,) that determine the changes of a batch of a given size.
     Returns:
         float32 (batch, H, W, C).
     """
@@ -37,17 +37,15 @@ def colored(images, limits, key):
 
 
 def _saturated(images, lowest, factor):
-    """The saturation of HSV times `factor`, at most 1: the strongest channel stays, the others move
-    to or from it.
+    """The saturation of HSV times `factor`, at most 1: the strongest channel is kept, and the
+    others move towards it or away.
     """
     import tensorflow as tf
 
-    red, green, blue = (
-        images[..., channel : channel + 1] for channel in range(3)
-    )  # a reduction over so short an axis is slow
+    # a reduction over so short an axis is slow
+    red, green, blue = (images[..., channel : channel + 1] for channel in range(3))
     strongest = tf.maximum(tf.maximum(red, green), blue)
     spread = strongest - tf.minimum(tf.minimum(red, green), blue)
-    most = tf.maximum(
-        tf.math.divide_no_nan(strongest - lowest, spread), 0.0
-    )  # the factor that makes the weakest channel `lowest`
+    # the factor at which the weakest channel is `lowest`
+    most = tf.maximum(tf.math.divide_no_nan(strongest - lowest, spread), 0.0)
     return strongest - (strongest - images) * tf.minimum(factor, most)

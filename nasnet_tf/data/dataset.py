@@ -1,8 +1,9 @@
-"""A data set that is ready to train on, and what a source gives before it is split."""
+"""A data set for training, and what a source provides before it is split."""
 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -11,10 +12,10 @@ import numpy as np
 
 from nasnet_tf.data.pictures import Pictures
 
-__all__ = ["DataSet", "Part", "Parts"]
+__all__ = ["DataSet", "Part", "Parts", "folder_name"]
 
-_CHUNK = 2**24  # numbers at a time, so that the statistics of a big set need no float64 copy of it
-_SAMPLE = 2000  # of picture files, for their statistics: to decode all of a big set takes hours
+_CHUNK = 2**24  # numbers at a time, so that statistics need no float64 copy of a large set
+_SAMPLE = 2000  # picture files for the statistics: decoding a large set takes hours
 
 
 class Part(NamedTuple):
@@ -25,11 +26,11 @@ class Part(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What a source holds; `None` for a part that has still to be taken from `train`.
+    """The data of a source; a part that is yet to be taken from `train` is None.
 
-    `test_origin` says in words where `test` came from ("given", "its val folder"); ignored while
-    `test` is `None`. `named` is False where classes have no names but the numbers of their labels.
-    `notes` are what else a person should know, in words.
+    `test_origin` describes where `test` came from ("given", "its val folder"), if it is not None.
+    `named` is False if the names of classes are the numbers of their labels. `notes` are further
+    remarks for the user.
     """
 
     name: str
@@ -47,11 +48,11 @@ class Parts(NamedTuple):
 class DataSet:
     """Images and labels in three parts that share no image.
 
-    Images are (n, H, W, C), uint8 0..255, or float32 where the source had floats; labels are int32
-    (n,), 0 to classes - 1. Of a big folder of pictures they are `Pictures` in all three parts:
-    `pipeline` reads them as they are needed. `flip` says whether a mirrored picture is still of the
-    same class. `name` is short and can name a folder. `named` is False where classes have no names
-    but the numbers of their labels. `notes` say what was chosen or left out, each in a few words.
+    Images are (n, H, W, C), uint8 0..255, or float32 if the source had floats; labels are int32
+    (n,), 0 to classes - 1. The images of a large folder are `Pictures` in all three parts, which
+    `pipeline` reads when they are needed. `flip` is whether a mirrored picture has the same class.
+    `name` is valid as the name of a folder. `named` is False if the names of classes are the
+    numbers of their labels. `notes` say what was chosen or left out, each in a few words.
     """
 
     name: str
@@ -74,23 +75,23 @@ class DataSet:
 
     @property
     def classes(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.class_names)
 
     @property
     def mean(self) -> tuple[float, ...]:
-        """Mean of each channel over the training part alone, in pixel units; of `Pictures`, over
-        2000 of it, always the same.
+        """Mean of each channel over the training part, in pixel units; of `Pictures`, over the same
+        2000 of it.
         """
         return self._statistics[0]
 
     @property
     def std(self) -> tuple[float, ...]:
-        """Standard deviation of each channel over the training part alone, in pixel units; of
-        `Pictures`, over 2000 of it.
+        """Standard deviation of each channel over the training part, in pixel units; of `Pictures`,
+        over 2000 of it.
 
-        Never below a thousandth of the range of the pixels (nor 1e-6): a constant channel must not
-        explode when divided by it.
+        At least a thousandth of the range of the pixels and 1e-6, so that constant channels can be
+        divided by it.
         """
         return self._statistics[1]
 
@@ -99,8 +100,8 @@ class DataSet:
         return _statistics(self.x_train)
 
     def describe(self) -> str:
-        """One line: how many images of what shape in which part, how many classes, where the test
-        part came from.
+        """One line: the number of images of each part, their shape, the number of classes, where
+        the test part came from.
         """
         height, width, channels = self.input_shape
         kept = " read when needed" if isinstance(self.x_train, Pictures) else ""
@@ -116,20 +117,15 @@ class DataSet:
 
 
 def _statistics(images):
-    """Mean and standard deviation of each channel, in float64, a chunk of images at a time, so that
-    files are decoded once.
-    """
-    if isinstance(images, Pictures):
-        images = images[
-            np.linspace(0, len(images) - 1, min(len(images), _SAMPLE)).astype(int)
-        ]  # of every class: they lie in order
+    """Mean and standard deviation of each channel, in float64, a chunk of images at a time."""
+    if isinstance(images, Pictures):  # sorted by class, so an even spread has all classes
+        images = images[np.linspace(0, len(images) - 1, min(len(images), _SAMPLE)).astype(int)]
     step = max(1, _CHUNK // math.prod(images.shape[1:]))
     total, squares, lowest, highest, origin = 0.0, 0.0, np.inf, -np.inf, None
     for start in range(0, len(images), step):
         pixels = np.asarray(images[start : start + step], np.float64)
-        origin = (
-            pixels.mean(axis=(0, 1, 2)) if origin is None else origin
-        )  # near the mean, so that squares lose no digits
+        if origin is None:  # near the mean, so that squares lose no digits
+            origin = pixels.mean(axis=(0, 1, 2))
         total += pixels.sum(axis=(0, 1, 2))
         squares += np.square(pixels - origin).sum(axis=(0, 1, 2))
         lowest, highest = min(lowest, pixels.min()), max(highest, pixels.max())
@@ -138,3 +134,8 @@ def _statistics(images):
     deviation = np.sqrt(np.maximum(squares / count - np.square(mean - origin), 0))
     floor = max(1e-3 * (highest - lowest), 1e-6)
     return tuple(mean.tolist()), tuple(np.maximum(deviation, floor).tolist())
+
+
+def folder_name(text: str, default: str = "data") -> str:
+    """`text` with underscores for the characters that the name of a folder should not have."""
+    return re.sub(r"[^\w.-]+", "_", text).strip("._") or default

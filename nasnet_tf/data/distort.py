@@ -2,10 +2,10 @@
 whatever its shape.
 
 Source: `distorted_bounding_box_crop` of slim's inception_preprocessing, and TensorFlow's
-    SampleDistortedBoundingBox: the aspect
-ratio is uniform, then the height is, among those that fit; a picture too long for any such box is
-taken whole. (Slim also asks that a box covers a tenth of the object, which is the whole picture
-where nobody has drawn one; we keep to the area alone.)
+SampleDistortedBoundingBox: the aspect ratio is uniform, then the height is uniform among those that
+fit; a picture too long for any such box is taken whole. Slim also requires that a box covers a
+tenth of the annotated object, without annotation of the whole picture; here only the area is
+restricted.
 """
 
 from __future__ import annotations
@@ -19,12 +19,11 @@ ASPECT = (3 / 4, 4 / 3)  # width / height
 
 
 def draw(count, key):
-    """The chance behind `count` boxes: float32 (count, 4), 0 to 1; the same key draws the same."""
+    """The random numbers of `count` boxes: float32 (count, 4), 0 to 1, determined by the key."""
     import tensorflow as tf
 
-    return tf.random.stateless_uniform(
-        (count, 4), tf.random.fold_in(key, 1)
-    )  # 1: the draws of `augment` use the key itself
+    # 1, because `augment` uses the key itself
+    return tf.random.stateless_uniform((count, 4), tf.random.fold_in(key, 1))
 
 
 def box(draws, height, width):
@@ -62,10 +61,8 @@ def distorted(images, draws):
 
     height, width = images.shape[1:3]
     top, left, tall, wide = box(draws, height, width)
-    bottom, right = (
-        top + tf.maximum(tall - 1, 0),
-        left + tf.maximum(wide - 1, 0),
-    )  # the first and last pixel's centre are met
+    # from the centre of the first pixel to that of the last
+    bottom, right = top + tf.maximum(tall - 1, 0), left + tf.maximum(wide - 1, 0)
     corners = tf.stack([top, left, bottom, right], axis=-1) / [
         max(side - 1, 1) for side in (height, width, height, width)
     ]
@@ -75,10 +72,10 @@ def distorted(images, draws):
 
 
 def crop(contents, draws, channels: int = 3):
-    """A box of a picture at its full resolution; of a plain JPEG, nothing but the box is decoded.
+    """A box of a picture at its full resolution; of a plain JPEG only the box is decoded.
 
     Args:
-        contents: of the file, a string.
+        contents: the bytes of the file, a string tensor.
         draws: (4,), of `draw`.
     Returns:
         uint8 (h, w, channels): the box with its edges at whole pixels.

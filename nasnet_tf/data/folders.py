@@ -8,41 +8,27 @@ import os
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from nasnet_tf.data.dataset import Part, Parts
 from nasnet_tf.data.images import complaint, unreadable
+from nasnet_tf.data.listing import folders_in, listed, pictures_in
 from nasnet_tf.data.picture_files import SUFFIXES, header
 from nasnet_tf.data.pictures import Pictures
 
-__all__ = ["Listing", "listed", "read_folder"]
+__all__ = ["listed", "read_folder"]
 
 DEFAULT_SIZE = 64  # side in pixels of pictures that vary in size
 KEPT_SIZES = range(8, 129)  # sides in pixels that pictures of one size keep
-MOST_IN_MEMORY = (
-    4 * 2**30
-)  # bytes of decoded images; larger sets stay in their files unless asked for
-_MOST_HEADERS = 20_000  # are read, evenly spread, to see whether all pictures are of one size
+MOST_IN_MEMORY = 4 * 2**30  # bytes of decoded images; larger sets stay in their files by default
+_MOST_HEADERS = 20_000  # read, evenly spread, to see whether all pictures have the same size
 _MOST_NAMED = 10  # files in a note
 _SPLITS = {"train": ("train",), "test": ("test",), "validation": ("validation", "val", "valid")}
 _LAYOUT = (
     "pictures belong in one folder a class (daisy/1.jpg, rose/2.jpg), which may lie in train, val"
     " and test folders"
 )
-
-
-class Listing(NamedTuple):
-    """The files in a folder and in the folders inside it, paths in order.
-
-    Args:
-        pictures: files whose names end as those of pictures do.
-        others: all else but hidden files, whose names begin with a dot.
-    """
-
-    pictures: list[str]
-    others: list[str]
 
 
 def read_folder(
@@ -57,22 +43,22 @@ def read_folder(
     """The pictures under `path` as images; class names are the sorted folder names. Folders inside
     a class folder belong to the class.
 
-    In memory they are arrays, else `Pictures`; None decides by what the arrays would take.
-
-    With a train, a val and a test folder each is what it says. With train and val alone, val is the
-    test part: it is what others report on, so it must not choose anything. A single folder around
-    it all is looked through.
+    Train, val and test folders are the parts of those names. With train and val alone, val is the
+    test part: published results are measured on it, so nothing may be selected by it. A single
+    folder around all of them is skipped.
 
     Args:
-        size: one side or (height, width); None keeps that of the pictures if it is the same for all
-            and in KEPT_SIZES, else it is 64.
-        channels: 3, RGB, or 1; None is 1 if all pictures are grey.
-        skip_broken: leave pictures out that cannot be read; to find them, all are decoded once.
-        partial: the classes are some of those of a network that is trained already: one is enough,
-            and a folder may be empty.
+        size: one side or (height, width); None keeps the size of the pictures if it is the same for
+            all and in KEPT_SIZES, else takes 64.
+        channels: 3, RGB, or 1; None means 1 if all pictures are grey.
+        in_memory: whether the images are decoded to arrays, or stay in their files as `Pictures`;
+            None decides by their size.
+        skip_broken: leave out pictures that cannot be read; all are decoded once to find them.
+        partial: the classes are some of those of a trained network: one is enough, and a folder may
+            be empty.
     Raises:
         ValueError: naming the folder or the files, if there are fewer than two classes, an empty
-            one, or broken pictures.
+            class, or broken pictures.
     """
     root = _unwrapped(Path(path))
     splits = _splits(root) or {"train": root}
@@ -122,53 +108,24 @@ def read_folder(
     )
 
 
-def listed(folder) -> Listing:
-    """The files in a folder and in all folders inside it; links are followed, each folder is looked
-    into once.
-    """
-    pictures, others, waiting, seen = [], [], [os.fspath(folder)], set()
-    while waiting:
-        inside = waiting.pop()
-        status = os.stat(inside)
-        if (status.st_dev, status.st_ino) in seen:
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        with os.scandir(
-            inside
-            # an entry knows that it is a file, so a million pictures are listed in seconds
-        ) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    waiting.append(entry.path)
-                elif entry.name.lower().endswith(SUFFIXES) and entry.is_file():
-                    pictures.append(entry.path)
-                else:
-                    others.append(entry.path)
-    return Listing(sorted(pictures), sorted(others))
-
-
 def _unwrapped(folder):
-    """The folder that holds the class or split folders: unzipped archives often wrap it in
-    another.
-    """
-    inside = _folders(folder)
+    """The folder with the class or split folders, which may be inside others, as in an archive."""
+    inside = folders_in(folder)
     while (
         len(inside) == 1
-        and not _pictures(folder)
-        and not _pictures(inside[0])
-        and _folders(inside[0])
+        and not pictures_in(folder)
+        and not pictures_in(inside[0])
+        and folders_in(inside[0])
     ):
-        folder, inside = inside[0], _folders(inside[0])
+        folder, inside = inside[0], folders_in(inside[0])
     return folder
 
 
 def _splits(root):
-    """Split name -> folder, empty if `root` holds classes; a `train` folder of pictures is a class
-    (a railway, say).
+    """Split name -> folder; empty if `root` has class folders. A `train` folder of pictures is a
+    class (of railways).
     """
-    folders = {folder.name.lower(): folder for folder in _folders(root)}
+    folders = {folder.name.lower(): folder for folder in folders_in(root)}
     found = {
         split: folders[name]
         for split, names in _SPLITS.items()
@@ -177,7 +134,7 @@ def _splits(root):
     }
     return (
         found
-        if "train" in found and _folders(found["train"]) and not _pictures(found["train"])
+        if "train" in found and folders_in(found["train"]) and not pictures_in(found["train"])
         else {}
     )
 
@@ -186,11 +143,10 @@ def _classes(folder, required):
     """Class name -> `Listing`, both sorted, so that nothing depends on the order of the file
     system.
 
-    An accented letter is one character in a name (NFC), also where the file system of a Mac makes
-    it two.
+    Names are in NFC, in which an accented letter is one character; file systems of Macs use NFD.
     """
     classes = {}
-    for inside in _folders(folder):
+    for inside in folders_in(folder):
         name = unicodedata.normalize("NFC", inside.name)
         if name in classes:
             raise ValueError(
@@ -199,7 +155,7 @@ def _classes(folder, required):
             )
         classes[name] = listed(inside)
     if not classes:
-        what = "pictures but no class folders" if _pictures(folder) else "no class folders"
+        what = "pictures but no class folders" if pictures_in(folder) else "no class folders"
         raise ValueError(f"{folder} has {what}; {_LAYOUT}.")
     _check_filled({name: found.pictures for name, found in classes.items()}, folder, not required)
     return classes
@@ -231,7 +187,7 @@ def _part(files, class_names, splits, split, size, channels):
 
 
 def _decoded(parts):
-    """The parts with their images in memory; broken pictures of all parts are named at once."""
+    """The parts with decoded images. The error names the broken pictures of all parts."""
     try:
         return {split: Part(np.asarray(part.x), part.y) for split, part in parts.items()}
     except ValueError as error:
@@ -240,9 +196,7 @@ def _decoded(parts):
 
 
 def _chosen(paths, size, channels):
-    """(size, channels, what is to be said about it) of pictures of which neither, either or both
-    are settled.
-    """
+    """(size, channels, notes about how they were chosen); size and channels may be given."""
     if size is not None and channels is not None:
         return size, channels, []
     found, kinds = set(), set()
@@ -266,7 +220,7 @@ def _chosen(paths, size, channels):
 
 
 def _kept(found):
-    """(size, what is to be said of it) for pictures of these sizes."""
+    """(size, a note about it) for pictures of these sizes."""
     if len(found) == 1:
         ((height, width),) = found
         if height in KEPT_SIZES and width in KEPT_SIZES:
@@ -282,17 +236,17 @@ def _kept(found):
 
 
 def _header(path):
-    """The header; None of a broken picture, which is named when it is decoded."""
-    with contextlib.suppress(Exception):  # whatever the reader of its format raises
+    """The header; None if the picture is broken, which the decoder will report."""
+    with contextlib.suppress(Exception):  # each reader of a format raises its own
         return header(path)
 
 
 def _left_out(root, splits, listings):
-    """What is to be said about files that are not used."""
+    """Notes about the files that are not used."""
     others = [
         path for classes in listings.values() for found in classes.values() for path in found.others
     ]
-    loose = [path for folder in {root, *splits.values()} for path in _pictures(folder)]
+    loose = [path for folder in {root, *splits.values()} for path in pictures_in(folder)]
     notes = []
     if others:
         notes.append(f"left out as no pictures, by their names: {_named(root, others)}")
@@ -302,7 +256,7 @@ def _left_out(root, splits, listings):
 
 
 def _named(root, paths):
-    """Files by their names inside `root`, the first of them if they are many."""
+    """The first files by their names inside `root`, and how many more there are."""
     names = [os.path.relpath(path, root) for path in itertools.islice(paths, _MOST_NAMED)]
     more = [f"and {len(paths) - _MOST_NAMED:,} others"] if len(paths) > _MOST_NAMED else []
     return ", ".join([*names, *more])
@@ -316,23 +270,3 @@ def _without(broken, classes):
 
 def _all(files):
     return [path for classes in files.values() for paths in classes.values() for path in paths]
-
-
-def _folders(folder):
-    with os.scandir(folder) as entries:
-        return sorted(
-            Path(entry.path)
-            for entry in entries
-            if entry.is_dir() and not entry.name.startswith((".", "__"))
-        )
-
-
-def _pictures(folder):
-    """The pictures that lie in the folder itself; paths as strings."""
-    with os.scandir(folder) as entries:
-        found = (
-            entry
-            for entry in entries
-            if entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith(".")
-        )
-        return sorted(entry.path for entry in found if entry.is_file())

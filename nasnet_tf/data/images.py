@@ -24,9 +24,7 @@ __all__ = [
 ]
 
 _BATCH = 64
-# of the two ways to decode a JPEG that of Pillow; TensorFlow's default shifts red and blue by a
-# level
-EXACT = "INTEGER_ACCURATE"
+EXACT = "INTEGER_ACCURATE"  # decodes JPEGs as Pillow does; the default shifts red and blue by 1
 _MEND = "save it again as an RGB JPEG or PNG, or remove it."
 
 
@@ -40,8 +38,8 @@ def resize(images, size):
     """Images (n, H, W, C) at `size`, one side or (height, width), bilinear with antialiasing, of
     the same dtype.
 
-    The aspect ratio is not kept. Images that have the size already are returned as they are,
-    without TensorFlow.
+    The aspect ratio is not kept. Images that already have the size are returned unchanged, without
+    TensorFlow.
     """
     height, width = sides(size)
     if images.shape[1:3] == (height, width):
@@ -55,7 +53,7 @@ def resize(images, size):
 
 
 def scaled(images, size, dtype):
-    """`images`, one or a batch, resized as a tensor; whole numbers are rounded, not cut."""
+    """`images`, one or a batch, resized, as a tensor of `dtype`; integers are rounded."""
     import tensorflow as tf
 
     values = tf.image.resize(images, sides(size), "bilinear", antialias=True)
@@ -81,9 +79,7 @@ def read_images(paths, size, channels: int = 3, central_fraction: float | None =
 
     check_fraction(central_fraction)
     for path in map(os.fsdecode, paths):
-        if os.path.exists(path) and not os.path.isfile(
-            path
-        ):  # a pipe or a device would be waited for
+        if os.path.exists(path) and not os.path.isfile(path):  # a pipe or a device may block
             raise ValueError(f"{path} cannot be read as a picture: it is no regular file.")
     names = [os.fsencode(path) for path in paths]
     images = np.empty((len(names), *sides(size), channels), np.uint8)
@@ -103,7 +99,7 @@ def read_images(paths, size, channels: int = 3, central_fraction: float | None =
 
 
 def check_fraction(central_fraction):
-    """A ValueError, unless `central_fraction` is one or None."""
+    """Raises ValueError unless `central_fraction` is above 0 and at most 1, or None."""
     if central_fraction is not None and not 0 < central_fraction <= 1:
         raise ValueError(
             f"central_fraction is {central_fraction!r}; it is above 0 and at most 1, or None."
@@ -121,17 +117,16 @@ def decoded(name, size, channels: int = 3, central_fraction: float | None = None
 
 
 def decode(contents, channels: int):
-    """The pixels of a picture file, uint8 (H, W, channels): by TensorFlow where that is exact,
-    which is faster, else by Pillow.
+    """The pixels of a picture file, uint8 (H, W, channels): by TensorFlow, which is faster, where
+    that is exact, else by Pillow.
 
-    Fails if it cannot be read, or declares more pixels than a picture may have.
+    Fails if it cannot be read, or declares more than MOST_PIXELS.
     """
     import tensorflow as tf
 
     def by_tensorflow():
-        return tf.io.decode_jpeg(
-            contents, channels=channels, dct_method=EXACT
-        )  # it decodes PNG too
+        # it decodes PNG too
+        return tf.io.decode_jpeg(contents, channels=channels, dct_method=EXACT)
 
     def by_pillow():
         return tf.numpy_function(functools.partial(_pixels, channels), [contents], tf.uint8)
@@ -143,8 +138,8 @@ def decode(contents, channels: int):
 
 
 def is_plain(contents, channels: int):
-    """Whether TensorFlow's decoders give the very pixels of a picture file in so many channels: a
-    boolean tensor; False if it is none.
+    """Whether TensorFlow decodes the picture file exactly with that many channels: a boolean
+    tensor; False if it is no picture.
     """
     import tensorflow as tf
 
@@ -159,21 +154,21 @@ def is_plain(contents, channels: int):
 def _plain(channels, file):
     try:
         found = header(file)
-    except Exception:  # whatever the reader of its format raises
+    except Exception:  # each reader of a format raises its own
         return False
     return found.plain and channels >= found.channels
 
 
 def _pixels(channels, file):
-    """The pixels; none of a file that cannot be read."""
+    """The pixels; an empty array if the file cannot be read."""
     try:
         return pixels(file, channels)
-    except Exception:  # whatever the reader of its format raises
+    except Exception:  # each reader of a format raises its own
         return np.empty((0, 0, channels), np.uint8)
 
 
 def unreadable(names, channels: int = 3) -> dict[str, str]:
-    """{path: the reason} of those picture files that cannot be decoded; all are tried, in parallel.
+    """{path: the reason} of the picture files that cannot be decoded; all are decoded in parallel.
 
     Args:
         names: paths, as bytes or not.
@@ -198,9 +193,7 @@ def unreadable(names, channels: int = 3) -> dict[str, str]:
 
 
 def _reason(name, channels):
-    """What is wrong with a file that cannot be decoded. TensorFlow's words are taken where Pillow
-    reads it.
-    """
+    """Why a file cannot be decoded; TensorFlow's reason if Pillow can decode it."""
     import tensorflow as tf
 
     if found := reason(os.fsdecode(name)):
@@ -213,7 +206,7 @@ def _reason(name, channels):
 
 
 def first_words(error) -> str:
-    """What a TensorFlow error says, without where in its graph."""
+    """The message of a TensorFlow error, without its place in the graph."""
     return (
         re.sub(r"\{\{.*?\}\}\s*", "", error.message.split("[Op:")[0])
         .strip()
@@ -223,12 +216,12 @@ def first_words(error) -> str:
 
 
 def complaint(broken: dict[str, str], count: int, error=None) -> ValueError:
-    """The error that names every file of `broken`, of `unreadable`; `count` is of how many, `error`
-    what was seen of it first.
+    """The error that names every file of `broken`, which `unreadable` returned for `count` files
+    after `error`.
     """
     if not broken:
         return ValueError(
-            f"a picture could not be read: {first_words(error) if error else 'nobody knows why'}."
+            f"a picture could not be read: {first_words(error) if error else 'unknown reason'}."
         )
     if set(broken.values()) == {MISSING}:
         return ValueError(f"{', '.join(broken)}: {MISSING}; check the path.")

@@ -1,8 +1,8 @@
-"""Picture files by Pillow: what a header says, and the pixels of those that TensorFlow's decoders
-cannot read or would show differently.
+"""Picture files read by Pillow: headers, and the pixels of files that TensorFlow cannot decode or
+decodes differently.
 
-A picture is what a viewer shows: turned as its EXIF data say, of an animation the first frame, on
-white where it is transparent.
+A picture is decoded as a viewer shows it: rotated by its EXIF data, the first frame of an
+animation, on a white background if it is transparent.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ __all__ = [
     "reason",
 ]
 
-# of a picture, by its header, before anything is decoded; resizing it takes a gigabyte
-MOST_PIXELS = 64_000_000
+MOST_PIXELS = 64_000_000  # that a header may declare; resizing such a picture takes a gigabyte
 SUFFIXES = (
     ".jpg",
     ".jpeg",
@@ -67,13 +66,13 @@ _GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 class Header(NamedTuple):
-    """What the header of a picture file says.
+    """The header of a picture file.
 
     Args:
         height, width: in pixels, as a viewer shows it.
-        channels: 1 of a grey picture, else 3.
-        plain: whether TensorFlow's decoders give the very pixels: a JPEG or PNG of 8 bits, not
-            turned, without transparency.
+        channels: 1 for a grey picture, else 3.
+        plain: whether TensorFlow decodes it exactly: a JPEG or PNG of 8 bits, not rotated, without
+            transparency.
     """
 
     height: int
@@ -83,15 +82,14 @@ class Header(NamedTuple):
 
 
 def header(file) -> Header:
-    """The header of a picture file: a path, or the contents as bytes. Nothing is decoded.
+    """The header of a picture file, a path or its contents as bytes. Nothing is decoded.
 
     Raises: an exception if it is no picture, or declares more than MOST_PIXELS; `reason` puts it in
         words.
     """
     with _opened(file) as image:
-        known = (
-            image.format != "PNG" or "exif" in image.info
-        )  # else Pillow decodes a PNG to look behind its pixels
+        # to find EXIF data after the pixels of a PNG, Pillow would decode it
+        known = image.format != "PNG" or "exif" in image.info
         turned = image.getexif().get(_ORIENTATION, 1) if known else 1
         width, height = image.size[::-1] if turned in (5, 6, 7, 8) else image.size
         plain = (
@@ -108,18 +106,18 @@ def header(file) -> Header:
 
 
 def is_picture(path) -> bool:
-    """Whether a file is a picture by its header."""
+    """Whether a file has the header of a picture."""
     try:
         header(path)
     except _TooLarge:
         return True
-    except Exception:  # whatever the reader of a format raises of what is none
+    except Exception:  # each reader of a format raises its own
         return False
     return True
 
 
 def pixels(file, channels: int) -> np.ndarray:
-    """The picture in a file, uint8 (height, width, channels); channels is 1, its luminance, or 3,
+    """The picture in a file, uint8 (height, width, channels); 1 channel is its luminance, 3 are
     RGB.
 
     Raises: an exception if it cannot be read; `reason` puts it in words.
@@ -143,7 +141,7 @@ def pixels(file, channels: int) -> np.ndarray:
 
 
 def reason(file) -> str | None:
-    """Why a picture file, a path or bytes, cannot be read, in a few words; None if Pillow reads
+    """Why a picture file, a path or bytes, cannot be read, in a few words; None if Pillow can read
     it.
     """
     from PIL import Image, UnidentifiedImageError
@@ -160,7 +158,7 @@ def reason(file) -> str | None:
         return "it is no picture, or of an unknown format"
     except (_TooLarge, Image.DecompressionBombError):
         return f"it declares too many pixels, more than {MOST_PIXELS:,}"
-    except Exception as error:  # whatever the reader of its format raises
+    except Exception as error:  # each reader of a format raises its own
         text = getattr(error, "strerror", None) or str(error)
         return (text.splitlines()[0] if text else type(error).__name__).strip().rstrip(".")
     return None
@@ -171,7 +169,7 @@ class _TooLarge(ValueError):
 
 
 def _opened(file):
-    """The picture, its header read and its size checked."""
+    """The opened picture, with its header read and its size checked."""
     from PIL import Image
 
     image = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=_formats())
@@ -183,7 +181,7 @@ def _opened(file):
 
 @functools.cache
 def _formats():
-    """Those of our formats that this Pillow reads."""
+    """Those of our formats that this version of Pillow reads."""
     from PIL import Image
 
     Image.init()

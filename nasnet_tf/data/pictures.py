@@ -1,4 +1,4 @@
-"""Picture files in place of an array of images, for sets that do not fit in memory."""
+"""Picture files instead of an array of images, for data sets that do not fit in memory."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ __all__ = ["Pictures"]
 
 
 class Pictures:
-    """What looks like an array (n, height, width, channels), uint8, and is a list of files: they
-    are decoded when they are needed.
+    """A list of picture files with the interface of an array (n, height, width, channels), uint8:
+    files are decoded when they are needed.
 
-    Indexed by a slice or an array of rows it gives other `Pictures`, by a number an image.
+    Indexing by a slice or an array of rows returns `Pictures`, indexing by a number an image.
     `numpy.asarray` decodes all of them, so select first: `numpy.asarray(pictures[:100])`.
 
     Args:
         paths: picture files; they are not opened.
-        size: what every picture is resized to, as by `read_images`: one side in pixels, or (height,
-            width).
-        central_fraction: as of `read_images`. Random boxes of the whole picture, where training
-            asks for them, do without it.
-        channels: 3, RGB, or 1, their luminance.
+        size: to which every picture is resized, as by `read_images`: one side in pixels, or
+            (height, width).
+        central_fraction: as in `read_images`. Random boxes for training ignore it.
+        channels: 3, RGB, or 1, the luminance.
     """
 
     dtype = np.dtype(np.uint8)
@@ -34,9 +33,8 @@ class Pictures:
 
     def __init__(self, paths, size, central_fraction: float | None = None, channels: int = 3):
         check_fraction(central_fraction)
-        self.paths = np.array(
-            [os.fsencode(path) for path in paths], np.bytes_
-        )  # a fifth of the memory of a million Paths
+        # a fifth of the memory of Paths
+        self.paths = np.array([os.fsencode(path) for path in paths], np.bytes_)
         self.size, self.channels = sides(size), channels
         self.central_fraction = central_fraction
 
@@ -47,7 +45,7 @@ class Pictures:
 
     @property
     def nbytes(self) -> int:
-        """What the decoded images would take, in bytes."""
+        """The size of the decoded images in bytes."""
         return math.prod(self.shape)
 
     def __len__(self) -> int:

@@ -16,9 +16,9 @@ def recipe_batches(data, recipe, seed: int = 0):
     first pass to batches, and batches.
 
     Args:
-        data: a `DataSet` or a `Text`; of a text's recipe the batch size alone counts here.
-        recipe: a `nasnet_tf.training.Recipe`; of it batch size, augmentation, cutout and class
-            weights.
+        data: a `DataSet` or a `Text`.
+        recipe: a `nasnet_tf.training.Recipe`, for batch size and, of images, augmentation, cutout
+            and class weights.
         seed: of order and augmentation.
     """
     if isinstance(data, Text):
@@ -42,8 +42,8 @@ def recipe_batches(data, recipe, seed: int = 0):
 
 
 def augmentation_for(recipe, input_shape, flip) -> Augmentation | None:
-    """The `Augmentation` of a recipe; images are mirrored only where a mirrored one is of the same
-    class.
+    """The `Augmentation` of a recipe; images are mirrored only if a mirrored image has the same
+    class (`flip`).
     """
     if recipe.augmentation == "standard":
         found = Augmentation.standard(input_shape, flip)
@@ -57,7 +57,7 @@ def augmentation_for(recipe, input_shape, flip) -> Augmentation | None:
 
 def balanced(labels, classes: int) -> np.ndarray:
     """Weights of the classes in inverse proportion to their shares, 1 on average over the images; 0
-    for one without images.
+    for a class without images.
     """
     counts = np.bincount(labels, minlength=classes)
     present = np.maximum(counts, 1)

@@ -1,4 +1,4 @@
-"""`load`: from what a user types to a data set in three parts."""
+"""`load`: the data set of a source, in three parts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from nasnet_tf.data.arrays import read_npz
-from nasnet_tf.data.dataset import DataSet, Part, Parts
+from nasnet_tf.data.arrays import is_whole, read_npz
+from nasnet_tf.data.class_matching import in_classes
+from nasnet_tf.data.dataset import DataSet, Part, Parts, folder_name
 from nasnet_tf.data.images import resize
-from nasnet_tf.data.known import in_classes
 from nasnet_tf.data.split import divide
+from nasnet_tf.signatures import checked
 
 __all__ = ["load"]
 
@@ -23,6 +24,7 @@ _SOURCES = (
 )
 
 
+@checked
 def load(
     source,
     *,
@@ -37,30 +39,30 @@ def load(
 ) -> DataSet:
     """The data set that `source` names, split into train, validation and test.
 
-    A test set that comes with the source is kept; else 20 % of each class is held out, the same
-    images whatever `seed`.
+    The test set of the source is kept; if it has none, 20 % of each class are held out, the same
+    images for every `seed`.
 
     Args:
         source: 'digits', 'tfds:NAME', a path to an .npz file, or to a folder with one folder of
             pictures a class.
         image_size: pixels to resize to, one side or (height, width); None keeps the size of arrays,
-            and that of pictures that are all of one size up to 128; others become 64.
-        channels: of a folder, 3 (RGB) or 1 (luminance); None is 1 if all pictures are grey. Arrays
-            keep theirs.
+            and that of pictures that all have the same size up to 128; others become 64.
+        channels: of a folder, 3 (RGB) or 1 (luminance); None means 1 if all pictures are grey.
+            Arrays keep theirs.
         validation: share of the training images to validate on, above 0 and at most 0.5, unless the
-            source has its own.
-        seed: chooses the validation images.
-        data_dir: where TFDS keeps its data; only for 'tfds:NAME'.
-        in_memory: of a folder, whether the pictures are decoded now, to arrays, or stay in their
-            files as `Pictures` until they are needed; None decodes what takes at most 4 GiB. A
-            broken picture is found when it is decoded.
-        skip_broken: of a folder, whether to leave out pictures that cannot be read, and say so,
-            rather than to stop.
-        classes: of a network that is trained already: the names of its classes in order, or how
-            many there are. Labels then count as its classes do, by names, and the source may have
-            only some of them; see `nasnet_tf.data.known`.
+            source has validation images.
+        seed: of the choice of validation images.
+        data_dir: the folder of TFDS's data; only for 'tfds:NAME'.
+        in_memory: of a folder, whether pictures are decoded to arrays now, or stay in their files
+            as `Pictures` until they are needed; None decodes what takes at most 4 GiB. A broken
+            picture is found when it is decoded.
+        skip_broken: of a folder, whether to leave out pictures that cannot be read, with a note,
+            instead of raising.
+        classes: of a trained network: the names of its classes in order, or their number. Labels
+            are then those of the network, and the source may have only some of its classes; see
+            `nasnet_tf.data.class_matching`.
     Raises:
-        ValueError: saying what is wrong with which file.
+        ValueError: naming the file and what is wrong with it; TypeError for an unknown argument.
     """
     _check_options(image_size, channels, validation, seed, in_memory)
     of_folder = dict(
@@ -74,9 +76,8 @@ def load(
                 for kind in ("train", "validation", "test")
             }
         )
-    data = divide(
-        parts, validation, seed, partial=classes is not None
-    )  # by its own classes: the same test images as ever
+    # divided by the classes of the source, so that the test images do not depend on `classes`
+    data = divide(parts, validation, seed, partial=classes is not None)
     return data if classes is None else in_classes(data, classes)
 
 
@@ -86,7 +87,7 @@ def _read(source, image_size, data_dir, of_folder) -> Parts:
     if source and not (bundled or tfds) and os.path.isdir(path):  # Path("") is the working folder
         from nasnet_tf.data.folders import read_folder
 
-        return read_folder(path, _short_name(path.resolve().name), image_size, **of_folder)
+        return read_folder(path, folder_name(path.resolve().name), image_size, **of_folder)
     if of_folder["in_memory"] is False and (bundled or tfds or os.path.isfile(path)):
         raise ValueError(
             f"in_memory is False, but {source} is no folder of pictures, which alone can stay in"
@@ -95,13 +96,13 @@ def _read(source, image_size, data_dir, of_folder) -> Parts:
     if bundled:
         return _digits()
     if tfds:
-        from nasnet_tf.data.catalogue import read_tfds
+        from nasnet_tf.data.tfds import read_tfds
 
         wanted = source.removeprefix("tfds:").strip()
-        return read_tfds(wanted, _short_name(wanted), image_size, DEFAULT_SIZE, data_dir)
+        return read_tfds(wanted, folder_name(wanted), image_size, DEFAULT_SIZE, data_dir)
     if os.path.isfile(path):
         _check_no_picture(path)
-        return read_npz(path, _short_name(path.stem))
+        return read_npz(path, folder_name(path.stem))
     hint = (
         f" For a set of TensorFlow Datasets write 'tfds:{source}'."
         if re.fullmatch(r"\w+", source)
@@ -111,7 +112,7 @@ def _read(source, image_size, data_dir, of_folder) -> Parts:
 
 
 def _check_no_picture(path):
-    """Raises ValueError if the file is a picture, in place of the set that it may be of."""
+    """Raises ValueError if the file is a picture, not a data set."""
     from nasnet_tf.data.picture_files import is_picture
 
     if is_picture(path):
@@ -135,11 +136,6 @@ def _resized(part, size):
     return part and Part(resize(part.x, size), part.y)
 
 
-def _short_name(text):
-    """`text` as the name of a folder."""
-    return re.sub(r"[^\w.-]+", "_", text).strip("._") or "data"
-
-
 def _check_options(image_size, channels, validation, seed, in_memory):
     if image_size is not None and not _is_size(image_size):
         raise ValueError(
@@ -157,7 +153,7 @@ def _check_options(image_size, channels, validation, seed, in_memory):
             f"validation is {validation!r}; it is the share of the training images to hold out,"
             " above 0 and at most 0.5."
         )
-    if not (_whole(seed) and 0 <= seed < 2**32):
+    if not (is_whole(seed) and 0 <= seed < 2**32):
         raise ValueError(f"seed is {seed!r}; it is a whole number, 0 to {2**32 - 1}.")
     if not (in_memory is None or isinstance(in_memory, bool)):
         raise ValueError(
@@ -168,13 +164,9 @@ def _check_options(image_size, channels, validation, seed, in_memory):
 def _is_size(value):
     both = (
         (value, value)
-        if _whole(value)
+        if is_whole(value)
         else tuple(value)
         if isinstance(value, (tuple, list))
         else ()
     )
-    return len(both) == 2 and all(_whole(side) and 1 <= side <= 4096 for side in both)
-
-
-def _whole(value):
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return len(both) == 2 and all(is_whole(side) and 1 <= side <= 4096 for side in both)

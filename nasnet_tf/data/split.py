@@ -1,4 +1,4 @@
-"""Stratified splits: every class in every part, the test part the same for ever."""
+"""Stratified splits: every class in every part, and always the same test part."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from nasnet_tf.data.dataset import DataSet, Part, Parts
 __all__ = ["divide", "stratified"]
 
 TEST_FRACTION = 0.2
-TEST_SEED = 0  # never an argument: results on different days must be results on the same test set
+TEST_SEED = 0  # never an argument: all results must be on the same test set
 
 
 def divide(parts: Parts, validation: float, seed: int, partial: bool = False) -> DataSet:
-    """The data set, with the parts that the source lacks taken out of its training part.
+    """The data set, with the parts that the source lacks taken from its training part.
 
     Args:
-        validation: share of the training part to validate on, where the source has no validation
-            part.
-        seed: chooses the validation images; the test images do not depend on it.
-        partial: the classes are some of those of a network that is trained already: any number of
-            any of them will do.
+        validation: share of the training part to validate on, if the source has no validation part.
+        seed: of the choice of validation images; the test images do not depend on it.
+        partial: the classes are some of those of a trained network: any number of classes and of
+            images is enough.
     Raises:
         ValueError: if there are fewer than two classes, or a class has too few images to be in
             every part.
@@ -47,10 +46,10 @@ def divide(parts: Parts, validation: float, seed: int, partial: bool = False) ->
 
 
 def stratified(labels, fraction: float, seed: int):
-    """Indices kept and indices held out, both ascending; of each class `fraction` is held out, at
+    """Indices kept and indices held out, both ascending; `fraction` of each class is held out, at
     least 1 and never all.
 
-    NumPy's old `RandomState` on purpose: its stream is frozen, that of `default_rng` may change
+    NumPy's `RandomState` is used because its stream is frozen; that of `default_rng` may change
     with a release.
     """
     rng = np.random.RandomState(seed)

@@ -1,4 +1,4 @@
-"""`Pictures` in a tf.data pipeline: read, decoded and cut to size batch by batch, all pictures of a
+"""`Pictures` in a tf.data pipeline: read, decoded and resized batch by batch, all pictures of a
 batch in parallel.
 """
 
@@ -27,8 +27,8 @@ def fetcher(pictures, distort: bool):
 
     Args:
         pictures: `Pictures`.
-        distort: whether a random box is cut out of the picture at its full resolution; else it is
-            what `read_images` gives.
+        distort: whether a random box is cut out of the picture at its full resolution; else the
+            image is that of `read_images`.
     """
     import tensorflow as tf
 
@@ -44,7 +44,7 @@ def fetcher(pictures, distort: bool):
 
     def fetch(rows, key):
         chosen, draws = tf.gather(paths, rows), draw(tf.size(rows), key)
-        images = _every(
+        images = _decode_all(
             decode, chosen, draws, tf.float32 if distort else tf.uint8, pictures.shape[1:]
         )
         return tf.cast(tf.ensure_shape(images, (*rows.shape, *pictures.shape[1:])), tf.float32)
@@ -53,8 +53,8 @@ def fetcher(pictures, distort: bool):
 
 
 def broken_picture(error: Exception) -> str | None:
-    """What a TensorFlow error that ended a pass over batches of `Pictures` says about a broken one;
-    None if nothing.
+    """The message about a broken picture in a TensorFlow error from a pass over `Pictures`; None if
+    there is none.
 
     tf.data raises an InvalidArgumentError of many lines; this is the one that names the file.
     """
@@ -63,8 +63,8 @@ def broken_picture(error: Exception) -> str | None:
 
 
 def broken_pictures(data) -> ValueError | None:
-    """The error that names every picture file of a data set that cannot be read; None if there is
-    none. All files are decoded.
+    """The error that names every unreadable picture file of a data set; None if all can be read.
+    All files are decoded.
     """
     parts = [
         part
@@ -78,8 +78,8 @@ def broken_pictures(data) -> ValueError | None:
 
 @functools.cache
 def _end_passes_at_exit():
-    """Ends every pass over a data set before Python is gone: TensorFlow would wait for the threads
-    that read ahead, for ever.
+    """Ends every pass over a data set when Python exits: TensorFlow would wait for its prefetching
+    threads for ever.
     """
     import tensorflow as tf
 
@@ -87,15 +87,15 @@ def _end_passes_at_exit():
     def end():
         for thing in gc.get_objects():
             if issubclass(type(thing), tf.data.Iterator):
-                vars(thing).clear()  # its handle is what TensorFlow's side of it lives by
+                vars(thing).clear()  # without its handle TensorFlow deletes it
 
 
-def _every(decode, paths, draws, dtype, shape):
+def _decode_all(decode, paths, draws, dtype, shape):
     """`decode` of each of the files, in order and in parallel.
 
-    TensorFlow's decoders do not say which file they failed on, and in a graph their errors cannot
-    be caught. A data set inside the graph can leave out what fails; whatever number is missing then
-    is the broken file.
+    The errors of TensorFlow's decoders do not name the file, and cannot be caught in a graph. A
+    data set inside the graph can leave out the files that fail; the first missing number is that of
+    a broken file.
     """
     import tensorflow as tf
 
@@ -113,19 +113,16 @@ def _every(decode, paths, draws, dtype, shape):
         .concatenate(none)
         .take(1)
     )
-    numbers, images = whole.with_options(_plain()).get_single_element()
-    first = tf.reduce_sum(
-        tf.cast(numbers == tf.range(tf.size(numbers)), tf.int32)
-    )  # that is missing, if one is
+    numbers, images = whole.with_options(_untuned_options()).get_single_element()
+    # the first missing number, or `count`
+    first = tf.reduce_sum(tf.cast(numbers == tf.range(tf.size(numbers)), tf.int32))
     complaint = tf.strings.join([paths[tf.minimum(first, count - 1)], _COMPLAINT], " ")
     with tf.control_dependencies([tf.debugging.Assert(first == count, [complaint])]):
         return tf.identity(images)
 
 
-def _plain():
-    """Options of a data set of one batch: to optimize and to tune it takes longer than to read
-    it.
-    """
+def _untuned_options():
+    """Options of a data set of one batch, which is read faster than it is optimized or tuned."""
     import tensorflow as tf
 
     options = tf.data.Options()

@@ -1,9 +1,9 @@
-"""A text file as numbers of words or characters, in three parts in the order of the text: 80 % to
-train, 10 % to validate, 10 % to test.
+"""A text file as numbers of words or characters, in three parts in the order of the text: 80 % for
+training, 10 % for validation, 10 % for testing.
 
-A word is a run of letters and digits, or one other mark; case counts, line ends do not. A text that
-contains <unk> is taken as prepared, as the Penn Treebank's files are: its words stand between
-blanks, and each line ends in <eos>. A character is a character.
+A word is a run of letters and digits, or one other mark; case is significant, line ends are not. A
+text that contains <unk> is taken to be prepared like the Penn Treebank's files: words are separated
+by blanks, and every line gets an <eos>.
 """
 
 from __future__ import annotations
@@ -17,26 +17,29 @@ from pathlib import Path
 
 import numpy as np
 
+from nasnet_tf.data.dataset import folder_name
+from nasnet_tf.signatures import checked
+
 __all__ = ["END", "LEVELS", "UNKNOWN", "Text", "is_text", "load_text", "text_batches"]
 
 LEVELS = ("word", "character")
 UNKNOWN, END = "<unk>", "<eos>"
-_MOST_BYTES = 50_000_000  # ten million words take about a gigabyte while they are counted
-_SHARES = 0.8, 0.9  # of the text: where training ends, where validation ends
+_MOST_BYTES = 50_000_000  # counting ten million words takes about a gigabyte
+_SHARES = 0.8, 0.9  # of the text, at which the training part and the validation part end
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Text:
-    """A text in three parts. Examples are windows: numbers (n, steps) of words, and those of the
-    words one further on.
+    """A text in three parts. Examples are windows: the numbers (n, steps) of words, and those of
+    the words that follow each of them.
 
     Args:
-        name: short, can name a folder.
+        name: short, and valid as the name of a folder.
         level: "word" or "character".
-        vocabulary: the words by number; number 0 is <unk>, which stands for all others. Those that
-            are most frequent in the training part.
-        train, validation, test: the words' numbers in order, int32.
-        steps: length of a window; what is left at the end of a part and fills none is not used.
+        vocabulary: the most frequent words of the training part, by number; number 0 is <unk>,
+            which stands for all others.
+        train, validation, test: the numbers of the words in order, int32.
+        steps: length of a window; the words after the last complete window of a part are not used.
     """
 
     name: str
@@ -58,8 +61,8 @@ class Text:
         return len(self.vocabulary)
 
     def windows(self, part: str) -> tuple[np.ndarray, np.ndarray]:
-        """(words, words one further on) of "train", "validation" or "test", each (n, steps)
-        int32.
+        """(words, the words that follow each of them) of "train", "validation" or "test", each
+        (n, steps) int32.
         """
         words = getattr(self, part)
         count = (len(words) - 1) // self.steps
@@ -83,8 +86,8 @@ class Text:
         )
 
     def describe(self) -> str:
-        """One line: how many words in which part, how large the vocabulary is, how much of the test
-        part is in it.
+        """One line: the number of words of each part, the size of the vocabulary, the share of
+        unknown words in the test part.
         """
         parts = ", ".join(
             f"{len(getattr(self, part))} {part}" for part in ("train", "validation", "test")
@@ -99,6 +102,7 @@ class Text:
         return f"<Text {self.describe()}>"
 
 
+@checked
 def load_text(
     path, *, level: str = "word", most: int = 10_000, steps: int = 35, vocabulary=None
 ) -> Text:
@@ -106,11 +110,11 @@ def load_text(
 
     Args:
         level: "word" or "character".
-        most: size of the vocabulary at most, <unk> included.
+        most: the largest size of the vocabulary, <unk> included.
         steps: length of a window.
-        vocabulary: that of a trained network, in place of the text's own.
-    Raises: ValueError that names the file: there is none, it is empty, too large, no text, or too
-        short for a window of each part.
+        vocabulary: that of a trained network, instead of the text's own.
+    Raises: ValueError that names the file if it does not exist, or is empty, too large, no text, or
+        too short for a window of each part; TypeError for an unknown argument.
     """
     if level not in LEVELS:
         raise ValueError(f"level is {level!r}; there are {', '.join(LEVELS)}.")
@@ -131,12 +135,12 @@ def load_text(
         vocabulary = (UNKNOWN, *frequent[: most - 1])
     numbers = {word: number for number, word in enumerate(vocabulary)}
     tokens = np.fromiter((numbers.get(word, 0) for word in words), np.int32, len(words))
-    name = re.sub(r"[^\w.-]+", "_", Path(path).stem).strip("._") or "text"
+    name = folder_name(Path(path).stem, "text")
     return Text(name, level, tuple(vocabulary), *np.split(tokens, ends[1:3]), steps)
 
 
 def is_text(source) -> bool:
-    """Whether `source` is a file that begins as a text does."""
+    """Whether `source` is a file whose beginning is text."""
     if not os.path.isfile(source):
         return False
     with open(source, "rb") as file:
@@ -148,7 +152,7 @@ def text_batches(data: Text, batch_size: int, seed: int = 0):
     """(training, validation) for `nasnet_tf.training.train`: a function from the number of the
     first pass to batches, and batches.
 
-    A pass has its own order, which depends on the seed and its number only.
+    The order of a pass depends on the seed and on its number only.
     """
     import tensorflow as tf
 
@@ -173,7 +177,7 @@ def text_batches(data: Text, batch_size: int, seed: int = 0):
 
 
 def _read(path) -> str:
-    """The text of a file, line ends as "\\n"."""
+    """The text of a file, with "\\n" as line ends."""
     path = Path(path).expanduser()
     if not path.is_file():
         raise ValueError(f"{path}: no such file; give a text file.")

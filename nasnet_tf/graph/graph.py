@@ -34,7 +34,14 @@ from nasnet_tf.graph.nodes import (
     ZeroPad,
 )
 from nasnet_tf.graph.operations import OPERATION_SPECS
-from nasnet_tf.graph.specs import ConvSpec, DepthwiseSpec, NormSpec, PoolSpec, ReductionSpec
+from nasnet_tf.graph.specs import (
+    ConvSpec,
+    DepthwiseSpec,
+    NormSpec,
+    PoolSpec,
+    ReductionSpec,
+    channels_after,
+)
 
 __all__ = ["Graph"]
 
@@ -62,6 +69,16 @@ class Graph:
         self.output = self.auxiliary = None
         self.paths = 0
         self._prefix, self._rectified = "", {}
+
+    @classmethod
+    def of_images(cls, input_shape, momentum=None, epsilon=None) -> Graph:
+        """A graph that reads images of (height, width, channels)."""
+        return cls(Value(input_shape[2], input_shape[:2]), momentum=momentum, epsilon=epsilon)
+
+    def classified(self, x: Value, classes: int) -> Graph:
+        """The graph itself, its output the classes of the mean of `x` over the pixels."""
+        self.output = self.dense("predictions", x.channels, classes)(self.global_mean(x))
+        return self
 
     @contextlib.contextmanager
     def layer(self, name: str):
@@ -91,9 +108,8 @@ class Graph:
         return self._rectified[x]
 
     def convolution(self, x, weight, window=ALONE):
-        return self._add(
-            Convolution, x, self.weights[weight].shape[-1], window.out(x.size), weight, window
-        )
+        channels = self.weights[weight].shape[-1]
+        return self._add(Convolution, x, channels, window.out(x.size), weight, window)
 
     def depthwise(self, x, weight, window):
         return self._add(Depthwise, x, x.channels, window.out(x.size), weight, window)
@@ -161,11 +177,10 @@ class Graph:
     def operation(self, name, operation, channels, filters, strides=1, zero_padding=False):
         """As `part`, for an operation by name: its specs one after the other."""
         parts = []
-        for number, spec in enumerate(
-            OPERATION_SPECS[operation](channels, filters, strides), start=1
-        ):
+        specs = OPERATION_SPECS[operation](channels, filters, strides)
+        for number, spec in enumerate(specs, start=1):
             parts.append(self.part(f"{name}.{number}", spec, channels, zero_padding))
-            channels = getattr(spec, "filters", channels)
+            channels = channels_after(spec, channels)
         return lambda x: functools.reduce(lambda value, part: part(value), parts, x)
 
     def norm(self, name: str, channels: int, between: str = "."):

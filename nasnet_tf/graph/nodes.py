@@ -1,5 +1,5 @@
 """Feature maps, weights, and the nodes of a graph, each an operation on feature maps. `x` is what a
-node reads, `y` what comes of it.
+node reads, `y` its result.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Window(NamedTuple):
     dilation: int = 1
 
     def out(self, size):
-        """Height and width of what comes of an image of `size`; None stays None."""
+        """Height and width of the result on an image of `size`; None stays None."""
         return tuple(map(self._out, size, self.kernel, self.strides))
 
     def _out(self, pixels, kernel, stride):

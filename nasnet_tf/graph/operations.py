@@ -1,11 +1,10 @@
 """What every named operation and combination of a cell is made of.
 
 Sources: Zoph et al. 2017, arXiv 1707.07012, section 3 and appendix A.4, and the authors' TF-slim
-    code
-(slim/nets/nasnet/nasnet_utils.py); for operations that slim does not have (1x3-3x1, 1x7-7x1,
-dilated, 3x3, 1x1), Google's AmoebaNet code on the same base class (tpu/models/official/amoeba_net);
-for dilated separable convolutions the code of DARTS (cnn/operations.py), for the plain 3x3 that of
-NAS-Bench-201.
+    code (slim/nets/nasnet/nasnet_utils.py); for operations that slim does not have (1x3-3x1,
+    1x7-7x1, dilated, 3x3, 1x1), Google's AmoebaNet code on the same base class
+    (tpu/models/official/amoeba_net); for dilated separable convolutions the code of DARTS
+    (cnn/operations.py), for the plain 3x3 that of NAS-Bench-201.
 """
 
 from __future__ import annotations
@@ -24,9 +23,7 @@ def _pool(kind, size):
 
 
 def _separable(size):
-    def specs(
-        channels, filters, strides
-    ):  # a separable convolution is always applied twice (section 3)
+    def specs(channels, filters, strides):  # always applied twice (section 3)
         first = ConvSpec(filters, (size, size), (strides, strides), separable=True)
         return (first, ConvSpec(filters, (size, size), separable=True))
 
@@ -57,14 +54,21 @@ def _bottleneck(share, *kernels, dilation=1):
     return specs
 
 
+def _plain(size):
+    def specs(channels, filters, strides):
+        return (ConvSpec(filters, (size, size), (strides, strides)),)
+
+    return specs
+
+
 def _identity(channels, filters, strides):
     if channels == filters and strides == 1:
         return ()
-    return (ConvSpec(filters, strides=(strides, strides)),)
+    return _plain(1)(channels, filters, strides)
 
 
 # (channels in, filters, strides) -> specs. A new operation is a row here and a name in
-# genotype/cells.py.
+# systems/cells/cell.py.
 OPERATION_SPECS = {
     "identity": _identity,
     "conv_1x3_3x1": _bottleneck(3 / 8, (1, 3), (3, 1)),
@@ -74,16 +78,14 @@ OPERATION_SPECS = {
     "max_pool_3x3": _pool("max", 3),
     "max_pool_5x5": _pool("max", 5),
     "max_pool_7x7": _pool("max", 7),
-    "conv_1x1": lambda channels, filters, strides: (ConvSpec(filters, strides=(strides, strides)),),
+    "conv_1x1": _plain(1),
     "conv_3x3": _bottleneck(1 / 4, (3, 3)),
     "sep_conv_3x3": _separable(3),
     "sep_conv_5x5": _separable(5),
     "sep_conv_7x7": _separable(7),
     "dil_sep_conv_3x3": _dilated_separable(3),
     "dil_sep_conv_5x5": _dilated_separable(5),
-    "nor_conv_3x3": lambda channels, filters, strides: (
-        ConvSpec(filters, (3, 3), (strides, strides)),
-    ),
+    "nor_conv_3x3": _plain(3),
 }
 
 # What follows each combination: filters -> spec, or None. A concatenation is twice as wide and

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["ConvSpec", "DepthwiseSpec", "NormSpec", "PoolSpec", "ReductionSpec"]
+__all__ = ["ConvSpec", "DepthwiseSpec", "NormSpec", "PoolSpec", "ReductionSpec", "channels_after"]
 
 
 class ConvSpec(NamedTuple):
@@ -20,9 +20,8 @@ class ConvSpec(NamedTuple):
     dilation: int = 1
     separable: bool = False
     relu: bool = True
-    padding: str | tuple[int, int] = (
-        "same"  # or "valid", or pixels above and left: see `nasnet_tf.graph.Window`
-    )
+    # or "valid", or pixels above and to the left: see `nasnet_tf.graph.Window`
+    padding: str | tuple[int, int] = "same"
 
 
 class DepthwiseSpec(NamedTuple):
@@ -57,3 +56,8 @@ class NormSpec(NamedTuple):
 
     kind: str  # "layer" or "instance"
     filters: int
+
+
+def channels_after(spec, channels: int) -> int:
+    """How many channels the result of `spec` has on a feature map of so many."""
+    return channels if isinstance(spec, PoolSpec | DepthwiseSpec) else spec.filters

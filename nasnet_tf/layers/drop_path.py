@@ -52,10 +52,8 @@ class DropPath(layers.Layer):
             keep = 1.0 - self.rate * ops.minimum(1.0, ops.cast(self.step, "float32") / self.steps)
             self.step.assign_add(1)
         shape = (ops.shape(x)[0],) + (1,) * (len(x.shape) - 1)
-        kept = ops.floor(
-            keep + keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
-        )
-        return x * ops.cast(kept / keep, x.dtype)
+        drawn = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
+        return x * ops.cast(ops.floor(keep + drawn) / keep, x.dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -21,6 +21,8 @@ class AuxiliaryHead(GraphLayer):
     Source: Zoph et al. 2017, appendix A.7; sizes of the authors' nasnet.py (_build_aux_head).
     """
 
+    own = ("classes", "size", "activation")
+
     def __init__(self, classes, size, activation="softmax", **kwargs):
         super().__init__(**kwargs)
         self.classes, self.size, self.activation = classes, tuple(size), activation
@@ -42,11 +44,3 @@ class AuxiliaryHead(GraphLayer):
 
     def compute_output_spec(self, x, training=None):
         return keras.KerasTensor((x.shape[0], self.classes), dtype="float32")
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "classes": self.classes,
-            "size": self.size,
-            "activation": self.activation,
-        }

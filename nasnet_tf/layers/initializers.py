@@ -1,5 +1,5 @@
-"""Initial values drawn by NumPy: a seed gives the same network on every backend, and drawing a
-kernel is no call into one.
+"""Initial values drawn by NumPy: a seed gives the same network on every backend, and nothing of the
+backend is called to draw a kernel.
 """
 
 from __future__ import annotations
@@ -35,20 +35,12 @@ class VarianceScaling(keras.initializers.Initializer):
         rng, (*window, inputs, outputs) = np.random.default_rng(self.seed), shape
         fan = math.prod(window) * (outputs if self.mode == "fan_out" else (inputs + outputs) / 2)
         variance = self.scale / max(1.0, fan)
-        values = (
-            _truncated_normal(rng, shape, variance)
-            if self.distribution == "truncated_normal"
-            else _uniform(rng, shape, variance)
-        )
-        return _of(values, dtype)
+        draw = _truncated_normal if self.distribution == "truncated_normal" else _uniform
+        return _of(draw(rng, shape, variance), dtype)
 
     def get_config(self):
-        return {
-            "scale": self.scale,
-            "mode": self.mode,
-            "distribution": self.distribution,
-            "seed": self.seed,
-        }
+        names = ("scale", "mode", "distribution", "seed")
+        return {name: getattr(self, name) for name in names}
 
 
 def zeros(shape, dtype=None):
@@ -74,9 +66,9 @@ def _of(values, dtype):
     """A variable takes a NumPy array as it is, which is quicker than a tensor; NumPy has no
     bfloat16.
     """
-    return (
-        values if dtype in (None, "float32") else keras.ops.convert_to_tensor(values, dtype=dtype)
-    )
+    if dtype in (None, "float32"):
+        return values
+    return keras.ops.convert_to_tensor(values, dtype=dtype)
 
 
 _CUT_DEVIATION = 0.87962566103423978  # of a standard normal that is cut at 2
@@ -90,9 +82,8 @@ def _quantiles(exact=4097):
     normal = statistics.NormalDist()
     low, high = normal.cdf(-2), normal.cdf(2)
     known = [normal.inv_cdf(low + (high - low) * i / (exact - 1)) for i in range(exact)]
-    return np.interp((np.arange(65536) + 0.5) / 65536, np.linspace(0, 1, exact), known).astype(
-        "float32"
-    )
+    chances = (np.arange(65536) + 0.5) / 65536
+    return np.interp(chances, np.linspace(0, 1, exact), known).astype("float32")
 
 
 def _truncated_normal(rng, shape, variance):

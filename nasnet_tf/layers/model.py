@@ -1,5 +1,5 @@
-"""What networks of all kinds of genotype share: saved as their genotype and the arguments they were
-built with.
+"""What the networks of all systems share: they are saved as their genotype and the arguments they
+were built with.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class GenotypeModel(Sealed, keras.Model):
         config: the arguments of the subclass, all of them, by name; those but "genotype" are plain
             data.
 
-    Attributes: `genotype`; `class_names`, None if nobody gave any.
+    Attributes: `genotype`; `class_names`, None if none were given.
     """
 
     def __init_subclass__(cls, **kwargs):
@@ -151,12 +151,10 @@ def frozen(model) -> dict:
 
 
 def freeze(model, frozen: dict | None) -> None:
-    """Freezes in a new `model` what `frozen` has told of another of its kind, if anything."""
+    """Freezes in a new `model` what was `frozen` in another with the same layers, if anything."""
     if frozen is None:
         return
-    for path, layer in _paths(
-        model
-    ):  # what holds a layer comes before it, and says the same to all it holds
+    for path, layer in _paths(model):  # a layer sets those it holds, which come after it
         layer.trainable = path not in frozen["layers"]
     for path, layer in _paths(model):
         if isinstance(layer, CellLayer):
@@ -177,22 +175,21 @@ def arguments(given) -> dict:
     return {key: value for key, value in given.items() if key not in ("self", "__class__")}
 
 
-def check(config, kind, *counts) -> None:
-    """Raises ValueError unless the genotype is a `kind` and the arguments of these names are whole
+def check(config, cls, *counts) -> None:
+    """Raises ValueError unless the genotype is a `cls` and the arguments of these names are whole
     numbers of at least 1.
     """
-    if not isinstance(config["genotype"], kind):
-        raise ValueError(
-            f"genotype is a {type(config['genotype']).__name__}; give a {kind.__name__}."
-        )
+    genotype = config["genotype"]
+    if not isinstance(genotype, cls):
+        raise ValueError(f"genotype is a {type(genotype).__name__}; give a {cls.__name__}.")
     for name in counts:
         if not isinstance(config[name], int) or config[name] < 1:
             raise ValueError(f"{name} is {config[name]!r}; give a whole number of at least 1.")
 
 
 def shared(config) -> dict:
-    """The arguments that all layers of a network of pictures share. Batch norms are those of short
-    trainings where nothing is asked.
+    """The arguments that all layers of a network of pictures share. Batch norms suit short
+    trainings unless the configuration says otherwise.
     """
     momentum, epsilon = config["batch_norm_momentum"], config["batch_norm_epsilon"]
     return dict(
@@ -217,8 +214,8 @@ def policy(dtype):
 
 
 def images(input_shape, mean, std):
-    """(the input of a network, the images normalized). With neither mean nor std they are taken as
-    they come.
+    """(the input of a network, the images normalized). Without mean and std they are not
+    normalized.
     """
     check_channels_last()
     inputs = keras.Input(image_shape(input_shape), name="image")

@@ -1,10 +1,10 @@
 """The operations of a cell as Keras layers: ReLU-convolution-batch norm, pooling, and `Operation`,
 any of the set by name.
 
-Channels last: inputs are (batch, height, width, channels).
-Source: Zoph et al. 2017, arXiv 1707.07012, section 3 and appendix A.4. What each operation is made
-    of stands in graph/operations.py, how
-a graph is computed in parts.py.
+Channels last: inputs are (batch, height, width, channels). graph/operations.py says what each
+operation is made of, parts.py how a graph is computed.
+
+Source: Zoph et al. 2017, arXiv 1707.07012, section 3 and appendix A.4.
 """
 
 from __future__ import annotations
@@ -47,7 +47,13 @@ class CellLayer(layers.Layer):
         freeze_batch_norms: batch norms use their averages and learn nothing, even while the layer
             is trained; for fine-tuning. An attribute that can be set, too.
     Raises: ValueError if Keras is set to channels first.
+
+    Attributes:
+        own: names of the arguments that a subclass adds and keeps as attributes; its configuration
+            has them.
     """
+
+    own: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -79,8 +85,8 @@ class CellLayer(layers.Layer):
                 variable.trainable = self.trainable and not frozen
 
     def move(self, variable, value):
-        """Gives an average of this layer its new value; a layer that computes twice notes it
-        instead, see `Cell`.
+        """Gives an average of this layer its new value. A layer that computes twice only notes the
+        value, see `Cell`.
         """
         if self._moves is None:
             variable.assign(value)
@@ -119,7 +125,7 @@ class CellLayer(layers.Layer):
 
     def get_config(self):
         names = ("batch_norm_momentum", "batch_norm_epsilon", "weight_decay", "freeze_batch_norms")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return {**super().get_config(), **{name: getattr(self, name) for name in names + self.own}}
 
 
 def _assign(variable, values):
@@ -235,31 +241,20 @@ class Operation(GraphLayer):
     Returns: (batch, height / strides, width / strides, filters), rounded up.
     """
 
+    own = ("operation", "filters", "strides", "zero_padding")
+
     def __init__(self, operation, filters, strides=1, zero_padding=False, **kwargs):
-        if operation not in OPERATIONS:
-            raise ValueError(f"no operation {operation!r}; there are {', '.join(OPERATIONS)}.")
+        if operation not in OPERATION_SPECS:
+            raise ValueError(f"no operation {operation!r}; there are {', '.join(OPERATION_SPECS)}.")
         super().__init__(**kwargs)
-        self.operation, self.filters, self.strides, self.zero_padding = (
-            operation,
-            filters,
-            strides,
-            zero_padding,
-        )
+        self.operation, self.filters = operation, filters
+        self.strides, self.zero_padding = strides, zero_padding
 
     def wire(self, graph, x):
         operation = graph.operation(
             "operation", self.operation, x.channels, self.filters, self.strides, self.zero_padding
         )
         return operation(x)
-
-    def get_config(self):
-        own = {
-            "operation": self.operation,
-            "filters": self.filters,
-            "strides": self.strides,
-            "zero_padding": self.zero_padding,
-        }
-        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -297,6 +292,3 @@ def short_names():
     import tensorflow as tf
 
     return tf.name_scope("")
-
-
-OPERATIONS = OPERATION_SPECS

@@ -26,8 +26,8 @@ def wide(dtype) -> str:
 
 
 def l2(weight_decay):
-    """The paper's L2 loss, weight_decay * sum(W^2) / 2: half of what `keras.regularizers.L2` means
-    by the number.
+    """The paper's L2 loss, weight_decay * sum(W^2) / 2: half of what `keras.regularizers.L2` makes
+    of the same number.
     """
     return keras.regularizers.L2(weight_decay / 2) if weight_decay else None
 
@@ -36,7 +36,7 @@ class Bound:
     """A graph whose weights are those of a layer.
 
     Args:
-        owner: the `CellLayer`, or what else makes weights as one.
+        owner: the `CellLayer`, or another object that makes weights in the same way.
         graph: a `nasnet_tf.graph.Graph`.
         weights: in the graph's order; None makes them on `owner`.
     """
@@ -86,6 +86,8 @@ class Bound:
                 return values[node.x] + values[node.other]
             case nodes.Concatenate():
                 return ops.concatenate([values[value] for value in node.values], axis=-1)
+            case nodes.Resize():
+                return _resized(values[node.x], *node.y.size, node.y.channels)
             case nodes.Zero():
                 return values[node.x] * 0
             case nodes.DropPath():
@@ -95,8 +97,8 @@ class Bound:
     def _batch_norm(self, node, x, training):
         """Over all but the last axis, in float32 (or `wide`) whatever the layer computes in.
 
-        It uses and moves the averages as `keras.layers.BatchNormalization` does: while the layer is
-        trained and not told to freeze.
+        It uses and moves the averages as `keras.layers.BatchNormalization` does: it moves them
+        while the layer is trained and its batch norms are not frozen.
         """
         owner = self.owner
         gamma, beta, moving_mean, moving_variance = (
@@ -119,8 +121,7 @@ class Bound:
         """Of each image by itself, in float32 whatever the layer computes in.
 
         Source: Ba et al. 2016, arXiv 1607.06450, over pixels and channels as TensorFlow's
-            layer_norm of 2017 does; Ulyanov et al. 2016,
-        arXiv 1607.08022, over pixels.
+            layer_norm of 2017 does; Ulyanov et al. 2016, arXiv 1607.08022, over pixels.
         """
         y = ops.cast(x, wide(x.dtype))
         mean, variance = ops.moments(
@@ -133,8 +134,8 @@ class Bound:
 
 
 def graph_of(channels: int, part) -> Graph:
-    """The graph of an operation by itself, on an image of any size: `part` makes it of a graph,
-    such as by `Graph.operation`.
+    """The graph of an operation by itself, on an image of any size. `part(graph)` makes the
+    operation, for example by `Graph.operation`.
     """
     graph = Graph(Value(channels, (None, None)))
     graph.output = part(graph)(*graph.inputs)
@@ -158,9 +159,8 @@ def _weight(owner, spec):
     made = owner.add_weight(
         shape=spec.shape, name=spec.name, initializer=initial, autocast=False, **moving
     )
-    if (
-        spec.trainable and owner.freeze_batch_norms
-    ):  # after it was made trainable, which decides its place in files
+    # Frozen only after it was made trainable, which decides its place in files.
+    if spec.trainable and owner.freeze_batch_norms:
         made.trainable = False
     return made
 
@@ -169,18 +169,16 @@ def _by_batch(x, gamma, beta, epsilon):
     """(normalized, mean, variance): batch norm of (batch, height, width, channels) by the
     statistics of the batch itself.
     """
-    if (
-        keras.backend.backend() == "tensorflow"
-        and keras.backend.standardize_dtype(x.dtype) == "float32"
-    ):
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    if keras.backend.backend() == "tensorflow" and dtype == "float32":
         return _fused(x, gamma, beta, epsilon)
     mean, variance = ops.moments(x, (0, 1, 2))
     return ops.batch_normalization(x, mean, variance, -1, beta, gamma, epsilon), mean, variance
 
 
 def _fused(x, gamma, beta, epsilon):
-    """TensorFlow's own operation for it: several times as fast as the dozen it takes otherwise, and
-    their gradients.
+    """As `_by_batch`, by one operation of TensorFlow: several times as fast as a dozen operations
+    and their gradients.
     """
     import tensorflow as tf
 
@@ -188,11 +186,8 @@ def _fused(x, gamma, beta, epsilon):
         x, gamma, beta, epsilon=epsilon, is_training=True
     )
     count = ops.cast(ops.prod(ops.shape(x)[:3]), x.dtype)
-    return (
-        y,
-        mean,
-        variance * (ops.maximum(count - 1.0, 1.0) / count),
-    )  # it tells the unbiased variance
+    biased = ops.maximum(count - 1.0, 1.0) / count  # TensorFlow gives the unbiased variance
+    return y, mean, variance * biased
 
 
 def _convolved(x, weight, window, convolve):
@@ -200,10 +195,9 @@ def _convolved(x, weight, window, convolve):
     weight, padding, strides = ops.cast(weight, x.dtype), window.padding, window.strides
     if not isinstance(padding, str):
         x, padding, strides = _padded(x, window)
-    every = (
-        strides if window.dilation > 1 else (1, 1)
-    )  # no backend strides a dilated convolution: every second pixel of it is kept
-    strides = (1, 1) if window.dilation > 1 else strides
+    every = (1, 1)
+    if window.dilation > 1:  # no backend strides a dilated convolution: every second pixel is kept
+        every, strides = strides, (1, 1)
     strides = strides[0] if strides[0] == strides[1] else strides
     y = convolve(
         x, weight, strides, padding, data_format="channels_last", dilation_rate=window.dilation
@@ -225,6 +219,18 @@ def _padded(x, window):
             f"no layer computes {window}; pad half of the kernel, rounded down, or none."
         )
     return ops.pad(x, [[0, 0], [above, above], [left, left], [0, 0]]), "valid", window.strides
+
+
+def _resized(x, height, width, channels):
+    """x (batch, any, any, any) as (batch, height, width, channels): zeroth-order interpolation;
+    channels cut off, or zeros added.
+    """
+    for axis, size in ((1, height), (2, width)):
+        old = x.shape[axis]
+        if old != size:
+            x = ops.take(x, [pixel * old // size for pixel in range(size)], axis=axis)
+    missing = channels - x.shape[-1]
+    return ops.pad(x, [[0, 0]] * 3 + [[0, missing]]) if missing > 0 else x[..., :channels]
 
 
 def pooled(x, kind: str, window: Window, zero_padding: bool = False):

@@ -1,6 +1,4 @@
-"""Networks trained by compiled kernels of our own, without a framework: a new one costs nothing to
-begin.
-"""
+"""Networks trained without a framework, by kernels compiled once for all of them."""
 
 from nasnet_tf.native.network import NativeNetwork, labels_of
 

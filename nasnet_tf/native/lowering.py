@@ -1,5 +1,5 @@
-"""A graph as what the compiled kernels run: windows with their borders, weights as places in flat
-vectors, norms together with the ReLU that follows them.
+"""A graph as the compiled kernels compute it: windows with their borders, weights as slices of flat
+vectors, batch norms fused with the ReLU that follows them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from nasnet_tf import graph as graphs
 from nasnet_tf.graph import Value, nodes
-from nasnet_tf.graph.nodes import Add, Concatenate, Relu  # run as they stand
+from nasnet_tf.graph.nodes import Add, Concatenate, Relu  # the same in both graphs
 from nasnet_tf.layers.initializers import INITIALIZERS
 from nasnet_tf.native import windows
 
@@ -32,13 +32,9 @@ class Convolve(NamedTuple):
     weight: int
     windows: windows.Windows
 
-    @property
-    def matrices(self):
-        return self.x.channels, self.y.channels
-
 
 class Norm(NamedTuple):
-    """Batch norm, and ReLU after it if `rectify`. mean and variance are numbers of weights that are
+    """Batch norm, and ReLU after it if `rectify`. `mean` and `variance` number the weights that are
     not trained.
     """
 
@@ -64,8 +60,8 @@ class Zero(NamedTuple):
     y: Value
 
 
-def read_by(node) -> tuple[Value, ...]:
-    """What a node reads."""
+def inputs_of(node) -> tuple[Value, ...]:
+    """The values that a node reads."""
     match node:
         case Add():
             return node.x, node.other
@@ -76,9 +72,9 @@ def read_by(node) -> tuple[Value, ...]:
     return (node.x,)
 
 
-class Slot(NamedTuple):
-    """A weight: its path in a `Network`, and its place in the vector of all weights that are
-    trained, or of those that are not.
+class WeightSlice(NamedTuple):
+    """A weight: its path in a `Network`, and where it begins in the vector of all trained weights,
+    or of all others.
     """
 
     name: str
@@ -89,16 +85,20 @@ class Slot(NamedTuple):
     def end(self):
         return self.start + math.prod(self.shape)
 
+    def of(self, vector):
+        """The weight as a view of the vector."""
+        return vector[self.start : self.end].reshape(self.shape)
 
-class Lowered:
+
+class LoweredGraph:
     """The nodes of a network's graph up to its global mean; the classifier's kernel and bias are
-    the last two weights that are trained.
+    the last two trained weights.
 
     Args:
         graph: a `nasnet_tf.graph.Graph` with a classifier.
-    Attributes: image, features (Values); nodes; trained, moving (lists of `Slot`); momentum,
+    Attributes: image, features (Values); nodes; trained, moving (lists of `WeightSlice`); momentum,
         epsilon of the batch norms.
-    Raises: NotImplementedError for what has no native operation.
+    Raises: NotImplementedError for a node that has no native operation.
     """
 
     def __init__(self, graph: graphs.Graph):
@@ -107,86 +107,78 @@ class Lowered:
             isinstance(mean, nodes.GlobalMean) and isinstance(classifier, nodes.Dense)
         ):
             raise NotImplementedError("a native network has one classifier, at its end.")
-        (self.image,), self.features = graph.inputs, mean.x
+        (self.image,) = graph.inputs
         self.momentum, self.epsilon = graph.momentum, graph.epsilon
         self.trained, self.moving, self._numbers = [], [], []
         for weight in graph.weights:
-            slots = self.trained if weight.trainable else self.moving
-            self._numbers.append(len(slots))
-            slots.append(Slot(weight.name, weight.shape, slots[-1].end if slots else 0))
-        self._same, self._zeros = {}, {}  # values that are others, or that are nothing but zero
+            slices = self.trained if weight.trainable else self.moving
+            self._numbers.append(len(slices))
+            start = slices[-1].end if slices else 0
+            slices.append(WeightSlice(weight.name, weight.shape, start))
+        self._aliases, self._zeros = {}, set()
         lowered = [made for node in inside for made in self._lower(node)]
-        self.features = self._of(self.features)
-        self.nodes = _rectified_norms(_read(lowered, self.features))
+        self.features = self._resolved(mean.x)
+        self.nodes = _fused_norms(_without_unread_zeros(lowered, self.features))
         self._weights = graph.weights
 
     def initial(self) -> tuple[np.ndarray, np.ndarray]:
-        """Vectors of initial values, of weights that are trained and of those that are not. Drawn
+        """Initial values of the trained weights and of the others, each as a flat vector. Drawn
         anew with every call.
         """
         drawn = {True: [], False: []}
         for weight in self._weights:
-            drawn[weight.trainable].append(
-                np.ravel(INITIALIZERS[weight.initializer]()(weight.shape))
-            )
+            values = INITIALIZERS[weight.initializer]()(weight.shape)
+            drawn[weight.trainable].append(np.ravel(values))
         return tuple(np.concatenate(drawn[trained]).astype("float32") for trained in (True, False))
 
-    def _of(self, value):
-        return self._same.get(value, value)
+    def _resolved(self, value):
+        """The value itself, or the one that it is a copy of."""
+        return self._aliases.get(value, value)
 
     def _lower(self, node):
-        x, y, n = self._of(getattr(node, "x", None)), node.y, self._numbers
+        x, y, n = self._resolved(getattr(node, "x", None)), node.y, self._numbers
         match node:
             case nodes.Relu():
                 return [Relu(x, y)]
-            case nodes.Convolution() | nodes.Depthwise():
-                kind = Convolve if isinstance(node, nodes.Convolution) else Depthwise
-                return [kind(x, y, n[node.weight], windows.of(node.window, x.size))]
-            case nodes.BatchNorm():
-                return [
-                    Norm(
-                        x,
-                        y,
-                        n[node.gamma],
-                        n[node.beta],
-                        n[node.moving_mean],
-                        n[node.moving_variance],
-                    )
-                ]
+            case nodes.Convolution():
+                return [Convolve(x, y, n[node.weight], windows.of(node.window, x.size))]
+            case nodes.Depthwise():
+                return [Depthwise(x, y, n[node.weight], windows.of(node.window, x.size))]
+            case nodes.BatchNorm(_, _, gamma, beta, mean, variance):
+                return [Norm(x, y, n[gamma], n[beta], n[mean], n[variance])]
             case nodes.Pool(zero_padding=False):
                 return [Pool(x, y, node.kind, windows.of(node.window, x.size))]
             case nodes.Concatenate():
-                return [Concatenate(tuple(map(self._of, node.values)), y)]
+                return [Concatenate(tuple(map(self._resolved, node.values)), y)]
             case nodes.DropPath():
-                self._same[y] = x
+                self._aliases[y] = x
                 return []
             case nodes.Zero():
-                self._zeros[y] = True
+                self._zeros.add(y)
                 return [Zero(y)]
             case nodes.Add():
-                other = self._of(node.other)
-                if other in self._zeros or x in self._zeros:  # an addition of nothing
-                    self._same[y] = x if other in self._zeros else other
+                other = self._resolved(node.other)
+                if other in self._zeros or x in self._zeros:
+                    self._aliases[y] = x if other in self._zeros else other
                     return []
                 return [Add(x, other, y)]
         raise NotImplementedError(f"a {type(node).__name__} has no native operation")
 
 
-def _read(lowered, features):
-    """The nodes, those zeros that something reads."""
-    readers = {value for node in lowered for value in read_by(node)} | {features}
+def _without_unread_zeros(lowered, features):
+    readers = {value for node in lowered for value in inputs_of(node)} | {features}
     return [node for node in lowered if not isinstance(node, Zero) or node.y in readers]
 
 
-def _rectified_norms(lowered):
-    """The nodes, those norms that only a ReLU reads together with it."""
-    readers = Counter(value for node in lowered for value in read_by(node))
-    relus = {node.x: node for node in lowered if isinstance(node, Relu) and readers[node.x] == 1}
-    together = {
-        node.y: relus[node.y] for node in lowered if isinstance(node, Norm) and node.y in relus
-    }
-    left = [node for node in lowered if not (isinstance(node, Relu) and node.x in together)]
-    return [
-        node._replace(y=together[node.y].y, rectify=True) if node.y in together else node
-        for node in left
-    ]
+def _fused_norms(lowered):
+    """The nodes; a norm that only a ReLU reads, fused with it."""
+    readers = Counter(value for node in lowered for value in inputs_of(node))
+    norms = {node.y for node in lowered if isinstance(node, Norm) and readers[node.y] == 1}
+    relus = {node.x: node.y for node in lowered if isinstance(node, Relu) and node.x in norms}
+    fused = []
+    for node in lowered:
+        if isinstance(node, Norm) and node.y in relus:
+            fused.append(node._replace(y=relus[node.y], rectify=True))
+        elif not (isinstance(node, Relu) and node.x in relus):
+            fused.append(node)
+    return fused

@@ -1,5 +1,5 @@
-"""Which pixels the windows of a convolution or a pooling touch, as data: all that is known about
-kernel size, stride, dilation, border.
+"""Which pixels the windows of a convolution or a pooling cover, as arrays: all that the kernels
+know about kernel size, stride, dilation and padding.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from nasnet_tf.graph import Window
 
 
 class Windows(NamedTuple):
-    """Windows over an image of `size` pixels each way.
+    """Windows over an image of `size` pixels, (height, width).
 
-    Output pixel i of an axis sees the pixels i * stride + tap * dilation - before, for each tap, as
-    far as there are such.
+    Output pixel i of an axis covers the input pixels i * stride + tap * dilation - before, for each
+    tap, as far as they lie within the image.
     """
 
     size: tuple[int, int]
@@ -28,7 +28,7 @@ class Windows(NamedTuple):
 
 
 def of(window: Window, size) -> Windows:
-    """Those of a `nasnet_tf.graph.Window` over an image of `size`."""
+    """The windows of a `nasnet_tf.graph.Window` over an image of `size`."""
     kernel, strides, padding, dilation = window
     out = window.out(size)
     if padding == "valid":
@@ -47,24 +47,20 @@ def of(window: Window, size) -> Windows:
 
 @functools.lru_cache(maxsize=256)
 def spans(windows: Windows, images: int) -> np.ndarray:
-    """(spans, 4): tap, first number in the output, first number in the input, how many. Taps in
-    order for each row of the output.
+    """(spans, 4): tap, first output pixel, first input pixel, number of pixels. Ordered by the rows
+    of the output, then by taps.
 
-    Numbers count the pixels of all images, the images last.
+    Pixels are counted over all images, the image index last.
     """
     (height, width), (rows, columns) = windows.size, windows.out
     if windows == Windows(windows.size, windows.size):
         return np.array([[0, 0, 0, height * width * images]])
+    taps = np.arange(windows.kernel[0] * windows.kernel[1])[None, :, None]
+    i, j = np.divmod(taps, windows.kernel[1])
     row = np.arange(rows)[:, None, None]
-    i, j = (
-        tap[None, :, None]
-        for tap in np.divmod(np.arange(windows.kernel[0] * windows.kernel[1]), windows.kernel[1])
-    )
-    y, shift = (
-        row * windows.strides[0] + i * windows.dilation - windows.before[0],
-        j * windows.dilation - windows.before[1],
-    )
-    if windows.strides[1] == 1:  # a stretch of a row at once
+    y = row * windows.strides[0] + i * windows.dilation - windows.before[0]
+    shift = j * windows.dilation - windows.before[1]
+    if windows.strides[1] == 1:  # as much of a row as there is at once
         column = np.maximum(0, -shift)
         count = np.minimum(columns, width - shift) - column
         x = column + shift
@@ -72,48 +68,38 @@ def spans(windows: Windows, images: int) -> np.ndarray:
         column = np.arange(columns)[None, None]
         x = column * windows.strides[1] + shift
         count = (x >= 0) & (x < width)
-    found = (
-        i * windows.kernel[1] + j,
-        (row * columns + column) * images,
-        (y * width + x) * images,
-        count * images,
-    )
-    *parts, inside = np.broadcast_arrays(*found, (y >= 0) & (y < height) & (count > 0))
+    output, image = (row * columns + column) * images, (y * width + x) * images
+    inside = (y >= 0) & (y < height) & (count > 0)
+    *parts, inside = np.broadcast_arrays(taps, output, image, count * images, inside)
     return np.stack([part[inside] for part in parts], axis=1).astype(np.int64)
 
 
 @functools.lru_cache(maxsize=256)
-def threes(windows: Windows, images: int, back: bool = False) -> np.ndarray:
-    """(rows, 9): to, size, how many (1 to 3), and of so many spans of that size to there the tap
-    and the start, else 0.
+def unrolled_spans(windows: Windows, images: int, backward: bool = False) -> np.ndarray:
+    """Up to three spans with one output at a time, (rows, 9): first output pixel, number of pixels,
+    number of spans, and the tap and first input pixel of each, or zeros.
 
     Args:
-        back: the other way round: from the output to the input.
+        backward: with input and output exchanged.
     """
     groups = {}
-    for tap, to, start, size in spans(windows, images).tolist():
-        to, start = (start, to) if back else (to, start)
-        groups.setdefault((to, size), []).append((tap, start))
+    for tap, output, image, size in spans(windows, images).tolist():
+        if backward:
+            output, image = image, output
+        groups.setdefault((output, size), []).append((tap, image))
     rows = []
-    for (to, size), group in groups.items():
+    for (output, size), group in groups.items():
         for first in range(0, len(group), 3):
-            some = group[first : first + 3]
-            rows.append(
-                [
-                    to,
-                    size,
-                    len(some),
-                    *(number for pair in some for number in pair),
-                    *[0] * (6 - 2 * len(some)),
-                ]
-            )
+            three = group[first : first + 3]
+            numbers = [number for pair in three for number in pair]
+            rows.append([output, size, len(three), *numbers, *[0] * (6 - len(numbers))])
     return np.array(rows, np.int64).reshape(-1, 9)
 
 
 @functools.lru_cache(maxsize=256)
-def shares(windows: Windows, images: int) -> np.ndarray:
-    """(pixels,): 1 / how many pixels each window has within the border."""
+def inverse_counts(windows: Windows, images: int) -> np.ndarray:
+    """(pixels,): 1 / the number of pixels that each window covers within the image."""
     counts = np.zeros(windows.out[0] * windows.out[1] * images, "float32")
-    for _, to, _, size in spans(windows, images):
-        counts[to : to + size] += 1
+    for _, output, _, size in spans(windows, images):
+        counts[output : output + size] += 1
     return 1 / np.maximum(counts, 1)

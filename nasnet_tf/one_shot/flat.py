@@ -1,100 +1,80 @@
-"""Weights as stretches of flat vectors, so that which weights a part uses can be data.
+"""Graphs whose weights are slices of flat vectors, so that which weights a graph uses can be data.
 
-A part of nasnet_tf/parts.py asks the layer that owns it for variables. Here an owner that is no
-layer answers instead: `Slots` notes what is asked for, `Stretches` hands out tensors in the order
-in which `Slots` was asked.
+Batch norms use the statistics of the batch and keep no moving averages.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import keras
 import numpy as np
 
-
-class Slot(NamedTuple):
-    """A trainable weight a part asked for."""
-
-    name: str
-    shape: tuple[int, ...]
-    initializer: object
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
+from nasnet_tf.graph import Graph, WeightSpec
+from nasnet_tf.layers import parts
+from nasnet_tf.layers.initializers import INITIALIZERS
 
 
 class _Owner:
-    """What a part expects of the layer that owns it. Batch norms use the statistics of the batch
-    and keep no averages.
-    """
+    """What `parts.Bound` asks of the layer that owns the weights."""
 
-    batch_norm_momentum, weight_decay = 0.0, 0.0
-    trainable, freeze_batch_norms, compute_dtype = True, False, "float32"
+    trainable, freeze_batch_norms, compute_dtype, batch_norm_momentum = True, False, "float32", 0.0
 
-    def __init__(self, batch_norm_epsilon: float):
+    def __init__(self, batch_norm_epsilon):
         self.batch_norm_epsilon = batch_norm_epsilon
 
-    def add_weight(self, shape, name, initializer, trainable=True, **_):
-        if not trainable:
-            return keras.ops.convert_to_tensor(initializer(shape))
-        return self._weight(Slot(name, tuple(shape), initializer))
-
     def move(self, variable, value):
-        """Averages are not kept."""
+        """There are no moving averages."""
 
 
-class Slots(_Owner):
-    """Notes the weights that parts ask for, in `found`. The parts made with it have no weights."""
-
-    def __init__(self, batch_norm_epsilon=1e-5):
-        super().__init__(batch_norm_epsilon)
-        self.found = []
-
-    def _weight(self, slot):
-        self.found.append(slot)
+def weight_specs(graph: Graph) -> list[WeightSpec]:
+    """The trainable weights of a graph, in order."""
+    return [spec for spec in graph.weights if spec.trainable]
 
 
-class Stretches(_Owner):
-    """Gives parts the `tensors`, in order."""
+def bound(graph: Graph, tensors: Iterator, epsilon: float):
+    """The graph as a function of its input, with the next of the `tensors` as trainable weights.
 
-    def __init__(self, tensors, batch_norm_epsilon):
-        super().__init__(batch_norm_epsilon)
-        self._tensors = iter(tensors)
+    Args:
+        epsilon: of the batch norms.
+    """
+    weights = [next(tensors) if spec.trainable else 0.0 for spec in graph.weights]
+    part = parts.Bound(_Owner(epsilon), graph, weights)
+    return lambda x: part(x, training=True)
 
-    def _weight(self, slot):
-        return next(self._tensors)
+
+def size_of(specs: list[WeightSpec]) -> int:
+    """How many numbers the weights have in all."""
+    return sum(math.prod(spec.shape) for spec in specs)
 
 
-def initial(slots, rng, length=None) -> np.ndarray:
-    """Fresh values of all `slots`, end to end, followed by zeros up to `length`; float32."""
-    values = np.zeros(sum(slot.size for slot in slots) if length is None else length, np.float32)
+def initial(specs: list[WeightSpec], rng, length: int | None = None) -> np.ndarray:
+    """Initial values of all weights, end to end, followed by zeros up to `length`; float32."""
+    values = np.zeros(size_of(specs) if length is None else length, np.float32)
     end = 0
-    for slot in slots:
-        values[end : end + slot.size] = np.ravel(_seeded(slot.initializer, rng)(slot.shape))
-        end += slot.size
+    for spec in specs:
+        drawn = np.ravel(_seeded(INITIALIZERS[spec.initializer](), rng)(spec.shape))
+        values[end : end + len(drawn)] = drawn
+        end += len(drawn)
     return values
 
 
-def cut(vector, slots) -> list:
-    """The tensors of `slots` from a flat vector that may go on after them. One operation, so its
-    gradient is one too.
+def views(vector, specs: list[WeightSpec]) -> list:
+    """The weights as tensors, from a flat vector that may be longer. One operation, so its gradient
+    is one too.
     """
     import tensorflow as tf
 
-    if not slots:
+    if not specs:
         return []
-    sizes = [slot.size for slot in slots]
-    stretches = tf.split(vector, [*sizes, int(vector.shape[0]) - sum(sizes)])
-    return [
-        tf.reshape(stretch, slot.shape) for stretch, slot in zip(stretches, slots, strict=False)
-    ]
+    sizes = [math.prod(spec.shape) for spec in specs]
+    slices = tf.split(vector, [*sizes, int(vector.shape[0]) - sum(sizes)])
+    return [tf.reshape(part, spec.shape) for part, spec in zip(slices, specs, strict=False)]
 
 
 def _seeded(initializer, rng):
-    """The initializer with a seed from `rng`; one without chance as it is."""
+    """The initializer with a seed from `rng`; one that is not random as it is."""
     if not isinstance(initializer, keras.initializers.Initializer):
         return initializer
     return type(initializer)(**{**initializer.get_config(), "seed": int(rng.integers(2**31 - 1))})

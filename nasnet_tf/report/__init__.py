@@ -1,5 +1,5 @@
-"""Cells as pictures, searches as pictures and pages. matplotlib is imported when something is
-drawn, pyplot never.
+"""Pictures of cells and searches, and pages about searches. matplotlib is imported when something
+is drawn; pyplot is never used.
 """
 
 from nasnet_tf.report.comparison import write_comparison

@@ -1,4 +1,4 @@
-"""Strategies side by side: one HTML page with their curves, and the curves as CSV."""
+"""Comparisons of strategies: an HTML page with their curves, and the curves as CSV."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from functools import partial
 import numpy as np
 
 from nasnet_tf.drawing.picture import one_line
+from nasnet_tf.drawing.style import INK, PALE
 from nasnet_tf.files import write_whole
 from nasnet_tf.report.page import document, embedded, facts_table, heading, rows_table
-from nasnet_tf.systems.cells.figure import INK, PALE
 
 __all__ = ["comparison_figure", "write_comparison"]
 
@@ -33,19 +33,19 @@ def write_comparison(
     best: float,
     axis: str,
 ) -> None:
-    """Writes report.html and curves.csv into `folder`; each is there whole or not at all.
+    """Writes report.html and curves.csv into `folder`.
 
     Args:
         facts: label -> text.
-        results: strategy -> name of a figure -> figure, or None.
+        results: strategy -> metric -> its value, or None.
         curves: strategy -> `nasnet_tf.tables.comparison.Curve`.
-        best: the best there is to find.
-        axis: what the curves run over, with its unit.
+        best: the best test metric in the table.
+        axis: label of the horizontal axis, with its unit.
     """
     rows = [{"strategy": label, **found} for label, found in results.items()]
     picture = embedded(
         partial(comparison_figure, curves, best, axis),
-        f"Test figure and regret of the incumbent over {axis}",
+        f"Test metric and regret of the incumbent over {axis}",
     )
     parts = [
         heading(title),
@@ -76,10 +76,10 @@ def _csv(curves):
 
 
 def comparison_figure(curves: Mapping, best: float, axis: str):
-    """The curves as a matplotlib Figure that belongs to no window: test figure of the incumbent,
-    and its regret on a logarithmic axis.
+    """The curves as a matplotlib Figure: the test metric of the incumbent, and its regret on a
+    logarithmic axis.
 
-    A curve begins where half the runs have an incumbent.
+    A curve begins where half of the runs have an incumbent.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
@@ -115,7 +115,7 @@ def comparison_figure(curves: Mapping, best: float, axis: str):
         fontsize=8,
         color=INK,
     )
-    if lowest:  # the first trainings would take all the height
+    if lowest:  # without the first trainings, which would take up the whole height
         room = max(best - min(lowest), 1e-9)
         test.set_ylim(best - 1.05 * room, best + 0.1 * room)
     if any((curve.regret_mean > 0).any() for curve in curves.values()):
@@ -124,8 +124,8 @@ def comparison_figure(curves: Mapping, best: float, axis: str):
         regret.yaxis.set_major_formatter(FormatStrFormatter("%g"))
         regret.yaxis.set_minor_formatter(NullFormatter())
     for axes, name in (
-        (test, "test figure of the incumbent"),
-        (regret, "regret: best in the table less that"),
+        (test, "test metric of the incumbent"),
+        (regret, "regret: best in the table minus that"),
     ):
         axes.set_xlabel(axis, color=INK)
         axes.set_ylabel(name, color=INK)

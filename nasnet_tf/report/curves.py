@@ -1,5 +1,5 @@
-"""Pictures of searches: every reward in the order the trials ended, the best so far, the running
-mean.
+"""Pictures of searches: the rewards in the order in which the trials ended, the best so far, and
+the running mean.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import os
 from collections.abc import Iterable, Sequence
 
 from nasnet_tf.drawing.picture import one_line, picture_format, render
+from nasnet_tf.drawing.style import INK, PALE
 from nasnet_tf.files import write_whole
-from nasnet_tf.systems.cells.figure import INK, PALE
 
 __all__ = ["best_so_far", "draw_search", "running_mean", "search_figure"]
 
@@ -30,9 +30,9 @@ def draw_search(
     Args:
         trials: the rewards, higher is better, in the order the trials ended; None (or NaN, or
             infinite) is a failed trial.
-        path: ends in .png or .svg; the file is there whole or not at all.
-        baseline: the rewards of a random search, to compare with.
-        title: a line above, taken as it is (no mathematics); so is `ylabel`.
+        path: ends in .png or .svg.
+        baseline: the rewards of a random search, for comparison.
+        title: a line above the picture, without mathematics, as is `ylabel`.
     """
     suffix = picture_format(path)
     trials, baseline = rewards_of(trials), rewards_of(baseline)
@@ -40,7 +40,7 @@ def draw_search(
 
 
 def rewards_of(trials: Iterable[float | None]) -> list[float | None]:
-    """`trials` as floats, None where one failed. Raises ValueError on what is no number."""
+    """`trials` as floats, None for failed ones. Raises ValueError if one is no number."""
     rewards = []
     for number, reward in enumerate(trials):
         try:
@@ -55,7 +55,7 @@ def rewards_of(trials: Iterable[float | None]) -> list[float | None]:
 
 
 def best_so_far(rewards: Rewards) -> list[tuple[int, float]]:
-    """(number of the trial from 1, its reward) of each trial that beat all before it."""
+    """(number of the trial from 1, its reward) of each trial that is better than all before it."""
     steps: list[tuple[int, float]] = []
     for number, reward in enumerate(rewards, 1):
         if reward is not None and (not steps or reward > steps[-1][1]):
@@ -63,15 +63,13 @@ def best_so_far(rewards: Rewards) -> list[tuple[int, float]]:
     return steps
 
 
-def running_mean(rewards: Rewards, window: int | None = None) -> list[tuple[int, float]]:
-    """(number of the trial, mean of the last `window` rewards) once there are so many; failed
-    trials are left out.
-
-    Args:
-        window: a fifth of the trials that succeeded if None, at least 5.
+def running_mean(rewards: Rewards) -> list[tuple[int, float]]:
+    """(number of the trial, mean of the rewards of the window that ends there) of each successful
+    trial from the first complete window on. A window is a fifth of the successful trials, at least
+    5.
     """
     good = [(number, reward) for number, reward in enumerate(rewards, 1) if reward is not None]
-    window = window or max(5, len(good) // 5)
+    window = _window(rewards)
     sums = [0.0]
     for _, reward in good:
         sums.append(sums[-1] + reward)
@@ -81,10 +79,14 @@ def running_mean(rewards: Rewards, window: int | None = None) -> list[tuple[int,
     ]
 
 
+def _window(rewards):
+    return max(5, sum(reward is not None for reward in rewards) // 5)
+
+
 def search_figure(
     trials: Rewards, baseline: Rewards = (), title: str = "", ylabel: str = "validation accuracy"
 ):
-    """The search as a matplotlib Figure that belongs to no window."""
+    """The search as a matplotlib Figure."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -150,21 +152,20 @@ def _draw_rewards(axes, rewards: Rewards, end: int, name: str, colour: str, zord
 
 
 def _dot(trials: int) -> float:
-    """Area of a dot: smaller where there are many."""
+    """Area of a dot: smaller if there are many."""
     return min(max(3000 / max(trials, 1), 5), 26)
 
 
 def _draw_mean(axes, rewards: Rewards) -> None:
     mean = running_mean(rewards)
     if len(mean) > 1:
-        window = max(5, sum(reward is not None for reward in rewards) // 5)
         axes.plot(
             *zip(*mean, strict=True),
             color=INK,
             lw=1.3,
             ls=(0, (4, 2)),
             zorder=6,
-            label=f"search: mean of the last {window}",
+            label=f"search: mean of the last {_window(rewards)}",
         )
 
 
@@ -176,10 +177,8 @@ def _draw_failures(axes, trials: Rewards, baseline: Rewards) -> None:
         if reward is None
     ]
     if failed:
-        place = {
-            "transform": axes.get_xaxis_transform(),
-            "clip_on": False,
-        }  # the bottom of the axes, whatever the rewards
+        # at the bottom of the axes, whatever the rewards
+        place = {"transform": axes.get_xaxis_transform(), "clip_on": False}
         axes.scatter(
             failed,
             [0.02] * len(failed),

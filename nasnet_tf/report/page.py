@@ -1,5 +1,5 @@
-"""One HTML page about a search: facts, the best cell, the rewards, the best trials. It needs no
-network.
+"""An HTML page about a search: facts, the best cell, the rewards, the best trials. It refers to no
+other file.
 """
 
 from __future__ import annotations
@@ -62,16 +62,16 @@ def write_page(
     notes: Sequence[str] = (),
     target: float | None = None,
 ) -> None:
-    """Writes a page about a search; the file is there whole or not at all.
+    """Writes a page about a search.
 
     Args:
         facts: label -> text, shown as a table.
-        genotype: what to show, of any kind; None while there is none.
-        trials: in the order they ended; each has `trial`, `reward` (None if it failed), `status`,
-            `seconds` and what else to show. With `val_accuracy` and `multiply_adds` in each of them
-            the page shows what accuracy costs.
+        genotype: the best genotype, of any kind; None if there is none yet.
+        trials: in the order in which they ended; each has `trial`, `reward` (None if it failed),
+            `status`, `seconds` and further columns. If they have `val_accuracy` and
+            `multiply_adds`, the page shows accuracy against cost.
         baseline: the rewards of a random search, or its trials in the same form, which are then
-            among the best trials too.
+            also in the table of the best trials.
         notes: paragraphs below the title.
         target: multiply-adds to mark, if there is a soft limit.
     """
@@ -132,7 +132,7 @@ def heading(title: str) -> str:
 
 
 def document(title: str, body: str) -> str:
-    """A whole page; `body` is HTML."""
+    """The HTML of a page with this body, which is HTML."""
     head = (
         '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width,'
         f' initial-scale=1">\n<title>{_escape(title)}</title>'
@@ -144,9 +144,8 @@ def document(title: str, body: str) -> str:
 
 
 def embedded(make_figure, description: str) -> str:
-    """The figure that `make_figure()` returns, within a page."""
-    # As a data URI the names inside one picture cannot meet those of another, nor the page's
-    # styles.
+    """The HTML of the matplotlib figure that `make_figure` returns."""
+    # In a data URI, the names and styles of a picture are separate from those of the page.
     data = base64.b64encode(render(make_figure, "svg")).decode()
     return (
         f'<figure><img alt="{_escape(description)}"'
@@ -155,7 +154,7 @@ def embedded(make_figure, description: str) -> str:
 
 
 def facts_table(facts: Mapping[str, object]) -> str:
-    """Label and text, a line each."""
+    """The HTML of a table of labels and texts."""
     rows = "\n".join(
         f'<tr><th scope="row">{_escape(label)}</th><td>{_escape(text)}</td></tr>'
         for label, text in facts.items()
@@ -179,7 +178,7 @@ def _trials_table(trials: Sequence[Mapping], baseline: Sequence[Mapping]) -> str
 
 
 def rows_table(rows: Sequence[Mapping], first: Sequence[str] = ()) -> str:
-    """A line a row and a column a key; the columns `first` come first."""
+    """The HTML of a table with a column for each key; the columns `first` come first."""
     columns = list(dict.fromkeys([*first, *(key for row in rows for key in row)]))
     numeric = {key for key in columns if all(_is_number(row.get(key)) for row in rows)}
     head = "".join(_cell("th", key, key in numeric) for key in columns)

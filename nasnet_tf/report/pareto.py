@@ -1,6 +1,4 @@
-"""Pictures of what accuracy costs: every trial by its multiply-adds, and the front of those that no
-other beats in both.
-"""
+"""Pictures of accuracy against multiply-adds: every trial, and the Pareto front."""
 
 from __future__ import annotations
 
@@ -9,10 +7,10 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from nasnet_tf.drawing.picture import one_line, picture_format, render
+from nasnet_tf.drawing.style import INK, PALE
 from nasnet_tf.files import write_whole
 from nasnet_tf.report.curves import BASELINE, FAILED, SEARCH
 from nasnet_tf.scores.limits import pareto_front
-from nasnet_tf.systems.cells.figure import INK, PALE
 
 __all__ = ["draw_pareto", "pareto_figure"]
 
@@ -30,9 +28,9 @@ def draw_pareto(
 
     Args:
         trials: each has `trial`, `val_accuracy` (None if it failed) and `multiply_adds`, above 0.
-        path: ends in .png or .svg; the file is there whole or not at all.
-        baseline: the trials of a random search, in the same form; the front is of both.
-        title: a line above, taken as it is.
+        path: ends in .png or .svg.
+        baseline: the trials of a random search, in the same form; the front is that of both.
+        title: a line above the picture, without mathematics.
         target: multiply-adds to mark, if there is a soft limit.
     """
     suffix = picture_format(path)
@@ -46,7 +44,7 @@ def pareto_figure(
     title: str = "",
     target: float | None = None,
 ):
-    """The picture as a matplotlib Figure that belongs to no window."""
+    """The picture as a matplotlib Figure."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
@@ -108,7 +106,7 @@ def pareto_figure(
 
 
 def short(value: float) -> str:
-    """A count in three digits: 950, 12.3k, 1.5M, 2G."""
+    """A count with three digits: 950, 12.3k, 1.5M, 2G."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= size * 0.9995:
             return f"{value / size:.3g}{unit}"

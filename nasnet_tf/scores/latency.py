@@ -1,4 +1,4 @@
-"""How long a network takes for one image, on this machine, before anybody has trained it."""
+"""How long an untrained network takes for one image on this machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def latency_of(model: keras.Model, repeats: int = 20) -> float:
     """Milliseconds for one image: the median of so many calls of `predict_on_batch`, after the
     graph is traced.
 
-    What else the machine does meanwhile is measured too.
+    Other load on the machine is measured too.
 
     Args:
         model: of one image input of known size.

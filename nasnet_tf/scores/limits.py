@@ -1,5 +1,5 @@
-"""What a network may cost: hard limits, a reward that weighs accuracy against a cost, and the front
-between the two. No Keras here.
+"""Limits on the cost of a network, a reward that weighs accuracy against cost, and the Pareto front
+of the two. No Keras here.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Limits:
                 )
 
     def exceeded(self, genotype, size: Mapping, latency: Callable[[], float]) -> str | None:
-        """The first limit that the network breaks, as text such as "parameters above 50,000"; None
-        if it keeps them all.
+        """The first limit that the network exceeds, as text such as "parameters above 50,000"; None
+        if there is none.
 
         Args:
             size: of the network: arguments of `nasnet_tf.systems.costs.cost_of`.
@@ -55,14 +55,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class SoftLimit:
-    """Rewards a network that costs less than `target`, and charges one that costs more: accuracy *
-    (cost / target) ** weight.
+    """A reward above the accuracy for a network that costs less than `target`, and below it for one
+    that costs more: accuracy * (cost / target) ** weight.
 
     Args:
         target: the cost at which the reward is the accuracy.
-        weight: below 0. At -0.07 twice the cost weighs as much as 5 % of the accuracy.
+        weight: below 0. At -0.07 doubling the cost outweighs 5 % of the accuracy.
         cost: "multiply_adds", "parameters" or "trainable".
-        size: of the network that is meant: arguments of `nasnet_tf.systems.costs.cost_of`.
+        size: of the network: arguments of `nasnet_tf.systems.costs.cost_of`.
     Source: Tan et al. 2019 (MnasNet), arXiv 1807.11626, the reward with one exponent on both sides
         of the target.
     """
@@ -79,26 +79,22 @@ class SoftLimit:
 
     def reward(self, accuracy: float, genotype) -> float:
         """The reward of a network of that accuracy."""
-        return soft_reward(
-            accuracy,
-            getattr(_counted(genotype, self.size or {}), self.cost),
-            self.target,
-            self.weight,
-        )
+        cost = getattr(_counted(genotype, self.size or {}), self.cost)
+        return soft_reward(accuracy, cost, self.target, self.weight)
 
 
 def _counted(genotype, size):
     costs = cost_of(genotype, **size)
     if costs is None:
         raise ValueError(
-            f"nobody counts what a {type(genotype).__name__} costs; leave limits on its costs out."
+            f"the costs of a {type(genotype).__name__} are not counted; leave limits on them out."
         )
     return costs
 
 
 def soft_reward(accuracy: float, cost: float, target: float, weight: float = -0.07) -> float:
-    """accuracy * (cost / target) ** weight; see `SoftLimit`. The cost may be anything that is
-    measured, such as a latency.
+    """accuracy * (cost / target) ** weight; see `SoftLimit`. The cost may also be a measurement,
+    such as a latency.
     """
     if not target > 0 or not weight < 0:
         raise ValueError(
@@ -111,21 +107,21 @@ def soft_reward(accuracy: float, cost: float, target: float, weight: float = -0.
 def pareto_front(
     rows: Sequence[Mapping], highest=("val_accuracy",), lowest=("multiply_adds",)
 ) -> list[Mapping]:
-    """The rows that no other row beats: as good in every column, and better in one.
+    """The rows that no other row dominates by being as good in every column and better in one.
 
     Rows that lack a value (None) are left out; of rows with the same values the first stays.
 
     Args:
-        highest, lowest: columns of which more, or less, is better.
-    Returns: rows of `rows`, by the first column of `lowest` from the least on (of `highest`, from
-        the most on, if there are none).
+        highest, lowest: columns of which higher, or lower, values are better.
+    Returns: rows of `rows`, in ascending order of the first column of `lowest` (in descending order
+        of that of `highest`, if `lowest` is empty).
     """
     signs = [*((name, 1) for name in lowest), *((name, -1) for name in highest)]
     kept = {}
     for row in rows:
         if all(row[name] is not None for name, _ in signs):
             kept.setdefault(tuple(sign * row[name] for name, sign in signs), row)
-    points = sorted(kept)  # a row can only be beaten by one before it
+    points = sorted(kept)  # a row can only be dominated by one before it
     front = []
     for point in points:
         if not any(all(a <= b for a, b in zip(other, point, strict=True)) for other in front):

@@ -1,12 +1,11 @@
-"""Scores of a network that nobody has trained, each in about a second: synflow, NASWOT, and the
-number of parameters.
+"""Scores of untrained networks, each in about a second: synflow, NASWOT, and the number of
+parameters.
 
-They order networks, roughly; their values mean nothing else. How many parameters a network has
-orders cells about as well as the others do, so show each of them against it.
+They rank networks, roughly; their values mean nothing else. The number of parameters ranks cells
+about as well as the others do, so compare each of them with it.
 
 Sources: synflow: Tanaka et al. 2020, arXiv 2006.05467, as a score of architectures Abdelfattah et
-    al. 2021, arXiv 2101.08134; NASWOT:
-Mellor et al. 2020, arXiv 2006.04647v3.
+    al. 2021, arXiv 2101.08134; NASWOT: Mellor et al. 2020, arXiv 2006.04647v3.
 """
 
 from __future__ import annotations
@@ -32,15 +31,15 @@ def parameters(genotype, **size) -> float:
 
 
 def synflow(model: keras.Model) -> float:
-    """How much the weights carry: the sum of |w * dR/dw| over kernels and biases.
+    """The sum of |w * dR/dw| over kernels and biases.
 
     R is the sum of the outputs for one image of ones, with every weight replaced by its absolute
-    value and every batch norm by the identity. The model itself is left as it is.
+    value and every batch norm by the identity. The model itself does not change.
 
     Args:
         model: of one image input of known size; it must end in logits, as a softmax always sums to
-            1. In a float64 model the score is computed in double precision (not on JAX, unless it
-            was told to), which networks of more than a few cells need.
+            1. In a float64 model the score is computed in double precision (on JAX only if that is
+            enabled), which networks of more than a few cells need.
     Raises: ArithmeticError if the score overflows.
     """
     neutral = dict(_neutral_norms(model))
@@ -56,10 +55,8 @@ def synflow(model: keras.Model) -> float:
         )
         return sum(ops.sum(output) for output in keras.tree.flatten(outputs))
 
-    slopes = _gradient(total, values)
-    found = sum(
-        float(ops.sum(ops.abs(value * slope))) for value, slope in zip(values, slopes, strict=True)
-    )
+    pairs = zip(values, _gradients(total, values), strict=True)
+    found = sum(float(ops.sum(ops.abs(value * gradient))) for value, gradient in pairs)
     if not math.isfinite(found):
         raise ArithmeticError(
             "synflow overflows; score a network of fewer cells or filters, in float64."
@@ -68,11 +65,11 @@ def synflow(model: keras.Model) -> float:
 
 
 def naswot(model: keras.Model, images) -> float:
-    """How differently a minibatch passes the ReLUs: log |det K|, where K[i, j] counts the ReLUs
-    that agree on images i and j.
+    """log |det K|, where K[i, j] is the number of ReLUs that are both active or both inactive for
+    the images i and j.
 
-    Batch norms use the statistics of the minibatch. Equal codes of two images give minus infinity.
-    TensorFlow only.
+    Batch norms use the statistics of the minibatch. Two images with equal codes give minus
+    infinity. TensorFlow only.
 
     Args:
         images: (batch, height, width, channels); the paper takes 128.
@@ -105,8 +102,10 @@ def naswot(model: keras.Model, images) -> float:
 
 
 def agreements(codes: np.ndarray) -> np.ndarray:
-    """In how many units any two images agree, (images, images), given which are on, (images,
-    ...).
+    """(images, images): in how many units two images agree.
+
+    Args:
+        codes: (images, ...), whether each unit is active.
     """
     on = codes.reshape(len(codes), -1).astype("float32")
     count = on.sum(1)
@@ -115,8 +114,8 @@ def agreements(codes: np.ndarray) -> np.ndarray:
 
 @contextlib.contextmanager
 def _watched(watch):
-    """Tells `watch` of every TensorFlow operation of this thread: no tracing, which takes ten times
-    as long as computing.
+    """Calls `watch` after every TensorFlow operation of this thread. Nothing is traced, which would
+    take ten times as long as computing.
     """
     from tensorflow.python.framework import op_callbacks
 
@@ -143,13 +142,12 @@ SCORES = {"parameters": _parameters, "synflow": _synflow, "naswot": _naswot}
 
 
 def score(name: str, genotype, images=None, *, seed: int = 0, **size) -> float:
-    """The untrained score of that name of a network; larger is better.
+    """The untrained score of a network; higher is better.
 
     Args:
         name: one of SCORES.
-        images: the minibatch of "naswot", as the network shall see it (normalized); the first 128
-            are used.
-        seed: of the weights. It seeds Keras, as `keras.utils.set_random_seed` does.
+        images: the minibatch of "naswot", normalized; the first 128 are used.
+        seed: of the weights; passed to `keras.utils.set_random_seed`.
         **size: of the network, as in `nasnet_tf.systems.costs.cost_of`: num_cells, filters,
             classes, stem, input_shape.
     Raises: ValueError for an unknown name, or for "naswot" without images.
@@ -163,13 +161,10 @@ def score(name: str, genotype, images=None, *, seed: int = 0, **size) -> float:
 
 
 def _neutral_norms(model):
-    """(id of a variable, value): what makes every batch norm the identity at inference."""
+    """(id of a variable, value) that make every batch norm the identity at inference."""
     for layer in model._flatten_layers():
-        epsilon = (
-            layer.epsilon
-            if isinstance(layer, keras.layers.BatchNormalization)
-            else getattr(layer, "batch_norm_epsilon", None)
-        )
+        of_keras = isinstance(layer, keras.layers.BatchNormalization)
+        epsilon = layer.epsilon if of_keras else getattr(layer, "batch_norm_epsilon", None)
         if epsilon is None:
             continue
         values = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0, "moving_variance": 1.0 - epsilon}
@@ -179,7 +174,7 @@ def _neutral_norms(model):
                 yield id(variable), ops.full(variable.shape, value, dtype=variable.dtype)
 
 
-def _gradient(function, values):
+def _gradients(function, values):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

@@ -5,12 +5,13 @@ from nasnet_tf.strategies.auto import Auto
 from nasnet_tf.strategies.local_search import LocalSearch
 from nasnet_tf.strategies.one_shot import OneShot
 from nasnet_tf.strategies.pairwise_evolution import PairwiseEvolution
-from nasnet_tf.strategies.policy_gradient import PPO, Reinforce
+from nasnet_tf.strategies.ppo import PPO
 from nasnet_tf.strategies.predictor import Predictor
-from nasnet_tf.strategies.prejudged import Prejudged, Refused
+from nasnet_tf.strategies.prescreened import Prescreened, Rejected
 from nasnet_tf.strategies.progressive import Progressive
 from nasnet_tf.strategies.protocol import Strategy
 from nasnet_tf.strategies.random import RandomSearch
+from nasnet_tf.strategies.reinforce import Reinforce
 from nasnet_tf.strategies.successive_halving import SuccessiveHalving, rungs
 from nasnet_tf.strategies.tournament_evolution import TournamentEvolution
 
@@ -24,16 +25,20 @@ __all__ = [
     "PairwiseEvolution",
     "Predictor",
     "Prejudged",
+    "Prescreened",
     "Progressive",
     "RandomSearch",
     "Refused",
     "Reinforce",
+    "Rejected",
     "Strategy",
     "SuccessiveHalving",
     "TournamentEvolution",
     "get",
     "rungs",
 ]
+
+Prejudged, Refused = Prescreened, Rejected  # their former names
 
 STRATEGIES = {
     strategy.name: strategy
@@ -54,7 +59,7 @@ STRATEGIES = {
 
 
 def get(name: str) -> type[Strategy]:
-    """The strategy of that name. Raises ValueError with the names there are."""
+    """The strategy of that name. Raises ValueError with the known names."""
     try:
         return STRATEGIES[name]
     except KeyError:

@@ -18,7 +18,7 @@ class Adam:
         self.mean, self.square, self.steps = np.zeros(count), np.zeros(count), 0
 
     def descend(self, weights: np.ndarray, gradient: np.ndarray, learning_rate: float) -> None:
-        """One step down `gradient`, which is used up as scratch space."""
+        """One step down `gradient`, which is overwritten."""
         self.steps += 1
         self.mean *= FIRST
         self.mean += (1 - FIRST) * gradient

@@ -1,12 +1,12 @@
-"""Aging evolution, the search of AmoebaNet: the best of a few of the living is mutated, and the
-oldest dies.
+"""Aging evolution, the search of AmoebaNet: the best of a sample of the population is mutated, and
+the oldest individual dies.
 
 Source: Real et al. 2019, arXiv 1802.01548, section 3 and algorithm 1. `paper()` has the paper's
-    population of 100, samples of 25 and
-5 % of identity mutations, made for 20,000 models. The default population grows with the search
-instead: the square root of the number of trials that ended, from 10 to 100, and a quarter of it to
-a sample. At a hundred trials these are the 10 and 3 of NAS-Bench-201's experiments (arXiv
-2001.00326), at ten thousand the paper's 100 and 25. While it grows, fewer die than are born.
+population of 100, samples of 25 and 5 % of identity mutations, made for 20,000 models. The default
+population grows with the search instead: the square root of the number of trials that ended, from
+10 to 100, and a quarter of it to a sample. At a hundred trials these are the 10 and 3 of
+NAS-Bench-201's experiments (arXiv 2001.00326), at ten thousand the paper's 100 and 25. While it
+grows, fewer die than are born.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections import deque
 
 import numpy as np
 
+from nasnet_tf.signatures import checked
 from nasnet_tf.strategies.protocol import Strategy
 
 __all__ = ["PAPER", "AgingEvolution"]
@@ -23,23 +24,24 @@ __all__ = ["PAPER", "AgingEvolution"]
 PAPER = {"population": 100, "sample": 25, "identity": 0.05}
 
 _SMALLEST, _LARGEST = 10, 100  # populations that grow
-_TRIES = 20  # to find a child that is not being trained already
+_TRIES = 20  # at a child that is not being trained already
 
 
 class AgingEvolution(Strategy):
-    """Regularised evolution: the population are the last trials that ended without failing. While
-    it is not full: random points.
+    """Regularised evolution: the population consists of the last trials that ended without failing.
+    Until it is full, random points are proposed.
 
     Args:
-        population: how many live (the paper's P); by default it grows.
-        sample: how many of the living, drawn with replacement, compete to be the parent (S); a
-            quarter of the population by default.
+        population: its size (the paper's P); by default it grows.
+        sample: how many individuals, drawn with replacement, compete to be the parent (S); by
+            default a quarter of the population.
         identity: share of children that are their parent unchanged, to be trained again.
     """
 
     name = "aging-evolution"
     open = True
 
+    @checked
     def __init__(self, space, seed=0, *, population=None, sample=None, identity=0.0):
         super().__init__(space, seed)
         if (
@@ -52,9 +54,8 @@ class AgingEvolution(Strategy):
             )
         self.population, self.sample, self.identity = population, sample, identity
         self.born = 0  # trials that ended without failing
-        self.living = deque(
-            maxlen=population or _LARGEST
-        )  # (point, reward), oldest first; of a growing population, the last _LARGEST
+        # (point, reward), oldest first; of a growing population, the last _LARGEST
+        self.living = deque(maxlen=population or _LARGEST)
 
     @classmethod
     def paper(cls, space, seed=0, **settings):
@@ -63,7 +64,7 @@ class AgingEvolution(Strategy):
 
     @property
     def size(self) -> int:
-        """How many live when the population is full."""
+        """The size of a full population."""
         return self.population or min(max(math.isqrt(self.born), _SMALLEST), _LARGEST)
 
     def propose(self, number, pending=(), attempt=0):
@@ -88,11 +89,9 @@ class AgingEvolution(Strategy):
 
     def _child(self, rng):
         parent = self.parent(rng)
-        return (
-            parent
-            if self.identity and rng.random() < self.identity
-            else self.space.mutate(parent, rng)
-        )
+        if self.identity and rng.random() < self.identity:
+            return parent
+        return self.space.mutate(parent, rng)
 
     def _learn(self, choices, reward):
         self.born += 1

@@ -1,23 +1,23 @@
-"""The controller of the first NAS: a two-layer LSTM that writes a network layer by layer, skip
+"""The controller of the first NAS: a two-layer LSTM that samples a network layer by layer, skip
 connections by anchor points.
 
-A decision has a step of the LSTM and a softmax, as in controller.py. When all of a layer is decided
-there is one step more, its anchor point i: of each anchor point j before it, P(layer j feeds layer
-i) = sigmoid(v . tanh(W_prev h_j + W_curr h_i)), where h are what the higher layer of the LSTM gives
-there, and W_prev, W_curr and v serve all pairs. A skip is a softmax of the options 0 and 1 with
-logits 0 and the argument of that sigmoid, so the rest is as for any other decision.
+A decision has a step of the LSTM and a softmax, as in controller.py. After the decisions of a layer
+there is one more step, its anchor point i: for each anchor point j before it, P(layer j feeds layer
+i) = sigmoid(v . tanh(W_prev h_j + W_curr h_i)), where h are the outputs of the higher layer of the
+LSTM at the anchor points, and W_prev, W_curr and v are the same for all pairs. A skip is a softmax
+of the options 0 and 1 with logits 0 and the argument of that sigmoid, so everything else is as for
+any other decision.
 
 Source: Zoph & Le 2017, arXiv 1611.01578, sections 3.1 and 3.3: two layers of 35 units, weights
-    uniform(-0.08, 0.08). Not stated there,
-so ours: embeddings of 35, a softmax of its own for each decision, and that the step after an anchor
-point reads the sum of the embeddings of its skips.
+uniform(-0.08, 0.08). Not stated there, so ours: embeddings of 35, a softmax of its own for each
+decision, and that the step after an anchor point reads the sum of the embeddings of its skips.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from nasnet_tf.strategies.controller import Controller, Trace, drawn
+from nasnet_tf.strategies.controller import Controller, Trace, sampled
 
 __all__ = ["AnchorController"]
 
@@ -27,21 +27,16 @@ class AnchorController(Controller):
 
     Args:
         sizes: options of each decision.
-        anchors, counts_from: of the space, a `nasnet_tf.spaces.Choices`. Decisions that do not
-            count are never drawn and stay 0; their log-probability and entropy are 0, whatever was
-            chosen.
-        layers: of the LSTM.
+        anchors, counts_from: of the space, see `nasnet_tf.spaces.Space`. Decisions that do not
+            count are never sampled and stay 0; their log-probability and entropy are 0.
     """
 
-    def __init__(
-        self, sizes, anchors, counts_from=(), units: int = 35, embedding: int = 35, layers: int = 2
-    ):
+    _layers = ("", "_2")
+
+    def __init__(self, sizes, anchors, counts_from=(), units: int = 35, embedding: int = 35):
         self.counts_from = np.array(counts_from or [0] * len(sizes))
-        self._layers = ("", *(f"_{number}" for number in range(2, layers + 1)))
-        self._steps, self._anchor_steps = (
-            [],
-            [],
-        )  # of each step the decisions made there; the steps that are anchor points
+        self._steps = []  # the decisions of each step
+        self._anchor_steps = []  # the steps that are anchor points
         decision = 0
         for anchor in anchors:
             self._steps += [
@@ -96,7 +91,7 @@ class AnchorController(Controller):
         w, choices = self.named(weights), np.zeros((count, len(self.sizes)), int)
         draws = rng.random((*choices.shape, 1))
         states = [(np.zeros((count, self.units)),) * 2 for _ in self._layers]  # (cell, hidden)
-        below, heard, other = w["start"], [], 0
+        below, anchor_states, other = w["start"], [], 0
         for step, decisions in enumerate(self._steps):
             for number, layer in enumerate(self._layers):
                 cell, hidden = states[number]
@@ -109,13 +104,13 @@ class AnchorController(Controller):
                 states[number] = cell, below
             here = slice(decisions.start, decisions.stop)
             if step in self._anchor_steps:
-                heard.append(below)
+                anchor_states.append(below)
                 mixed = np.tanh(
-                    np.array(heard)[: len(decisions)] @ w["previous_anchor"]
+                    np.array(anchor_states)[: len(decisions)] @ w["previous_anchor"]
                     + below @ w["current_anchor"]
                 )  # (earlier, B, U)
                 argument = (mixed @ w["attention"]).T[..., None]
-                choices[:, here] = drawn(
+                choices[:, here] = sampled(
                     np.concatenate([np.zeros_like(argument), argument], -1), draws[:, here]
                 )
             else:
@@ -127,7 +122,7 @@ class AnchorController(Controller):
                 choices[:, here] = (
                     given[decisions.start]
                     if decisions.start < len(given)
-                    else drawn(logits[:, None], draws[:, here])
+                    else sampled(logits[:, None], draws[:, here])
                 )
                 other += 1
             if step + 1 < len(self._steps):
@@ -171,9 +166,9 @@ class AnchorController(Controller):
 
     def _mixed(self, w, hiddens):
         """tanh(W_prev h_j + W_curr h_i) of each skip, (skips, B, U)."""
-        heard = hiddens[self._anchor_steps]
+        states = hiddens[self._anchor_steps]
         return np.tanh(
-            (heard @ w["previous_anchor"])[self._of] + (heard @ w["current_anchor"])[self._to]
+            (states @ w["previous_anchor"])[self._of] + (states @ w["current_anchor"])[self._to]
         )
 
     def _back_logits(self, w, gradient, trace, d_logits):
@@ -183,12 +178,12 @@ class AnchorController(Controller):
         gradient["softmax_bias"][:] = others.sum(1)
         d_hiddens = np.zeros_like(hiddens)
         d_hiddens[self._other_steps] = others @ w["softmax_kernel"].transpose(0, 2, 1)
-        mixed, heard = self._mixed(w, hiddens), hiddens[self._anchor_steps]
+        mixed, states = self._mixed(w, hiddens), hiddens[self._anchor_steps]
         gradient["attention"][:] = (skips * mixed).sum((0, 1))
         d_mixed = skips * w["attention"] * (1.0 - mixed**2)
         for name, layers in (("previous_anchor", self._of), ("current_anchor", self._to)):
-            d_summed = np.zeros_like(heard)
+            d_summed = np.zeros_like(states)
             np.add.at(d_summed, layers, d_mixed)
-            gradient[name][:] = heard.reshape(-1, self.units).T @ d_summed.reshape(-1, self.units)
+            gradient[name][:] = states.reshape(-1, self.units).T @ d_summed.reshape(-1, self.units)
             d_hiddens[self._anchor_steps] += d_summed @ w[name].T
         return d_hiddens

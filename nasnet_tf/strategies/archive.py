@@ -1,5 +1,5 @@
-"""What a search remembers: points and their rewards, in the order they came; which networks were
-tried. Adding costs the same always.
+"""The memory of a search: points and their rewards, in order of observation; the networks that were
+tried. Adding to either takes constant time.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ __all__ = ["Archive", "Networks"]
 class Archive:
     """A growing history of points of a space of `width` decisions.
 
-    `points` is (n, width) int32 and `rewards` (n,) float64, oldest first: views, so do not keep
-    them across an append. `failed` are the points whose trials failed, which have no reward and are
-    not among these.
+    `points` is (n, width) int32 and `rewards` (n,) float64, oldest first: views that are valid
+    until the next `append`. `failed` are the points of failed trials, which have no reward and are
+    not among `points`.
     """
 
     def __init__(self, width: int):
@@ -49,7 +49,7 @@ class Archive:
 
     @property
     def tried(self) -> list[tuple[int, ...]]:
-        """All points, those that failed after the others."""
+        """All points, the failed ones last."""
         return [*map(tuple, self.points.tolist()), *self.failed]
 
     def state(self) -> dict[str, np.ndarray]:
@@ -58,8 +58,8 @@ class Archive:
         return {"points": self.points.copy(), "rewards": self.rewards.copy(), "failed": failed}
 
     def restore(self, state) -> None:
-        """Takes up what `state` gave. Raises ValueError, and changes nothing, if there are not as
-        many rewards as points.
+        """Restores what `state` returned. Raises ValueError, and changes nothing, unless there are
+        as many rewards as points.
         """
         points, rewards = np.array(state["points"], np.int32), np.array(state["rewards"], float)
         failed = np.array(state["failed"] if "failed" in state else points[:0])
@@ -77,8 +77,8 @@ class Archive:
 
 
 class Networks:
-    """A set of networks: points with equal `space.key` are one. Eight bytes of it are kept for
-    each.
+    """A set of networks: points with equal `space.key` are one. It stores a digest of eight bytes
+    of each key.
     """
 
     def __init__(self, space):
@@ -92,7 +92,7 @@ class Networks:
         self.digests.add(self.digest(point))
 
     def digest(self, point) -> int:
-        """A number from -2**63 on that stands for the network."""
+        """A 64-bit signed integer that identifies the network."""
         return int.from_bytes(
             hashlib.blake2b(self.space.key(point).encode(), digest_size=8).digest(),
             "big",
@@ -104,5 +104,5 @@ class Networks:
         return np.array(sorted(self.digests), dtype=np.int64)
 
     def restore(self, state) -> None:
-        """Takes up what `state` gave."""
+        """Restores what `state` returned."""
         self.digests = set(state.tolist())

@@ -8,6 +8,7 @@ the trials of both.
 
 from __future__ import annotations
 
+from nasnet_tf.signatures import passes_on
 from nasnet_tf.strategies.aging_evolution import AgingEvolution
 from nasnet_tf.strategies.predictor import Predictor
 from nasnet_tf.strategies.protocol import Strategy
@@ -16,15 +17,16 @@ __all__ = ["Auto"]
 
 
 class Auto(Strategy):
-    """`Predictor`, and from trial `alone` on every other proposal by `AgingEvolution`.
+    """`Predictor`; from trial `alone` on every other proposal is by `AgingEvolution`.
 
     Args:
-        alone: trials that the predictor leads by itself.
-        **settings: of the predictor.
+        alone: the number of trials that `Predictor` proposes alone.
+        **settings: of `Predictor`.
     """
 
     name = "auto"
 
+    @passes_on(Predictor)
     def __init__(self, space, seed=0, *, alone=500, **settings):
         super().__init__(space, seed)
         if alone < 0:

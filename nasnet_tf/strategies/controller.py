@@ -1,13 +1,13 @@
-"""The paper's controller: a one-layer LSTM that writes an architecture decision by decision. Plain
+"""The paper's controller: a one-layer LSTM that samples an architecture decision by decision. Plain
 NumPy, float64, no Keras.
 
-Step t has a softmax of its own over the options of decision t; the sampled option is embedded and
-is the input of step t + 1 (step 0 reads a learned start vector). The probability of an architecture
-is the product of its decisions' probabilities.
+Step t has its own softmax over the options of decision t; the embedding of the sampled option is
+the input of step t + 1 (that of step 0 is a learned vector). The probability of an architecture is
+the product of the probabilities of its decisions.
 
 Source: Zoph et al. 2017, arXiv 1707.07012, appendix A.2: one layer, 100 hidden units, weights
-    uniform(-0.1, 0.1), a softmax
-for each prediction. The width of the embedding is not stated there; 32 is ours.
+uniform(-0.1, 0.1), a softmax for each prediction. The width of the embedding is not stated there;
+32 is ours.
 
 Weights are one flat vector, an argument of every method: the controller itself never changes.
 Softmaxes and embeddings are padded to the widest decision, T decisions by n options, so that a
@@ -21,11 +21,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Controller", "Recurrence", "Trace", "drawn"]
+__all__ = ["Controller", "Recurrence", "Trace", "sampled"]
 
 
 class Recurrence(NamedTuple):
-    """What one pass of a layer of the LSTM leaves behind: time first, S steps, B architectures, U
+    """The results of a pass through a layer of the LSTM: time first, S steps, B architectures, U
     units.
     """
 
@@ -37,14 +37,10 @@ class Recurrence(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """What one pass over a batch leaves behind: time first, T decisions, B architectures, n
-    options.
-    """
+    """The results of a pass over a batch: time first, T decisions, B architectures, n options."""
 
-    log_probs: (
-        np.ndarray
-    )  # (B, T), natural logarithm of each chosen option's probability, given the choices before it
-    entropies: np.ndarray  # (B, T), nats, of each softmax on the way
+    log_probs: np.ndarray  # (B, T), of each chosen option given the choices before it
+    entropies: np.ndarray  # (B, T), nats, of each softmax
     chosen: np.ndarray  # (T, B, n), one-hot
     log_softmax: np.ndarray  # (T, B, n); a padded option has -1e30
     layers: tuple[Recurrence, ...]  # of the LSTM, the lowest first
@@ -79,7 +75,7 @@ class Controller:
         }
 
     def initial(self, rng, limit: float = 0.1) -> np.ndarray:
-        """Fresh weights, uniform(-limit, limit), as one flat vector of `count` numbers."""
+        """Initial weights, uniform(-limit, limit), as one flat vector of `count` numbers."""
         return rng.uniform(-limit, limit, self.count)
 
     def named(self, weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -91,11 +87,11 @@ class Controller:
         return views
 
     def sample(self, weights: np.ndarray, rng, count: int = 1, given=()) -> list[tuple[int, ...]]:
-        """`count` architectures drawn from the controller's distribution; ten take little longer
+        """`count` architectures sampled from the controller's distribution; ten take little longer
         than one.
 
         Args:
-            given: choices of the first decisions, which are not drawn.
+            given: choices of the first decisions, which are not sampled.
         """
         w = self.named(weights)
         cell = hidden = np.zeros((count, self.units))
@@ -106,19 +102,19 @@ class Controller:
                 inputs @ w["input_kernel"] + w["gate_bias"] + hidden @ w["hidden_kernel"], cell
             )
             logits = (hidden @ w["softmax_kernel"][step] + w["softmax_bias"][step])[:, :size]
-            choices[:, step] = given[step] if step < len(given) else drawn(logits, draws[:, step])
+            choices[:, step] = given[step] if step < len(given) else sampled(logits, draws[:, step])
             if step + 1 < len(self.sizes):
                 inputs = w["embeddings"][step, choices[:, step]]
         return list(map(tuple, choices.tolist()))
 
     def log_probs(self, weights: np.ndarray, choices) -> tuple[np.ndarray, np.ndarray]:
-        """Log-probability of each choice given those before it, and entropy of each softmax passed:
-        twice (batch, decisions).
+        """The log-probability of each choice given those before it, and the entropy of each
+        softmax: twice (batch, decisions).
         """
         return self.forward(weights, choices)[:2]
 
     def forward(self, weights: np.ndarray, choices) -> Trace:
-        """One pass over a batch of choices, (B, T) integers, with all that `backward` needs."""
+        """A pass over a batch of choices, (B, T) integers; `backward` needs its results."""
         w, choices = self.named(weights), np.asarray(choices)
         chosen = (choices.T[:, :, None] == np.arange(max(self.sizes))).astype(float)
         layers, below = [], self._inputs(w, choices)
@@ -133,8 +129,8 @@ class Controller:
     def backward(
         self, weights: np.ndarray, trace: Trace, log_prob_slopes, entropy_slopes
     ) -> np.ndarray:
-        """Exact gradient, flat, of any loss, given its slopes to the log-probabilities and to the
-        entropies, each (B, T) or a number.
+        """The exact gradient, flat, of any loss, given its gradients with respect to the
+        log-probabilities and the entropies, each (B, T) or a number.
         """
         w, flat = self.named(weights), np.empty(self.count)
         gradient = self.named(flat)
@@ -147,7 +143,7 @@ class Controller:
         return flat
 
     def _inputs(self, w, choices):
-        """What the lowest layer reads, (S, B, embedding)."""
+        """The inputs of the lowest layer, (S, B, embedding)."""
         steps = len(self.sizes)
         inputs = np.empty((steps, len(choices), self.embedding))
         inputs[0] = w["start"]
@@ -159,11 +155,11 @@ class Controller:
         gradient["embeddings"][:] = trace.chosen[:-1].transpose(0, 2, 1) @ d_inputs[1:]
 
     def _logits(self, w, hiddens):
-        """(T, B, n), from what the highest layer gives, (S, B, U)."""
+        """(T, B, n), from the outputs of the highest layer, (S, B, U)."""
         return hiddens @ w["softmax_kernel"] + (w["softmax_bias"] + self._padding)[:, None]
 
     def _back_logits(self, w, gradient, trace, d_logits):
-        """Slopes to what the highest layer gives."""
+        """The gradient with respect to the outputs of the highest layer."""
         gradient["softmax_kernel"][:] = trace.layers[-1].hiddens[1:].transpose(0, 2, 1) @ d_logits
         gradient["softmax_bias"][:] = d_logits.sum(1)
         return d_logits @ w["softmax_kernel"].transpose(0, 2, 1)
@@ -182,7 +178,7 @@ class Controller:
         return Recurrence(inputs, gates, cells, squashed, hiddens)
 
     def _back_through_time(self, w, gradient, layer, run, d_hiddens):
-        """Slopes to the layer's inputs, from those to its hidden states."""
+        """The gradient with respect to the layer's inputs, from that of its hidden states."""
         rows = self._gate_slopes(w["hidden_kernel" + layer], run, d_hiddens).reshape(
             -1, 4 * self.units
         )
@@ -193,7 +189,7 @@ class Controller:
 
     def _step(self, before, cell):
         """Gates, cell, tanh(cell) and hidden state of one LSTM step, from the gates before their
-        squashing.
+        activation.
         """
         gates = before * self._scale
         np.tanh(gates, out=gates)
@@ -205,8 +201,8 @@ class Controller:
         return gates, cell, squashed, gates[..., 2 * u : 3 * u] * squashed
 
     def _logit_slopes(self, trace, log_prob_slopes, entropy_slopes):
-        """Slopes to the logits, (T, B, n): d log p / d logit = chosen - p, d H / d logit = -p (log
-        p + H).
+        """The gradient with respect to the logits, (T, B, n): d log p / d logit = chosen - p, and
+        d H / d logit = -p (log p + H).
         """
         probs = np.exp(trace.log_softmax)
         shape = trace.log_probs.shape
@@ -217,7 +213,7 @@ class Controller:
         )
 
     def _gate_slopes(self, hidden_kernel, run, d_hiddens):
-        """Slopes to the gates before their squashing, (S, B, 4U), last step first."""
+        """The gradient with respect to the gates before their activation, (S, B, 4U)."""
         u, back = self.units, np.ascontiguousarray(hidden_kernel.T)
         d_gates = np.empty_like(run.gates)
         d_hidden, d_cell = d_hiddens[-1], 0.0
@@ -236,8 +232,8 @@ class Controller:
         return d_gates
 
 
-def drawn(logits, draws):
-    """The option of each row of `logits` that a number from 0 to below 1 of `draws` falls on."""
+def sampled(logits, draws):
+    """The option of each row of `logits` that is selected by a uniform number of `draws`."""
     cumulative = np.exp(logits - logits.max(-1, keepdims=True)).cumsum(-1)
     return np.minimum((cumulative <= draws * cumulative[..., -1:]).sum(-1), logits.shape[-1] - 1)
 

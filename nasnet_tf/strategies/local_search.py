@@ -1,21 +1,21 @@
 """Local search: try the neighbours of a point, one decision away; move as soon as one is better; at
-a local optimum begin again.
+a local optimum start again.
 
 Source: White et al. 2021, arXiv 2005.02960, section 3, in the variant that does not wait for a
-    whole neighbourhood. Here each climb
-begins at the best of a few random points, and no point is proposed twice. Beginning again is ours:
-in small spaces it finds what going on with the next best point misses, and in large ones a
-neighbourhood is seldom exhausted.
+whole neighbourhood. Here each climb begins at the best of a few random points, and no point is
+proposed twice. Beginning again is ours: in small spaces it finds what going on with the next best
+point misses, and in large ones a neighbourhood is seldom exhausted.
 """
 
 from __future__ import annotations
 
+from nasnet_tf.signatures import checked
 from nasnet_tf.strategies.archive import Archive
 from nasnet_tf.strategies.protocol import Strategy
 
 __all__ = ["LocalSearch", "neighbours"]
 
-_TRIES = 20  # to draw a start that is not known
+_TRIES = 20  # at a random point that is not known
 
 
 def neighbours(point, sizes) -> list[tuple[int, ...]]:
@@ -30,27 +30,24 @@ def neighbours(point, sizes) -> list[tuple[int, ...]]:
 
 
 class LocalSearch(Strategy):
-    """Hill climbing, asynchronous: while the last neighbours are being trained, the random points
-    of the next climb are.
+    """Asynchronous hill climbing: while the last neighbours are trained, so are the random points
+    of the next climb.
 
     Args:
-        starts: how many random points each climb chooses its first from.
+        starts: the number of random points, the best of which a climb starts from.
     """
 
     name = "local-search"
 
+    @checked
     def __init__(self, space, seed=0, *, starts=10):
         super().__init__(space, seed)
         if starts < 1:
             raise ValueError(f"starts is {starts}; give 1 or more.")
         self.starts = starts
         self.archive, self.known = Archive(len(self.sizes)), set()
-        self.drawn, self.centre = (
-            0,
-            -1,
-            # trials that succeeded towards `starts`; where in the archive the climb stands, -1 for
-            # nowhere
-        )
+        self.drawn = 0  # successful trials, up to `starts`, since the climb began
+        self.centre = -1  # index in the archive of the best point of the climb; -1 if there is none
 
     def propose(self, number, pending=(), attempt=0):
         rng, running = self._rng(number, attempt), {tuple(point) for point in pending}
@@ -65,7 +62,7 @@ class LocalSearch(Strategy):
         return point
 
     def _unknown(self):
-        """Neighbours of the point where the climb stands whose reward is not known."""
+        """Neighbours of the best point of the climb whose reward is not known."""
         around = neighbours(self.archive.points[self.centre].tolist(), self.sizes)
         return [point for point in around if point not in self.known]
 
@@ -75,15 +72,15 @@ class LocalSearch(Strategy):
         self.drawn = min(self.drawn + 1, self.starts)
         if self.centre < 0 or reward > self.archive.rewards[self.centre]:
             self.centre = len(self.archive) - 1
-        self._begin_again_at_the_top()
+        self._restart_at_optimum()
 
     def _fail(self, choices):
-        """A failed trial is no point to climb from."""
+        """A climb does not move to a failed point."""
         self.archive.fail(choices)
         self.known.add(choices)
-        self._begin_again_at_the_top()
+        self._restart_at_optimum()
 
-    def _begin_again_at_the_top(self):
+    def _restart_at_optimum(self):
         if self.drawn == self.starts and not self._unknown():
             self.drawn, self.centre = 0, -1
 

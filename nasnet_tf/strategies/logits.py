@@ -1,8 +1,8 @@
-"""The simplest controller: a row of logits a decision, each decision on its own. Same methods as
-the LSTM's (controller.py).
+"""The simplest controller: a row of logits for each decision, independent of the others. It has the
+methods of the LSTM (controller.py).
 
 Source: NAS-Bench-201's REINFORCE, Dong & Yang 2020, arXiv 2001.00326. Rows are padded to the
-    widest; padding has probability 0.
+widest; padding has probability 0.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["Logits"]
 
 
 class _Trace(NamedTuple):
-    """What one pass over a batch leaves behind: B architectures, T decisions, n options."""
+    """The results of a pass over a batch: B architectures, T decisions, n options."""
 
     log_probs: np.ndarray  # (B, T), natural logarithm of each chosen option's probability
     entropies: np.ndarray  # (B, T), nats
@@ -37,7 +37,7 @@ class Logits:
         )
 
     def initial(self, rng, deviation: float = 1e-3) -> np.ndarray:
-        """Fresh weights, normal with this standard deviation: all but uniform."""
+        """Initial weights, normal with this standard deviation: choices are almost uniform."""
         return rng.normal(scale=deviation, size=self.count)
 
     def sample(self, weights: np.ndarray, rng, count: int = 1, given=()) -> list[tuple[int, ...]]:
@@ -53,7 +53,7 @@ class Logits:
         return self.forward(weights, choices)[:2]
 
     def forward(self, weights: np.ndarray, choices) -> _Trace:
-        """One pass over a batch of choices, (B, T) integers, with all that `backward` needs."""
+        """A pass over a batch of choices, (B, T) integers; `backward` needs its results."""
         chosen = (np.asarray(choices)[:, :, None] == np.arange(self._shape[1])).astype(float)
         log_softmax = self._log_softmax(weights)
         entropies = -(np.exp(log_softmax) * log_softmax).sum(1)
@@ -64,8 +64,8 @@ class Logits:
     def backward(
         self, weights: np.ndarray, trace: _Trace, log_prob_slopes, entropy_slopes
     ) -> np.ndarray:
-        """Exact gradient, flat, of any loss, given its slopes to the log-probabilities and to the
-        entropies, each (B, T) or a number.
+        """The exact gradient, flat, of any loss, given its gradients with respect to the
+        log-probabilities and the entropies, each (B, T) or a number.
         """
         probs, shape = np.exp(trace.log_softmax), trace.log_probs.shape
         by_log_prob, by_entropy = (

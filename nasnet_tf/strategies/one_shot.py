@@ -1,8 +1,9 @@
-"""What one-shot search hands out at its end: children in the order of their accuracy with shared
-weights, best first.
+"""The last phase of one-shot search: children in the order of their accuracy with shared weights,
+best first.
 
-The ranking is made elsewhere (nasnet_tf/one_shot/weight_sharing.py), since making it trains
-networks; so this strategy is not in `STRATEGIES`, which can be begun with a space alone.
+The ranking is an argument, because it needs trained shared weights
+(nasnet_tf/one_shot/weight_sharing.py); therefore this strategy is not in `STRATEGIES`, which need
+only a space.
 
 Source: Pham et al. 2018, arXiv 1802.03268, section 2.3 (deriving architectures).
 """
@@ -11,14 +12,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from nasnet_tf.signatures import checked
 from nasnet_tf.strategies.protocol import Strategy
 
 __all__ = ["OneShot"]
 
 
 class OneShot(Strategy):
-    """Proposes the best child of `ranking` that nobody has tried, and random ones once it is at its
-    end.
+    """Proposes the best child of `ranking` that has not been tried, and random points at its end.
 
     Args:
         ranking: points of the space, best first.
@@ -26,6 +27,7 @@ class OneShot(Strategy):
 
     name = "one-shot"
 
+    @checked
     def __init__(self, space, seed=0, *, ranking):
         super().__init__(space, seed)
         self.ranking = list(dict.fromkeys(self._checked(choices) for choices in ranking))

@@ -1,10 +1,9 @@
 """Pairwise evolution, the search of "Large-Scale Evolution": of two individuals the worse dies and
-the better has a child.
+the better is mutated.
 
 Source: Real et al. 2017, arXiv 1703.01041. `paper()` has its population of 1000, at which its 250
-    workers, a quarter, were at work at
-once. The default grows with the search, as that of aging evolution does: the square root of the
-number of trials that ended, from 5 on.
+workers, a quarter, were at work at once. The default grows with the search, as that of aging
+evolution does: the square root of the number of trials that ended, from 5 on.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import math
 
 import numpy as np
 
+from nasnet_tf.signatures import checked
 from nasnet_tf.strategies.protocol import Strategy
 
 __all__ = ["PAPER", "PairwiseEvolution"]
@@ -25,20 +25,21 @@ _SMALLEST, _LARGEST = 5, 1000  # populations that grow
 class PairwiseEvolution(Strategy):
     """At first the population is filled with `space.start`. Then each trial that ends without
     failing is an event: it joins the population, two different individuals are drawn, the worse of
-    them is killed, and the next proposal is a child of the better.
+    them is removed, and the next proposal is a child of the better.
 
-    So one individual less lives than the population has while a child is trained, as in the paper,
-    where every worker kills before it trains. Who asks for several proposals between two events
-    gets children of the same parent. A failed trial is not born.
+    While a child is trained the population has therefore one individual less than its size, as in
+    the paper, where every worker removes one before it trains. Proposals between two events are
+    children of the same parent. Failed trials do not join.
 
     Args:
-        population: how many live, those being trained included; by default it grows, and after a
-            birth by which it does nobody dies.
+        population: its size, with the child in training; by default it grows, and no individual is
+            removed when it does.
     """
 
     name = "pairwise-evolution"
     open = True
 
+    @checked
     def __init__(self, space, seed=0, *, population=None):
         super().__init__(space, seed)
         if population is not None and population < 2:
@@ -57,7 +58,7 @@ class PairwiseEvolution(Strategy):
 
     @property
     def size(self) -> int:
-        """How many live when the population is full."""
+        """The size of a full population."""
         return self.population or min(max(math.isqrt(self.born), _SMALLEST), _LARGEST)
 
     def propose(self, number, pending=(), attempt=0):

@@ -1,52 +1,43 @@
-"""REINFORCE and PPO on a controller: the searches of NAS and of NASNet.
+"""Policy gradients on a controller: the searches of NAS and of NASNet.
 
-Each `minibatch` trials make one update. The advantage of an architecture is its reward less an
-exponential moving average of the rewards before this minibatch; it is spread over the decisions
-undiscounted. A trial that failed has no part in that average nor among the elites; its advantage is
-that of the lowest reward so far, and none before there is a reward.
+Every `minibatch` trials there is one update. The advantage of an architecture is its reward minus
+an exponential moving average of the rewards before this minibatch; every decision has this
+advantage, undiscounted. A failed trial counts neither in the average nor among the elites; its
+advantage is that of the lowest reward so far, and it is ignored before the first reward.
 
-Source: Zoph et al. 2017, arXiv 1707.07012, appendix A.2; PPO: Schulman et al. 2017, arXiv
-    1707.06347. `paper()` builds the paper's
-search, made for 20,000 children. The defaults are ours, for hundreds; they differ in:
+Source: Zoph et al. 2017, arXiv 1707.07012, appendix A.2. `paper()` builds the paper's search, made
+for 20,000 children. The defaults are ours, for hundreds; they differ in:
 - learning rate, minibatch and epochs: a hundred rewards must move the controller.
 - `normalise`: advantages are divided by a moving mean deviation and cut at 2, so that accuracies of
-  0.80 to 0.93, of 10 to 94 and a loss call for the same settings, and one broken child does not
+  0.80 to 0.93 or of 10 to 94 and losses need the same settings, and one broken child does not
   outweigh all others.
 - `elites`: the best few trials so far, beside each minibatch, are learned again as if they were new
   (self-imitation).
-- `draws`: a network that was tried is not tried again while the controller has others to offer.
-- `entropy_weight`: times normalised advantages the paper's 1e-5 is nothing, and small spaces
-  collapse.
-Not stated in the paper, so ours there too: Adam, the clip (per decision, not per architecture), the
-number of epochs.
+- `draws`: the controller is sampled again if the network was tried before.
+- `entropy_weight`: with normalised advantages the paper's 1e-5 has no effect, and a controller of a
+  small space collapses.
+The paper does not state the optimizer (here Adam), the clip of PPO (here per decision, not per
+architecture) and the number of epochs.
 
-A space of layers has a paper of its own, Zoph & Le 2017, arXiv 1611.01578, with the controller of
-anchors.py: for it `paper()` builds that search, made for 12,800 children. The decay of its baseline
-is not stated there. Where such a space grows, how many layers there are is not drawn but goes by
-the number of the proposal.
+For a space of layers `paper()` builds the search of Zoph & Le 2017, arXiv 1611.01578, with the
+controller of anchors.py, made for 12,800 children; the decay of its baseline is not stated there.
+Where such a space grows, the number of layers is not sampled: it depends on the number of the
+proposal.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from nasnet_tf.signatures import checked
 from nasnet_tf.strategies.adam import Adam
 from nasnet_tf.strategies.anchors import AnchorController
 from nasnet_tf.strategies.archive import Networks
 from nasnet_tf.strategies.controller import Controller
 from nasnet_tf.strategies.logits import Logits
-from nasnet_tf.strategies.protocol import Strategy
+from nasnet_tf.strategies.protocol import Strategy, as_space
 
-__all__ = [
-    "LAYERS",
-    "PAPER",
-    "PAPER_OF_LAYERS",
-    "TABLE",
-    "PPO",
-    "PolicyGradient",
-    "Reinforce",
-    "clipped_slopes",
-]
+__all__ = ["PAPER", "PAPER_OF_LAYERS", "PolicyGradient"]
 
 PAPER = {
     "learning_rate": 0.00035,
@@ -55,49 +46,39 @@ PAPER = {
     "decay": 0.95,
     "normalise": False,
     "elites": 0,
+    "draws": 1,
+    "controller": "lstm",
 }
-PAPER |= {"draws": 1, "controller": "lstm"}
 PAPER_OF_LAYERS = PAPER | {
     "learning_rate": 0.0006,
     "minibatch": 8,
     "entropy_weight": 0.0,
     "every": 1600,
 }
-TABLE = {
-    "learning_rate": 0.03,
-    "minibatch": 1,
-    "entropy_weight": 0.0,
-    "decay": 0.9,
-    "normalise": False,
-    "elites": 0,
-    "draws": 1,
-}
-LAYERS = {"learning_rate": 0.01}
-
 _LARGEST_ADVANTAGE = 2.0
 _MEAN_DEVIATION = 0.8  # of a normal distribution, in standard deviations
 
 
 class PolicyGradient(Strategy):
-    """What REINFORCE and PPO share: controller, baseline, minibatches.
+    """Base of REINFORCE and PPO: controller, baseline and minibatches.
 
     Args:
         learning_rate: Adam's.
         minibatch: trials an update.
         epochs: gradient steps an update.
-        entropy_weight: of the mean over a minibatch of the summed entropies (nats), in units of the
-            advantage.
-        decay: of the moving averages, a reward.
+        entropy_weight: weight of the mean over a minibatch of the summed entropies (nats), in units
+            of the advantage.
+        decay: of the moving averages, for each reward.
         normalise: divide advantages by their mean deviation and cut them at 2.
         elites: how many of the best earlier trials are learned again with each minibatch.
-        draws: samples of the controller for a proposal, at most, until one is a network that was
-            not tried.
-        controller: "lstm", the paper's, or "table", a row of logits a decision (logits.py).
-        units, embedding: widths of the LSTM; None is the controller's own.
+        draws: samples of the controller for each proposal, at most, until one is a new network.
+        controller: "lstm", the paper's, or "table", a row of logits for each decision (logits.py).
+        units, embedding: widths of the LSTM; None is the controller's default.
         every: proposals after which a space that grows, such as a `LayerwiseSpace` with `fewest`,
-            goes on to its next number of layers.
+            has its next number of layers.
     """
 
+    @checked
     def __init__(
         self,
         space,
@@ -117,11 +98,8 @@ class PolicyGradient(Strategy):
         every=100,
     ):
         super().__init__(space, seed)
-        widths = {
-            name: width
-            for name, width in (("units", units), ("embedding", embedding))
-            if width is not None
-        }
+        widths = {"units": units, "embedding": embedding}
+        widths = {name: width for name, width in widths.items() if width is not None}
         if (
             min(minibatch, epochs, draws, every, *widths.values()) < 1
             or elites < 0
@@ -137,17 +115,12 @@ class PolicyGradient(Strategy):
             )
         if controller not in ("lstm", "table"):
             raise ValueError(f'controller is {controller!r}; give "lstm" or "table".')
-        self.learning_rate, self.minibatch, self.epochs, self.entropy_weight = (
-            learning_rate,
-            minibatch,
-            epochs,
-            entropy_weight,
-        )
-        self.decay, self.normalise, self.elites, self.draws = decay, normalise, elites, draws
-        self.every, self._grows = every, any(self.space.counts_from)
-        self._drawn = (
-            np.arange(len(self.sizes)) >= self._grows
-        )  # whether a decision is the controller's
+        self.learning_rate, self.minibatch, self.epochs = learning_rate, minibatch, epochs
+        self.entropy_weight, self.decay, self.normalise = entropy_weight, decay, normalise
+        self.elites, self.draws, self.every = elites, draws, every
+        self._grows = any(self.space.counts_from)
+        # whether a decision is the controller's
+        self._sampled = np.arange(len(self.sizes)) >= self._grows
         if controller == "table":
             self.controller = Logits(self.sizes)
         elif self.space.anchors:
@@ -160,23 +133,15 @@ class PolicyGradient(Strategy):
             np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(0,)))
         )
         self.adam = Adam(self.controller.count)
-        self.pending, self.best = (
-            [],
-            [],
-        )  # (choices, reward): of this minibatch, and of the elites, best first
+        self.pending, self.best = [], []  # (choices, reward): this minibatch; elites, best first
         self.tried = Networks(self.space)
-        self.averages = np.zeros(
-            3
-        )  # of reward, of deviation, and the sum of their weights, which starts at 0
+        self.averages = np.zeros(3)  # of rewards and of deviations, and the sum of their weights
 
     @classmethod
     def paper(cls, space, seed=0, **settings):
         """The search with the settings of the space's paper; needs thousands of trials."""
-        return cls(
-            space,
-            seed,
-            **((PAPER_OF_LAYERS if getattr(space, "anchors", ()) else PAPER) | settings),
-        )
+        paper = PAPER_OF_LAYERS if as_space(space).anchors else PAPER
+        return cls(space, seed, **(paper | settings))
 
     @property
     def baseline(self) -> float | None:
@@ -198,8 +163,8 @@ class PolicyGradient(Strategy):
         )
 
     def entropy(self) -> float:
-        """Mean entropy a decision, as a share of its largest (1 is uniform), over 32 samples: watch
-        it for early collapse.
+        """Mean entropy of the decisions, as a share of the largest possible (1 is uniform), over 32
+        samples: it shows an early collapse.
         """
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(2,)))
         _, entropies = self.controller.log_probs(
@@ -208,8 +173,8 @@ class PolicyGradient(Strategy):
         return float(entropies.mean(0).sum() / max(np.log(self.sizes).sum(), 1e-12))
 
     def objective_slopes(self, log_probs, old, advantages) -> np.ndarray:
-        """Slopes of the objective, to be maximised and summed over the batch, to log-probabilities
-        (B, T); advantages (B, 1).
+        """Gradient of the objective, which is maximised and summed over the batch, with respect to
+        the log-probabilities: (B, T). Advantages are (B, 1).
         """
         raise NotImplementedError
 
@@ -220,7 +185,7 @@ class PolicyGradient(Strategy):
         self._take(choices, np.nan)
 
     def _take(self, choices, reward):
-        """Adds a trial to the minibatch; the reward of one that failed is NaN."""
+        """Adds a trial to the minibatch; the reward of a failed one is NaN."""
         self.pending.append((choices, reward))
         if self.draws > 1:
             self.tried.add(choices)
@@ -229,7 +194,7 @@ class PolicyGradient(Strategy):
         batch, self.pending = self.pending, []
         rewards = [reward for _, reward in batch if reward == reward]
         if self.baseline is None and not rewards:
-            return  # nobody knows yet what a failure is worth
+            return  # there is no reward yet to compare the failures with
         baseline = np.mean(rewards) if self.baseline is None else self.baseline
         self._average(rewards, baseline)
         self._update(
@@ -259,36 +224,30 @@ class PolicyGradient(Strategy):
         old = None
         for _ in range(self.epochs):
             trace = self.controller.forward(self.weights, choices)
-            old = (
-                trace.log_probs if old is None else old
-            )  # under the weights at the beginning of the update
+            old = trace.log_probs if old is None else old  # by the weights before the update
             slopes = self.objective_slopes(trace.log_probs, old, advantages[:, None])
             slopes, entropy_slopes = (
-                self._drawn * each / -len(batch) for each in (slopes, self.entropy_weight)
+                self._sampled * each / -len(batch) for each in (slopes, self.entropy_weight)
             )
             gradient = self.controller.backward(self.weights, trace, slopes, entropy_slopes)
             self.adam.descend(self.weights, gradient, self.learning_rate)
 
     def _memory(self):
-        head = {
+        return {
             "weights": self.weights,
             "adam_mean": self.adam.mean,
             "adam_square": self.adam.square,
             "adam_steps": self.adam.steps,
+            "averages": self.averages,
+            "tried": self.tried.state(),
+            **self._trials("pending", self.pending),
+            **self._trials("best", self.best),
         }
-        return (
-            head
-            | {"averages": self.averages, "tried": self.tried.state()}
-            | self._trials("pending", self.pending)
-            | self._trials("best", self.best)
-        )
 
     def _trials(self, name, trials):
-        choices = np.array([choices for choices, _ in trials], dtype=np.int64).reshape(
-            -1, len(self.sizes)
-        )
+        choices = np.array([choices for choices, _ in trials], dtype=np.int64)
         return {
-            f"{name}_choices": choices,
+            f"{name}_choices": choices.reshape(-1, len(self.sizes)),
             f"{name}_rewards": np.array([reward for _, reward in trials], dtype=float),
         }
 
@@ -308,67 +267,8 @@ class PolicyGradient(Strategy):
             ]
             for name in ("pending", "best")
         )
-        self.weights, self.averages, self.pending, self.best = (
-            state["weights"],
-            state["averages"],
-            pending,
-            best,
-        )
+        self.weights, self.averages = state["weights"], state["averages"]
+        self.pending, self.best = pending, best
         self.tried.restore(state["tried"])
-        self.adam.mean, self.adam.square, self.adam.steps = (
-            state["adam_mean"],
-            state["adam_square"],
-            int(state["adam_steps"]),
-        )
-
-
-class Reinforce(PolicyGradient):
-    """REINFORCE (Williams 1992): one gradient step a minibatch, up advantage times log-probability.
-
-    By default as in NAS-Bench-201 (arXiv 2001.00326): a table of logits, a step a reward, the plain
-    moving average as baseline; the learning rate is between its 0.01 and NAS-Bench-101's 0.1. With
-    `controller="lstm"` or by `paper()` it is the search of Zoph et al.; a space of layers has their
-    controller anyway, which is small and learns faster than NASNet's. Arguments are those of
-    `PolicyGradient`.
-    """
-
-    name = "reinforce"
-
-    def __init__(self, space, seed=0, *, controller=None, **settings):
-        layers = getattr(space, "anchors", ())
-        controller = controller or ("lstm" if layers else "table")
-        ours = TABLE if controller == "table" else LAYERS if layers else {}
-        super().__init__(space, seed, controller=controller, **(ours | settings))
-
-    def objective_slopes(self, log_probs, old, advantages):
-        return np.broadcast_to(advantages, log_probs.shape)
-
-
-class PPO(PolicyGradient):
-    """Proximal policy optimisation: several gradient steps a minibatch, clipped decision by
-    decision.
-
-    Args:
-        clip: a decision is left alone once its probability grew or shrank by this share in the
-            direction of its advantage.
-    """
-
-    name = "ppo"
-
-    def __init__(self, space, seed=0, *, epochs=4, clip=0.2, **settings):
-        super().__init__(space, seed, epochs=epochs, **settings)
-        if not 0 < clip < 1:
-            raise ValueError(f"clip is {clip}; give a number between 0 and 1, such as 0.2.")
-        self.clip = clip
-
-    def objective_slopes(self, log_probs, old, advantages):
-        return clipped_slopes(log_probs, old, advantages, self.clip)
-
-
-def clipped_slopes(log_probs, old, advantages, clip):
-    """Slopes to log-probabilities of min(r A, clip(r, 1 - clip, 1 + clip) A), with r =
-    exp(log_probs - old).
-    """
-    ratios = np.exp(log_probs - old)
-    free = np.where(advantages > 0, ratios < 1 + clip, ratios > 1 - clip)
-    return np.where(free, advantages * ratios, 0.0)
+        self.adam.mean, self.adam.square = state["adam_mean"], state["adam_square"]
+        self.adam.steps = int(state["adam_steps"])

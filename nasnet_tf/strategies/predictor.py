@@ -1,15 +1,13 @@
-"""Search led by a predictor: a Gaussian process learns what points are worth, and the one with most
-expected improvement is tried.
+"""Search by a predictor: a Gaussian process predicts the rewards of points, and the point with the
+highest expected improvement is tried.
 
-Candidates are mutants of the best points and random ones; the most promising is improved decision
-by decision.
+Candidates are mutants of the best points and random points; the best candidate is improved decision
+by decision. Once trials have failed, expected improvement is weighted by the probability of
+success.
 
-Expected improvement counts by how probably a point does not fail, once some have failed.
-
-Source: expected improvement: Jones et al. 1998, J. of Global Optimization 13; candidates mutated
-    from the best: White et al. 2019,
-BANANAS, arXiv 1910.11858; weighed by the probability of success: Gelbart et al. 2014, arXiv
-1403.5607.
+Source: expected improvement, Jones et al. 1998, J. of Global Optimization 13; candidates mutated
+from the best, White et al. 2019, BANANAS, arXiv 1910.11858; the weight of success, Gelbart et al.
+2014, arXiv 1403.5607.
 """
 
 from __future__ import annotations
@@ -18,6 +16,7 @@ import math
 
 import numpy as np
 
+from nasnet_tf.signatures import checked
 from nasnet_tf.strategies.archive import Archive
 from nasnet_tf.strategies.gaussian_process import GaussianProcess, normal_scores
 from nasnet_tf.strategies.protocol import Strategy
@@ -25,26 +24,27 @@ from nasnet_tf.strategies.protocol import Strategy
 __all__ = ["Predictor"]
 
 _FIRST_STEPS, _STEPS = 30, 8  # of fitting the process, the first time and later
-_CLIMBS = 4  # decisions in which the most promising candidate is improved, one after the other
+_CLIMBS = 4  # decisions in which the best candidate is improved, one after the other
 _LAST = 1000.0  # more than any gain
-_NOISY = 0.1  # noise, as a share of the variance, from which rewards are not taken at their word
+_NOISY = 0.1  # noise, as a share of the variance, from which the best reward is not trusted
 
 
 class Predictor(Strategy):
-    """Tries the point that promises most.
+    """Proposes the candidate with the highest expected improvement.
 
     Args:
         first: random points before the first prediction.
-        candidates: points that are judged for each proposal.
-        parents: of how many of the best points candidates are mutants.
-        every: rewards after which the process is fitted again; up to five times as many as rewards
-            add up.
-        most: rewards that the process looks at, half of them the best, half the latest; a bound on
-            time.
+        candidates: points that are compared for each proposal.
+        parents: the number of best points that candidates are mutants of.
+        every: rewards after which the process is fitted again; up to five times as many when there
+            are many rewards.
+        most: rewards that the process is given, half of them the best, half the latest; this bounds
+            the time.
     """
 
     name = "predictor"
 
+    @checked
     def __init__(self, space, seed=0, *, first=6, candidates=1000, parents=20, every=2, most=128):
         super().__init__(space, seed)
         if min(first, candidates, parents, every) < 1 or most < 2:
@@ -52,18 +52,11 @@ class Predictor(Strategy):
                 "first, candidates, parents and every must be 1 or more and most 2 or more; "
                 f"got {first=}, {candidates=}, {parents=}, {every=}, {most=}."
             )
-        self.first, self.candidates, self.parents, self.every, self.most = (
-            first,
-            candidates,
-            parents,
-            every,
-            most,
-        )
+        self.first, self.candidates, self.every, self.most = first, candidates, every, most
+        self._parents = parents
         self.archive = Archive(len(self.sizes))
         self.process = GaussianProcess(self.sizes, self.space.meanings)
-        self._succeeds = GaussianProcess(
-            self.sizes, self.space.meanings
-        )  # how probably a point does not fail
+        self._succeeds = GaussianProcess(self.sizes, self.space.meanings)  # of success, 0 or 1
         self._known = set()
 
     def propose(self, number, pending=(), attempt=0):
@@ -99,10 +92,9 @@ class Predictor(Strategy):
         random.
         """
         half, sizes = self.candidates // 2, np.array(self.sizes)
-        best = np.argsort(-self.archive.rewards, kind="stable")[: self.parents]
-        mutants = self.archive.points[
-            best[(len(best) * rng.random(half) ** 2).astype(int)]
-        ].copy()  # the better, the oftener
+        best = np.argsort(-self.archive.rewards, kind="stable")[: self._parents]
+        # better points have more mutants
+        mutants = self.archive.points[best[(len(best) * rng.random(half) ** 2).astype(int)]].copy()
         for change in range(3):
             decisions = rng.integers(len(sizes), size=half)
             changed = np.flatnonzero(rng.random(half) < (1.0, 0.5, 0.5)[change])
@@ -115,16 +107,16 @@ class Predictor(Strategy):
         )
 
     def _improvement(self, points):
-        """Expected improvement of points over the best there is, in normal scores."""
+        """Expected improvement of points over the best one, in normal scores."""
         means, deviations = self.process.predict(points)
         z = (means - self._best) / deviations
         gains = deviations * (z * _normal_share(z) + np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi))
-        return self._weighed(gains, points) if self.archive.failed else gains
+        return self._weighted(gains, points) if self.archive.failed else gains
 
-    def _weighed(self, gains, points):
-        """The gains, by how probably the points do not fail. Those that probably fail come after
-        all others: as failures stay out of the rewards, a part of the space in which all fails
-        would stay unknown, and draw the search there for ever.
+    def _weighted(self, gains, points):
+        """The gains weighted by the probability of success. Points that probably fail come last:
+        failures have no rewards, so a part of the space where all points fail would stay uncertain
+        and attract the search for ever.
         """
         probable = np.clip(self._share + self._succeeds.predict(points)[0], 0.0, 1.0)
         return np.where(probable < self._share / 2, gains - _LAST, gains * probable)
@@ -133,23 +125,23 @@ class Predictor(Strategy):
         self.archive.append(choices, reward)
         self._known.add(self.space.key(choices))
         if len(self.archive) >= self.first:
-            self._model(fit=self._due())
+            self._model(fit=self._fit_is_due())
 
     def _fail(self, choices):
-        """A failed trial stays out of the process of the rewards."""
+        """The process of the rewards ignores failed trials."""
         self.archive.fail(choices)
         self._known.add(self.space.key(choices))
         if len(self.archive) >= self.first:
             self._model_success()
 
-    def _due(self):
+    def _fit_is_due(self):
         return (len(self.archive) - self.first) % (
             self.every * min(max(1, len(self.archive) // 30), 5)
         ) == 0
 
     def _model(self, fit):
-        """Conditions the process on what was observed."""
-        kept = self._looked_at()
+        """Conditions the process on the observations."""
+        kept = self._used()
         points, values = self.archive.points[kept], normal_scores(self.archive.rewards[kept])
         if fit:
             self.process.fit(
@@ -157,7 +149,7 @@ class Predictor(Strategy):
             )
         self.process.condition(points, values)
         self._model_success()
-        # Where rewards are noisy the best of them was lucky: what it is probably worth counts.
+        # The best of noisy rewards is probably too high; its prediction is used instead.
         self._best = (
             float(self.process.predict(points)[0].max())
             if self.process.noise > _NOISY
@@ -165,9 +157,7 @@ class Predictor(Strategy):
         )
 
     def _model_success(self):
-        """Conditions the process of success on the latest trials, as many that failed as did not at
-        most.
-        """
+        """Conditions the process of success on the latest trials, at most half of them failures."""
         if not self.archive.failed:
             return
         failed = np.array(self.archive.failed[-(self.most // 2) :])
@@ -176,8 +166,8 @@ class Predictor(Strategy):
         self._share = values.mean()
         self._succeeds.condition(np.concatenate([succeeded, failed]), values - self._share)
 
-    def _looked_at(self):
-        """Which observations the process is given: all, or the best and the latest."""
+    def _used(self):
+        """The observations that the process is given: all, or the best and the latest."""
         count = len(self.archive)
         if count <= self.most:
             return np.arange(count)
@@ -215,5 +205,5 @@ def _neighbours(point, sizes):
 
 
 def _normal_share(z):
-    """The standard normal's distribution function."""
+    """The distribution function of the standard normal."""
     return 0.5 * np.vectorize(math.erfc, otypes=[float])(-z / math.sqrt(2))

@@ -1,16 +1,15 @@
-"""Progressive search, that of PNAS: points grow level by level; a quick model says which of the
-many larger ones are tried.
+"""Progressive search, that of PNAS: points grow level by level; a fast model selects which of the
+many larger points are tried.
 
-The first level is tried whole, or a part of it drawn at random. Each next one grows the best points
-of the level before by every option of the decisions it frees, and tries those that the model
-(surrogate.py), fitted to all trials so far, finds best. After the last level its turn comes again
-and again, with the model fitted anew.
+The first level is tried completely, or a random part of it. Every other level extends the best
+points of the level before by every option of the decisions it frees, and tries those with the
+highest predictions of the model (surrogate.py), which is fitted to all trials so far. The last
+level is repeated, with the model fitted again.
 
 Source: Liu et al. 2018, arXiv 1712.00559, section 4 and algorithm 1: K = 256, which for cells of up
-    to five blocks makes 136 + 4 * 256
-= 1160 trials, and an ensemble of five, each on four fifths of the data. Its model is an LSTM or a
-small network; ours is linear. Its levels wait for their last trial; ours go on when nine in ten
-have ended, so that nobody who trains is ever idle.
+to five blocks makes 136 + 4 * 256 = 1160 trials, and an ensemble of five, each on four fifths of
+the data. Its model is an LSTM or a small network; ours is linear. Its levels wait for their last
+trial; ours end when nine in ten trials have, so that workers are never idle.
 """
 
 from __future__ import annotations
@@ -19,13 +18,14 @@ import math
 
 import numpy as np
 
+from nasnet_tf.signatures import checked
 from nasnet_tf.strategies.archive import Archive, Networks
 from nasnet_tf.strategies.protocol import Strategy
 from nasnet_tf.strategies.surrogate import Surrogate, fits
 
 __all__ = ["Progressive"]
 
-_FEWEST = 16  # points of the first level; smaller ones are passed over
+_FEWEST = 16  # points of the first level; smaller levels are skipped
 _TRIES = 20
 
 
@@ -33,14 +33,15 @@ class Progressive(Strategy):
     """Grows points along `space.levels()`.
 
     Args:
-        beam: how many points of a level are tried, and grown (the paper's K). A search of few
-            trials needs few: about the number of trials, divided by that of the levels.
+        beam: how many points of a level are tried, and extended (the paper's K). For short searches
+            it should be about the number of trials, divided by that of the levels.
         barrier: share of a level's trials that must have ended before the next begins.
-        expansions: how many grown points are scored at most; of more, so many are drawn at random.
+        expansions: the most extended points that are scored; of more, a random sample is.
     """
 
     name = "progressive"
 
+    @checked
     def __init__(self, space, seed=0, *, beam=256, barrier=0.9, expansions=20_000):
         super().__init__(space, seed)
         if min(beam, expansions) < 1 or not 0 < barrier <= 1:
@@ -66,18 +67,17 @@ class Progressive(Strategy):
 
     def propose(self, number, pending=(), attempt=0):
         running = {tuple(point) for point in pending}
-        passed_over = (
-            max(number - self.observed - len(pending), 0) + attempt
-        )  # proposals that are out but not told of, or turned down
+        # proposals that are neither observed nor in `pending`, or were rejected
+        skipped = max(number - self.observed - len(pending), 0) + attempt
         for point in self.queue:
             if point not in self._known and point not in running:
-                if not passed_over:
+                if not skipped:
                     return point
-                passed_over -= 1
-        return self._spare(self._rng(number, attempt), running)
+                skipped -= 1
+        return self._random_point(self._rng(number, attempt), running)
 
-    def _spare(self, rng, running):
-        """A random point, of this level if any is left, else of the next."""
+    def _random_point(self, rng, running):
+        """A random point of this level, or of the next if all were tried."""
         for depth in range(self.depth, len(self.levels)):
             for row in self._draw(depth, _TRIES, rng).tolist():
                 if tuple(row) not in self._known and tuple(row) not in running:
@@ -89,12 +89,12 @@ class Progressive(Strategy):
         self._note(choices)
 
     def _fail(self, choices):
-        """A failed trial is not grown, and stays out of the model."""
+        """A failed trial is not extended, and the model ignores it."""
         self.archive.fail(choices)
         self._note(choices)
 
     def _note(self, choices):
-        """The point was tried."""
+        """Marks the point as tried, and begins the next level when it is due."""
         self._networks.add(choices)
         self._known.add(choices)
         self._waiting.discard(choices)
@@ -105,11 +105,11 @@ class Progressive(Strategy):
             self._begin(min(self.depth + 1, len(self.levels) - 1), self.round + 1, left)
 
     def _begin(self, depth, number, left):
-        """Round `number`, at level `depth`. The queue: what is left of the round before, the `size`
-        points of this one, a reserve.
+        """Begins round `number`, at level `depth`. The queue has the points that are left of the
+        round before, the `size` points of this one, and a reserve.
         """
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(2, number)))
-        candidates = rng.permutation(self._grown(depth, rng))
+        candidates = rng.permutation(self._extended(depth, rng))
         if len(self.archive):
             self._surrogate.fit(self.archive.points, self.archive.rewards, rng)
             candidates = candidates[np.argsort(-self._surrogate.predict(candidates), kind="stable")]
@@ -118,35 +118,25 @@ class Progressive(Strategy):
             chosen += self._distinct(
                 self._draw(depth, 4 * self.beam, rng), self.beam - len(chosen), left + chosen
             )
-        self.depth, self.round, self.queue, self.left, self.size = (
-            depth,
-            number,
-            left + chosen,
-            len(left),
-            min(len(chosen), self.beam),
-        )
+        self.depth, self.round = depth, number
+        self.queue, self.left = left + chosen, len(left)
+        self.size = min(len(chosen), self.beam)
         self._waiting = set(self.queue[self.left : self.left + self.size])
         if not chosen and depth < len(self.levels) - 1:
             self._begin(depth + 1, number + 1, left)
 
-    def _grown(self, depth, rng):
-        """Points of level `depth` that the best of the level before grow into, (n, decisions)."""
+    def _extended(self, depth, rng):
+        """The best points of the level before, extended to level `depth`: (n, decisions)."""
         level = self.levels[depth]
         if depth == self._first:
-            parents, new = (
-                np.zeros((1, len(level)), dtype=np.int64),
-                [option is None for option in level],
-            )
+            parents = np.zeros((1, len(level)), dtype=np.int64)
+            new = [option is None for option in level]
         else:
             before = self.levels[depth - 1]
-            parents, new = (
-                self._best(before),
-                [
-                    option is None and old is not None
-                    for option, old in zip(level, before, strict=True)
-                ],
-            )
-        if not len(parents):  # all of the level before failed
+            parents = self._best(before)
+            pairs = zip(level, before, strict=True)
+            new = [option is None and old is not None for option, old in pairs]
+        if not len(parents):  # all points of the level before failed
             return self._draw(depth, min(4 * self.beam, self.expansions), rng)
         new = np.flatnonzero(new)
         sizes = [self.sizes[number] for number in new]
@@ -156,10 +146,10 @@ class Progressive(Strategy):
         else:
             grown = parents[rng.integers(len(parents), size=self.expansions)]
             grown[:, new] = rng.integers(0, sizes, (self.expansions, len(sizes)))
-        return self._settled(grown, level)
+        return self._with_fixed_options(grown, level)
 
     def _best(self, level):
-        """The `beam` best points of a level that ended, each once."""
+        """The `beam` best points of a level, each once."""
         inside = np.flatnonzero(fits(self.archive.points, level))
         order = inside[np.argsort(-self.archive.rewards[inside], kind="stable")][: 4 * self.beam]
         return np.array(
@@ -168,12 +158,12 @@ class Progressive(Strategy):
 
     def _draw(self, depth, count, rng):
         """Random points of level `depth`, (count, decisions)."""
-        return self._settled(
+        return self._with_fixed_options(
             rng.integers(0, self.sizes, (count, len(self.sizes))), self.levels[depth]
         )
 
     @staticmethod
-    def _settled(points, level):
+    def _with_fixed_options(points, level):
         for number, option in enumerate(level):
             if option is not None:
                 points[:, number] = option

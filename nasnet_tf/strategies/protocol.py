@@ -1,5 +1,5 @@
-"""What every search algorithm is: ask and tell, seeded, asynchronous, resumable. Pure NumPy;
-nothing blocks or reads a clock.
+"""The interface of search algorithms: propose and observe, seeded, asynchronous, resumable. Pure
+NumPy; nothing blocks or reads a clock.
 """
 
 from __future__ import annotations
@@ -10,32 +10,38 @@ from operator import index
 
 import numpy as np
 
-from nasnet_tf.contracts.categorical import Choices
+from nasnet_tf.contracts.categorical import CategoricalSpace
 from nasnet_tf.contracts.space import Space
+from nasnet_tf.signatures import checked
 
-__all__ = ["Strategy"]
+__all__ = ["Strategy", "as_space"]
+
+
+def as_space(space) -> Space:
+    """The space itself, or one of decisions with so many options each."""
+    return space if isinstance(space, Space) else CategoricalSpace.of_sizes(space)
 
 
 class Strategy:
     """Proposes points of a space, and learns from their rewards.
 
-    A point of a space of decisions is a tuple of integers, an index into each decision's options; a
-    strategy that is `open` looks into none. Any number of proposals may be out before a reward
-    comes back, in any order; how the two interleave is the caller's.
+    A point of a space of decisions is a tuple of integers, an index into the options of each
+    decision; a strategy that is `open` does not look inside points. Proposals and rewards may
+    interleave in any way: any number of proposals may be pending, and rewards may come in any
+    order.
 
     Args:
-        space: a `nasnet_tf.spaces.Space`, or just the number of options of each decision.
-        seed: whole number from 0 to 2**63 - 1; 0 is a seed like any other.
+        space: a `nasnet_tf.spaces.Space`, or the number of options of each decision.
+        seed: whole number from 0 to 2**63 - 1; 0 is a valid seed.
     """
 
-    name = ""  # in the state, so that one strategy refuses another's
+    name = ""  # in the state, so that a strategy refuses the state of another
     fidelity = False  # whether the last decision of its space is how long a point is trained
-    open = (
-        False  # whether it searches spaces without decisions too: it only draws and changes points
-    )
+    open = False  # whether it also searches spaces without decisions: it samples and mutates points
 
+    @checked
     def __init__(self, space, seed: int = 0):
-        self.space = space if isinstance(space, Space) else Choices.of_sizes(space)
+        self.space = as_space(space)
         self.check(self.space)
         self.sizes = self.space.sizes
         self.seed = index(seed)
@@ -50,29 +56,29 @@ class Strategy:
         if not (cls.open or space.decisions):
             raise ValueError(
                 f"{cls.name} needs a space of fixed decisions, which {type(space).__name__} is not;"
-                f" take {space.strategy}."
+                " take pairwise-evolution."
             )
 
     def propose(self, number: int, pending=(), attempt: int = 0) -> tuple[int, ...]:
-        """Proposal `number`, 0, 1, ...: a function of the arguments, the seed and what was observed
-        before. Changes nothing.
+        """Proposal `number`, 0, 1, ...: a function of the arguments, the seed and the observations
+        so far. Changes nothing.
 
         Args:
-            pending: points that were proposed and whose reward is not known yet. A strategy may
-                avoid them.
-            attempt: 1, 2, ... ask for other answers to the same question, because the ones before
-                were turned down.
+            pending: points that were proposed and whose reward is not known yet, which a strategy
+                may avoid.
+            attempt: 1, 2, ... for other proposals of the same number, if the earlier ones were
+                rejected.
         """
         raise NotImplementedError
 
     def observe(self, choices, reward: float | None) -> None:
-        """Learns the reward, to be maximised, of a point. None, NaN and infinities are failed
+        """Learns the reward of a point, which is maximised. None, NaN and infinities are failed
         trials.
 
-        No reward stands for a failed trial: nobody knows whether a number is a good one before
-        others are known. What a strategy learns of it is that it was tried; a controller also makes
-        it less likely, once there are rewards to compare it with. Raises ValueError if `choices` is
-        no point of the space.
+        A failed trial has no reward, because no number is known to be a bad one before there are
+        others. A strategy learns that the point was tried; a controller also makes it less likely,
+        once there are rewards to compare it with. Raises ValueError if `choices` is no point of the
+        space.
         """
         choices = self._checked(choices)
         self.observed += 1
@@ -84,8 +90,8 @@ class Strategy:
         self._learn(choices, reward)
 
     def state(self) -> dict[str, np.ndarray]:
-        """All that later proposals depend on, as plain arrays that `numpy.savez` writes without
-        pickle. A copy.
+        """A copy of everything that later proposals depend on, as arrays that `numpy.savez` writes
+        without pickle.
         """
         head = {
             "strategy": self.name,
@@ -97,11 +103,10 @@ class Strategy:
         return {key: np.array(value) for key, value in (head | self._memory()).items()}
 
     def restore(self, state) -> None:
-        """Takes up a state that `state()` gave; from there on the search is the same to the bit.
+        """Restores what `state()` returned; the search then continues exactly as it would have.
 
-        Settings such as the learning rate are the caller's and are not in the state. Raises
-        ValueError, and changes nothing, if the state is of another strategy, space or seed, or is
-        not whole.
+        Settings such as the learning rate are not in the state. Raises ValueError, and changes
+        nothing, if the state is incomplete or that of another strategy, space or seed.
         """
         mine = self.state()
         for key in ("strategy", "sizes", "seed"):
@@ -133,28 +138,28 @@ class Strategy:
         self.observed, self.lowest = int(state["observed"]), float(state["lowest"])
 
     def parents(self) -> list[tuple]:
-        """The points of which a later proposal may be a changed copy, if its strategy is `open`."""
+        """The points that later proposals may be mutations of, if the strategy is `open`."""
         return []
 
     def allows(self, point) -> bool:
-        """Whether it would propose the point at all."""
+        """Whether the strategy may propose the point."""
         return True
 
     def _learn(self, choices: tuple[int, ...], reward: float) -> None:
         """Learns one reward."""
 
     def _fail(self, choices: tuple[int, ...]) -> None:
-        """Learns that a trial failed."""
+        """Learns that the trial of a point failed."""
 
     def _memory(self) -> dict:
-        """What the algorithm adds to `state()`."""
+        """What the subclass adds to `state()`."""
         return {}
 
     def _recall(self, state: dict[str, np.ndarray]) -> None:
-        """Takes up what `_memory` gave. Must change nothing if it raises."""
+        """Restores what `_memory` returned. Must change nothing if it raises."""
 
     def _rng(self, number: int, attempt: int = 0):
-        """The stream of proposal `number`."""
+        """The random generator of proposal `number`."""
         return np.random.default_rng(
             np.random.SeedSequence(
                 self.seed, spawn_key=(1, index(number), *([attempt] if attempt else []))
@@ -162,13 +167,13 @@ class Strategy:
         )
 
     def _packed(self, points) -> np.ndarray:
-        """Points as an array for the state: a row each, or JSON where there are no decisions."""
+        """Points as an array for the state: a row for each, or JSON if there are no decisions."""
         if self.sizes:
             return np.array(points, dtype=np.int64).reshape(-1, len(self.sizes))
         return np.frombuffer(json.dumps(points).encode(), dtype=np.uint8)
 
     def _unpacked(self, array) -> list[tuple]:
-        """The points of `_packed`. Raises ValueError for what is none."""
+        """The points in an array of `_packed`. Raises ValueError if one is not of the space."""
         return [
             self._checked(point)
             for point in (array.tolist() if self.sizes else json.loads(array.tobytes()))

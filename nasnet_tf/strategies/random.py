@@ -1,6 +1,4 @@
-"""Random search: every point of the space is as likely as any other. The baseline each search must
-beat at equal cost.
-"""
+"""Random search: the baseline that every search must beat at equal cost."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ __all__ = ["RandomSearch"]
 
 
 class RandomSearch(Strategy):
-    """Proposes uniformly, and learns nothing but what it was told of."""
+    """Proposes points at random, uniformly, and ignores rewards."""
 
     name = "random"
     open = True

@@ -1,11 +1,11 @@
-"""Asynchronous successive halving: most points are trained shortly, the best of them longer. Nobody
-waits for anybody.
+"""Asynchronous successive halving: most points are trained for a few epochs, the best of them
+longer. No trial waits for another.
 
-The last decision of the space is how long a point is trained, if it is named as one of
-`FIDELITIES`; its options in order of size are the rungs. A proposal is, from the longest rung down,
-a point in the top 1 / eta of its rung that has not been promoted, one rung up; where there is none,
-a new random point at the shortest. A space without such a decision has one rung, and the search is
-random.
+If the last decision of the space has one of the names in `FIDELITIES`, it is how long a point is
+trained, and its options in ascending order are the rungs. A proposal promotes a point in the top
+1 / eta of its rung that has not been promoted yet by one rung, the longest rung first; if there is
+none, it is a new random point of the shortest rung. A space without such a decision has one rung,
+and the search is random.
 
 Source: Li et al. 2020, arXiv 1810.05934, algorithm 2.
 """
@@ -17,6 +17,7 @@ from bisect import bisect_left, insort
 import numpy as np
 
 from nasnet_tf.contracts.fidelity import EPOCHS
+from nasnet_tf.signatures import checked
 from nasnet_tf.strategies.archive import Archive
 from nasnet_tf.strategies.protocol import Strategy
 
@@ -24,11 +25,11 @@ __all__ = ["FIDELITIES", "SuccessiveHalving", "rungs"]
 
 FIDELITIES = (EPOCHS, "epochs")
 
-_TRIES = 20  # to draw a point that is not known
+_TRIES = 20  # at a random point that is not known
 
 
 def rungs(longest: int, eta: int = 3) -> tuple[int, ...]:
-    """`longest` epochs, a share 1 / eta of it, and so on down to 1, the fewest first: 9 makes 1, 3,
+    """`longest` epochs, a share 1 / eta of it, and so on down to 1, in ascending order: 1, 3, 9 for
     9.
     """
     return (*(rungs(longest // eta, eta) if longest >= eta else ()), longest)
@@ -38,12 +39,13 @@ class SuccessiveHalving(Strategy):
     """ASHA. A promoted point is a trial of its own, trained from the start.
 
     Args:
-        eta: one in so many is promoted.
+        eta: one in `eta` points is promoted.
     """
 
     name = "successive-halving"
     fidelity = True
 
+    @checked
     def __init__(self, space, seed=0, *, eta=3):
         super().__init__(space, seed)
         if eta <= 1:
@@ -52,9 +54,9 @@ class SuccessiveHalving(Strategy):
             )
         self.eta = eta
         name, options = self.space.decisions[-1]
-        self.order = (
-            sorted(range(len(options)), key=options.__getitem__) if name in FIDELITIES else None
-        )  # rung -> option
+        self.order = None  # rung -> option
+        if name in FIDELITIES:
+            self.order = sorted(range(len(options)), key=options.__getitem__)
         self._forget()
 
     def _forget(self):
@@ -79,7 +81,7 @@ class SuccessiveHalving(Strategy):
         return point
 
     def _bare(self, point):
-        """The point without how long it is trained."""
+        """The point without its number of epochs."""
         return point if self.order is None else point[:-1]
 
     def _at(self, point, rung):
@@ -101,18 +103,18 @@ class SuccessiveHalving(Strategy):
 
     def _recall(self, state):
         points = [self._checked(point) for point in state["points"].tolist()]
-        Archive(len(self.sizes)).restore(state)  # raises before anything is changed
+        Archive(len(self.sizes)).restore(state)  # raises before anything changes
         self._forget()
         for point, reward in zip(points, state["rewards"].tolist(), strict=True):
             self._learn(point, reward)
 
 
 class _Rung:
-    """The trials of one rung that ended; the better first, of equal ones the earlier."""
+    """The trials of one rung that ended, best first; of equal ones the earlier first."""
 
     def __init__(self):
-        self.known = {}  # point -> its rank's key, (-reward, how many ended before it)
-        self._keys, self._waiting = [], []  # of all; of those not promoted, with the point
+        self.known = {}  # point -> its sort key, (-reward, number of trials that ended before it)
+        self._keys, self._waiting = [], []  # sort keys of all; (*key, point) of those not promoted
 
     def add(self, point, reward):
         key = self.known[point] = (-reward, len(self.known))
@@ -121,7 +123,7 @@ class _Rung:
             insort(self._waiting, (*key, point))
 
     def promoted(self, point):
-        """Strikes off a point that ended one rung up, so that its turn does not come again."""
+        """Removes a point that ended one rung up from those that wait for promotion."""
         if point in self.known:
             row = (*self.known[point], point)
             place = bisect_left(self._waiting, row)
@@ -129,7 +131,7 @@ class _Rung:
                 del self._waiting[place]
 
     def promotable(self, eta):
-        """Those of the top 1 / eta that have not ended one rung up, the best first."""
+        """The points of the top 1 / eta that have not ended one rung up, best first."""
         last = int(len(self._keys) / eta)
         for *key, point in self._waiting:
             if bisect_left(self._keys, tuple(key)) >= last:

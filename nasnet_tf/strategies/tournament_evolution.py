@@ -1,17 +1,17 @@
-"""Tournament evolution, the search of hierarchical representations: the best of a few of all that
-were ever trained is mutated.
+"""Tournament evolution, the search of hierarchical representations: the best of a sample of all
+trained networks is mutated. No individual dies.
 
-Nobody dies. Source: Liu et al. 2018, arXiv 1711.00436, section 3. `paper()` has the paper's 200
-random genotypes and tournaments of 5 % of the population, made for 7,000 models on 200 GPUs; a
-child may be a network that was trained before, as a mutation may draw what was there. In a hundred
-trials 5 % would choose among one to five, and many of them would be repeats: the defaults are for
-those.
+Source: Liu et al. 2018, arXiv 1711.00436, section 3. `paper()` has the paper's 200 random genotypes
+and tournaments of 5 % of the population, made for 7,000 models on 200 GPUs; a child may be a
+network that was trained before. In a search of a hundred trials, 5 % of the population are one to
+five individuals, and many children would be repeated; the defaults are for such searches.
 """
 
 from __future__ import annotations
 
 import math
 
+from nasnet_tf.signatures import checked
 from nasnet_tf.strategies.archive import Archive, Networks
 from nasnet_tf.strategies.protocol import Strategy
 
@@ -19,22 +19,23 @@ __all__ = ["PAPER", "TournamentEvolution"]
 
 PAPER = {"initial": 200, "share": 0.05, "repeats": True}
 
-_TRIES = 20  # to find a child that is new
+_TRIES = 20  # at a new child
 
 
 class TournamentEvolution(Strategy):
-    """Asynchronous: the population are all trials that ended without failing.
+    """Asynchronous: the population consists of all trials that ended without failing.
 
     Args:
         initial: how many random points are proposed first.
         share: of the population, rounded up, that competes to be the parent; drawn without
             replacement.
         repeats: whether a network that was tried may be proposed again; else another child is
-            drawn, as long as there are others.
+            drawn, if there is one.
     """
 
     name = "tournament-evolution"
 
+    @checked
     def __init__(self, space, seed=0, *, initial=20, share=0.25, repeats=False):
         super().__init__(space, seed)
         if initial < 1 or not 0 < share <= 1:
@@ -73,7 +74,7 @@ class TournamentEvolution(Strategy):
         self.tried.add(choices)
 
     def _fail(self, choices):
-        """A failed trial has no fitness: it is not of the population."""
+        """A failed trial has no fitness, so it does not join the population."""
         self.tried.add(choices)
 
     def _memory(self):

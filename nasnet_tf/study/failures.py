@@ -8,7 +8,7 @@ import errno
 import itertools
 import os
 
-__all__ = ["OF_THE_MACHINE", "is_passing"]
+__all__ = ["OF_THE_MACHINE", "is_passing", "reason_in"]
 
 # What the system says when it is not the trial's fault, and the next trial would fail as well.
 OF_THE_MACHINE = tuple(
@@ -58,3 +58,9 @@ def is_passing(message: str | None) -> bool:
     )
     error = "\n".join(itertools.dropwhile(lambda line: line.startswith("  "), lines[last + 1 :]))
     return any(cause in error for cause in (*OF_THE_MACHINE, *_OF_MEMORY, *_OF_THE_PROCESS))
+
+
+def reason_in(message: str | None) -> str:
+    """A message in one line: of a traceback, the error."""
+    lines = (message or "").strip().splitlines()
+    return lines[-1].removeprefix("keras_tuner.src.errors.FailedTrialError: ") if lines else ""

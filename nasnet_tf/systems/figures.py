@@ -1,26 +1,18 @@
-"""A picture of a genotype of any kind: `FIGURES` says who draws which; a kind that is not in it is
-written out in lines.
+"""A picture of a genotype of any system; one of a system without a figure is written out in
+lines.
 """
 
 from __future__ import annotations
 
 import os
 
+from nasnet_tf.contracts.genotype import BaseGenotype
 from nasnet_tf.drawing.picture import one_line, picture_format, render
+from nasnet_tf.drawing.style import INK
 from nasnet_tf.files import write_whole
-from nasnet_tf.systems.cells.figure import INK, genotype_figure
-from nasnet_tf.systems.dna.figure import dna_figure
-from nasnet_tf.systems.nas_bench_201.figure import edges_figure
-from nasnet_tf.systems.recurrent.figure import tree_figure
+from nasnet_tf.systems import SYSTEMS
 
-__all__ = ["FIGURES", "draw_genotype", "figure_of"]
-
-FIGURES = {  # by the genotype's schema
-    "nasnet_tf.genotype": genotype_figure,
-    "nasnet_tf.nas_bench_201": edges_figure,
-    "nasnet_tf.recurrent": tree_figure,
-    "nasnet_tf.dna": dna_figure,
-}
+__all__ = ["draw_genotype", "figure_of"]
 
 
 def draw_genotype(genotype, path: str | os.PathLike, title: str = "") -> None:
@@ -28,7 +20,7 @@ def draw_genotype(genotype, path: str | os.PathLike, title: str = "") -> None:
 
     Args:
         path: ends in .png or .svg; the file is there whole or not at all.
-        title: a line above it, taken as it is (no mathematics).
+        title: a line above it, written as it is (no mathematics).
     """
     suffix = picture_format(path)
     write_whole(path, render(lambda: figure_of(genotype, title), suffix))
@@ -36,12 +28,14 @@ def draw_genotype(genotype, path: str | os.PathLike, title: str = "") -> None:
 
 def figure_of(genotype, title: str = ""):
     """The genotype as a matplotlib Figure that belongs to no window."""
-    if not hasattr(genotype, "schema"):
+    if not isinstance(genotype, BaseGenotype):
         raise ValueError(
             f"expected a Genotype, got {type(genotype).__name__}; nasnet_tf.genotype.load reads one"
             " from a file."
         )
-    return FIGURES.get(genotype.schema, _written)(genotype, title)
+    system = SYSTEMS.get(genotype.schema)
+    draw = system and system.figure or _written
+    return draw(genotype, title)
 
 
 def _written(genotype, title: str):

@@ -1,4 +1,4 @@
-"""Many searches of one table side by side: what they found on average, and how it came about."""
+"""Statistics over many searches of one table: what they found in the end, and over time."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _POINTS = 200  # of a curve over seconds
 
 
 class Curve(NamedTuple):
-    """The incumbent of many searches as they went on: arrays of one length. Means are over the runs
-    that have one by then.
+    """The incumbents of many searches over time: arrays of one length. Means are over the runs that
+    have an incumbent by then.
     """
 
     at: np.ndarray  # trainings, or seconds
@@ -35,7 +35,7 @@ def seed_of(seed: int, run: int) -> int:
 
 
 def summary(histories: Sequence[History], table: Table) -> dict[str, float | int | None]:
-    """What many searches had found when they ended; None where no run, or too few, can tell.
+    """What many searches had found when they ended; None where there are too few runs.
 
     Returns:
         runs, failed_runs (in which no training succeeded), trainings and cost (means a run; cost in
@@ -72,8 +72,7 @@ def _std(values, shared_by=1):
 
 
 def curve(histories: Sequence[History], table: Table, seconds: float | None = None) -> Curve:
-    """How the incumbents came about: over trainings, or over seconds where `seconds` is given, up
-    to there.
+    """The incumbents over trainings; or over seconds, up to `seconds`.
 
     A search over trainings that ended before the longest keeps its incumbent to the end.
     """
@@ -94,8 +93,6 @@ def curve(histories: Sequence[History], table: Table, seconds: float | None = No
 
 
 def _by_then(history, at):
-    """Signal and test of the incumbent at the times `at`; what a training tells is known when it
-    has ended.
-    """
+    """Signal and test of the incumbent at the times `at`; a training is known when it has ended."""
     known = np.searchsorted(history.cost, at, side="right")
     return [np.concatenate([[np.nan], values])[known] for values in (history.signal, history.test)]

@@ -1,12 +1,11 @@
 """NAS-Bench-101: the space of its modules, and its own file of their trainings.
 
 A module is a graph of up to seven vertices: 0 is its input, the last its output, each other one an
-operation on the sum of what its edges bring. What no path from input to output meets does not
-count; what is left has nine edges at most.
+operation on the sum of its inputs. Vertices on no path from input to output are removed; what
+remains has nine edges at most.
 
 Source: Ying et al. 2019, arXiv 1902.09635; the file as nasbench/api.py and
-    nasbench/lib/model_metrics.proto of
-github.com/google-research/nasbench read and define it.
+    nasbench/lib/model_metrics.proto of github.com/google-research/nasbench read and define it.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-from nasnet_tf.contracts.categorical import Choices, Decision
+from nasnet_tf.contracts.categorical import CategoricalSpace, Decision
 from nasnet_tf.tables.tfrecord import records
 
 __all__ = ["NASBench101Space", "read_nas_bench_101"]
@@ -31,17 +30,14 @@ _VERTICES, _MOST_EDGES = 7, 9
 _EDGES = tuple((source, vertex) for vertex in range(1, _VERTICES) for source in range(vertex))
 _EPOCHS, _REPEATS = 108, 3
 _EVALUATIONS = 3  # before, halfway through and after a training
-_TIME, _VALIDATION, _TEST = (
-    2,
-    4,
-    5,
-)  # fields of EvaluationData: training_time, validation_accuracy, test_accuracy
+# Fields of EvaluationData: training_time, validation_accuracy, test_accuracy.
+_TIME, _VALIDATION, _TEST = 2, 4, 5
 _ROW = "a row of NAS-Bench-101 is [hash, epochs, adjacency, operations, metrics]"
 
 
-class NASBench101Space(Choices):
-    """The 2^21 * 3^5 = 509,607,936 ways to write a module of seven vertices; 423,624 different
-    modules have figures.
+class NASBench101Space(CategoricalSpace):
+    """The 2^21 * 3^5 = 509,607,936 encodings of a module of seven vertices; 423,624 different
+    modules have metrics.
     """
 
     def __init__(self):
@@ -51,11 +47,11 @@ class NASBench101Space(Choices):
         )
         super().__init__((*edges, *operations))
 
-    def key(self, choices) -> str:
-        """Equal exactly if both modules are the same graph once all that does not count is gone; ""
-        if nothing is left.
+    def key(self, point) -> str:
+        """Equal exactly if both modules are isomorphic once the vertices on no path from input to
+        output are removed; "" if there is no path.
         """
-        point = self.checked(choices)
+        point = self.checked(point)
         edges = itertools.compress(_EDGES, point)
         return _key(
             _VERTICES, edges, ["", *(_OPERATIONS[choice] for choice in point[len(_EDGES) :]), ""]
@@ -63,9 +59,9 @@ class NASBench101Space(Choices):
 
     def levels(self):
         """Level l frees the first l vertices, with the edges into them and to the output; the last
-        one also that from input to output.
+        level also frees the edge from input to output.
 
-        Until then that edge is there, so that no module is without a path.
+        Before that, this edge is present, so that every module has a path.
         """
         last, found = _VERTICES - 1, []
         for free in range(1, last):
@@ -102,24 +98,20 @@ def _key(vertices: int, edges: Iterable[tuple[int, int]], operations) -> str:
         if source in after and vertex in before:
             reads[vertex].append(source)
             feeds[source].append(vertex)
-    came, goes = (
-        {0: "<"},
-        {last: ">"},
-    )  # the tree of all that leads to a vertex, of all that it leads to
+    # By vertex: the tree of all paths that lead to it, and of all that start from it.
+    ancestors, descendants = {0: "<"}, {last: ">"}
     for vertex in kept[1:]:
-        came[vertex] = (
-            f"{operations[vertex]}({','.join(sorted([came[source] for source in reads[vertex]]))})"
-        )
+        trees = sorted(ancestors[source] for source in reads[vertex])
+        ancestors[vertex] = f"{operations[vertex]}({','.join(trees)})"
     for source in kept[-2::-1]:
-        goes[source] = (
-            f"{operations[source]}({','.join(sorted([goes[vertex] for vertex in feeds[source]]))})"
-        )
+        trees = sorted(descendants[vertex] for vertex in feeds[source])
+        descendants[source] = f"{operations[source]}({','.join(trees)})"
     alike = defaultdict(list)
     for vertex in kept[1:-1]:
-        alike[came[vertex], goes[vertex]].append(vertex)
+        alike[ancestors[vertex], descendants[vertex]].append(vertex)
     groups = [alike[trees] for trees in sorted(alike)]
 
-    def written(order):
+    def encoded(order):
         names = {0: 0, last: len(kept) - 1} | {
             vertex: name for name, vertex in enumerate(order, start=1)
         }
@@ -130,7 +122,7 @@ def _key(vertices: int, edges: Iterable[tuple[int, int]], operations) -> str:
         )
 
     orders = itertools.product(*map(itertools.permutations, groups))
-    graph = min(written(itertools.chain(*order)) for order in orders)
+    graph = min(encoded(itertools.chain(*order)) for order in orders)
     words = "".join(str(_OPERATIONS.index(operations[group[0]])) * len(group) for group in groups)
     return f"{words}/{graph:x}"
 
@@ -143,14 +135,11 @@ def read_nas_bench_101(
 
     Args:
         path: nasbench_only108.tfrecord or nasbench_full.tfrecord.
-        progress: told now and then which share is read.
-    Raises: ValueError that names the file, and the record if it is one record's fault.
+        progress: called regularly with the share that is read.
+    Raises: ValueError that names the file, and the record where it is wrong.
     """
     path = pathlib.Path(path)
-    keys, sums = (
-        {},
-        {},
-    )  # a module as it is written -> its key; key -> [trainings, and the sum of each figure]
+    keys, sums = {}, {}  # a module as it is written -> its key -> [trainings, sums of the metrics]
     for number, record in records(path, progress):
         try:
             epochs, module, metrics = _row(record)
@@ -158,11 +147,11 @@ def read_nas_bench_101(
                 continue
             if module not in keys:
                 keys[module] = _key_of_written(*module)
-            figures = _figures(metrics)
+            values = _decoded(metrics)
         except ValueError as error:
             raise ValueError(f"{path}, record {number}: {error}") from None
         total = sums.setdefault(keys[module], [0, 0.0, 0.0, 0.0])
-        for place, value in enumerate((1, *figures)):
+        for place, value in enumerate((1, *values)):
             total[place] += value
     if not sums:
         raise ValueError(
@@ -181,7 +170,7 @@ def read_nas_bench_101(
 
 
 def _row(record):
-    """(epochs, (adjacency, operations), metrics), as they are written."""
+    """(epochs, (adjacency, operations), metrics), as in the file."""
     try:
         row = json.loads(record)
     except (ValueError, RecursionError):
@@ -193,8 +182,8 @@ def _row(record):
 
 
 def _key_of_written(adjacency, operations):
-    """`_key` of the rows of a matrix in a row, and of words with commas between. Raises ValueError
-    if it is no module.
+    """`_key` of the concatenated rows of a matrix and comma-separated words. Raises ValueError if
+    it is no module.
     """
     words, vertices = operations.split(","), math.isqrt(len(adjacency))
     edges = [divmod(place, vertices) for place, digit in enumerate(adjacency) if digit == "1"]
@@ -223,8 +212,8 @@ def _key_of_written(adjacency, operations):
     return key
 
 
-def _figures(metrics):
-    """Validation accuracy, test accuracy and seconds at the end of a training, of ModelMetrics in
+def _decoded(metrics):
+    """Validation accuracy, test accuracy and seconds at the end of a training, from ModelMetrics in
     base64.
     """
     try:

@@ -1,12 +1,12 @@
-"""NATS-Bench's own files of the trainings of NAS-Bench-201's cells: a folder with a packed pickle
-for each, read without running any code.
+"""NATS-Bench's own files of the trainings of NAS-Bench-201's cells: a folder with a compressed
+pickle for each cell, read without running any code.
 
-meta.pickle.pbz2 has the cells in order, 000000.pickle.pbz2 and so on what each training of one
-told, epoch by epoch.
+meta.pickle.pbz2 has the cells in order; 000000.pickle.pbz2 and so on have the metrics of each
+training of a cell, epoch by epoch.
 
 Source: Dong et al. 2021, arXiv 2009.00437; the files as exps/NATS-Bench/tss-collect.py of
-    github.com/D-X-Y/AutoDL-Projects writes and
-nats_bench/api_utils.py of github.com/D-X-Y/NATS-Bench reads them.
+    github.com/D-X-Y/AutoDL-Projects writes and nats_bench/api_utils.py of
+    github.com/D-X-Y/NATS-Bench reads them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def read_nats_bench(
 
     Args:
         folder: NATS-tss-v1_0-3ffb9-simple, unpacked.
-        progress: told after each cell which share is read.
+        progress: called after each cell with the share that is read.
     Raises: ValueError that names the file.
     """
     folder = pathlib.Path(folder)
@@ -56,45 +56,38 @@ def read_nats_bench(
             raise ValueError(
                 f"{folder / META}: {error} The space of sizes (sss) is not read."
             ) from None
-        yield cell, _figures(path, name, _unpickled(path))
+        yield cell, _metrics(path, name, _unpickled(path))
         if progress is not None:
             progress((number + 1) / len(names))
 
 
-def _figures(path, name, results):
+def _metrics(path, name, results):
     try:
         if any(results[epochs]["arch_str"] != name for epochs in ("12", "200")):
             raise ValueError(f"it is not of {name}")
-        figures = (
-            _mean(
-                results["12"],
-                "cifar10-valid",
-                lambda training: _last(training, "x-valid", "eval_acc1es"),
-            ),
-            _mean(
-                results["200"],
-                "cifar10",
-                lambda training: _last(training, "ori-test", "eval_acc1es"),
-            ),
-            _mean(
-                results["12"],
-                "cifar10-valid",
-                lambda t: math.fsum(t["train_times"].values()) + _last(t, "x-valid", "eval_times"),
-            ),
+        short, whole = (results["12"], "cifar10-valid"), (results["200"], "cifar10")
+        metrics = (
+            _mean(*short, lambda training: _last(training, "x-valid", "eval_acc1es")),
+            _mean(*whole, lambda training: _last(training, "ori-test", "eval_acc1es")),
+            _mean(*short, _seconds),
         )
-        if not (0 <= figures[0] <= 100 and 0 <= figures[1] <= 100 and 0 <= figures[2] < math.inf):
-            raise ValueError(f"accuracies and seconds are {figures}")
+        if not (0 <= metrics[0] <= 100 and 0 <= metrics[1] <= 100 and 0 <= metrics[2] < math.inf):
+            raise ValueError(f"accuracies and seconds are {metrics}")
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ValueError(
             f"{path}: not the results of a cell of NATS-Bench ({error!r:.120}); unpack the folder"
             " again."
         ) from None
-    return figures
+    return metrics
 
 
-def _mean(results, data, figure):
+def _mean(results, data, metric):
     seeds = results["dataset_seed"][data]
-    return math.fsum(figure(results["all_results"][data, seed]) for seed in seeds) / len(seeds)
+    return math.fsum(metric(results["all_results"][data, seed]) for seed in seeds) / len(seeds)
+
+
+def _seconds(training):
+    return math.fsum(training["train_times"].values()) + _last(training, "x-valid", "eval_times")
 
 
 def _last(training, split, what):

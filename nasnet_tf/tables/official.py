@@ -1,4 +1,4 @@
-"""Which of the published benchmarks' own files a path is."""
+"""Recognizes the files of published benchmarks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NATS = "the folder NATS-tss-v1_0-3ffb9-simple, unpacked"
 
 
 def official_reader(path: str | os.PathLike):
-    """A function: (path, progress) -> (space, figures of a `Table`), by the content or the ending
+    """A function: (path, progress) -> (space, metrics of a `Table`), by the content or the ending
     of `path`. None if it may be CSV.
 
     Raises: ValueError for a benchmark's file in a form that is not read, which says what to give
@@ -46,4 +46,4 @@ def official_reader(path: str | os.PathLike):
 
 def _nats_bench(path, progress):
     space = NASBench201Space()
-    return space, {space.encode(cell): figures for cell, figures in read_nats_bench(path, progress)}
+    return space, {space.encode(cell): metrics for cell, metrics in read_nats_bench(path, progress)}

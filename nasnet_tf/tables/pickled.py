@@ -1,9 +1,9 @@
-"""A pickle of plain data read by a machine of its own: numbers, texts, containers and NumPy's
-numbers, and no work beyond its length.
+"""An interpreter for pickles of plain data: numbers, strings, containers and NumPy scalars. Its
+time is proportional to the length of the pickle.
 
-Python's own unpickler runs what a pickle names, and hashes a tuple of tuples for as long as it
-takes: thirty bytes can ask for hours. Here nothing is run, and the keys of a dict are texts,
-numbers, or tuples of these.
+Python's own unpickler runs what a pickle names, and hashes nested tuples for as long as it takes:
+thirty bytes can request hours. Here nothing is run, and the keys of a dict are strings, numbers, or
+tuples of these.
 
 Source: the opcodes as CPython's Lib/pickletools.py describes them, protocols 2 to 5.
 """
@@ -19,10 +19,8 @@ __all__ = ["load_plain"]
 _MOST_STEPS = 1_000_000  # a second or two; a file of NATS-Bench takes up to a tenth of it
 _MARK = object()
 _NUMBERS = {"f8": "<d", "f4": "<f", "i8": "<q", "i4": "<i"}
-_SCALARS = {
-    ("numpy.core.multiarray", "scalar"),
-    ("numpy._core.multiarray", "scalar"),
-}  # the latter from NumPy 2 on
+# The latter from NumPy 2 on.
+_SCALARS = {("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar")}
 _DTYPE, _ORDERED, _SET = ("numpy", "dtype"), ("collections", "OrderedDict"), ("builtins", "set")
 _SIMPLE = {str, int, float, bool, bytes, type(None)}
 
@@ -54,7 +52,7 @@ class _Machine:
         for _ in range(_MOST_STEPS):
             code = content[place]
             place += 1
-            if code == _FLOAT:  # this and the next four are nearly all of a file of figures
+            if code == _FLOAT:  # this and the next four are nearly all of a table
                 stack.append(_DOUBLE(content, place)[0])
                 place += 8
             elif code == _TEXT:
@@ -88,7 +86,7 @@ class _Machine:
         return self.content[self.place - size : self.place]
 
     def sized(self, width):
-        """The bytes that follow, whose number is in `width` bytes before them."""
+        """Bytes that are preceded by their number, in `width` bytes."""
         return self.bytes(int.from_bytes(self.bytes(width), "little"))
 
     def line(self):
@@ -97,7 +95,7 @@ class _Machine:
         return line
 
     def marked(self):
-        """What stands above the last mark."""
+        """Pops everything above the last mark."""
         stack = self.stack
         for place in range(len(stack) - 1, -1, -1):
             if stack[place] is _MARK:

@@ -1,5 +1,5 @@
-"""Rows of a CSV file that somebody else wrote, plain or gzipped: read within bounds, and every
-fault named by its line.
+"""Rows of an untrusted CSV file, plain or gzipped: read within bounds, with the line in every error
+message.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ __all__ = ["read_rows"]
 
 _LARGEST_LINE = 100_000  # bytes
 _LARGEST_FILE = 500_000_000  # bytes, unpacked
-_MOST_EXPANSION, _ALWAYS = 50, 2 << 20  # bytes for each one packed; bytes that are never too many
+_MOST_EXPANSION = 50  # bytes for each compressed one
+_ALWAYS = 2 << 20  # bytes that are never too many
 _MOST_ROWS = 1_000_000
 _MOST_COLUMNS = 200
 
@@ -27,8 +28,8 @@ def read_rows(path: str | os.PathLike) -> tuple[list[str], Iterator[tuple[int, l
     """The names of the columns, and the rows that follow as (number of the line, from 1; fields,
     one a column).
 
-    Raises ValueError that names the file, and the line if it is one line's fault: at once for the
-    names, else when a row is reached.
+    Raises: ValueError that names the file, and the line where it is wrong: at once for the names,
+        else when the row is reached.
     """
     path = pathlib.Path(path)
     rows = _checked(path)
@@ -40,12 +41,10 @@ def read_rows(path: str | os.PathLike) -> tuple[list[str], Iterator[tuple[int, l
 
 
 def _checked(path):
-    """Numbered rows, the names of the columns first; all as long as these."""
+    """Numbered rows, the names of the columns first; all of the same length."""
     names, count = None, 0
     for line, fields in _parsed(path):
-        fields = [
-            sys.intern(field.strip()) for field in fields
-        ]  # a table has few words, each many times
+        fields = [sys.intern(field.strip()) for field in fields]  # few words, each many times
         if names is None:
             names = fields
             if len(names) > _MOST_COLUMNS:
@@ -53,13 +52,7 @@ def _checked(path):
                     f"{path}, line {line}: {len(names)} columns are too many for a table (at most"
                     f" {_MOST_COLUMNS})."
                 )
-            if wrong := sorted(
-                {
-                    name
-                    for name in names
-                    if not name.isprintable() or not name or names.count(name) > 1
-                }
-            ):
+            if wrong := sorted(name for name in names if _is_wrong(name, names)):
                 raise ValueError(
                     f"{path}, line {line}: columns need a name of one line each, every name once;"
                     f" got {wrong[0]!r:.80} wrong."
@@ -82,6 +75,10 @@ def _checked(path):
         )
 
 
+def _is_wrong(name, names):
+    return not name.isprintable() or not name or names.count(name) > 1
+
+
 def _parsed(path):
     """Numbered rows that are not empty."""
     reader = csv.reader(_lines(path), strict=True)
@@ -94,7 +91,7 @@ def _parsed(path):
 
 
 def _lines(path):
-    """Lines of text, unpacked as they are asked for."""
+    """Lines of text, decompressed on demand."""
     with open_regular(path) as file:
         zipped = file.peek(2)[:2] == b"\x1f\x8b"
         largest = (

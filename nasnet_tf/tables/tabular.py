@@ -1,4 +1,4 @@
-"""A whole search in milliseconds: a strategy asks, a table answers."""
+"""Searches simulated on a table, in milliseconds each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class History(NamedTuple):
     training succeeds.
     """
 
-    signal: np.ndarray  # of the incumbent, as the search was told it, noise included
+    signal: np.ndarray  # of the incumbent, as the search observed it, noise included
     test: np.ndarray  # of the incumbent
     cost: np.ndarray  # seconds of all trainings up to this one
 
@@ -29,28 +29,23 @@ class Trainings:
     """Trainings of a table's points, one after the other, within a budget; keeps the incumbent
     after each.
 
-    A point that is trained again is a training again, at its cost. A training that fails costs what
-    the table's do on average, as the table does not say, so that no search fails for ever. Noise is
-    drawn anew for each training, of the same point too.
+    Training a point again counts, and costs, as another training, with another noise. A training
+    that fails costs the mean of the table, which does not say its cost, so that every search ends.
 
     Args:
         budget: how many trainings; None leaves it to `seconds`.
-        seconds: no training begins once those before it cost so much; the last may end later and
-            counts, as in the published searches of NAS-Bench-201 and NATS-Bench (Dong & Yang 2020,
-            arXiv 2001.00326; exps/NATS-algos of their code).
+        seconds: no training begins once those before it cost so much in all; the last may end
+            later and counts, as in the published searches of NAS-Bench-201 and NATS-Bench (Dong &
+            Yang 2020, arXiv 2001.00326; exps/NATS-algos of their code).
         noise: standard deviation of Gaussian noise on the signal, in its unit.
         seed: of the noise.
     Raises: ValueError if there is no budget, or the table does not know the cost of a training.
     """
 
     def __init__(
-        self,
-        table: Table,
-        budget: int | None = None,
-        seconds: float | None = None,
-        noise: float = 0.0,
-        seed: int = 0,
-    ):
+        self, table: Table, budget: int | None = None, seconds: float | None = None,
+        noise: float = 0.0, seed: int = 0,
+    ):  # fmt: skip
         if budget is None and seconds is None:
             raise ValueError(
                 "a search of a table needs an end; give a budget of trainings, or seconds."
@@ -79,7 +74,7 @@ class Trainings:
         self._rng = (
             np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(3,))) if noise else None
         )
-        self._best, self._told = None, -np.inf
+        self._best, self._best_signal = None, -np.inf
         self._cost, self._history = 0.0, []
 
     def __len__(self) -> int:
@@ -93,29 +88,26 @@ class Trainings:
 
     def train(self, point: tuple[int, ...]) -> float | None:
         """The signal of `point`; None if its training fails."""
-        figures = self.table.get(point)
-        if figures is None:
+        metrics = self.table.get(point)
+        if metrics is None:
             return self.count(point, None, self.table.mean_cost)
-        return self.count(
-            point,
-            figures.signal + (self._rng.normal(0.0, self.noise) if self.noise else 0.0),
-            figures.cost,
-        )
+        noise = self._rng.normal(0.0, self.noise) if self.noise else 0.0
+        return self.count(point, metrics.signal + noise, metrics.cost)
 
     def count(self, point: tuple[int, ...], signal: float | None, cost: float) -> float | None:
-        """Counts as a training what was known already. Returns `signal`."""
-        if signal is not None and signal > self._told:
-            self._told, self._best = signal, self.table.get(point)
+        """Records a training whose result is known. Returns `signal`."""
+        if signal is not None and signal > self._best_signal:
+            self._best_signal, self._best = signal, self.table.get(point)
         self._cost += cost
         self._history.append(
             (np.nan, np.nan, self._cost)
             if self._best is None
-            else (self._told, self._best.test, self._cost)
+            else (self._best_signal, self._best.test, self._cost)
         )
         return signal
 
     def history(self) -> History:
-        """What there was so far."""
+        """The search so far."""
         return History(*np.array(self._history, dtype=float).reshape(-1, 3).T)
 
 

@@ -1,4 +1,4 @@
-"""The records of a TFRecord file, each checked against its sum.
+"""The records of a TFRecord file, each checked against its checksum.
 
 A record is its length (8 bytes), a masked CRC-32C of these, the data, a masked CRC-32C of the data;
 all little-endian. Read here without TensorFlow, which takes longer to start than most tables take
@@ -19,7 +19,7 @@ from nasnet_tf.files import open_regular
 __all__ = ["begins_a_tfrecord", "records"]
 
 _SHORTEST, _LONGEST = 4, 10_000  # bytes of data that a record may have
-_BATCH = 4096  # records whose sums are taken at once
+_BATCH = 4096  # records whose checksums are computed at once
 _HEAD = struct.Struct("<QI")
 
 
@@ -34,7 +34,7 @@ def records(
     """(number from 1, data) of each record; at most 40 MB are held.
 
     Args:
-        progress: told now and then which share of the file is read.
+        progress: called regularly with the share of the file that is read.
     Raises: ValueError that names the file and the record, when a damaged one is reached.
     """
     path = pathlib.Path(path)
@@ -61,8 +61,8 @@ def records(
 
 
 def _batch(file):
-    """The next records: lengths as they stand, data, (sums of the former, of the latter), what is
-    wrong with the one after them.
+    """The next records: lengths as bytes, data, (checksums of the former, of the latter), what is
+    wrong with the record after them.
     """
     heads, texts, sums = [], [], ([], [])
     while len(heads) < _BATCH and (head := file.read(_HEAD.size)):

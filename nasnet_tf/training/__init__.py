@@ -1,4 +1,4 @@
-"""Training: recipes, phases, rates, averages of weights, resumption."""
+"""Training: recipes, phases, learning rates, averages of weights, resumption."""
 
 from nasnet_tf.training.checkpoint import forget
 from nasnet_tf.training.devices import data_parallel

@@ -1,13 +1,12 @@
-"""The state of a training on disk, so that it can go on after its process is gone.
+"""The state of a training on disk, from which another process can resume it.
 
-Two files: the weights, with those of the optimizer and its averages; and a JSON file of all else,
-which names the weights.
+It is two files: the weights of the model and its optimizer as Keras writes them, and a JSON file of
+everything else, which names the first file and its SHA-256.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import pathlib
@@ -15,12 +14,12 @@ import time
 
 import numpy as np
 
-from nasnet_tf.files import open_regular, read_json, replacing, write_json
+from nasnet_tf.files import difference, open_regular, read_json, replacing, sha256, write_json
 from nasnet_tf.layers.model import build_optimizer
 
 WEIGHTS, STATE = "last.weights.h5", "training.json"
 _LARGEST_STATE = 100_000_000  # bytes: a history of a hundred thousand epochs
-_BESIDE = ("tensorboard", "best.npz")  # what a training may write before its first state
+_EARLIER = ("tensorboard", "best.npz")  # what a training may write before its first state
 _KINDS = {
     "phase": int,
     "epoch": int,
@@ -34,25 +33,24 @@ _KINDS = {
 
 
 class Checkpoint:
-    """The last whole epoch of a training, in a folder.
+    """The state of a training after its last complete epoch, in a folder.
 
     Args:
-        folder: is there when the first state is written.
-        described: what the training is of, JSON objects by name; another training's state is
-            refused.
-        seconds: epochs that end sooner than this after the last state was written are not written.
-        stays: whether the state outlives the training, for who has yet to save the model.
+        folder: must exist when the first state is written.
+        described: what `describe` returned; the state of another training is refused.
+        seconds: at least so much time lies between two states that are written.
+        keep: whether the state is kept after the training, until the caller has saved the model.
     """
 
-    def __init__(self, folder, described: dict, seconds: float = 30.0, stays: bool = False):
-        self.folder, self.seconds, self.stays = pathlib.Path(folder), seconds, stays
+    def __init__(self, folder, described: dict, seconds: float = 30.0, keep: bool = False):
+        self.folder, self.seconds, self.keep = pathlib.Path(folder), seconds, keep
         self.described = json.loads(json.dumps(described))
         self.state = {}
         self.written = -float("inf")
 
     def resume(self) -> dict:
-        """Reads the state. Raises ValueError if there is none, or that of another training, or a
-        damaged one.
+        """Reads the state. Raises ValueError if there is none, or if it is damaged or belongs to
+        another training.
         """
         path = self.folder / STATE
         try:
@@ -68,12 +66,12 @@ class Checkpoint:
         self.check_same(self.state["training"])
         weights = self.folder / self.state["weights"]
         try:
-            whole = _sha256(weights) == self.state["sha256"]
+            undamaged = _sha256(weights) == self.state["sha256"]
         except OSError as error:
             raise ValueError(
                 f"{weights} cannot be read ({error}); the training cannot go on: begin it anew."
             ) from None
-        if not whole:
+        if not undamaged:
             raise ValueError(
                 f"{weights} is damaged: it is not the file that was written. The training cannot go"
                 " on: begin it anew."
@@ -81,27 +79,31 @@ class Checkpoint:
         return self.state
 
     def check_same(self, described: dict) -> None:
-        """Raises ValueError unless a training that is described so is this one."""
-        different = _difference(described, self.described)
-        if different:
+        """Raises ValueError that names the first difference if `described` is another training."""
+        there, here = described, self.described
+        # earlier versions did not describe the data
+        if not (there.get("data") and here.get("data")):
+            there, here = {**there, "data": None}, {**here, "data": None}
+        if there != here:
+            name, was, now = difference(there, here)
             raise ValueError(
-                f"the training in {self.folder} has {different}; give what it was begun with, or"
-                " begin anew elsewhere."
+                f"the training in {self.folder} has {name} = {was!r:.80}, not {now!r:.80}; give"
+                " what it was begun with, or begin anew elsewhere."
             )
 
     def restore(self, model) -> None:
-        """Gives the compiled `model`, its optimizer and its random generators the values of the
-        state that `resume` read.
+        """Assigns the state that `resume` read to the compiled `model`, its optimizer and its
+        random generators.
         """
         build_optimizer(model)
         model.load_weights(self.folder / self.state["weights"])
-        for variable, value in zip(_random(model), self.state["random"], strict=True):
+        for variable, value in zip(_generators(model), self.state["random"], strict=True):
             variable.assign(np.asarray(value, variable.dtype))
 
     def save(
         self, model, phase: int, epoch: int, history: list, seconds: float, force: bool = False
     ) -> None:
-        """Writes the state after `epoch` whole epochs of `phase`, unless the last one is recent."""
+        """Writes the state after `epoch` epochs of `phase`, unless the previous one is recent."""
         if not force and time.monotonic() - self.written < self.seconds:
             return
         before, name = self.state.get("weights"), f"{phase}_{epoch}.{WEIGHTS}"
@@ -115,7 +117,7 @@ class Checkpoint:
             "history": history,
             "weights": name,
             "sha256": digest,
-            "random": [np.asarray(variable).tolist() for variable in _random(model)],
+            "random": [np.asarray(variable).tolist() for variable in _generators(model)],
             "training": self.described,
         }
         write_json(self.folder / STATE, self.state)
@@ -124,13 +126,13 @@ class Checkpoint:
         self.written = time.monotonic()
 
     def remove(self) -> None:
-        """Deletes the state, at the end of a training."""
+        """Deletes the state."""
         forget(self.folder)
 
 
 def describe(recipe, model, data: dict | None = None) -> dict:
-    """What a training is of, in JSON's words: its `Recipe`, its network and, where it is known, the
-    fingerprint of its data.
+    """A training as JSON values: its `Recipe`, its network and, if given, the fingerprint of its
+    data.
     """
     described = {
         "recipe": {**dataclasses.asdict(recipe), "source": ""},
@@ -140,7 +142,7 @@ def describe(recipe, model, data: dict | None = None) -> dict:
 
 
 def spent(folder: str | os.PathLike) -> float:
-    """The seconds that the training whose state is in `folder` has had; 0 if there is none."""
+    """The duration in seconds of the training whose state is in `folder`; 0 if there is none."""
     try:
         return float(_checked(read_json(pathlib.Path(folder) / STATE, _LARGEST_STATE))["seconds"])
     except (OSError, ValueError):
@@ -148,24 +150,18 @@ def spent(folder: str | os.PathLike) -> float:
 
 
 def forget(folder: str | os.PathLike) -> None:
-    """Deletes the state of the training in `folder`, once its model has been saved. The log
-    stays.
-    """
+    """Deletes the state of the training in `folder`, but not its log."""
     folder = pathlib.Path(folder)
     for path in [folder / STATE, *folder.glob(f"*.{WEIGHTS}")]:
         path.unlink(missing_ok=True)
 
 
 def holds_other_things(folder: str | os.PathLike) -> bool:
-    """Whether there is something in the folder that no training writes, and no state or log of
-    one.
-    """
+    """Whether the folder has other files than a training's, and no training's state or log."""
     folder = pathlib.Path(folder)
-    if (
-        not folder.exists()
-        or folder.is_dir()
-        and all(path.name in _BESIDE or path.name[0] == "." for path in folder.iterdir())
-    ):
+    if not folder.exists():
+        return False
+    if folder.is_dir() and all(p.name in _EARLIER or p.name[0] == "." for p in folder.iterdir()):
         return False
     try:
         _checked(read_json(folder / STATE, _LARGEST_STATE))
@@ -179,9 +175,9 @@ def holds_other_things(folder: str | os.PathLike) -> bool:
         return True
 
 
-def _random(model):
-    """The states of the random generators of dropout and drop path, which Keras does not keep with
-    the weights.
+def _generators(model):
+    """The variables of the random generators of dropout and drop path, which Keras does not save
+    with the weights.
     """
     return [
         variable for variable in model.variables if variable.path.endswith("seed_generator_state")
@@ -195,28 +191,6 @@ def _checked(state):
     return state
 
 
-def _difference(found, wanted, of=""):
-    """The first thing in which two JSON values differ, in words; None if there is none."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        names = dict.fromkeys([*wanted, *found])
-        if not (
-            of or found.get("data") and wanted.get("data")
-        ):  # states that were written before data was told of have none
-            names.pop("data", None)
-        return next(
-            (
-                text
-                for name in names
-                if (text := _difference(found.get(name), wanted.get(name), f"{of} {name}"))
-            ),
-            None,
-        )
-    return None if found == wanted else f"{of.strip()} = {found!r:.80}, not {wanted!r:.80}"
-
-
 def _sha256(path):
-    digest = hashlib.sha256()
     with open_regular(path) as file:
-        while part := file.read(2**20):
-            digest.update(part)
-    return digest.hexdigest()
+        return sha256(file)

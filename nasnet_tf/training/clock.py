@@ -1,4 +1,4 @@
-"""A training by the clock."""
+"""Training for a given time instead of a number of epochs."""
 
 from __future__ import annotations
 
@@ -12,59 +12,48 @@ _WEIGHT = 0.2  # of the newest step in the average of how long a step takes
 
 
 class Clock(keras.callbacks.Callback):
-    """Ends a training in time, in the middle of an epoch too, and lets the rate fall along a cosine
-    over the time.
+    """Ends a training in time, within an epoch if necessary, and decays the learning rate along a
+    cosine over the time.
 
-    What comes after the last step, such as the last validation, is measured before the training and
-    as it goes. A machine that has become slower since makes it longer in proportion to the steps.
+    The work after the last step, such as the last validation, is timed before and during the
+    training. If the machine slows down, it is taken to slow down in proportion to the steps.
 
     Args:
-        learning_rate: the highest; None leaves the rate alone.
-        steps: of one epoch.
-        began: when the training began by the monotonic clock, as if it had never been interrupted.
-        ends: when everything must be over, by the same clock.
-        warmup: epochs over which the rate rises from 0 first.
-        epochs: at most so many.
+        learning_rate: the highest; None does not change the rate.
+        steps: per epoch.
+        began: when the training began by the monotonic clock, without its interruptions.
+        ends: when everything must be finished, by the same clock.
+        warmup: epochs over which the rate first rises from 0.
         after: seconds from the end of the last validation to the end of everything.
     """
 
-    def __init__(
-        self, learning_rate, steps, began, ends, warmup=0.0, epochs=_MOST_EPOCHS, after=0.0
-    ):
+    def __init__(self, learning_rate, steps, began, ends, warmup=0.0, after=0.0):
         super().__init__()
-        self.learning_rate, self.steps, self.warmup, self.epochs = (
-            learning_rate,
-            steps,
-            warmup,
-            epochs,
-        )
+        self.learning_rate, self.steps, self.warmup = learning_rate, steps, warmup
         self.began, self.ends, self.after = began, ends, _Work(after)
         self.validation = _Work(0.0)
-        self.step = None  # seconds a step takes; the first of a fit, which traces, does not count
+        self.step = None  # seconds per step, without the first of a fit, which traces
         self.first, self.epoch, self.epoch_seconds = True, 0, 0.0
 
     def measured(self, validation: float, after: float) -> None:
-        """Takes note of what one validation takes, and what comes after the last one, in
-        seconds.
-        """
+        """Sets the seconds of one validation, and of the work after the last one."""
         self.validation, self.after = _Work(validation), _Work(after)
 
     @property
     def is_over(self) -> bool:
-        """Whether no step fits any more."""
+        """Whether there is no time for another step."""
         now = time.monotonic()
         return now >= self.ends or now + self._left() > self.ends
 
     def _left(self):
-        """Seconds that one more step and all that comes after it take."""
+        """Seconds of one more step and all the work after it."""
         step = self.step or 0.0
         return step + self.validation.seconds(step) + self.after.seconds(step)
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.epoch_began = epoch, time.monotonic()
-        if (
-            keras.backend.backend() != "tensorflow"
-        ):  # JAX would move all weights to and fro, so an epoch has the rate of its middle
+        # JAX would copy all weights at every step, so an epoch has the rate of its middle
+        if keras.backend.backend() != "tensorflow":
             self._set_rate(epoch + 0.5, self.epoch_seconds / 2)
 
     def on_train_batch_begin(self, batch, logs=None):
@@ -100,22 +89,22 @@ class Clock(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.epoch_seconds = time.monotonic() - self.epoch_began
-        if self.is_over or epoch + 1 >= self.epochs:
+        if self.is_over or epoch + 1 >= _MOST_EPOCHS:
             self.model.stop_training = True
 
     def share_done(self, epoch: float, batch: int, seconds: float = 0.0) -> float:
-        """How much of the training is behind in so many seconds, 0 to 1: of the time, or of the
-        epochs where that is more.
+        """The share of the training that is done in `seconds` from now, 0 to 1: the larger of the
+        shares of the time and of the epochs.
         """
         time_done = (time.monotonic() + seconds - self.began) / max(
             self.ends - self._left() - self.began, 1e-9
         )
-        return min(max(time_done, (epoch + batch / self.steps) / self.epochs), 1.0)
+        return min(max(time_done, (epoch + batch / self.steps) / _MOST_EPOCHS), 1.0)
 
 
 class _Work:
-    """Something that takes so many seconds while a step takes `step`; longer in proportion where a
-    step has become longer.
+    """Work of so many seconds while a step takes `step` seconds; if steps become slower, it takes
+    longer in proportion.
     """
 
     def __init__(self, seconds, step=None):
@@ -124,5 +113,5 @@ class _Work:
     def seconds(self, step):
         if not step:
             return self._seconds
-        self._step = self._step or step  # it was measured when steps took as long as the first one
+        self._step = self._step or step  # measured before the first step
         return self._seconds * max(step / self._step, 1.0)

@@ -1,4 +1,4 @@
-"""Several GPUs: the batch is shared out among them, on TensorFlow and on JAX."""
+"""Data-parallel training on several GPUs, on TensorFlow and JAX."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import keras
 
 
 def data_parallel(devices=None):
-    """A context in which networks are made that `nasnet_tf.training.train` then trains on all
-    `devices` at once, each with its share of every batch.
+    """A context for building networks that `nasnet_tf.training.train` then trains on all `devices`
+    at once, each with a share of every batch.
 
-    On TensorFlow each device has batch norms of its own share, their averages are averaged, and it
-    cuts the norm of its own share of the gradient; on JAX both are those of the whole batch.
+    On TensorFlow each device normalizes its own share of the batch, the moving averages are
+    averaged, and each device clips its own share of the gradient; on JAX both concern the whole
+    batch.
 
     Args:
         devices: names such as "GPU:0"; None takes all GPUs (on JAX all devices). With fewer than
-            two the context changes nothing.
+            two the context has no effect.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
@@ -41,9 +42,7 @@ def data_parallel(devices=None):
 
 
 def devices_of(model):
-    """(how many devices `model` was made for, the context in which it is compiled and trained on
-    them).
-    """
+    """(number of devices of `model`, the context for compiling and training it there)."""
     if keras.backend.backend() == "tensorflow":
         strategy = model.distribute_strategy
         return strategy.num_replicas_in_sync, strategy.scope()
@@ -55,8 +54,8 @@ def devices_of(model):
 
 
 def divisible(batches, devices: int):
-    """`batches` that `devices` can share evenly: where a batch is too small for that, its first
-    images are in it twice.
+    """`batches` of sizes that are multiples of `devices`: the first images of a batch are repeated
+    if necessary.
     """
     import tensorflow as tf
 

@@ -1,5 +1,5 @@
-"""Training a network by a recipe, in one or two phases, with a state on disk that it can go on
-from.
+"""Training a network by a recipe, in one or two phases, with a state on disk from which it can be
+resumed.
 
 Source of the short recipe: Zoph et al. 2017, arXiv 1707.07012, appendix A.6 (SGD with momentum 0.9,
 cosine to 0, norm clipped at 5).
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import keras
 
+from nasnet_tf.signatures import checked
 from nasnet_tf.systems.cells.network import Network
 from nasnet_tf.training import recipe as recipes
 from nasnet_tf.training.checkpoint import Checkpoint, describe
@@ -26,14 +27,14 @@ from nasnet_tf.training.optimizers import SmoothedCrossentropy, optimizer_for, r
 from nasnet_tf.training.recipe import Recipe
 
 _STEPS_THAT_PAY = 20_000  # for rewriting the graph, see rewrite_graphs
-_NO_END = 1_000_000  # epochs: the clock stops sooner
-_HEAD_SHARE = 0.2  # of the time, at most, that the classifier alone is trained
-_NORMS_SHARE = 0.02  # of the time, at most, that batch norms are measured at once
+_NO_END = 1_000_000  # epochs: the clock ends the training before
+_HEAD_SHARE = 0.2  # of the time, at most, for training the classifier alone
+_NORMS_SHARE = 0.02  # of the time, at most, for measuring the batch norms once
 
 
 class Phase(NamedTuple):
-    """A part of a training: which layers learn (`freeze`), how fast and for how many epochs (None:
-    by the clock).
+    """A part of a training: which layers are trained (`freeze`), at which rate and for how many
+    epochs (None: by the clock).
     """
 
     until: str | None
@@ -44,8 +45,8 @@ class Phase(NamedTuple):
 
 
 def phases(recipe: Recipe) -> list[Phase]:
-    """The phases of a training by `recipe`: the classifier alone, if the recipe says so, then the
-    rest.
+    """The phases of a training by `recipe`: the classifier alone, if the recipe has `head_epochs`,
+    then the layers that are not frozen.
     """
     head = Phase("predictions", True, recipe.head_learning_rate, 0.0, recipe.head_epochs)
     rest = Phase(
@@ -58,6 +59,7 @@ def phases(recipe: Recipe) -> list[Phase]:
     return [head, rest] if recipe.head_epochs else [rest]
 
 
+@checked
 def train(
     model: Network,
     batches,
@@ -76,35 +78,34 @@ def train(
     after=0.0,
     keep_state: bool = False,
 ) -> dict[str, list[float]]:
-    """Trains `model` by `recipe`. At the end the averages of its batch norms are measured anew on
+    """Trains `model` by `recipe`. At the end the moving averages of its batch norms are measured on
     training images.
 
     Args:
         batches, validation: `tf.data.Dataset`s of known length of (images, labels) or (images,
-            labels, weights of the images), such as `nasnet_tf.data.pipeline` gives. `batches` may
-            be a function: number of the first pass -> data set; a training that goes on then sees
-            the order of images it would have seen.
-        recipe: a `Recipe`, the name of one, or its path. The network is made by what it says
-            (`network_for`); here it says the rest.
-        minutes: how long, instead of the recipe's epochs: from this call to its end, in the middle
-            of an epoch where it must be; at most 600 epochs.
-        folder: where log.csv, a TensorBoard log and the state are kept while training.
-        resume: go on with the training whose state is in `folder`; the recipe and the network must
-            be the same.
+            labels, weights of the images), such as `nasnet_tf.data.pipeline` returns. `batches` may
+            be a function: number of the first pass -> data set; a resumed training then sees the
+            images in the order of an uninterrupted one.
+        recipe: a `Recipe`, the name of one, or its path. `network_for` builds the network by the
+            same recipe.
+        minutes: the duration, instead of the recipe's epochs: from this call to its end, within an
+            epoch if necessary; at most 600 epochs.
+        folder: where log.csv, a TensorBoard log and the state are written during the training.
+        resume: whether to resume the training whose state is in `folder`; the recipe and the
+            network must be the same.
         jit_compile: as in `keras.Model.compile`.
         on_epoch: called after each epoch with its number from 1, the share of the training that is
-            done, and its figures.
-        on_share: called now and then with that share.
-        data: what is known of the data, in JSON's words (`nasnet_tf.fingerprint.of_data`): a
-            training does not go on with other data.
-        checkpoint_seconds: how often the state is written, at most; only after whole epochs, and
-            after the last one.
-        after: seconds of the minutes that the caller needs when this has ended, or a function that
+            done, and its metrics.
+        on_share: called every 0.2 seconds or more with that share.
+        data: the fingerprint of the data (`nasnet_tf.fingerprint.of_data`): a training is not
+            resumed with other data.
+        checkpoint_seconds: the state is written after an epoch, at most once in so many seconds.
+        after: seconds of `minutes` that the caller needs after this call, or a function that
             measures them.
-        keep_state: the state stays in `folder`, for who has yet to save the model;
+        keep_state: keep the state in `folder`, for a caller that has yet to save the model;
             `nasnet_tf.training.forget` deletes it.
-    Returns: {name: value after each epoch}, validation figures among them.
-    Raises: ValueError if neither epochs nor minutes are given; ArithmeticError if the loss is no
+    Returns: {metric: its value after each epoch}, those of the validation included.
+    Raises: ValueError unless either epochs or minutes are given; ArithmeticError if the loss is no
         longer a number.
     """
     recipe = recipes.get(recipe)
@@ -156,8 +157,7 @@ def train(
                     follow,
                 ]
                 _fit(model, data, held_out, phase.epochs, done, every_callback)
-            # it ended after its last epoch was written, and before what `fit` does at its end
-            else:
+            else:  # it was interrupted between its last epoch and the end of `fit`
                 model.optimizer.finalize_variable_values(model.trainable_variables)
                 norms.measure()
         if checkpoint is not None and not is_last:
@@ -171,8 +171,8 @@ def train(
 
 
 def _finishing(model, validation, norms, after):
-    """Seconds of one validation, and of all that comes after the last one, once everything has been
-    traced; nothing where it is None.
+    """Seconds of one validation, and of the work after the last one (0 if `after` is None), when
+    everything has been traced.
     """
     if isinstance(model.output, dict):
         validation = _for_two_heads(validation)
@@ -203,7 +203,7 @@ def _check_budget(recipe, minutes):
 
 
 def _averages(recipe):
-    """What validates the averages of the weights in place of the weights."""
+    """The callback that validates the averages of the weights in place of the weights."""
     return [keras.callbacks.SwapEMAWeights()] if recipe.average_weights else []
 
 
@@ -234,15 +234,15 @@ def _for_two_heads(batches):
 
 
 def _clocked_rate(recipe, phase):
-    """The rate that the clock lets fall, because nobody knows the number of steps; None if there is
-    no such.
+    """The rate that the clock decays because the number of steps is unknown; None if that is the
+    optimizer's schedule.
     """
     return phase.learning_rate if phase.epochs is None and recipe.schedule == "cosine" else None
 
 
 def _clock(recipe, phase, number, steps, history, began, minutes, is_last):
-    """The clock of a phase of a training that began then; that of the classifier alone leaves time
-    for the rest.
+    """The clock of a phase of a training that began at `began`; in the phase of the classifier
+    alone it leaves time for the rest.
     """
     ends = began + 60 * minutes
     began += max((row["seconds"] for row in history if row["phase"] < number), default=0.0)
@@ -262,8 +262,8 @@ def _compile(model, recipe, phase, steps, jit_compile, devices=1):
         name: SmoothedCrossentropy(recipe.label_smoothing) for name in ("predictions", "auxiliary")
     }
     metrics = (
-        model.figures()
-        if hasattr(model, "figures")
+        model.training_metrics()
+        if hasattr(model, "training_metrics")
         else [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
     )
     model.compile(
@@ -284,7 +284,7 @@ def _share(planned, number, steps, began, minutes):
 
 
 def _logs(folder, number):
-    """TensorBoard's log, where Keras can write one."""
+    """The callback that writes a TensorBoard log, where Keras supports it."""
     if folder is None or keras.backend.backend() != "tensorflow":
         return []
     return [keras.callbacks.TensorBoard(f"{folder}/tensorboard/phase_{number}", write_graph=False)]

@@ -1,4 +1,4 @@
-"""What is told, logged and kept after every epoch."""
+"""The log, the checkpoint and the callbacks of a training after every epoch."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import keras
 
 from nasnet_tf.files import write_whole
 
-_SECONDS = 0.2  # between two moves of a bar
+_SECONDS = 0.2  # between two updates of a progress bar
 
 
 class Follow(keras.callbacks.Callback):
-    """Collects the figures of every epoch, writes log.csv, keeps the checkpoint, and tells how far
-    the training is.
+    """Collects the metrics of every epoch, writes log.csv and the checkpoint, and reports the
+    progress.
 
     Args:
         phase: number of the phase.
-        history: figures of the epochs before, a dict each; this one appends to it.
-        share: (epoch, batch) -> how much of the whole training is done.
+        history: the metrics of the earlier epochs, a dict each; later ones are appended.
+        share: (epoch, batch) -> the share of the whole training that is done.
         checkpoint: a `Checkpoint`, or None.
-        began: when the training began by the monotonic clock, as if it had never been interrupted.
+        began: when the training began by the monotonic clock, without its interruptions.
         on_epoch, on_share: see `nasnet_tf.training.train`.
     """
 
@@ -31,7 +31,7 @@ class Follow(keras.callbacks.Callback):
         super().__init__()
         self.phase, self.history, self.share, self.checkpoint = phase, history, share, checkpoint
         self.on_epoch, self.on_share = on_epoch, on_share
-        self.began, self.told = began, 0.0
+        self.began, self._reported = began, 0.0
 
     def on_train_begin(self, logs=None):
         if self.checkpoint is not None:
@@ -42,21 +42,19 @@ class Follow(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         now = time.monotonic()
-        if self.on_share and now - self.told > _SECONDS:
-            self.told = now
+        if self.on_share and now - self._reported > _SECONDS:
+            self._reported = now
             self.on_share(self.share(self.epoch, batch + 1))
 
     def on_epoch_end(self, epoch, logs=None):
         seconds = round(time.monotonic() - self.began, 2)
-        figures = {name: float(value) for name, value in main_head(logs or {}).items()}
+        metrics = {name: float(value) for name, value in main_head(logs or {}).items()}
         self.history.append(
-            {"phase": self.phase, "epoch": epoch + 1, "seconds": seconds, **figures}
+            {"phase": self.phase, "epoch": epoch + 1, "seconds": seconds, **metrics}
         )
-        if (
-            self.checkpoint is not None
-        ):  # the log first: what goes on from the state writes it again
+        if self.checkpoint is not None:  # the log first: a resumed training writes it again
             write_whole(self.checkpoint.folder / "log.csv", table(self.history).encode())
-            if math.isfinite(figures["loss"]):  # nobody goes on from weights that are no numbers
+            if math.isfinite(metrics["loss"]):  # else the weights are useless
                 is_last = self.model.stop_training or epoch + 1 == self.params["epochs"]
                 self.checkpoint.save(
                     self.model,
@@ -64,21 +62,21 @@ class Follow(keras.callbacks.Callback):
                     epoch + 1,
                     self.history,
                     seconds,
-                    force=self.checkpoint.stays and is_last,
+                    force=self.checkpoint.keep and is_last,
                 )
         if self.on_epoch:
-            self.on_epoch(len(self.history), self.share(epoch + 1, 0), figures)
+            self.on_epoch(len(self.history), self.share(epoch + 1, 0), metrics)
 
 
-def main_head(figures):
-    """Figures of the main head under the names they have without an auxiliary one."""
+def main_head(metrics):
+    """The metrics of the main head under their names in a network without an auxiliary head."""
     return {
-        name.replace("predictions_accuracy", "accuracy"): value for name, value in figures.items()
+        name.replace("predictions_accuracy", "accuracy"): value for name, value in metrics.items()
     }
 
 
 def table(history) -> str:
-    """The figures as CSV, a row an epoch."""
+    """The metrics as CSV, a row for each epoch."""
     columns = list(dict.fromkeys(name for row in history for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")

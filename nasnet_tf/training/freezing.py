@@ -1,4 +1,4 @@
-"""Which layers of a network learn."""
+"""Which layers of a network are trained."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ HEADS = ("predictions", "auxiliary")
 
 
 def freeze(model: Network, until: str | None = None, batch_norms: bool = False) -> Network:
-    """Says which layers of `model` learn, whatever was said before; compile it afterwards.
+    """Sets which layers of `model` are trained, whatever was set before; compile it afterwards.
 
     Args:
-        until: name of the first layer that learns, such as "reduction_cell_1"; those before it stay
-            as they are, batch norms too. "predictions" leaves the classifier alone to learn. None:
-            all learn.
-        batch_norms: batch norms keep their averages and learn nothing, in layers that learn as
-            well.
+        until: name of the first layer that is trained, such as "reduction_cell_1"; all layers
+            before it are frozen, batch norms included. "predictions" trains the classifier alone,
+            None all layers.
+        batch_norms: whether all batch norms are frozen, those of trained layers included.
     Raises: ValueError with the names of the layers.
     """
     names = [layer.name for layer in model.layers if layer.weights]

@@ -1,4 +1,4 @@
-"""How much TensorFlow thinks before it computes."""
+"""TensorFlow's graph optimizations."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import keras
 
 
 def rewrite_graphs(rewrite: bool) -> None:
-    """Whether TensorFlow rewrites a traced graph for speed before its first run. Does nothing on
-    other backends.
+    """Sets whether TensorFlow optimizes a traced graph before its first run. Has no effect on other
+    backends.
 
-    For networks of cells the rewriting takes longer than a short training gains: a child of five
-    cells of eight filters came to its first step after 19 s without it, 36 s with it, and its steps
-    took as long either way.
+    For networks of cells this takes longer than a short training gains: a child of five cells of
+    eight filters reached its first step after 19 s without it, after 36 s with it, and its steps
+    took the same time.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf

@@ -9,8 +9,8 @@ import pathlib
 import keras
 import numpy as np
 
-from nasnet_tf.files import replacing
-from nasnet_tf.npz import read_npz
+from nasnet_tf.signatures import checked
+from nasnet_tf.snapshot import read_snapshot, write_snapshot
 
 
 class KeepBest(keras.callbacks.Callback):
@@ -18,41 +18,37 @@ class KeepBest(keras.callbacks.Callback):
     on a small text is at its best early.
 
     Args:
-        figure: less of it is better.
-        path: an .npz file where they stay while training, for one that goes on; it is gone at the
-            end.
-        resume: whether the training goes on; else what is in the file is forgotten.
+        metric: lower is better.
+        path: an .npz file with these weights, for a training that can be resumed; deleted at the
+            end of the training.
+        resume: whether to begin with the weights in that file.
+        figure: the former name of `metric`.
     """
 
-    def __init__(self, figure="val_perplexity", path=None, resume=False):
+    @checked
+    def __init__(self, metric="val_perplexity", path=None, resume=False, *, figure=None):
         super().__init__()
-        self.figure, self.path, self.resume = (
-            figure,
-            None if path is None else pathlib.Path(path),
-            resume,
-        )
+        self.metric = metric if figure is None else figure
+        self.path = None if path is None else pathlib.Path(path)
+        self.resume = resume
         self.best, self.weights = math.inf, None
 
     def on_train_begin(self, logs=None):
-        if self.resume and self.path is not None:
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                saved = read_npz(self.path)
-                weights = [saved[str(number)] for number in range(len(self.model.weights))]
-                if [w.shape for w in weights] == [tuple(w.shape) for w in self.model.weights]:
-                    self.best, self.weights = float(saved["best"]), weights
+        if not self.resume or self.path is None:
+            return
+        with contextlib.suppress(OSError, ValueError):  # without the file, it keeps what is to come
+            arrays, facts = read_snapshot(self.path, ["best"], like=self.model.weights)
+            self.weights = [arrays[str(number)] for number in range(len(arrays))]
+            self.best = facts["best"]
 
     def on_epoch_end(self, epoch, logs=None):
-        value = (logs or {}).get(self.figure, math.nan)
+        value = (logs or {}).get(self.metric, math.nan)
         if not value < self.best:
             return
-        self.best, self.weights = value, [np.array(weight) for weight in self.model.get_weights()]
+        self.best = float(value)
+        self.weights = [np.array(weight) for weight in self.model.get_weights()]
         if self.path is not None:
-            with replacing(self.path) as temporary:
-                np.savez(
-                    temporary,
-                    best=value,
-                    **{str(number): weight for number, weight in enumerate(self.weights)},
-                )
+            write_snapshot(self.path, self.weights, best=self.best)
 
     def on_train_end(self, logs=None):
         if self.weights is not None:

@@ -7,18 +7,18 @@ from nasnet_tf.training.recipe import Recipe
 
 
 def network_for(genotype, data, recipe: Recipe | None = None, **arguments):
-    """The network of `genotype` for `data`: for its images and classes, normalizing by the
-    statistics of the training images, or its words.
+    """The network of `genotype` for the images and classes of `data`, which it normalizes by the
+    statistics of the training images, or for its words.
 
     Args:
-        data: a `nasnet_tf.data.DataSet`, or what knows the arguments of its networks itself, as
-            `network`: a `nasnet_tf.data.Text`.
-        recipe: says auxiliary head, drop path, dropout, weight decay, batch norms and dtype.
+        data: a `nasnet_tf.data.DataSet` or a `nasnet_tf.data.Text`.
+        recipe: sets auxiliary head, drop path, dropout, weight decay, batch norms and dtype.
         **arguments: of the genotype's network (`nasnet_tf.systems.networks.build`); for one of
-            cells the stem is "imagenet" from 64 pixels on unless given; batch norms are those of
-            short training (momentum 0.9, epsilon 1e-5) unless recipe or arguments give a momentum.
-    Raises: ValueError if the recipe asks for what the network does not have, such as an auxiliary
-        head.
+            cells the stem is "imagenet" from 64 pixels on unless given; batch norms have the
+            settings for short trainings (momentum 0.9, epsilon 1e-5) unless recipe or arguments
+            give a momentum.
+    Raises: ValueError if the recipe needs something that the network cannot have, such as an
+        auxiliary head; TypeError for an unknown argument.
     """
     trained = (
         {}
@@ -39,9 +39,7 @@ def network_for(genotype, data, recipe: Recipe | None = None, **arguments):
 
 
 def training_arguments(recipe: Recipe, steps: int) -> dict:
-    """What `recipe` says about the network itself, as arguments of `Network`; `steps` are those of
-    an epoch.
-    """
+    """The arguments of `Network` in `recipe`; an epoch has `steps` steps."""
     norms = (
         {}
         if recipe.batch_norm_momentum is None

@@ -1,7 +1,7 @@
-"""The averages of batch norms, measured anew on training images.
+"""The averages of batch norms, measured on training images.
 
-An average that moves along with the training lags behind the weights, and after few steps it knows
-little. What is measured here is what the batch norms see with the weights as they are.
+A moving average lags behind the weights, and after few steps it still depends on its initial value.
+The averages measured here are those of the activations under the current weights.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import numpy as np
 
 _AVERAGES = ("moving_mean", "moving_variance")
 _IMAGES, _FEWEST_BATCHES = 1000, 4
-_UNKNOWN = 0.01  # the share of its initial value in an average that is too young to validate by
+_UNKNOWN = 0.01  # share of its initial value from which an average is too young for validation
 
 _FROZEN = 1e-6
 
 
 class Norms:
-    """The batch norms of a model as they are frozen or not now."""
+    """The batch norms of a model that are not frozen."""
 
     def __init__(self, model):
         self.model = model
@@ -39,7 +39,7 @@ class Norms:
 
     @property
     def young(self) -> float:
-        """After how many steps an average has forgotten its initial value."""
+        """The number of steps after which the initial value of an average no longer matters."""
         of_layers = [
             getattr(layer, "batch_norm_momentum", getattr(layer, "momentum", 0.0))
             for layer in self.model.layers
@@ -51,13 +51,12 @@ class Norms:
         )
         return math.log(_UNKNOWN) / math.log(momentum) if 0 < momentum < 1 else 0.0
 
-    def measure(self, batches, images: int = _IMAGES, seconds: float = math.inf) -> None:
-        """Sets the averages to those over some batches; frozen ones stay as they are.
+    def measure(self, batches, seconds: float = math.inf) -> None:
+        """Sets the averages to those over 1000 images, in at least 4 batches, if there are so many.
 
         Args:
-            batches: a function that gives batches of (images, ...), such as a `tf.data.Dataset`.
-            images: how many to look at, in at least 4 batches, as far as there are so many.
-            seconds: how long that may take; at least one batch is looked at.
+            batches: a function that returns batches of (images, ...), such as a `tf.data.Dataset`.
+            seconds: how long that may take; at least one batch is used.
         """
         if not self._places:
             return
@@ -65,11 +64,9 @@ class Norms:
         variables = self.model.non_trainable_variables
         before = [keras.ops.convert_to_numpy(variables[place]) for place in self._places]
         totals = [np.zeros(average.shape, "float64") for average in before]
-        for x in _of_one_size(batches(), images):
+        for x in _of_one_size(batches()):
             seen = self._seen([np.zeros_like(average) for average in before], x)
-            if (
-                not count
-            ):  # an average moves by a share of its own, which is none where it is frozen
+            if not count:  # by which share an average moves; none where it is frozen
                 from_ones = self._seen([np.ones_like(average) for average in before], x)
                 shares = [1 - (one - zero) for zero, one in zip(seen, from_ones, strict=True)]
             totals, count = (
@@ -87,7 +84,7 @@ class Norms:
                     variables[place].assign((total / share / count).astype("float32"))
 
     def _seen(self, averages, images):
-        """What becomes of the averages in one step on the images."""
+        """The averages after one step on the images."""
         self._moved = self._moved or self._compiled()
         weights, values = (
             [keras.ops.convert_to_tensor(variable.value) for variable in variables]
@@ -114,26 +111,26 @@ class Norms:
         return moved
 
 
-def _of_one_size(batches, images):
-    """Batches of so many images, as large as the first."""
+def _of_one_size(batches):
+    """Batches as large as the first, of 1000 images in all."""
     size = None
     for number, (x, *_) in enumerate(batches):
         size = size or len(x)
-        if number >= max(-(-images // size), _FEWEST_BATCHES):
+        if number >= max(-(-_IMAGES // size), _FEWEST_BATCHES):
             return
         if len(x) == size:
             yield keras.ops.convert_to_tensor(x, "float32")
 
 
 class FreshNorms(keras.callbacks.Callback):
-    """Measures the batch norms anew before a validation while their averages are young, and before
-    the last one.
+    """Measures the batch norms before each validation while their averages are young, and before
+    the last validation.
 
     Args:
         norms: a `Norms`.
-        batches: a function that gives training batches, always the same.
-        steps: that came before this `fit`.
-        seconds: how long it may take each time.
+        batches: a function that returns training batches, always the same.
+        steps: the steps before this `fit`.
+        seconds: how long a measurement may take.
     """
 
     def __init__(self, norms: Norms, batches, steps: int = 0, seconds: float = math.inf):
@@ -142,7 +139,7 @@ class FreshNorms(keras.callbacks.Callback):
         self.young, self.fresh, self.epoch = norms.young, False, 0
 
     def measure(self):
-        """Measures them now, unless nothing has been trained since the last time."""
+        """Measures them, unless there was no step since the last measurement."""
         if not self.fresh:
             self.norms.measure(self.batches, seconds=self.seconds)
         self.fresh = True

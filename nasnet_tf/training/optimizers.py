@@ -1,4 +1,4 @@
-"""Optimizers, rates and losses of the recipes."""
+"""Optimizers, learning rates and losses of the recipes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ PACKAGE = "nasnet_tf"
 
 class Averaging:
     """An optimizer whose average of weights spans few steps at first, as
-    `tf.train.ExponentialMovingAverage` of a step number does.
+    `tf.train.ExponentialMovingAverage` with `num_updates`.
 
     `ema_momentum` is min(ema_momentum, (1 + step) / (10 + step)): after t steps the average is over
-    the last ninth of them at most. Without that 0.9999 would keep what a training of some thousand
-    steps began with.
-    Source: slim/train_image_classifier.py, which averages so.
+    the last ninth of them at most. With a constant 0.9999 the initial weights would dominate it for
+    thousands of steps.
+    Source: slim/train_image_classifier.py.
     """
 
     @property
@@ -34,11 +34,8 @@ class Averaging:
     def finalize_variable_values(self, var_list):
         super().finalize_variable_values(var_list)
         if self.use_ema and keras.backend.backend() == "jax":
-            for variable in (
-                var_list
-                # in Keras 3.15 weight and average are one array now, which the next prediction
-                # would delete
-            ):
+            # in Keras 3.15 weight and average are one array now, which the next prediction deletes
+            for variable in var_list:
                 variable.assign(ops.copy(ops.convert_to_tensor(variable)))
 
     def get_config(self):
@@ -52,8 +49,8 @@ class SGD(Averaging, keras.optimizers.SGD):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class RMSprop(Averaging, keras.optimizers.RMSprop):
-    """RMSprop as TensorFlow 1 had it: the average of squared gradients starts at one, which matters
-    with an epsilon of one.
+    """RMSprop of TensorFlow 1: the average of squared gradients starts at one, which matters with
+    an epsilon of one.
     """
 
     def build(self, variables):
@@ -76,8 +73,8 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
     Args:
         highest: the rate at the start of the schedule.
         schedule: "cosine", "exponential" or "constant".
-        steps: of the whole training.
-        warmup: steps over which it rises from 0, out of `steps`.
+        steps: of the whole training, warm-up included.
+        warmup: steps over which it rises from 0.
         decay_rate, decay_steps: of "exponential": times `decay_rate` after every `decay_steps`.
     """
 
@@ -132,8 +129,8 @@ def optimizer_for(recipe: Recipe, rate, shares: int = 1):
     """The optimizer of `recipe` at `rate`, a number or a schedule.
 
     Args:
-        shares: how many devices cut the norm of a share of the gradient each, before the sum (Keras
-            3.15, TFOptimizer).
+        shares: how many devices clip their shares of the gradient before the sum (Keras 3.15,
+            TFOptimizer).
     """
     options = dict(global_clipnorm=recipe.clip_norm and recipe.clip_norm / shares)
     if recipe.average_weights:
@@ -163,9 +160,7 @@ class SmoothedCrossentropy(keras.losses.Loss):
         self.label_smoothing = label_smoothing
 
     def call(self, y_true, y_pred):
-        if (
-            len(y_pred.shape) > 2 and not self.label_smoothing
-        ):  # of thousands of words a one-hot vector is mostly zeros
+        if len(y_pred.shape) > 2 and not self.label_smoothing:  # words: one-hot would be large
             return keras.losses.sparse_categorical_crossentropy(y_true, y_pred)
         labels = ops.reshape(y_true, (-1,)) if len(y_pred.shape) == 2 else y_true
         true = ops.one_hot(ops.cast(labels, "int32"), y_pred.shape[-1])

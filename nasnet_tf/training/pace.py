@@ -1,4 +1,4 @@
-"""Whether a network is small enough for the time it has."""
+"""Whether a network can be trained in the time there is."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import time
 
 import keras
 
-_STEPS = range(3, 8)  # that are timed; those before them trace, or fill caches
-_FIRST_STEP = 1.5  # times what it took to come so far that the first step takes, which traces
+_STEPS = range(3, 8)  # that are timed; earlier ones trace, or fill caches
+_FIRST_STEP = 1.5  # estimated time of the first step, which traces, over that of the work before it
 
 
 class TooSlow(Exception):
-    """So few steps fit the time.
+    """The time is enough for a few steps only.
 
-    Attributes: `steps`, how many; 0 where the first would end too late.
+    Attributes: `steps`, how many; 0 if the first would end too late.
     """
 
     def __init__(self, steps: float):
@@ -23,14 +23,14 @@ class TooSlow(Exception):
 
 
 class Pace(keras.callbacks.Callback):
-    """Raises `TooSlow` where a training would be of no use, as early as that is known.
+    """Raises `TooSlow` as early as possible if there is not enough time for a training.
 
-    That is before the first step where that would end too late, by how long it took to come so far;
-    and after the first steps where fewer than `enough` fit, if there is time for another network:
-    twice what it took so far.
+    It does so before the first step if that step would end too late, judging by the time since this
+    object was made; and after the first steps if there is time for fewer than `enough` steps, but
+    for another network: twice the time that has passed.
 
     Args:
-        enough: steps; 0 for a network that there is no smaller one of.
+        enough: steps; 0 if there is no smaller network.
         ends: when the last step must be done, by the monotonic clock.
     """
 

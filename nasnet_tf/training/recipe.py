@@ -1,8 +1,8 @@
-"""Recipes: how a network is trained, as data; a JSON file or one of those that come along.
+"""Recipes: how a network is trained, as data; in a JSON file, or one of `RECIPES`.
 
 Sources: Zoph et al. 2017, arXiv 1707.07012, appendix A; the authors' TF-slim code
-    (slim/nets/nasnet/nasnet.py and its header,
-slim/train_image_classifier.py). What neither states is said in a recipe's `source`.
+(slim/nets/nasnet/nasnet.py and its header, slim/train_image_classifier.py). What neither states is
+said in a recipe's `source`.
 """
 
 from __future__ import annotations
@@ -13,34 +13,30 @@ import json
 import os
 
 from nasnet_tf.files import parse_json, read_small
+from nasnet_tf.signatures import checked
+from nasnet_tf.training.recipe_fields import check
 
 SCHEMA = "nasnet_tf.recipe"
-_CHOICES = {
-    "optimizer": ("sgd", "rmsprop", "adam"),
-    "schedule": ("cosine", "exponential", "constant"),
-    "augmentation": ("standard", "inception", "none"),
-    "class_weights": ("balanced", None),
-    "dtype": ("float32", "mixed_float16", "mixed_bfloat16"),
-}
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How a network is trained. `dataclasses.replace(recipe, epochs=5)` gives another.
+    """How a network is trained. `dataclasses.replace(recipe, epochs=5)` changes it.
 
     Args:
-        epochs: passes over the training images; None where the time decides.
-        batch_size: images a step; `learning_rate` is for this many (see `scaled`).
-        optimizer: "sgd", "rmsprop" as TensorFlow 1 had it: its average of squares starts at one; or
-            "adam".
-        momentum: of each; `rho` and `epsilon`: of rmsprop, epsilon inside the square root, and of
-            adam: its second decay, and outside.
-        clip_norm: the global norm of the gradient is cut to this; None for no cut.
+        epochs: passes over the training images; None for a training by time.
+        batch_size: images per step; `learning_rate` is for this many (see `scaled`).
+        optimizer: "sgd"; "rmsprop", that of TensorFlow 1, whose average of squares starts at one;
+            or "adam".
+        momentum: of each optimizer; for adam its first decay.
+        rho: of rmsprop; for adam its second decay.
+        epsilon: of rmsprop, inside the square root; of adam, outside.
+        clip_norm: the global norm to which gradients are clipped; None for no clipping.
         learning_rate: the highest.
         schedule: "cosine" to 0; "exponential", times `decay_rate` every `decay_epochs` in steps; or
             "constant".
-        warmup_epochs: over which the rate rises from 0 first.
-        weight_decay: L2 loss as the paper counts it, weight_decay * sum(W^2) / 2.
+        warmup_epochs: over which the rate first rises from 0.
+        weight_decay: weight of the L2 loss in the paper's form, weight_decay * sum(W^2) / 2.
         label_smoothing: share of the target spread over all classes.
         average_weights: momentum of the average of the weights that is validated and kept at the
             end; 0 for none.
@@ -52,14 +48,14 @@ class Recipe:
             same class), "inception" (distorted boxes, flips, brightness and saturation) or "none".
         cutout: side of the hole in pixels; 0 for none.
         class_weights: "balanced" weighs each class by the inverse of its share.
-        freeze_until: name of the first layer that learns, such as "reduction_cell_1"; what is
-            before stays as it is.
-        freeze_batch_norms: batch norms keep their averages and learn nothing.
-        head_epochs, head_learning_rate: before all that, train the classifier alone for so long.
+        freeze_until: name of the first layer that is trained, such as "reduction_cell_1"; the
+            layers before it are frozen.
+        freeze_batch_norms: whether all batch norms are frozen.
+        head_epochs, head_learning_rate: of a first phase, which trains the classifier alone.
         dtype: "float32", "mixed_float16" or "mixed_bfloat16".
         gradient_checkpointing: compute the inside of every cell twice, which takes time and saves
             memory.
-        source: where the numbers are from.
+        source: the source of these settings.
     Raises: ValueError that names the field.
     """
 
@@ -95,7 +91,7 @@ class Recipe:
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            _check(field.name, getattr(self, field.name), field.type)
+            check(field.name, getattr(self, field.name), field.type)
         if self.epochs and self.warmup_epochs >= self.epochs:
             raise ValueError(
                 f"warmup_epochs is {self.warmup_epochs} of {self.epochs} epochs; give fewer."
@@ -112,7 +108,7 @@ class Recipe:
         return dataclasses.replace(self, batch_size=batch_size, **rates)
 
     def to_json(self) -> str:
-        """The recipe as the text of a JSON file: every field, after schema and version."""
+        """The recipe as JSON text: schema, version and every field."""
         return (
             json.dumps({"schema": SCHEMA, "version": 1, **dataclasses.asdict(self)}, indent=1)
             + "\n"
@@ -120,8 +116,8 @@ class Recipe:
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
-        """The recipe of a JSON text; fields it leaves out have their defaults. Raises ValueError
-        that names the field.
+        """The recipe of a JSON text; missing fields have their defaults. Raises ValueError that
+        names the field.
         """
         try:
             fields = parse_json(text)
@@ -162,6 +158,9 @@ class Recipe:
             raise ValueError(f"{path}: {error}") from None
 
 
+Recipe.__init__ = checked(Recipe.__init__)
+
+
 def get(name) -> Recipe:
     """The recipe of that name, or in the JSON file at that path. Raises ValueError."""
     return (
@@ -171,57 +170,6 @@ def get(name) -> Recipe:
         if name in RECIPES
         else Recipe.load(name)
     )
-
-
-_KINDS = {
-    "float": ("a number", (int, float)),
-    "int": ("a whole number", int),
-    "bool": ("true or false", bool),
-    "str": ("text", str),
-}
-_LARGEST = 1e12
-_LIMITS = {  # of which fields, in words and in numbers
-    "of at least 1": (("epochs", "batch_size"), lambda value: value >= 1),
-    "above 0": (
-        ("learning_rate", "head_learning_rate", "clip_norm", "decay_epochs"),
-        lambda value: value > 0,
-    ),
-    "of at least 0": (
-        ("epsilon", "warmup_epochs", "weight_decay", "auxiliary_weight", "cutout", "head_epochs"),
-        lambda value: value >= 0,
-    ),
-    "above 0 and at most 1": (("decay_rate",), lambda value: 0 < value <= 1),
-    "of at least 0 and below 1": (
-        (
-            "momentum",
-            "rho",
-            "label_smoothing",
-            "average_weights",
-            "drop_path_rate",
-            "dropout_rate",
-            "batch_norm_momentum",
-        ),
-        lambda value: 0 <= value < 1,
-    ),
-}
-
-
-def _check(name, value, annotation):
-    if name in _CHOICES:
-        if value not in _CHOICES[name]:
-            raise ValueError(
-                f"{name} is {value!r:.60}; there are {', '.join(map(str, _CHOICES[name]))}."
-            )
-        return
-    kind, *optional = annotation.split(" | ")
-    if value is None and optional:
-        return
-    words, types = _KINDS[kind]
-    if not isinstance(value, types) or isinstance(value, bool) != (kind == "bool"):
-        raise ValueError(f"{name} is {value!r:.60}; give {words}.")
-    for limit, (names, holds) in _LIMITS.items():
-        if name in names and not (holds(value) and value <= _LARGEST):
-            raise ValueError(f"{name} is {value!r:.60}; give a number {limit}.")
 
 
 _SLIM = (

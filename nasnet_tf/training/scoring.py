@@ -1,4 +1,4 @@
-"""What a trained network says, and how right it is."""
+"""Predictions of a trained network, and its metrics."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-_IMAGES = 4096  # at a time, so that pictures which are files need not all be decoded at once
+_IMAGES = 4096  # at a time, so that not all picture files are decoded at once
 
 
 def accuracy(model, x, y, batch_size: int = 128) -> dict[str, float]:
@@ -23,12 +23,12 @@ def _accuracy(probabilities, y):
 
 
 def report(model, data, parts=("test",), batch_size: int = 128) -> dict:
-    """How `model` does on parts of `data`, class by class.
+    """The metrics of `model` on parts of `data`, also for each class.
 
     Returns: "accuracy", "loss" and "images" as `accuracy`; "balanced_accuracy", the mean accuracy
-        of the classes that there are images of; "classes", for each {"name", "images", "accuracy"},
-        None where there are no images; "confusion", how many images of class i were taken for class
-        j, at [i][j].
+        of the classes with images; "classes", for each {"name", "images", "accuracy"}, None without
+        images; "confusion", at [i][j] the number of images of class i that were predicted as class
+        j.
     """
     found, labels = [], []
     for part in parts:
@@ -58,15 +58,13 @@ def report(model, data, parts=("test",), batch_size: int = 128) -> dict:
 
 
 def perplexity(model, words, following, batch_size: int = 20) -> dict[str, float]:
-    """{"perplexity", "loss", "words"} of a language model on windows (n, steps) and the words one
-    further on; the loss is nats a word.
+    """{"perplexity", "loss", "words"} of a language model on windows (n, steps) and the words that
+    follow each of theirs; the loss is in nats per word.
     """
     total = 0.0
     for start in range(0, len(words), batch_size):
         some, right = words[start : start + batch_size], following[start : start + batch_size]
-        filled = np.resize(
-            some, (batch_size, some.shape[1])
-        )  # one shape, so that it is traced once
+        filled = np.resize(some, (batch_size, some.shape[1]))  # one shape is traced once
         probabilities = model.predict_on_batch(filled)[: len(some)]
         total -= np.log(
             np.clip(np.take_along_axis(probabilities, right[..., None], -1), 1e-7, 1.0)
@@ -76,10 +74,8 @@ def perplexity(model, words, following, batch_size: int = 20) -> dict[str, float
 
 
 def scores(model, data, part: str = "test", batch_size: int | None = None) -> dict[str, float]:
-    """How `model` does on a part of `data`, "train", "validation" or "test": `accuracy`, or of what
-    has windows, a text, `perplexity`.
-
-    Of a text of characters there are also "bits_per_character".
+    """The metrics of `model` on a part of `data`, "train", "validation" or "test": `accuracy` of
+    images, `perplexity` of a text, with "bits_per_character" if it is one of characters.
     """
     size = {} if batch_size is None else {"batch_size": batch_size}
     if not hasattr(data, "windows"):
@@ -93,14 +89,14 @@ def scores(model, data, part: str = "test", batch_size: int | None = None) -> di
 
 
 def examples(data, part: str) -> int:
-    """How many images, or windows, that part of `data` has."""
+    """The number of images, or windows, of that part of `data`."""
     return (
         len(data.windows(part)[0]) if hasattr(data, "windows") else len(getattr(data, f"x_{part}"))
     )
 
 
 def seconds_to_score(model, data, parts=("test",)) -> float:
-    """How long `scores` takes on all of `parts`, once it has been traced, by what it takes on a few
+    """The estimated duration of `scores` on all of `parts`, without tracing, from that of a few
     examples.
     """
     if hasattr(data, "windows"):

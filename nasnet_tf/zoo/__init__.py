@@ -1,4 +1,4 @@
-"""Published networks by name, and weights from where they exist. Cards and recipes stand in the
+"""Published networks by name, and weights from every source. Cards and recipes are in the
 repository's folder zoo/.
 """
 

@@ -10,7 +10,7 @@ from nasnet_tf.systems.cells.network import Network
 from nasnet_tf.zoo import official
 from nasnet_tf.zoo.classes import class_names
 from nasnet_tf.zoo.load import load_model
-from nasnet_tf.zoo.reading import opened
+from nasnet_tf.zoo.reading import open_source
 from nasnet_tf.zoo.slim import slim_variables
 from nasnet_tf.zoo.source import OURS
 from nasnet_tf.zoo.weights import WeightsReport, load_weights
@@ -19,29 +19,29 @@ IMAGENET_RANGE = (-1.0, 1.0)  # of pixels as `nasnet_tf.zoo.preprocess_input` le
 
 
 class UnknownInput(ValueError):
-    """Nobody says how the images of a trained network were preprocessed."""
+    """It is not known how the images of a trained network were preprocessed."""
 
 
 @passes_on(Network, without=("genotype", "num_cells", "filters", "input_tensor"))
 def adapt(source, *, input_range="auto", **changes) -> Network:
-    """A network like `source` but for `changes`, with its weights wherever they fit. It takes
-    images in pixels, 0 to 255.
+    """A network like `source` except for `changes`, with its weights wherever they fit. Its inputs
+    are images in pixels, 0 to 255.
 
-    The classifier goes by the names of the classes: those that the source knows keep what it has of
-    them, others begin anew, all of them where it has no names. A stem for another number of
-    channels begins anew. `network.weights_report` says what was taken. What the source was trained
-    on stays its normalization (`mean`, `std`), its batch norms keep their epsilon.
+    The weights of the classifier are matched by the names of the classes; those of other classes,
+    and all without names, are initialized. So is a stem for another number of channels.
+    `network.weights_report` lists the loaded weights. The normalization of the source (`mean`,
+    `std`) and the epsilon of its batch norms are kept.
 
     Args:
         source: a `Network`, or the path of one saved as `.keras`.
-        input_range: of a source that does not normalize its images itself, the lowest and highest
-            value of the pixels it was trained on, such as (-1, 1), which is known of one with
-            ImageNet's classes. None: the images are preprocessed by you.
+        input_range: of a source that does not normalize its images, the lowest and highest value of
+            the pixels it was trained on, such as (-1, 1); by default it is known for ImageNet's
+            classes. None: the caller preprocesses the images.
         **changes: arguments of `nasnet_tf.network.Network`: classes, class_names, input_shape,
-            dropout_rate, dtype, ...; not the genotype, num_cells or filters. What is frozen in
-            `source` is frozen in the network, unless `trainable` is given.
+            dropout_rate, dtype, ...; not the genotype, num_cells or filters. Layers that are frozen
+            in `source` are frozen in the network, unless `trainable` is given.
     Raises: TypeError for another argument; ValueError if source is no `Network` or a change makes
-        it another network; `UnknownInput`, a ValueError, if nobody says what its images were.
+        it another network; `UnknownInput`, a ValueError, if its `input_range` is not known.
     """
     model = source if isinstance(source, Network) else load_model(source)
     if not isinstance(model, Network):
@@ -67,21 +67,20 @@ def adapt(source, *, input_range="auto", **changes) -> Network:
 
 
 def pixel_statistics(source, model: Network, input_range=None) -> dict:
-    """`mean` and `std` with which a network takes the pixels that the weights in a source were
-    trained on.
+    """`mean` and `std` by which a network normalizes pixels as the weights in a source require.
 
     Args:
-        source: as in `nasnet_tf.zoo.load_weights`. Those of ImageNet and of networks that normalize
-            say it themselves.
-        model: the network they are wanted for.
-        input_range: for others; see `adapt`.
-    Raises: `UnknownInput` if nobody says it.
+        source: as in `nasnet_tf.zoo.load_weights`. The values are known for ImageNet's weights and
+            for networks that normalize their inputs.
+        model: the network that will have the weights.
+        input_range: for other sources; see `adapt`.
+    Raises: `UnknownInput` if the values are not known.
     """
     channels, known = model.get_config()["input_shape"][-1], input_range
     if isinstance(source, str) and source == "imagenet":
         known = IMAGENET_RANGE
     else:
-        with opened(source, model) as (_, found):
+        with open_source(source, model) as (_, found):
             if found.facts.get("mean") is not None:
                 return {name: found.facts[name] for name in ("mean", "std")}
             if found.layout != OURS or _is_of_imagenet(found.facts.get("class_names")):
@@ -115,8 +114,8 @@ def _statistics(input_range, channels, source):
 
 
 def load_by_class(model: Network, source, partial: bool = False) -> WeightsReport:
-    """`load_weights`, but for a classifier, which goes by the names of the classes where `model`
-    has some: see `adapt`.
+    """`load_weights`, with the classifier matched by the names of the classes if `model` has some;
+    see `adapt`.
     """
     fresh = {
         role: keras.ops.convert_to_numpy(v).copy()
@@ -131,7 +130,7 @@ def load_by_class(model: Network, source, partial: bool = False) -> WeightsRepor
         if isinstance(source, str) and source == "imagenet"
         else source
     )
-    with opened(path, model) as (_, found):
+    with open_source(path, model) as (_, found):
         arrays = {role: found.arrays[role].read() for role in fresh if role in found.arrays}
         names = _class_names(source, found, arrays)
     places = {name: place for place, name in reversed(list(enumerate(names)))}
@@ -157,7 +156,7 @@ def load_by_class(model: Network, source, partial: bool = False) -> WeightsRepor
 
 
 def _class_names(source, found, arrays):
-    """The names of the classes of a source of weights; none where it does not tell."""
+    """The names of the classes of a source of weights; none if they are not known."""
     if isinstance(source, keras.Model):
         return tuple(getattr(source, "class_names", None) or ())
     if found.layout == OURS:

@@ -2,7 +2,7 @@
 TensorFlow as the authors released.
 
 Source: tensorflow/models research/slim/nets/nasnet; released as nasnet-a_mobile_04_10_2017.tar.gz
-    and nasnet-a_large_04_10_2017.tar.gz.
+and nasnet-a_large_04_10_2017.tar.gz.
 """
 
 from __future__ import annotations
@@ -22,23 +22,21 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from nasnet_tf.files import open_regular
-from nasnet_tf.zoo.source import SLIM, Refused, Source, Stored, stored
+from nasnet_tf.zoo.source import SLIM, Source, SourceError, Stored, stored
 
 _AVERAGE = "/ExponentialMovingAverage"
 _SLOT = re.compile(
     r".*/(Adadelta|Adagrad|Adam|ExponentialMovingAverage|Ftrl|Momentum|RMSProp)(_\d+)?|(.*/)?(beta[12]_power|global_step)"
 )
-_MOST_EXPANSION, _ALWAYS, _LARGEST_READ = (
-    100,
-    16 << 20,
-    1 << 20,
-)  # bytes for each one packed, bytes that are never too many
+_MOST_EXPANSION = 100  # unpacked bytes for each packed one
+_ALWAYS = 16 << 20  # unpacked bytes that are always allowed
+_LARGEST_READ = 1 << 20
 _PART = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 
 
 def slim_source(arrays: dict[str, Stored]) -> Source:
-    """Arrays by slim names; where there is the moving average of a variable, that is taken, as the
-    authors evaluate.
+    """Arrays by slim names; the moving average of a variable replaces it, as in the authors'
+    evaluation.
     """
     averaged = {
         name.removesuffix(_AVERAGE): array
@@ -55,20 +53,20 @@ def mapping_source(arrays: Mapping) -> Source:
     """A dict {slim name: array}."""
     wrong = [name for name in arrays if not isinstance(name, str)]
     if wrong:
-        raise Refused(
+        raise SourceError(
             f"has the key {wrong[0]!r}; keys are slim variable names, such as 'cell_0/1x1/weights'."
         )
     return slim_source({name: stored(np.asarray(array)) for name, array in arrays.items()})
 
 
 def checkpoint_source(prefix: pathlib.Path) -> Source:
-    """A checkpoint by the path that its files have in common."""
-    import tensorflow as tf  # heavy, and needed for these files alone
+    """A checkpoint, given the common prefix of the paths of its files."""
+    import tensorflow as tf  # slow to import, and needed for these files only
 
     reader = tf.train.load_checkpoint(str(prefix))
     shapes = reader.get_variable_to_shape_map()
     if "_CHECKPOINTABLE_OBJECT_GRAPH" in shapes:
-        raise Refused(
+        raise SourceError(
             "is a checkpoint of objects, as tf.train.Checkpoint writes; only those by variable"
             " name, as tf_slim writes, can be read."
         )
@@ -80,8 +78,8 @@ def checkpoint_source(prefix: pathlib.Path) -> Source:
 
 
 def prefix_of(path: pathlib.Path) -> pathlib.Path | None:
-    """The prefix of the checkpoint that `path` is a file, the folder or already the prefix of; None
-    if it is none of these.
+    """The prefix of the checkpoint of which `path` is the prefix, a file or the folder; None if
+    there is no such checkpoint.
     """
     if path.is_dir():
         return _single(path.glob("*.index"))
@@ -120,7 +118,7 @@ def is_archive(path: pathlib.Path) -> bool:
 
 
 def _unpacker(file):
-    """The file, or what is packed in it."""
+    """A stream of the unpacked contents of the file."""
     start = file.peek(6)[:6]
     for mark, opened in ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ", lzma.open)):
         if start.startswith(mark):
@@ -129,8 +127,8 @@ def _unpacker(file):
 
 
 class _Bounded(io.RawIOBase):
-    """What is read of `stream`, as far as a file of `size` bytes may unpack to. Headers of tar are
-    small, or else no headers.
+    """A stream that raises SourceError when more is read than a packed file of `size` bytes may
+    hold, or a tar header is too large.
     """
 
     def __init__(self, stream, size):
@@ -138,10 +136,10 @@ class _Bounded(io.RawIOBase):
 
     def read(self, size=-1):
         if not 0 <= size <= _LARGEST_READ:
-            raise Refused(f"has a header of {size:,} bytes: it is damaged.")
+            raise SourceError(f"has a header of {size:,} bytes: it is damaged.")
         self._left -= size
         if self._left < 0:
-            raise Refused(
+            raise SourceError(
                 f"unpacks to more than {_MOST_EXPANSION} times its size; unpack it yourself and"
                 " give the folder."
             )
@@ -167,7 +165,7 @@ def _single(indexes):
     prefixes = sorted(index.with_suffix("") for index in indexes)
     if len(prefixes) != 1:
         names = f": {', '.join(prefix.name for prefix in prefixes[:5])}" if prefixes else ""
-        raise Refused(
+        raise SourceError(
             f"holds {len(prefixes)} checkpoints{names}; give a folder with one, or a checkpoint by"
             " its path without .index."
         )

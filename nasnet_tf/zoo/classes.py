@@ -13,9 +13,12 @@ import pathlib
 import keras
 import numpy as np
 
+from nasnet_tf.signatures import checked
+
 _FILE = pathlib.Path(__file__).with_name("imagenet_classes.txt")
 
 
+@checked
 def preprocess_input(x, data_format=None):
     """Pixels 0..255 as the ImageNet networks take them, x / 127.5 - 1.
 
@@ -31,6 +34,7 @@ def preprocess_input(x, data_format=None):
     return keras.ops.cast(x, "float32") / 127.5 - 1.0
 
 
+@checked
 def decode_predictions(preds, top: int = 5):
     """The most likely ImageNet classes.
 

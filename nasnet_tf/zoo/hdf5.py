@@ -1,5 +1,5 @@
-"""HDF5 files as Keras writes them, read with care: nothing outside the file is followed and no
-array is read before it is asked for.
+"""HDF5 files that Keras writes, read safely: links out of the file are refused, and arrays are read
+when they are needed.
 
 Two layouts: the legacy one (attributes layer_names and weight_names, at the root or in the group
 model_weights) and that of Keras 3 (groups layers/conv2d_1/vars, numbered within each class of
@@ -20,22 +20,18 @@ import ml_dtypes
 import numpy as np
 
 from nasnet_tf.npz import check_size
-from nasnet_tf.zoo.source import Layer, Refused, Stored
+from nasnet_tf.zoo.source import Layer, SourceError, Stored
 
-_MOST_OBJECTS, _MOST_LEVELS = (
-    100_000,
-    40,
-)  # NASNet-A large with its optimizer has some 10,000 on 8 levels
-_MOST_EXPANSION, _SMALL = (
-    1000,
-    1 << 20,
-)  # bytes that an array declares for each one stored, beyond a megabyte
+# NASNet-A large with its optimizer has some 10,000 objects on 8 levels
+_MOST_OBJECTS, _MOST_LEVELS = 100_000, 40
+# bytes that an array declares for each one stored, beyond a megabyte
+_MOST_EXPANSION, _SMALL = 1000, 1 << 20
 _CHECKPOINT_ROOTS = ("layers", "_layer_checkpoint_dependencies")  # the latter up to Keras 2.15
 
 
 @contextlib.contextmanager
 def datasets(path) -> Iterator[tuple[h5py.File, dict[str, h5py.Dataset]]]:
-    """Opens the HDF5 file at `path`: the file, and its datasets by their place in it."""
+    """Opens the HDF5 file at `path`: the file, and its datasets by their path in it."""
     with h5py.File(path, "r") as root:
         found = _walk(root)
         try:
@@ -45,7 +41,7 @@ def datasets(path) -> Iterator[tuple[h5py.File, dict[str, h5py.Dataset]]]:
                 "Keras, which packs no arrays",
             )
         except ValueError as error:
-            raise Refused(f"cannot be read: {error}.") from None
+            raise SourceError(f"cannot be read: {error}.") from None
         yield root, found
 
 
@@ -56,9 +52,9 @@ def _walk(root):
         for name in group:
             seen += 1
             if seen > _MOST_OBJECTS or path.count("/") > _MOST_LEVELS:
-                raise Refused("is no file of a network: its groups go on and on.")
+                raise SourceError("is no file of a network: its groups go on and on.")
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise Refused(
+                raise SourceError(
                     f"has a link at {path}{name}, which is not followed; write a file that holds"
                     " its arrays itself."
                 )
@@ -72,7 +68,7 @@ def _walk(root):
 
 def _checked(path, dataset):
     if dataset.external or dataset.is_virtual:
-        raise Refused(
+        raise SourceError(
             f"keeps {path} in another file, which is not read; write a file that holds its arrays"
             " itself."
         )
@@ -80,7 +76,7 @@ def _checked(path, dataset):
         dataset.shape is None
         or dataset.nbytes > _SMALL + _MOST_EXPANSION * dataset.id.get_storage_size()
     ):
-        raise Refused(
+        raise SourceError(
             f"says that {path} is {dataset.shape}, but does not hold so many numbers: it is"
             " damaged."
         )
@@ -88,8 +84,8 @@ def _checked(path, dataset):
 
 
 def has_checksums(found: dict[str, h5py.Dataset]) -> bool:
-    """Whether HDF5 itself checks every weight that is read by a Fletcher-32; of names and shapes it
-    has no checksum.
+    """Whether every weight has a Fletcher-32 checksum, which HDF5 checks; names and shapes have
+    none.
     """
     weights = [dataset for dataset in found.values() if is_weight(dataset)]
     return bool(weights) and all(dataset.fletcher32 for dataset in weights)
@@ -101,7 +97,7 @@ def is_weight(dataset: h5py.Dataset) -> bool:
 
 
 def stored(dataset: h5py.Dataset) -> Stored:
-    """The array of `dataset`, not read yet."""
+    """The array of `dataset`, which is read later."""
 
     def read():
         array = dataset[...]
@@ -120,27 +116,25 @@ def is_legacy(root: h5py.File) -> bool:
 
 
 def legacy_layers(root: h5py.File, found: dict[str, h5py.Dataset]) -> list[Layer]:
-    """The layers of a file in the legacy layout, in its order. A model within the model is taken
-    apart.
-    """
+    """The layers of a file in the legacy layout, in its order, those of nested models included."""
     group, layers = _legacy_group(root), []
     prefix = "model_weights/" if group is not root else ""
     for layer in _names(group, "layer_names"):
         names = _names(group[layer], "weight_names")
         absent = [name for name in names if f"{prefix}{layer}/{name}" not in found]
         if absent:
-            raise Refused(
+            raise SourceError(
                 f"names the array {absent[0]} of layer {layer}, but does not hold it: it is"
                 " damaged."
             )
         arrays = {name: stored(found[f"{prefix}{layer}/{name}"]) for name in names}
         layers += (
-            [Layer(layer, tuple(arrays.values()))] if len(arrays) <= 4 else _taken_apart(arrays)
+            [Layer(layer, tuple(arrays.values()))] if len(arrays) <= 4 else _inner_layers(arrays)
         )
     return layers
 
 
-def _taken_apart(arrays):
+def _inner_layers(arrays):
     inner = {}
     for name, array in arrays.items():  # "normal_A_block_0/normal_bn_1_0/gamma:0"
         inner.setdefault(name.split("/")[-2] if "/" in name else name, []).append(array)
@@ -162,9 +156,7 @@ def _has_names(group):
 
 
 def _names(group, attribute):
-    """A list of names, which Keras splits over several attributes where HDF5 has no room for it in
-    one.
-    """
+    """A list of names, which Keras splits over several attributes if it is too long for one."""
     numbered = itertools.takewhile(
         lambda part: part in group.attrs, (f"{attribute}{number}" for number in itertools.count())
     )
@@ -179,17 +171,16 @@ def _names(group, attribute):
 def checkpoint_layers(
     root: h5py.File, found: dict[str, h5py.Dataset], names: dict[str, str]
 ) -> list[Layer]:
-    """The layers of a file in the layout of Keras 3, in the order within each class of layer.
+    """The layers of a file in the layout of Keras 3, ordered within each class of layer.
 
     Args:
-        names: {group: layer's name}, for the files of older releases, whose groups do not tell.
+        names: {group: layer's name}, for the files of older releases, which do not have the names.
     """
     groups = {}
     for path, dataset in found.items():
         place = re.fullmatch(rf"((?:{'|'.join(_CHECKPOINT_ROOTS)})/.+)/vars/(\d+)", path)
-        if (
-            place and is_weight(dataset) and "/optimizer/" not in path
-        ):  # a model within the model may have its own
+        # a nested model may have an optimizer of its own
+        if place and is_weight(dataset) and "/optimizer/" not in path:
             groups.setdefault(place[1], {})[int(place[2])] = stored(dataset)
     layers = []
     for group in sorted(groups, key=_position):

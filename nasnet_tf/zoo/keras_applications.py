@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from nasnet_tf.signatures import checked
-from nasnet_tf.systems.cells.genotype import NASNET_A
 from nasnet_tf.systems.cells.network import Network
+from nasnet_tf.systems.cells.published import NASNET_A
 from nasnet_tf.zoo import keras_config, official, weights
 from nasnet_tf.zoo.matching import match
-from nasnet_tf.zoo.reading import opened
-from nasnet_tf.zoo.source import KERAS, Refused
+from nasnet_tf.zoo.reading import open_source
+from nasnet_tf.zoo.source import KERAS, SourceError
 
 
 @checked
@@ -28,9 +28,9 @@ def from_keras_applications(source) -> Network:
             filters, else of mobile.
     Raises: ValueError if it is of another kind; FileNotFoundError.
     """
-    with opened(source) as (_, found):
+    with open_source(source) as (_, found):
         if found.layout != KERAS:
-            raise Refused("is no NASNet of keras.applications.")
+            raise SourceError("is no NASNet of keras.applications.")
         network = Network(NASNET_A, stem="imagenet", zero_padded_pools=True, **_arguments(found))
         arrays = weights.read(network, match(network, found))
     weights.assign(network, arrays)
@@ -42,7 +42,7 @@ def _arguments(source):
     arrays = source.arrays
     missing = {"conv0/weights", "cell_0/1x1/weights"} - arrays.keys()
     if missing:
-        raise Refused(
+        raise SourceError(
             f"is no whole NASNet of keras.applications: it lacks {' and '.join(sorted(missing))}."
         )
     *_, channels, stem_filters = arrays["conv0/weights"].shape

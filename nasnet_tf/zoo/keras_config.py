@@ -1,10 +1,10 @@
-"""What the configuration of a NASNet of `keras.applications`, as Keras 2 and 3 write it, says about
-the network.
+"""The arguments of a network, from the configuration of a NASNet of `keras.applications` by Keras 2
+or 3.
 """
 
 from __future__ import annotations
 
-from nasnet_tf.zoo.source import Refused
+from nasnet_tf.zoo.source import SourceError
 
 _GROUPS = {
     "Conv2D": "conv2d",
@@ -30,14 +30,14 @@ def arguments(config: dict) -> dict:
     """Arguments of `nasnet_tf.systems.cells.network.Network` for the same outputs; none if there is
     no configuration.
 
-    Raises: Refused if the model computes what such a network does not.
+    Raises: SourceError if a `Network` cannot compute the same.
     """
     layers = list(_layers(config))
     if not layers:
         return {}
     others = {layer["class_name"] for layer in layers} - _WITHOUT_WEIGHTS - _GROUPS.keys()
     if others:
-        raise Refused(
+        raise SourceError(
             f"has layers a NASNet has not ({', '.join(sorted(others))}); give the NASNet inside it."
         )
     found = {"name": config.get("name") or "nasnet"}
@@ -52,17 +52,15 @@ def arguments(config: dict) -> dict:
     if not classifiers:
         return {**found, "pooling": _POOLS.get(layers[-1]["class_name"])}
     if not isinstance(classifiers[-1], str):
-        raise Refused(
+        raise SourceError(
             "has a classifier with an activation of your own; give it one of Keras' by name."
         )
     return {**found, "classifier_activation": classifiers[-1]}
 
 
 def skip_reduction(config: dict) -> dict:
-    """{"skip_reduction": whether the cell after the first reduction reads past it}; nothing if the
-    names of layers do not tell.
-
-    What the factorized reduction of that cell is fed with tells.
+    """{"skip_reduction": whether the cell after the first reduction reads the cell before it}, by
+    the input of that cell's factorized reduction; empty if the names of layers are others.
     """
     layers = {layer["config"].get("name"): layer for layer in _layers(config)}
     num_cells = sum(name.startswith("normal_concat_") for name in layers) // 3
@@ -90,7 +88,7 @@ def group_names(config: dict) -> dict[str, str]:
 
 
 def _layers(config):
-    """The layers, those of models within the model in their place."""
+    """The layers, with those of nested models in their places."""
     for layer in config.get("layers", []):
         if "layers" in layer["config"]:
             yield from _layers(layer["config"])
@@ -99,7 +97,5 @@ def _layers(config):
 
 
 def _source(node):
-    """The layer whose output a node reads first: as Keras 2 writes it, [[name, 0, 0, {}]], or as
-    Keras 3 does.
-    """
+    """The layer of the first input of a node: of Keras 2, [[name, 0, 0, {}]], or of Keras 3."""
     return node[0][0] if isinstance(node, list) else node["args"][0]["config"]["keras_history"][0]

@@ -1,5 +1,5 @@
-"""NASNets of `keras.applications`, as objects and as the files that Keras writes; and the way in to
-our own networks in such files.
+"""NASNets of `keras.applications`, as objects and in files that Keras writes, and our own networks
+in such files.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from collections.abc import Iterator
 import keras
 
 from nasnet_tf.saved import WEIGHTS, archive_config
-from nasnet_tf.systems.cells.genotype import NASNET_A
 from nasnet_tf.systems.cells.network import Network
+from nasnet_tf.systems.cells.published import NASNET_A
 from nasnet_tf.zoo import hdf5, keras_config, own_files
 from nasnet_tf.zoo.keras_layers import by_role
-from nasnet_tf.zoo.source import KERAS, Layer, Refused, Source, stored
+from nasnet_tf.zoo.source import KERAS, Layer, Source, SourceError, stored
 
 
 def model_source(model: keras.Model) -> Source:
@@ -63,8 +63,8 @@ def hdf5_source(
     """An HDF5 file in one of Keras' layouts, open while the block runs.
 
     Args:
-        model: the network that the weights are wanted for, if there is one.
-        config: the configuration of the saved model, where it is known from elsewhere.
+        model: the network that will have the weights, if there is one.
+        config: the configuration of the saved model, if it is known from elsewhere.
     """
     with hdf5.datasets(path) as (root, found):
         if hdf5.is_legacy(root):
@@ -84,7 +84,7 @@ def hdf5_source(
 def _legacy(root, found):
     layers = hdf5.legacy_layers(root, found)
     if any(re.fullmatch(r"cell_\d+", layer.name) for layer in layers):
-        raise Refused(
+        raise SourceError(
             "is a nasnet_tf network in the legacy layout, which is not read; save it with"
             ' model.save("name.keras").'
         )
@@ -93,7 +93,7 @@ def _legacy(root, found):
 
 def _wanted(model):
     if model is None:
-        raise Refused(
+        raise SourceError(
             "is no NASNet of keras.applications but a network of nasnet_tf; open it with"
             " keras.saving.load_model."
         )
@@ -102,11 +102,11 @@ def _wanted(model):
 
 @contextlib.contextmanager
 def archive_source(path: pathlib.Path, model: Network | None) -> Iterator[Source]:
-    """A `.keras` file: a zip of a configuration and of weights. Nothing in it is run."""
+    """A `.keras` file: a zip of a configuration and of weights. No code in it is run."""
     config = archive_config(path)["config"]
     with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
         if "nasnet_tf>Network" in json.dumps(config):
-            raise Refused(
+            raise SourceError(
                 "is a model around a network of nasnet_tf; open it with keras.saving.load_model and"
                 " give the model."
             )
@@ -115,7 +115,7 @@ def archive_source(path: pathlib.Path, model: Network | None) -> Iterator[Source
 
 
 def _unpacked(archive, name, folder):
-    """A member as a file."""
+    """The path of a member that is unpacked to the folder."""
     target = pathlib.Path(folder, name)
     with archive.open(name) as packed, open(target, "wb") as file:
         shutil.copyfileobj(packed, file)

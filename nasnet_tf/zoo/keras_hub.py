@@ -14,8 +14,9 @@ from nasnet_tf.layers.model import FROZEN, freeze, frozen
 from nasnet_tf.layers.operations import PACKAGE
 from nasnet_tf.saved import Sealed
 from nasnet_tf.signatures import checked
-from nasnet_tf.systems.cells.genotype import NASNET_A, Genotype
+from nasnet_tf.systems.cells.genotype import Genotype
 from nasnet_tf.systems.cells.network import Network
+from nasnet_tf.systems.cells.published import NASNET_A
 from nasnet_tf.systems.costs import cost
 from nasnet_tf.zoo.models import create_model, list_models, variant_arguments
 
@@ -39,8 +40,8 @@ _PRESETS = {
 
 
 def _described(name, arguments):
-    """A preset as KerasHub lists it; without a "kaggle_handle", because its weights are not fetched
-    from there.
+    """The entry of a preset in KerasHub; without a "kaggle_handle", because its weights are not on
+    Kaggle.
     """
     description = f"NASNet-A {name.removeprefix('nasnet_a_')}, without a classifier."
     return {
@@ -55,8 +56,8 @@ def _described(name, arguments):
 class NASNetBackbone(Sealed, models.FeaturePyramidBackbone):
     """The cells of a `nasnet_tf.systems.cells.network.Network` without its classifier.
 
-    Inputs: images (batch, height, width, channels), preprocessed by you; NASNet-A takes pixels
-        scaled to -1 ... 1.
+    Inputs: preprocessed images (batch, height, width, channels); NASNet-A takes pixels scaled to
+        -1 ... 1.
     Returns: features after the last ReLU, (batch, height', width', channels'). `pyramid_outputs`
         holds the last cell's output of each resolution, before a ReLU: "P2" to "P5" (strides 4 to
         32) with the imagenet stem, "P0" to "P2" (1 to 4) with the cifar stem.
@@ -113,12 +114,8 @@ class NASNetBackbone(Sealed, models.FeaturePyramidBackbone):
         )
         self.genotype = network.genotype
         self.num_cells = tuple(num_cells) if isinstance(num_cells, list) else num_cells
-        self.filters, self.stem, self.stem_filters, self.skip_reduction = (
-            filters,
-            stem,
-            stem_filters,
-            skip_reduction,
-        )
+        self.filters, self.stem = filters, stem
+        self.stem_filters, self.skip_reduction = stem_filters, skip_reduction
         self.image_shape = network.input.shape[1:]
         self.data_format = "channels_last"  # KerasHub's heads read it
         self.pyramid_outputs = dict(network.pyramid_outputs)
@@ -195,7 +192,7 @@ def _genotype(value):
 
 
 def _check_data_format(data_format):
-    """Refuses all but channels last, whether given or set for all of Keras."""
+    """Raises ValueError unless `data_format`, and that of Keras, is channels last."""
     for name, value in {
         "data_format": data_format,
         "Keras's image_data_format": keras.config.image_data_format(),

@@ -1,5 +1,4 @@
-"""The layers of a NASNet of `keras.applications`: what they are called, in which order they stand,
-and the role of each.
+"""The layers of a NASNet of `keras.applications`: their names, their order and their roles.
 
 Observed with Keras 3.15: the order is that of `model.layers`, of every file Keras writes, and of
 how it reads the files it published.
@@ -9,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from nasnet_tf.zoo.source import Layer, Refused, Stored, shortened
+from nasnet_tf.zoo.source import Layer, SourceError, Stored, shortened
 
 _TOP = {"conv0": "stem_conv1", "conv0_bn": "stem_bn1", "final_layer/FC": "predictions"}
 _SCOPES = {  # within a cell; {kind} is normal or reduction
@@ -63,11 +62,8 @@ CELLS = {
     "stem_0": ["1x1", "beginning_bn", *_REDUCTION],
     "stem_1": ["path1_conv", "path2_conv", "1x1", "beginning_bn", "final_path_bn", *_REDUCTION],
     "reduction": ["1x1", "prev_1x1", "beginning_bn", "prev_bn", *_REDUCTION],
-    "second": [
-        "1x1",
-        "beginning_bn",
-        *_REDUCTION,
-    ],  # N = 1: the stem's 2F channels are as many as the reduction cell's
+    # with N = 1: the stem has as many channels, 2F, as the reduction cell
+    "second": ["1x1", "beginning_bn", *_REDUCTION],
     "first": ["path1_conv", "path2_conv", "1x1", "final_path_bn", "beginning_bn", *_NORMAL],
     "normal": ["prev_1x1", "1x1", "prev_bn", "beginning_bn", *_NORMAL],
 }
@@ -92,7 +88,7 @@ def scopes(num_cells: int, include_top: bool = True) -> list[str]:
 
 
 def layer_name(scope: str, num_cells: int) -> str:
-    """What `keras.applications` calls the layer of a scope."""
+    """The name of the layer of a scope in `keras.applications`."""
     if scope in _TOP:
         return _TOP[scope]
     cell, scope = scope.split("/", 1)
@@ -107,19 +103,18 @@ def layer_name(scope: str, num_cells: int) -> str:
         return f"{_SCOPES[scope].format(kind=kind)}_{block}"
     iteration, side, what, time = separable.groups()
     branch = f"{side}{int(iteration) + 1}"
-    branch = (
-        "left4" if (kind, branch) == ("reduction", "left5") else branch
-    )  # Keras' own slip of the pen
+    if (kind, branch) == ("reduction", "left5"):
+        branch = "left4"  # a misprint in Keras
     return f"separable_conv_{time}_{'bn_' if what == 'bn_sep' else ''}{kind}_{branch}_{block}"
 
 
 def by_role(layers: list[Layer]) -> tuple[dict[str, Stored], tuple[str, ...]]:
     """The arrays of a NASNet's layers by role, and the names of layers that are no part of it.
 
-    Names decide where they are those of `keras.applications`; else the order within each kind of
-    layer does.
+    Layers are matched by name if they have the names of `keras.applications`, else by their order
+    within each kind of layer.
 
-    Raises: Refused if it is another network.
+    Raises: SourceError if it is another network.
     """
     layers = [layer for layer in layers if layer.arrays]
     named, foreign = _by_name(layers)
@@ -131,7 +126,7 @@ def by_role(layers: list[Layer]) -> tuple[dict[str, Stored], tuple[str, ...]]:
     if named:
         return named, foreign
     names = [layer.name or "without a name" for layer in layers]
-    raise Refused(
+    raise SourceError(
         f"is no NASNet of keras.applications: of its {len(layers)} layers with"
         f" weights{shortened(names)}, neither names nor order are those of one (72 N + 100 layers,"
         " and the classifier)."
@@ -139,7 +134,7 @@ def by_role(layers: list[Layer]) -> tuple[dict[str, Stored], tuple[str, ...]]:
 
 
 def _by_name(layers):
-    # An early port, whose files are about, left "right" out of one name.
+    # Files of an early port lack "right" in one name.
     names = {
         re.sub(
             r"^(separable_conv_[12]_(?:bn_)?reduction)_1_", r"\1_right1_", layer.name or ""
@@ -180,7 +175,7 @@ def _by_order(layers):
 def _roles(scope, layer):
     roles = _ARRAYS[_kind(scope)]
     if len(layer.arrays) != len(roles):
-        raise Refused(
+        raise SourceError(
             f"holds {len(layer.arrays)} arrays of layer {layer.name}, where a NASNet has"
             f" {len(roles)}: {', '.join(roles)}."
         )

@@ -1,6 +1,4 @@
-"""A saved model as Keras reads it, after its file was checked: its checksums, and that nothing in
-it is larger than it can hold.
-"""
+"""Loads a saved model by Keras, after checking checksums and sizes of the file's contents."""
 
 from __future__ import annotations
 
@@ -18,19 +16,17 @@ from nasnet_tf.layers.operations import PACKAGE
 from nasnet_tf.saved import WEIGHTS, Damaged, archive_config, verify
 from nasnet_tf.systems.costs import cost_of, counted_arguments
 from nasnet_tf.zoo import hdf5
-from nasnet_tf.zoo.source import Refused
+from nasnet_tf.zoo.source import SourceError
 
 __all__ = ["load_model"]
 
-_MORE = (
-    2_000_000  # numbers that a network may have beyond what its file holds before it is not built
-)
+_MORE = 2_000_000  # parameters that a network may have beyond those in its file
 
 
 def load_model(path: str | os.PathLike) -> keras.Model:
     """The model saved at `path` as `.keras` or `.h5`, not compiled, in Keras' safe mode.
 
-    Raises: FileNotFoundError; ValueError that names the file if it is damaged, or no such file.
+    Raises: FileNotFoundError; ValueError that names the file if it is damaged or no saved model.
     """
     path = pathlib.Path(path)
     verify(path)
@@ -51,9 +47,9 @@ def load_model(path: str | os.PathLike) -> keras.Model:
         return keras.saving.load_model(path, compile=False)
     except Damaged:
         raise
-    except Refused as error:
+    except SourceError as error:
         raise ValueError(f"{path} {error}") from None
-    except Exception as error:  # Keras raises whatever its zip, HDF5 and JSON readers raise
+    except Exception as error:  # the zip, HDF5 and JSON readers of Keras raise their own
         reason = " ".join(str(error).split())
         raise ValueError(
             f"{path}: not a whole .keras file ({type(error).__name__}: {reason:.300}); give one"
@@ -62,8 +58,8 @@ def load_model(path: str | os.PathLike) -> keras.Model:
 
 
 def _check_network(config, held):
-    """Refuses the configuration of a network of ours that is larger than the weights that are
-    there: it would be built first.
+    """Raises SourceError if the configuration is that of a network of ours with more parameters
+    than the file has: Keras would build it before reading them.
     """
     if (
         not str(config.get("registered_name")).startswith(f"{PACKAGE}>")
@@ -84,7 +80,7 @@ def _check_network(config, held):
         },
     )
     if found is not None and found.parameters > held + _MORE:
-        raise Refused(
+        raise SourceError(
             f"is said to be a network of {found.parameters:,} parameters, but holds {held:,}"
             " numbers: it is damaged."
         )

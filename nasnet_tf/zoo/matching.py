@@ -1,5 +1,5 @@
-"""Which array of a source goes where in a network, and what is left on either side and why. Nothing
-is read or changed here.
+"""Matches the arrays of a source with the variables of a network, and gives reasons for those
+without a match. No array is read, and nothing is changed.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 from nasnet_tf.systems.cells.network import Network
 from nasnet_tf.zoo.slim import slim_variables
-from nasnet_tf.zoo.source import SLIM, Refused, Source, Stored, shortened
+from nasnet_tf.zoo.source import SLIM, Source, SourceError, Stored, shortened
 
 _CELL = re.compile(r"(reduction_cell_\d+|cell_\d+)/(.+)")
 
 
 class Match(NamedTuple):
-    """Arrays by role; what the model keeps and what of the source is unused, each with the reason;
-    and which of these are faults.
+    """Arrays by role; the roles that keep their values in the model and those of the source that
+    are unused, each with the reason; and which of these are faults.
     """
 
     arrays: dict[str, Stored]
@@ -27,11 +27,11 @@ class Match(NamedTuple):
 
 
 def match(model: Network, source: Source, partial: bool = False) -> Match:
-    """Finds each variable of `model` its array.
+    """Finds the array of each variable of `model`.
 
     Args:
         partial: let variables without an array, or with one of another shape, keep their values.
-    Raises: Refused if the source is of another network.
+    Raises: SourceError if the source is of another network.
     """
     variables = slim_variables(model)
     _check_kind(model, source)
@@ -53,44 +53,46 @@ def match(model: Network, source: Source, partial: bool = False) -> Match:
         faults += [role] if fault else []
     found = Match(fitting, kept, dict(sorted(unused.items())), (*faults, *source.foreign))
     if not fitting or found.faults and not partial:
-        raise Refused(_misfit(found, source.arrays))
+        raise SourceError(_mismatch(found, source.arrays))
     return found
 
 
 def _check_kind(model, source):
     config = {**model.get_config(), "genotype": model.genotype}
     if source.facts.get("genotype", model.genotype) != model.genotype:
-        raise Refused("is of another genotype than the model; build the model with that genotype.")
+        raise SourceError(
+            "is of another genotype than the model; build the model with that genotype."
+        )
     skips = source.facts.get("skip_reduction", config["skip_reduction"])
     if skips != config["skip_reduction"]:
-        raise Refused(
+        raise SourceError(
             f"is of a network with skip_reduction={skips}, whose cells read others than the"
             " model's; build the model so."
         )
 
 
 def _check_cells(variables, arrays):
-    """Refuses another N, F or genotype, where cells of one name would stand at other places."""
+    """Raises SourceError for another N, F or genotype, whose cells have the same names."""
     ours, theirs = _cells(variables), _cells(arrays)
     if theirs and (
         theirs.keys() != ours.keys()
         or _widths(theirs, arrays).items() - _widths(ours, variables).items()
     ):
-        raise Refused(
+        raise SourceError(
             f"has {_size(theirs, arrays)}, the model has {_size(ours, variables)}; build the model"
             " with the same num_cells and filters."
         )
     for kind in ("cell", "reduction_cell"):  # the first cell's operations depend on the stem too
         cells = [cell for cell in theirs if cell.rsplit("_", 1)[0] == kind and cell != "cell_0"]
         if cells and all(_operations(theirs[cell]) != _operations(ours[cell]) for cell in cells):
-            raise Refused(
+            raise SourceError(
                 f"has other operations in every {kind} than the model; build the model with the"
                 " genotype it is of."
             )
 
 
 def _cells(roles):
-    """{cell: its roles without its name}, but for the stem's."""
+    """{cell: its roles without its name}, without those of the stem."""
     cells = {}
     for cell, role in (found.groups() for found in map(_CELL.fullmatch, roles) if found):
         cells.setdefault(cell, set()).add(role)
@@ -119,12 +121,12 @@ def _operations(roles):
 
 
 def _has_background(role, theirs, ours, source):
-    """The original code trains one class more, the background at 0."""
+    """Whether it has the additional class 0 of the original code, the background."""
     return source.layout == SLIM and "/FC/" in role and theirs == (*ours[:-1], ours[-1] + 1)
 
 
 def _why_kept(role, shape, arrays):
-    """(why a variable keeps its values, whether that is a fault)."""
+    """(why a variable keeps its values, whether this is a fault)."""
     array = arrays.get(role)
     if role.startswith("aux_") and not any(other.startswith("aux_") for other in arrays):
         return "the source has no auxiliary head", False
@@ -146,7 +148,7 @@ def _why_unused(role, variables):
     return "the model has no such variable", True
 
 
-def _misfit(found, arrays):
+def _mismatch(found, arrays):
     if not found.arrays:
         return (
             f"has no array{shortened(arrays)} that fits the model; give weights of a network of"

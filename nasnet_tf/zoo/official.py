@@ -2,7 +2,7 @@
 they are, how to tell them.
 
 Source: `keras.applications` (keras/src/applications/nasnet.py, Keras 3.15), for addresses and
-    checksums.
+checksums.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import NamedTuple
 
 import keras
 
-from nasnet_tf.systems.cells.genotype import NASNET_A
 from nasnet_tf.systems.cells.network import Network
-from nasnet_tf.systems.cells.plan import stage_cells
-from nasnet_tf.zoo.source import Refused
+from nasnet_tf.systems.cells.published import NASNET_A
+from nasnet_tf.systems.stages import stage_cells
+from nasnet_tf.zoo.source import SourceError
 
 BASE_URL = "https://storage.googleapis.com/tensorflow/keras-applications/nasnet/"
 
 
 class Variant(NamedTuple):
-    """A network of which there are weights."""
+    """A network with published weights."""
 
     num_cells: int
     filters: int
@@ -33,7 +33,7 @@ class Variant(NamedTuple):
 
 
 class File(NamedTuple):
-    """A published file: its name where it is published, its name in Keras' cache, its MD5."""
+    """A published file: its published name, its name in Keras' cache, its MD5."""
 
     name: str
     cached_as: str
@@ -58,7 +58,7 @@ FILES = {  # by variant and by whether it holds the classifier
 def file_for(model: Network) -> File:
     """The file for `model`: with the classifier if the model has one of 1000 classes.
 
-    Raises: ValueError if `model` is not one of those that have weights.
+    Raises: ValueError if there are no weights for `model`.
     """
     config = model.get_config()
     variant = Variant(
@@ -101,10 +101,9 @@ def _named(model, variant):
 
 
 def fetch(file: File) -> pathlib.Path:
-    """The path of the file, downloaded unless Keras' cache has it.
+    """The path of the file, downloaded unless it is in Keras' cache.
 
-    Raises: ValueError that says what to do without a connection. What the cache held before stays
-        there.
+    Raises: ValueError that says what to do without a connection. The cache is then unchanged.
     """
     home = os.environ.get("KERAS_HOME") or os.path.join(
         "~" if os.access(os.path.expanduser("~"), os.W_OK) else "/tmp", ".keras"
@@ -127,8 +126,8 @@ def fetch(file: File) -> pathlib.Path:
 
 @contextlib.contextmanager
 def _aside(place, md5):
-    """Keeps a file with another checksum out of the way of a download, which removes what it finds
-    even when it fails.
+    """Moves a file with another checksum away during a download, which removes it even if the
+    download fails.
     """
     if not place.is_file() or _md5(place) == md5:
         yield
@@ -144,14 +143,14 @@ def _aside(place, md5):
 
 
 def check(path: pathlib.Path) -> str | None:
-    """Refuses a file that has the name of a published one and is another. Says that it was verified
-    if it is that one.
+    """ "verified: ..." if the file is a published one; None if it has another name. Raises
+    SourceError if it has the name of a published file but another content.
     """
     for file in FILES.values():
         if path.name in (file.name, file.cached_as):
             found = _md5(path)
             if found != file.md5:
-                raise Refused(
+                raise SourceError(
                     f"has the name of a file that Keras publishes but not its MD5 ({found}, not"
                     f" {file.md5}): it is damaged or cut short. Download it again from"
                     f" {BASE_URL}{file.name}, or rename it if it is a file of your own."

@@ -1,8 +1,8 @@
-"""Weights of our own `Network`: the object, and the files that Keras writes of it.
+"""Weights of our own `Network`: in memory, and in files that Keras writes.
 
-Such a file says what its arrays are only to a network built alike. So one is built: by the
-configuration in the file, or, where there is none, like the model that is to be filled but with the
-stem and the heads of which the file has the arrays.
+The arrays of such a file can be identified only by a network with the same layers. Therefore one is
+built: by the configuration in the file, or, if there is none, like the model that will have the
+weights, but with the stem and the heads in the file.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import h5py
 
 from nasnet_tf.systems.cells.genotype import Genotype
 from nasnet_tf.systems.cells.network import Network
-from nasnet_tf.systems.cells.plan import plan, stage_cells
+from nasnet_tf.systems.cells.plan import plan
 from nasnet_tf.systems.costs import cost
+from nasnet_tf.systems.stages import stage_cells
 from nasnet_tf.zoo import hdf5
 from nasnet_tf.zoo.slim import slim_variables
-from nasnet_tf.zoo.source import OURS, Refused, Source, stored
+from nasnet_tf.zoo.source import OURS, Source, SourceError, stored
 
-# The arguments of a `Network` that its arrays depend on, and skip_reduction, on which their meaning
-# does.
+# The arguments of a `Network` on which its arrays or their meaning depend.
 _ARGUMENTS = (
     "num_cells",
     "filters",
@@ -35,8 +35,9 @@ _ARGUMENTS = (
     "auxiliary_head",
     "skip_reduction",
     "residual",
+    "stem_filters",
+    "stem_cell_filters",
 )
-_ARGUMENTS += ("stem_filters", "stem_cell_filters")
 
 
 def network_source(network: Network) -> Source:
@@ -63,8 +64,8 @@ def file_source(
 
     Args:
         found: the datasets of that file.
-        model: the network they are wanted for.
-        config: of the network that was saved, if it is known.
+        model: the network that will have the weights.
+        config: of the saved network, if it is known.
     """
     found = {
         name: dataset
@@ -78,16 +79,16 @@ def file_source(
         }
         _check_size(arguments, model.get_config())
     else:
-        arguments = _guessed(found, model)
+        arguments = _inferred_arguments(found, model)
     held, expected = _numbers(found), _parameters(**arguments)
     if held != expected:
-        raise Refused(
+        raise SourceError(
             f"holds {held:,} numbers, not the {expected:,} of a network of its kind; compare"
             " genotype, filters and residual."
         )
-    twin = Network(**arguments, dtype="float32")
-    _load(twin, path)
-    source = network_source(twin)
+    network = Network(**arguments, dtype="float32")
+    _load(network, path)
+    source = network_source(network)
     kept = {name: config.get(name) for name in ("mean", "std", "class_names")} if config else {}
     return source._replace(facts={**source.facts, **kept} if config else {})
 
@@ -96,13 +97,13 @@ def _check_size(saved, wanted):
     sizes = [(stage_cells(config["num_cells"]), config["filters"]) for config in (saved, wanted)]
     if sizes[0] != sizes[1]:
         (theirs, their_filters), (ours, our_filters) = sizes
-        raise Refused(
+        raise SourceError(
             f"has {theirs} cells a stage from {their_filters} filters on, the model {ours} from"
             f" {our_filters} on; build the model with the same num_cells and filters."
         )
 
 
-def _guessed(found, model):
+def _inferred_arguments(found, model):
     config = model.get_config()
     cells = len(
         {match[0] for match in map(re.compile(r"layers/cell(_\d+)?/").match, found) if match}
@@ -110,7 +111,7 @@ def _guessed(found, model):
     body = len(plan(model.genotype, config["num_cells"], config["filters"]))
     stems = {body: "cifar", body + 2: "imagenet"}
     if cells not in stems:
-        raise Refused(
+        raise SourceError(
             f"has {cells} cells, the model {body} besides those of its stem; build the model with"
             " the same num_cells."
         )
@@ -128,9 +129,8 @@ def _guessed(found, model):
         "include_top": classifiers[0] is not None,
         "auxiliary_head": classifiers[1] is not None,
         "stem": stems[cells],
-        "stem_filters": (
-            stem // (9 * config["input_shape"][-1] + 4)
-        ),  # a 3x3 kernel and a batch norm
+        # a 3x3 kernel and a batch norm
+        "stem_filters": stem // (9 * config["input_shape"][-1] + 4),
         "stem_cell_filters": (
             config["stem_cell_filters"] if stems[cells] == config["stem"] else None
         ),
@@ -141,13 +141,12 @@ def _guessed(found, model):
 
 
 def _input_shape(arguments, held):
-    """Of the model, or square: such that the auxiliary head, which depends on it, makes up the
-    count of numbers.
+    """An input shape, that of the model or a square one, with which the auxiliary head has the
+    right number of parameters.
     """
     *size, channels = arguments["input_shape"]
-    step, smallest = (
-        (48, 81) if arguments["stem"] == "imagenet" else (6, 10)
-    )  # pixels for one more row of the head's convolution
+    # pixels for one more row of the head's convolution
+    step, smallest = (48, 81) if arguments["stem"] == "imagenet" else (6, 10)
     shapes = [(side, side, channels) for side in range(smallest, smallest + 40 * step, step)]
     shapes = shapes if None in size else [(*size, channels), *shapes]
     return next(
@@ -161,14 +160,13 @@ def _numbers(found):
 
 
 def _parameters(input_shape, **arguments):
-    size = [
-        side or 64 for side in input_shape[:2]
-    ]  # matters to the auxiliary head only, which needs it given
+    # the size matters only to the auxiliary head, which needs a given one
+    size = [side or 64 for side in input_shape[:2]]
     return cost(**arguments, input_shape=(*size, input_shape[2])).parameters
 
 
 def _load(network, path):
-    """Keras takes the name for the layout, so the file is given the right one."""
+    """Loads the file under a name by which Keras recognizes its layout."""
     with tempfile.TemporaryDirectory() as folder:
         named = path
         if not path.name.endswith(".weights.h5"):

@@ -1,5 +1,5 @@
-"""Opens any source of weights by what it is. A file is known by its content; its name matters only
-where it is an official one.
+"""Opens a source of weights of any kind. The kind of a file is recognized by its content; its name
+matters only if it is that of a published file.
 """
 
 from __future__ import annotations
@@ -15,44 +15,38 @@ from nasnet_tf.files import open_regular
 from nasnet_tf.saved import Damaged, verify
 from nasnet_tf.systems.cells.network import Network
 from nasnet_tf.zoo import checkpoints, keras_files, official
-from nasnet_tf.zoo.source import Refused, Source
+from nasnet_tf.zoo.source import Source, SourceError
 
 _ZIP, _HDF5 = b"PK", b"\x89HDF\r\n\x1a\n"
 
 
 @contextlib.contextmanager
-def opened(source, model: Network | None = None) -> Iterator[tuple[str, Source]]:
-    """A path, a model or a dict as a `Source`, to be read while the block runs; and its name.
+def open_source(source, model: Network | None = None) -> Iterator[tuple[str, Source]]:
+    """The name of a path, a model or a dict, and its `Source`, which can be read within the block.
 
     Args:
-        source: as in `nasnet_tf.zoo.weights.load_weights`, but for "imagenet".
-        model: the network that the weights are wanted for, if there is one.
-    Raises: ValueError that names the source, also for what goes wrong while the block runs;
-        FileNotFoundError.
+        source: as in `nasnet_tf.zoo.weights.load_weights`, without "imagenet".
+        model: the network that will have the weights, if there is one.
+    Raises: ValueError that names the source, also for errors in the block; FileNotFoundError.
     """
     path = pathlib.Path(source).expanduser() if isinstance(source, str | os.PathLike) else None
-    name = (
-        str(path)
-        if path
-        else (
-            f"the model {source.name!r}"
-            if isinstance(source, keras.Model)
-            else f"the {type(source).__name__}"
-        )
-    )
+    if path:
+        name = str(path)
+    elif isinstance(source, keras.Model):
+        name = f"the model {source.name!r}"
+    else:
+        name = f"the {type(source).__name__}"
     try:
         with _file(path, model) if path else contextlib.nullcontext(_object(source)) as found:
             yield name, found
     except FileNotFoundError:
         raise
-    except Refused as error:
+    except SourceError as error:
         raise ValueError(f"{name} {error}") from None
     except Damaged as error:
         raise ValueError(str(error)) from None
-    except (
-        Exception
-        # h5py, zipfile, tarfile, json and TensorFlow each have their own for a damaged file
-    ) as error:
+    # h5py, zipfile, tarfile, json and TensorFlow have different errors for a damaged file
+    except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise ValueError(
             f"{name} cannot be read ({reason:.300}); it is cut short, damaged or of another kind."
@@ -64,7 +58,7 @@ def _object(source):
         return keras_files.model_source(source)
     if isinstance(source, Mapping):
         return checkpoints.mapping_source(source)
-    raise Refused(
+    raise SourceError(
         "is no source of weights; give a path, a model, a dict of arrays by slim name, or"
         " 'imagenet'."
     )
@@ -75,7 +69,7 @@ def _file(path, model):
     prefix = checkpoints.prefix_of(path)
     if prefix is None and not path.is_file():
         if path.exists():
-            raise Refused(
+            raise SourceError(
                 "is no file of weights; give a .h5, .keras or .tar.gz file, or a TensorFlow"
                 " checkpoint."
             )
@@ -98,7 +92,7 @@ def _file(path, model):
     elif checkpoints.is_archive(path):
         kind, verified = _archived_checkpoint(path), None
     else:
-        raise Refused(
+        raise SourceError(
             "is no file of weights: neither HDF5, nor a .keras file, nor a TensorFlow checkpoint."
         )
     with kind as found:

@@ -1,5 +1,5 @@
-"""The variables of a network by their names in the original TF-slim code, which are the names of
-roles for every source of weights.
+"""The variables of a network by their names in the original TF-slim code, which name the roles of
+arrays in every source of weights.
 
 Source: tensorflow/models research/slim/nets/nasnet (nasnet.py, nasnet_utils.py).
 """
@@ -10,7 +10,7 @@ from nasnet_tf.graph import NormSpec, ReductionSpec
 from nasnet_tf.layers import AuxiliaryHead
 from nasnet_tf.systems.cells.layer import Cell
 from nasnet_tf.systems.cells.network import Network
-from nasnet_tf.systems.cells.plan import stage_cells
+from nasnet_tf.systems.stages import stage_cells
 
 # By the name of a weight in an operation.
 _NAMES = {
@@ -24,8 +24,8 @@ _NAMES = {
 
 
 def slim_variables(model: Network) -> dict:
-    """The variables of `model` by their names in the original code; operations that code lacks are
-    named after themselves.
+    """The variables of `model` by their names in the original code; operations that it does not
+    have are named by their own names.
     """
     found = {}
     for layer in model.layers:
@@ -89,8 +89,8 @@ def _of_operations(cell):
 
 
 def _operation(found, layer, site, convolution, norm):
-    """The weights of an operation. A factorized reduction and a norm of each image have their names
-    by the scope they stand in.
+    """Adds the weights of an operation. Those of a factorized reduction and of a norm of each image
+    are named by their scope.
     """
     spec, scope = layer.bound.graph.sites[site].spec, convolution.rpartition("/")[0]
     if isinstance(spec, ReductionSpec):

@@ -1,5 +1,5 @@
-"""Loads weights into a network from every source they exist in: each becomes arrays by role, and
-one step assigns them.
+"""Loads weights into a network from every kind of source: each is converted to arrays by role,
+which are then assigned.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from nasnet_tf.systems.cells.network import Network
 from nasnet_tf.zoo import official
 from nasnet_tf.zoo.classes import class_names
 from nasnet_tf.zoo.matching import Match, match
-from nasnet_tf.zoo.reading import opened
+from nasnet_tf.zoo.reading import open_source
 from nasnet_tf.zoo.slim import slim_variables
-from nasnet_tf.zoo.source import Refused
+from nasnet_tf.zoo.source import SourceError
 
 __all__ = ["WeightsReport", "assign", "load_weights", "read"]
 
 
 class WeightsReport(NamedTuple):
-    """What became of a source's arrays and of a model's variables, by role (`nasnet_tf.zoo.slim`).
+    """The result of loading weights, by role (`nasnet_tf.zoo.slim`).
 
-    source: the path, or what else it was.
-    loaded: roles whose arrays the model has now.
-    kept: roles of the model that keep their values, and why.
-    unused: what the source has besides, and why it has no place.
-    verified: by what checksum the file was found whole, or that it has none: then damage to numbers
-        in it may have gone unnoticed. "" of what was in memory.
+    source: the path or a description of the source.
+    loaded: roles whose arrays were loaded.
+    kept: roles of the model that keep their values, with the reason.
+    unused: roles of the source that were not used, with the reason.
+    verified: the checksum by which the file was verified, or a remark that it has none, so that
+        damage may have gone unnoticed; "" for a source in memory.
     """
 
     source: str
@@ -57,25 +57,25 @@ class WeightsReport(NamedTuple):
 
 @checked
 def load_weights(model: Network, source, partial: bool = False) -> WeightsReport:
-    """Gives the variables of `model` the values they have in `source`; all of them or, if anything
-    is wrong, none.
+    """Assigns the weights in `source` to the variables of `model`; all of them or, after an error,
+    none.
 
     A classifier for another number of classes, and a classifier or an auxiliary head that only one
-    side has, are left alone. With ImageNet's classifier the model's `class_names` become
-    ImageNet's, if it has none.
+    side has, are skipped. With ImageNet's classifier, a model without `class_names` gets those of
+    ImageNet.
 
     Args:
-        source: one of "imagenet": what Keras publishes for NASNet-A mobile and large, downloaded
-            once; the path of a `.keras`, `.weights.h5` or legacy `.h5` file of a NASNet of
-            `keras.applications`, of a `.keras` or `.weights.h5` file of a `Network`, or of a
-            checkpoint of the original TF-slim code: its prefix, one of its files, the folder it is
-            alone in, or the `.tar.gz` it was released as; a model: a `Network` or a NASNet of
+        source: one of "imagenet": the weights that Keras publishes for NASNet-A mobile and large,
+            downloaded once; the path of a `.keras`, `.weights.h5` or legacy `.h5` file of a NASNet
+            of `keras.applications`, of a `.keras` or `.weights.h5` file of a `Network`, or of a
+            checkpoint of the original TF-slim code: its prefix, one of its files, a folder of one
+            checkpoint, or the released `.tar.gz`; a model: a `Network` or a NASNet of
             `keras.applications`; a dict {slim variable name: array}.
-        partial: take what fits: variables that the source lacks or has in another shape keep their
-            values, too. For a network with another stem, say; another genotype, num_cells or
-            filters is always refused.
-    Returns: what was loaded and what was not. Of a checkpoint with moving averages, these were
-        loaded.
+        partial: load what fits: variables that the source lacks or has in another shape keep their
+            values, for example for a network with another stem. Another genotype, num_cells or
+            filters is always an error.
+    Returns: what was loaded and what was not. Moving averages in a checkpoint are loaded in place
+        of the weights.
     Raises: ValueError that names the source; FileNotFoundError if there is no such file.
     """
     if not isinstance(model, Network):
@@ -88,7 +88,7 @@ def load_weights(model: Network, source, partial: bool = False) -> WeightsReport
         if isinstance(source, str) and source == "imagenet"
         else source
     )
-    with opened(path, model) as (name, found):
+    with open_source(path, model) as (name, found):
         matched = match(model, found, partial)
         arrays = read(model, matched)
     assign(model, arrays)
@@ -100,7 +100,7 @@ def load_weights(model: Network, source, partial: bool = False) -> WeightsReport
 def read(model: Network, matched: Match) -> dict[str, np.ndarray]:
     """The arrays by role, checked.
 
-    Raises: Refused if an array holds what no weights are.
+    Raises: SourceError if an array has values that weights cannot have.
     """
     variables = slim_variables(model)
     return {
@@ -110,7 +110,7 @@ def read(model: Network, matched: Match) -> dict[str, np.ndarray]:
 
 
 def assign(model: Network, arrays: dict[str, np.ndarray]) -> None:
-    """Gives the variables of `model` the values of checked arrays."""
+    """Assigns checked arrays to the variables of `model`."""
     variables = slim_variables(model)
     for role, array in arrays.items():
         variables[role].assign(array)
@@ -119,12 +119,12 @@ def assign(model: Network, arrays: dict[str, np.ndarray]) -> None:
 def _checked(role, array, shape):
     array = np.asarray(array)
     if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
-        raise Refused(f"has {role} as {array.dtype}; weights are numbers.")
+        raise SourceError(f"has {role} as {array.dtype}; weights are numbers.")
     array = array[..., -shape[-1] :].astype("float32")  # a background class is the first
     if not np.isfinite(array).all():
-        raise Refused(
+        raise SourceError(
             f"holds values in {role} that are not finite: it is damaged, or its training diverged."
         )
     if role.endswith("/moving_variance") and array.min() < 0:
-        raise Refused(f"holds negative variances in {role}: it is damaged.")
+        raise SourceError(f"holds negative variances in {role}: it is damaged.")
     return array

@@ -156,7 +156,7 @@ def test_tuners_in_threads_get_trials_of_their_own(tmp_path):
 
 def test_oracles_do_not_wait_for_each_other(tmp_path):
     one, other = oracle(tmp_path / "one"), oracle(tmp_path / "other")
-    with one._lock:
+    with one.study.lock:
         asked = threading.Thread(target=other.create_trial, args=("a",))
         asked.start()
         asked.join(timeout=30)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from nasnet_tf.graph import COMBINATION_SPECS, ConvSpec, Graph, ReductionSpec, Value
 from nasnet_tf.graph.heads import AUXILIARY_POOL, auxiliary_features
-from nasnet_tf.systems.cells.genotype import Cell, Genotype
-from nasnet_tf.systems.cells.plan import default_stem, plan, stem_convolution
+from nasnet_tf.systems.cells.cell import Cell
+from nasnet_tf.systems.cells.genotype import Genotype
+from nasnet_tf.systems.cells.plan import plan, stem_convolution
+from nasnet_tf.systems.stages import default_stem
 
 __all__ = ["BATCH_NORM", "cell_graph", "network_graph"]
 
@@ -48,15 +50,9 @@ def cell_graph(
     previous = graph.part("previous", adapted, p.channels)
     operations = []
     for number, block in enumerate(cell.blocks, start=2):
-        sides = (
-            ("left", block.input_1, block.operation_1),
-            ("right", block.input_2, block.operation_2),
-        )
-        for side, state, name in sides:
-            strided = strides if state < 2 else 1
-            operation = graph.operation(
-                f"{side}_{number}", name, channels[state], filters, strided, zero_padded_pools
-            )
+        for side, state, name in (("left", *block[:2]), ("right", *block[2:4])):
+            sizes = channels[state], filters, strides if state < 2 else 1
+            operation = graph.operation(f"{side}_{number}", name, *sizes, zero_padded_pools)
             operations.append((state, operation, name != "identity"))
     combines = [
         graph.part(f"combine_{number}", COMBINATION_SPECS[block.combine](filters), 2 * filters)
@@ -109,41 +105,24 @@ def network_graph(
     stem = stem or default_stem(input_shape)
     steps = plan(genotype, num_cells, filters, stem, skip_reduction, stem_cell_filters)
     norm = BATCH_NORM[stem]
-    graph = Graph(
-        Value(input_shape[2], input_shape[:2]),
-        momentum=norm["momentum"] if batch_norm_momentum is None else batch_norm_momentum,
-        epsilon=norm["epsilon"] if batch_norm_epsilon is None else batch_norm_epsilon,
-    )
+    momentum = norm["momentum"] if batch_norm_momentum is None else batch_norm_momentum
+    epsilon = norm["epsilon"] if batch_norm_epsilon is None else batch_norm_epsilon
+    graph = Graph.of_images(input_shape, momentum, epsilon)
     with graph.layer("stem"):
-        outputs = [
-            graph.part(
-                "convolution", stem_convolution(stem, filters, stem_filters), input_shape[2]
-            )(*graph.inputs)
-        ]
+        spec = stem_convolution(stem, filters, stem_filters)
+        outputs = [graph.part("convolution", spec, input_shape[2])(*graph.inputs)]
+    options = dict(residual=residual, zero_padded_pools=zero_padded_pools)
     for step in steps:
-        cell, h, p = getattr(genotype, step.kind), outputs[step.h], outputs[step.p]
+        cell, sizes = getattr(genotype, step.kind), (step.filters, step.strides, step.adapt)
         with graph.layer(step.name):
-            outputs.append(
-                cell_graph(
-                    graph,
-                    cell,
-                    step.filters,
-                    step.strides,
-                    step.adapt,
-                    h,
-                    p,
-                    residual=residual,
-                    zero_padded_pools=zero_padded_pools,
-                )
-            )
+            h, p = outputs[step.h], outputs[step.p]
+            outputs.append(cell_graph(graph, cell, *sizes, h, p, **options))
     graph.output = graph.relu(outputs[-1])
     if include_top:
-        classifier = graph.dense("predictions", graph.output.channels, classes)
-        graph.output = classifier(graph.global_mean(graph.output))
+        graph.classified(graph.output, classes)
     if auxiliary_head:
-        before = outputs[
-            [number for number, step in enumerate(steps) if step.kind == "reduction"][-1]
-        ]
+        reductions = [number for number, step in enumerate(steps) if step.kind == "reduction"]
+        before = outputs[reductions[-1]]
         graph.auxiliary = Graph(before, momentum=graph.momentum, epsilon=graph.epsilon)
         with graph.auxiliary.layer("auxiliary"):
             x = auxiliary_features(graph.auxiliary, before, AUXILIARY_POOL.out(before.size))

@@ -13,7 +13,7 @@ from keras import ops
 
 from nasnet_tf.layers import DropPath
 from nasnet_tf.layers.operations import PACKAGE, GraphLayer
-from nasnet_tf.systems.cells import genotype
+from nasnet_tf.systems.cells import cell as cells
 from nasnet_tf.systems.cells.graph import cell_graph
 
 
@@ -41,6 +41,17 @@ class Cell(GraphLayer):
             again for the gradients.
     """
 
+    own = (
+        "filters",
+        "strides",
+        "adapt",
+        "drop_path_rate",
+        "drop_path_steps",
+        "residual",
+        "zero_padded_pools",
+        "gradient_checkpointing",
+    )
+
     def __init__(
         self,
         cell,
@@ -55,7 +66,7 @@ class Cell(GraphLayer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.cell = genotype.check(cell)
+        self.cell = cells.check_cell(cell)
         self.filters, self.strides, self.adapt = filters, strides, adapt
         self.drop_path_rate, self.drop_path_steps = drop_path_rate, drop_path_steps
         self.residual, self.zero_padded_pools = residual, zero_padded_pools
@@ -63,15 +74,8 @@ class Cell(GraphLayer):
 
     def wire(self, graph, h, p):
         sizes = self.filters, self.strides, self.adapt
-        return cell_graph(
-            graph,
-            self.cell,
-            *sizes,
-            h,
-            p,
-            residual=self.residual,
-            zero_padded_pools=self.zero_padded_pools,
-        )
+        options = dict(residual=self.residual, zero_padded_pools=self.zero_padded_pools)
+        return cell_graph(graph, self.cell, *sizes, h, p, **options)
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -122,23 +126,9 @@ class Cell(GraphLayer):
         return ops.reshape(drawn, (paths, batch, 1, 1, 1))
 
     def get_config(self):
-        names = (
-            "filters",
-            "strides",
-            "adapt",
-            "drop_path_rate",
-            "drop_path_steps",
-            "residual",
-            "zero_padded_pools",
-            "gradient_checkpointing",
-        )
-        return {
-            **super().get_config(),
-            "cell": json.dumps(self.cell.to_data()),
-            **{name: getattr(self, name) for name in names},
-        }
+        return {**super().get_config(), "cell": json.dumps(self.cell.to_data())}
 
     @classmethod
     def from_config(cls, config):
-        cell = genotype.Cell.from_data(json.loads(config["cell"]))
+        cell = cells.Cell.from_data(json.loads(config["cell"]))
         return cls(**{**config, "cell": cell})

@@ -7,25 +7,13 @@ own, so no line runs behind a box. Nothing here knows matplotlib.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from nasnet_tf.systems.cells.genotype import Block, Cell, check
+from nasnet_tf.drawing.rows import ordered, packed_width, spread
+from nasnet_tf.drawing.style import family_of, short_name
+from nasnet_tf.systems.cells.cell import Block, Cell, check_cell
 
-__all__ = [
-    "FAMILIES",
-    "Box",
-    "Layout",
-    "Rows",
-    "Wire",
-    "crossings_between",
-    "family_of",
-    "layout",
-    "packed_width",
-    "short_name",
-    "spread",
-]
+__all__ = ["Box", "Layout", "Rows", "Wire", "layout"]
 
 # Sizes, in units of the drawing.
 OPERATION = (1.6, 0.62)
@@ -43,21 +31,12 @@ BLOCK_WIDTH = 2 * PORT + OPERATION[0] + 2 * PADDING
 RISE = 0.36  # from the operations to the box that combines them
 ROW_HEIGHT = OPERATION[1] + RISE + COMBINE[1]
 LANE_WIDTH = 0.2
-BETWEEN = 0.4  # between neighbours in a row
 FRAME = 1.25  # the width of all rows together, in widths of the widest
 
 # Stiffness of the springs that place the states, in that of a line into a block.
 STRAIGHTNESS = 8.0  # of a piece of a lane
 CENTRING = 0.02  # from every state to the middle: it holds together what no line joins
 ROUNDS = 60
-
-# what the legend calls each; the first that is part of an operation's name is its family
-FAMILIES = {
-    "sep": "separable convolution",
-    "conv": "convolution",
-    "pool": "pooling",
-    "identity": "identity",
-}
 
 
 class Box(NamedTuple):
@@ -98,7 +77,7 @@ class Layout(NamedTuple):
 
 def layout(cell: Cell) -> Layout:
     """Positions of all boxes and lines of `cell`. Pure; the same cell gives the same layout."""
-    rows = Rows(check(cell))
+    rows = Rows(check_cell(cell))
     xs = rows.places()
     bottom, ys = 0.0, []  # (bottom, top) of each row
     for k in range(len(rows.order)):
@@ -140,7 +119,7 @@ class Rows:
             for k in range(max(self.depth) + 1)
         ]
         rows[0] = [1, 0]  # as time runs: p, then h. The mirror image would have as many crossings
-        self.order = _ordered(rows, self.sources)
+        self.order = ordered(rows, self.sources)
 
     def passes(self, k: int, state: int) -> bool:
         return self.depth[state] < k
@@ -222,92 +201,6 @@ def _live(cell: Cell) -> set[int]:
 
 def _sides(block: Block) -> tuple[tuple[int, str], tuple[int, str]]:
     return (block.input_1, block.operation_1), (block.input_2, block.operation_2)
-
-
-def _ordered(rows: list[list[int]], sources) -> list[list[int]]:
-    """`rows` put in an order with few crossings: sweeps by barycentre, then swaps of neighbours
-    while they help.
-    """
-
-    def crossings(rows):
-        return sum(crossings_between(rows[k - 1], rows[k], sources, k) for k in range(1, len(rows)))
-
-    best = rows = [list(row) for row in rows]
-    for _ in range(6):
-        for k in range(1, len(rows)):
-            rows[k] = _by_barycentre(
-                rows[k],
-                {s: [rows[k - 1].index(source) for source in sources(k, s)] for s in rows[k]},
-            )
-        best = min(best, _swapped(rows, crossings), key=crossings)
-        for k in range(len(rows) - 2, 0, -1):
-            readers = {
-                s: [i for i, reader in enumerate(rows[k + 1]) if s in sources(k + 1, reader)]
-                for s in rows[k]
-            }
-            rows[k] = _by_barycentre(rows[k], readers)
-        best = min(best, _swapped(rows, crossings), key=crossings)
-    return best
-
-
-def _by_barycentre(row: list[int], joined: dict[int, list[int]]) -> list[int]:
-    return sorted(row, key=lambda s: sum(joined[s]) / len(joined[s]) if joined[s] else row.index(s))
-
-
-def _swapped(rows: list[list[int]], crossings) -> list[list[int]]:
-    rows = [list(row) for row in rows]
-    count, before = crossings(rows), None
-    while count != before:
-        before = count
-        for row in rows[1:]:
-            for i in range(len(row) - 1):
-                row[i], row[i + 1] = row[i + 1], row[i]
-                if (now := crossings(rows)) < count:
-                    count = now
-                else:
-                    row[i], row[i + 1] = row[i + 1], row[i]
-    return rows
-
-
-def crossings_between(lower: list[int], upper: list[int], sources, k: int) -> int:
-    ends = [
-        place for s in upper for place in sorted(lower.index(source) for source in sources(k, s))
-    ]
-    return sum(left > right for left, right in itertools.combinations(ends, 2))
-
-
-def packed_width(widths: Sequence[float]) -> float:
-    """The least width of a row of boxes so wide."""
-    return sum(widths) + BETWEEN * (len(widths) - 1)
-
-
-def spread(
-    wishes: Sequence[float], weights: Sequence[float], widths: Sequence[float], frame: float
-) -> list[float]:
-    """The places nearest to `wishes` (weighted least squares) in order, without overlap and within
-    `frame` around 0.
-
-    This is isotonic regression of where each box would leave the packed row, clipped to the room
-    that the row has.
-    """
-    steps = [0.0, *((a + b) / 2 + BETWEEN for a, b in itertools.pairwise(widths))]
-    shifts = list(itertools.accumulate(steps, initial=-packed_width(widths) / 2 + widths[0] / 2))[
-        1:
-    ]
-    pools: list[tuple[float, float, int]] = []  # (mean, weight, members)
-    for wish, weight, shift in zip(wishes, weights, shifts, strict=True):
-        mean, members = wish - shift, 1
-        while pools and pools[-1][0] > mean:
-            other, heft, count = pools.pop()
-            mean, weight, members = (
-                (mean * weight + other * heft) / (weight + heft),
-                weight + heft,
-                members + count,
-            )
-        pools.append((mean, weight, members))
-    room = (frame - packed_width(widths)) / 2
-    means = (min(max(mean, -room), room) for mean, _, members in pools for _ in range(members))
-    return [mean + shift for mean, shift in zip(means, shifts, strict=True)]
 
 
 def _gap(rows: Rows, xs, k: int) -> float:
@@ -397,18 +290,3 @@ def _moved(boxes, shades, wires) -> Layout:
         right - left,
         max(b.y + b.height / 2 for b in boxes),
     )
-
-
-def family_of(operation: str) -> str:
-    return next((family for family in FAMILIES if family in operation), "other")
-
-
-def short_name(operation: str) -> str:
-    """`sep_conv_5x5` as `sep 5x5`, `max_pool_3x3` as `max 3x3`, `conv_1x7_7x1` as `1x7 7x1`,
-    `dil_sep_conv_3x3` as `dil sep 3`.
-    """
-    if operation.startswith("dil_sep_conv_"):
-        return f"dil sep {operation[-1]}"
-    kind, *rest = [word for word in operation.split("_") if word != "pool"]
-    sizes = [word for word in rest if word != "conv"]
-    return " ".join(sizes if len(sizes) > 1 else [kind, *sizes])

@@ -17,25 +17,18 @@ import keras
 from keras import layers
 
 from nasnet_tf.layers import AuxiliaryHead
-from nasnet_tf.layers.model import GenotypeModel, arguments, image_shape, normalized, policy
+from nasnet_tf.layers.model import GenotypeModel, arguments, normalized, policy
 from nasnet_tf.layers.operations import PACKAGE, ConvNorm, check_channels_last
-from nasnet_tf.layers.parts import dense, halved
-from nasnet_tf.systems.cells import genotype as genotypes
+from nasnet_tf.layers.parts import dense
+from nasnet_tf.systems.cells import published
+from nasnet_tf.systems.cells.arguments import auxiliary_size, check_rates, given_tensor, shape_for
 from nasnet_tf.systems.cells.genotype import Genotype
 from nasnet_tf.systems.cells.graph import BATCH_NORM
 from nasnet_tf.systems.cells.layer import Cell
-from nasnet_tf.systems.cells.plan import default_stem, plan, stage_cells, stem_convolution
+from nasnet_tf.systems.cells.plan import plan, stem_convolution
+from nasnet_tf.systems.stages import default_stem, stage_cells
 
 __all__ = ["Network", "plan"]
-
-INPUT_SIZE = {"cifar": 32, "imagenet": 224}
-_OF_THE_MODEL = (
-    "input_shape",
-    "input_tensor",
-    "class_names",
-    "trainable",
-    "name",
-)  # arguments that say nothing about its graph
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -81,16 +74,14 @@ class Network(GenotypeModel):
             so.
         mean, std: of the training images, one number a channel; the network then normalizes its
             input itself.
-        class_names: kept with the model for those who use it.
+        class_names: names of the classes, kept with the model.
         dtype: a Keras dtype policy or its name; None is the global one.
         trainable: False freezes all layers.
     Raises: TypeError for an argument that there is not, with the nearest name; ValueError that
         names the argument.
     """
 
-    weights_report = (
-        None  # what `nasnet_tf.zoo.load_weights` told, of a network that the zoo has filled
-    )
+    weights_report = None  # what `nasnet_tf.zoo.load_weights` told, once it has filled the network
 
     def __init__(
         self,
@@ -127,35 +118,24 @@ class Network(GenotypeModel):
     ):
         config = arguments(locals())
         check_channels_last()
-        config["genotype"] = genotype if isinstance(genotype, Genotype) else genotypes.get(genotype)
+        config["genotype"] = genotype if isinstance(genotype, Genotype) else published.get(genotype)
         if input_tensor is not None:
-            input_tensor, config["input_shape"] = _given_tensor(input_tensor, input_shape)
+            input_tensor, config["input_shape"] = given_tensor(input_tensor, input_shape)
         config["stem"] = stem or default_stem(config["input_shape"] or (None, None))
-        config["input_shape"] = _input_shape(config["input_shape"], config["stem"])
+        config["input_shape"] = shape_for(config["input_shape"], config["stem"])
         for statistic in ("mean", "std"):
             if config[statistic] is not None:
                 config[statistic] = [float(value) for value in config[statistic]]
         config["dtype"] = policy(dtype)
-        x = (
-            keras.Input(config["input_shape"], name="image")
-            if input_tensor is None
-            else input_tensor
-        )
+        x = input_tensor
+        if x is None:
+            x = keras.Input(config["input_shape"], name="image")
         inputs = keras.utils.get_source_inputs(x)
         inputs = inputs[0] if len(inputs) == 1 else inputs
         with _no_garbage_collection():
-            outputs, endpoints = assemble(
-                x, **{key: value for key, value in config.items() if key not in _OF_THE_MODEL}
-            )
-        super().__init__(
-            inputs,
-            outputs,
-            {
-                key: value
-                for key, value in config.items()
-                if key not in ("input_tensor", "trainable")
-            },
-        )
+            outputs, endpoints = assemble(x, config)
+        kept = {name: config[name] for name in config if name not in ("input_tensor", "trainable")}
+        super().__init__(inputs, outputs, kept)
         if not trainable:
             self.trainable = False
         self._input_tensor = input_tensor
@@ -169,103 +149,75 @@ class Network(GenotypeModel):
     def get_config(self):
         if self._input_tensor is None:
             return super().get_config()
-        before = keras.saving.serialize_keras_object(
-            keras.Model(self.input, self._input_tensor, name="before")
-        )
-        return super().get_config() | {
-            "input_tensor": json.loads(json.dumps(before))
-        }  # lists, as a file has them
+        before = keras.Model(self.input, self._input_tensor, name="before")
+        plain = json.dumps(keras.saving.serialize_keras_object(before))
+        return super().get_config() | {"input_tensor": json.loads(plain)}  # lists, as in a file
 
 
-def assemble(
-    inputs,
-    genotype,
-    *,
-    num_cells,
-    filters,
-    classes,
-    stem,
-    include_top,
-    pooling,
-    classifier_activation,
-    auxiliary_head,
-    drop_path_rate,
-    drop_path_steps,
-    dropout_rate,
-    skip_reduction,
-    residual,
-    stem_filters,
-    stem_cell_filters,
-    batch_norm_momentum,
-    batch_norm_epsilon,
-    weight_decay,
-    zero_padded_pools,
-    gradient_checkpointing,
-    mean,
-    std,
-    dtype,
-):
+def assemble(inputs, config):
     """The tensors of a network on `inputs`: (output or dict of outputs, endpoints by name).
-    Arguments as `Network`.
+
+    Args:
+        config: the arguments of `Network`, settled.
     """
-    steps = plan(genotype, num_cells, filters, stem, skip_reduction, stem_cell_filters)
-    _check(classes, pooling, drop_path_rate, dropout_rate)
+    genotype, stem = config["genotype"], config["stem"]
+    momentum, epsilon = config["batch_norm_momentum"], config["batch_norm_epsilon"]
+    sizes = config["num_cells"], config["filters"], stem, config["skip_reduction"]
+    steps = plan(genotype, *sizes, config["stem_cell_filters"])
+    names = ("classes", "pooling", "drop_path_rate", "dropout_rate")
+    check_rates(*(config[name] for name in names))
+    norm = BATCH_NORM[stem]
     shared = dict(
-        batch_norm_momentum=(
-            BATCH_NORM[stem]["momentum"] if batch_norm_momentum is None else batch_norm_momentum
-        ),
-        batch_norm_epsilon=(
-            BATCH_NORM[stem]["epsilon"] if batch_norm_epsilon is None else batch_norm_epsilon
-        ),
-        weight_decay=weight_decay,
-        dtype=dtype,
+        batch_norm_momentum=norm["momentum"] if momentum is None else momentum,
+        batch_norm_epsilon=norm["epsilon"] if epsilon is None else epsilon,
+        weight_decay=config["weight_decay"],
+        dtype=config["dtype"],
     )
-    x = normalized(inputs, mean, std)
-    x = ConvNorm(**stem_convolution(stem, filters, stem_filters)._asdict(), name="stem", **shared)(
-        x
-    )
+    of_cells = ("drop_path_steps", "residual", "zero_padded_pools", "gradient_checkpointing")
+    options = {name: config[name] for name in of_cells}
+    first = stem_convolution(stem, config["filters"], config["stem_filters"])
+    x = normalized(inputs, config["mean"], config["std"])
+    x = ConvNorm(**first._asdict(), name="stem", **shared)(x)
     outputs, endpoints = [x], {"Stem": x}
     for step in steps:
-        x = Cell(
+        cell = Cell(
             getattr(genotype, step.kind),
             step.filters,
             step.strides,
             step.adapt,
-            drop_path_rate=drop_path_rate * step.drop_ratio,
-            drop_path_steps=drop_path_steps,
-            residual=residual,
-            zero_padded_pools=zero_padded_pools,
-            gradient_checkpointing=gradient_checkpointing,
+            drop_path_rate=config["drop_path_rate"] * step.drop_ratio,
             name=step.name,
+            **options,
             **shared,
-        )([outputs[step.h], outputs[step.p]])
+        )
+        x = cell([outputs[step.h], outputs[step.p]])
         outputs.append(x)
         endpoints["Stem" if step.name == "cell_stem_1" else step.name.title()] = x
-
-    x = layers.ReLU(name="last_relu", dtype=dtype)(x)
-    if include_top or pooling == "avg":
-        x = endpoints["global_pool"] = layers.GlobalAveragePooling2D(
-            name="global_pool", dtype=dtype
-        )(x)
-    elif pooling == "max":
-        x = layers.GlobalMaxPooling2D(name="global_pool", dtype=dtype)(x)
-    if include_top:
-        x = layers.Dropout(dropout_rate, name="dropout", dtype=dtype)(x) if dropout_rate else x
-        x = endpoints["Predictions"] = dense(
-            classes, classifier_activation, weight_decay, "predictions", dtype.compute_dtype
-        )(x)
-    if not auxiliary_head:
+    x = _head(layers.ReLU(name="last_relu", dtype=config["dtype"])(x), config, endpoints)
+    if not config["auxiliary_head"]:
         return x, endpoints
     before = [position for position, step in enumerate(steps) if step.kind == "reduction"][-1]
-    head = AuxiliaryHead(
-        classes,
-        _auxiliary_size(inputs.shape, stem),
-        classifier_activation,
-        name="auxiliary",
-        **shared,
-    )
+    size, activation = auxiliary_size(inputs.shape, stem), config["classifier_activation"]
+    head = AuxiliaryHead(config["classes"], size, activation, name="auxiliary", **shared)
     endpoints["AuxLogits"] = head(outputs[before])
     return {"predictions": x, "auxiliary": endpoints["AuxLogits"]}, endpoints
+
+
+def _head(x, config, endpoints):
+    """What the network gives: the classes, or its features, pooled or not."""
+    dtype = config["dtype"]
+    if config["include_top"] or config["pooling"] == "avg":
+        pool = layers.GlobalAveragePooling2D(name="global_pool", dtype=dtype)
+        x = endpoints["global_pool"] = pool(x)
+    elif config["pooling"] == "max":
+        x = layers.GlobalMaxPooling2D(name="global_pool", dtype=dtype)(x)
+    if not config["include_top"]:
+        return x
+    if config["dropout_rate"]:
+        x = layers.Dropout(config["dropout_rate"], name="dropout", dtype=dtype)(x)
+    given = config["classes"], config["classifier_activation"], config["weight_decay"]
+    x = endpoints["Predictions"] = dense(*given, "predictions", dtype.compute_dtype)(x)
+    return x
 
 
 @contextlib.contextmanager
@@ -296,68 +248,3 @@ def pyramid(endpoints, num_cells, stem):
         f"P{level}": endpoints[name]
         for level, name in enumerate(levels, start=2 if stem == "imagenet" else 0)
     }
-
-
-def _given_tensor(given, input_shape):
-    """(the tensor, its shape without the batch), of a Keras tensor or of what `Network.get_config`
-    makes of one.
-    """
-    if isinstance(given, dict):
-        given = keras.saving.deserialize_keras_object(given).output
-    if not isinstance(given, keras.KerasTensor):
-        raise ValueError(
-            f"input_tensor is a {type(given).__name__}; give a keras.Input, or what layers make of"
-            " one."
-        )
-    shape = tuple(given.shape[1:])
-    if input_shape is not None and tuple(input_shape) != shape:
-        raise ValueError(
-            f"input_shape is {tuple(input_shape)}, but input_tensor has the shape {shape}; leave"
-            " input_shape out."
-        )
-    return given, shape
-
-
-def _input_shape(input_shape, stem):
-    shape = image_shape(
-        (INPUT_SIZE.get(stem, 32),) * 2 + (3,) if input_shape is None else input_shape
-    )
-    smallest = 3 if stem == "imagenet" else 1
-    if any(size is not None and size < smallest for size in shape[:2]):
-        raise ValueError(
-            f"input_shape is {shape}; the {stem} stem needs at least {smallest} pixels each way."
-        )
-    return shape
-
-
-def _check(classes, pooling, drop_path_rate, dropout_rate):
-    if not isinstance(classes, int) or classes < 1:
-        raise ValueError(f"classes is {classes!r}; give a whole number of at least 1.")
-    if pooling not in (None, "avg", "max"):
-        raise ValueError(f'pooling is {pooling!r}; give None, "avg" or "max".')
-    for name, rate in (("drop_path_rate", drop_path_rate), ("dropout_rate", dropout_rate)):
-        if not 0 <= rate < 1:
-            raise ValueError(f"{name} is {rate!r}; give a number of at least 0 and below 1.")
-
-
-def _auxiliary_size(image_shape, stem):
-    """Height and width after the auxiliary head's average pool, from the size of the image."""
-    sizes = []
-    for size in image_shape[1:3]:
-        if size is None:
-            raise ValueError(
-                f"input_shape is {tuple(image_shape[1:])}; the auxiliary head needs a fixed height"
-                " and width."
-            )
-        at_head = (
-            halved(halved(halved((size - 3) // 2 + 1, 2), 2), 2)
-            if stem == "imagenet"
-            else halved(size, 2)
-        )
-        if at_head < 5:
-            raise ValueError(
-                f"input_shape is {tuple(image_shape[1:])}: too small for the auxiliary head; set"
-                " auxiliary_head=False."
-            )
-        sizes.append((at_head - 5) // 3 + 1)
-    return tuple(sizes)

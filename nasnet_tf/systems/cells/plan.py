@@ -13,9 +13,7 @@ from typing import NamedTuple
 
 from nasnet_tf.graph import ConvSpec
 from nasnet_tf.systems.cells.genotype import Genotype, check
-
-_MOST_CELLS = 1000  # a stage; published networks have up to 20
-STEMS = ("cifar", "imagenet")
+from nasnet_tf.systems.stages import check_stem, stage_cells
 
 
 class Step(NamedTuple):
@@ -34,42 +32,11 @@ class Step(NamedTuple):
     drop_ratio: float  # (c + 1) / C: how deep this cell lies
 
 
-def stage_cells(num_cells) -> tuple[int, int, int]:
-    """N normal cells in each of the three stages, 1000 at most; three numbers give each stage its
-    own. Raises ValueError.
-    """
-    stages = tuple(num_cells) if isinstance(num_cells, list | tuple) else (num_cells,) * 3
-    if (
-        len(stages) != 3
-        or not all(
-            isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= _MOST_CELLS for n in stages
-        )
-        or stages[0] < 1
-    ):
-        raise ValueError(
-            f"num_cells is {num_cells!r:.60}; give the number of normal cells a stage, at least 1"
-            f" and at most {_MOST_CELLS}, or three such numbers."
-        )
-    return stages
-
-
-def default_stem(input_shape) -> str:
-    """The stem for images of that size: "imagenet" reduces them eightfold, which pays from 64
-    pixels on.
-    """
-    return (
-        "imagenet" if all(size is not None and size >= 64 for size in input_shape[:2]) else "cifar"
-    )
-
-
 def stem_widths(stem: str, filters: int, stem_cell_filters=None) -> tuple[int, ...]:
     """Widths of the reduction cells of the stem: none for "cifar", F/4 and F/2 for "imagenet".
     Raises ValueError.
     """
-    if stem not in STEMS:
-        raise ValueError(f"stem is {stem!r}; there are {', '.join(STEMS)}.")
-    if not isinstance(filters, int) or isinstance(filters, bool) or filters < 1:
-        raise ValueError(f"filters is {filters!r}; give a whole number of at least 1.")
+    check_stem(stem, filters)
     if stem == "cifar":
         return ()
     if stem_cell_filters is None and filters % 4:
@@ -122,21 +89,14 @@ def plan(
         cells += [(f"cell_{number + i}", "normal", width) for i in range(count)]
         number += count
 
-    steps, levels, channels = (
-        [],
-        [0],
-        [None],
-    )  # halvings since, and channels of, each output; the stem's channels fit nobody
+    # Halvings before, and channels of, each output; the channels of the stem fit no cell.
+    steps, levels, channels = [], [0], [None]
     for position, (name, kind, width) in enumerate(cells):
         h = len(levels) - 1
         p = max(h - 1, 0)
         after_reduction = position > 0 and cells[position - 1][0].startswith("reduction_cell")
-        if (
-            skip_reduction
-            and kind == "normal"
-            and after_reduction
-            and levels[h] - levels[h - 2] == 1
-        ):
+        skips = skip_reduction and kind == "normal" and after_reduction
+        if skips and levels[h] - levels[h - 2] == 1:
             p = h - 2
         strides = 2 if kind == "reduction" else 1
         if h == 0:

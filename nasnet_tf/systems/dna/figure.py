@@ -4,18 +4,15 @@ each skip.
 
 from __future__ import annotations
 
-from nasnet_tf.drawing.picture import one_line
-from nasnet_tf.systems.cells.figure import COLOURS, INK, WIRE_COLOURS
+from nasnet_tf.drawing.shapes import canvas, draw_text, draw_title
+from nasnet_tf.drawing.style import COLOURS, INK, WIRE_COLOURS
 from nasnet_tf.systems.dna.genotype import DNA
 
 __all__ = ["dna_figure"]
 
 ROW, LONGEST = 0.36, 100.0  # inches a vertex, and of the whole: with more vertices rows are lower
-RADIUS, WIDTH, TEXT = (
-    0.28,
-    13.0,
-    1.0,
-)  # of a vertex, of the picture and of the way to the text, in rows
+# Of a vertex, of the picture and of the way to the text, in rows.
+RADIUS, WIDTH, TEXT = 0.28, 13.0, 1.0
 BENT = 0.9  # how far an arc goes to the left for each row between its ends, up to FARTHEST
 FARTHEST = 4.0
 
@@ -24,54 +21,24 @@ def dna_figure(genotype: DNA, title: str = ""):
     """The graph as a matplotlib Figure that belongs to no window. Vertices with batch norm and ReLU
     are filled.
     """
-    from matplotlib.figure import Figure
     from matplotlib.patches import Circle
 
     place = {vertex.name: number for number, vertex in enumerate(genotype.vertices)}
     row = min(ROW, LONGEST / len(place))
-    top, bottom = 2.2 if title else 1.0, len(place) + 0.6
-    figure = Figure(figsize=(WIDTH * row, (top + bottom) * row), facecolor="white")
-    axes = figure.add_axes(
-        (0, 0, 1, 1), xlim=(-FARTHEST - 1, WIDTH - FARTHEST - 1), ylim=(-bottom, top)
-    )
-    axes.axis("off")
+    top, left = 2.2 if title else 1.0, -FARTHEST - 1
+    figure, axes = canvas(left, left + WIDTH, -len(place) - 0.6, top, row)
     for edge in genotype.edges:
         _draw(axes, place[edge.source], place[edge.target], edge.skip)
-    small = 8 * row / ROW
+    style = dict(ha="left", fontsize=8 * row / ROW)
     for vertex in genotype.vertices:
         y = -place[vertex.name]
         fill = COLOURS["conv"] if vertex.activation == "bn_relu" else "white"
         axes.add_patch(Circle((0, y), RADIUS, fc=fill, ec=INK, lw=0.9, zorder=4))
-        axes.text(
-            TEXT,
-            y,
-            _words(genotype, vertex),
-            va="center_baseline",
-            fontsize=small,
-            color=INK,
-            zorder=5,
-        )
-    axes.text(
-        TEXT,
-        -len(place),
-        f"average, classes; learning rate {genotype.learning_rate:.3g}",
-        va="center",
-        fontsize=small,
-        color=INK,
-    )
-    if title:
-        x = WIDTH / 2 - FARTHEST - 1
-        axes.text(
-            x,
-            top - 0.8,
-            one_line(title),
-            ha="center",
-            va="center",
-            fontsize=12,
-            weight="bold",
-            color=INK,
-            parse_math=False,
-        )
+        words = _words(genotype, vertex)
+        draw_text(axes, TEXT, y, words, va="center_baseline", zorder=5, **style)
+    end = f"average, classes; learning rate {genotype.learning_rate:.3g}"
+    draw_text(axes, TEXT, -len(place), end, **style)
+    draw_title(axes, left + WIDTH / 2, top - 0.8, title)
     return figure
 
 

@@ -1,9 +1,8 @@
 """The DNA of "Large-Scale Evolution" as frozen data: a graph of activations and convolutions, and a
 learning rate. No Keras here.
 
-Source: Real et al. 2017, arXiv 1703.01041. How skips join what they lead to is its own; that edges
-    are summed and that a linear
-vertex has no bias is ours.
+Source: Real et al. 2017, arXiv 1703.01041, for how skips join what they lead to, too. That edges
+    are summed and that a linear vertex has no bias is ours.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ _LARGEST = 2**16  # of whatever a gene counts: no tensor could hold more
 
 
 class Filter(NamedTuple):
-    """The genes of a convolution, kept as floats so that small changes add up. What is built is
-    nearest to them.
+    """The genes of a convolution, kept as floats so that small changes add up. What is built has
+    the nearest whole numbers.
 
     Args:
         height, width: of the filter; what is built is odd.
@@ -91,25 +90,25 @@ class Edge(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class DNA(BaseGenotype, schema="nasnet_tf.dna"):
-    """Vertices in an order in which all edges lead on; the first is the image, the last is averaged
-    over its pixels and classified.
+    """Vertices, in an order in which all edges lead forward; the first is the image, the last is
+    averaged over its pixels and classified.
 
     Every vertex but the first has an edge to it that is no skip. The first of those is its primary
     edge, which decides its size; the results of others are resized to it: the nearest pixel,
-    channels cut off or zeros added. Names are whole numbers, of vertices and of edges apart; they
-    say what is the same part in parent and child. Up to 1,000 edges.
+    channels cut off or zeros added. Names are whole numbers, one series for vertices and one for
+    edges; the same name is the same part in parent and child. Up to 1,000 edges.
     """
 
     vertices: tuple[Vertex, ...]
     edges: tuple[Edge, ...]
     learning_rate: float
+
     sized = True
 
     def __post_init__(self):
         vertices, edges = _rows(Vertex, "vertices", self.vertices), _rows(Edge, "edges", self.edges)
-        filters = iter(
-            _rows(Filter, "filters", (edge.filter for edge in edges if edge.filter is not None))
-        )
+        given = (edge.filter for edge in edges if edge.filter is not None)
+        filters = iter(_rows(Filter, "filters", given))
         edges = tuple(
             edge if edge.filter is None else edge._replace(filter=next(filters)) for edge in edges
         )
@@ -144,26 +143,23 @@ class DNA(BaseGenotype, schema="nasnet_tf.dna"):
         return found
 
     def canonical_key(self) -> str:
-        """32 hex digits, equal where only names, the order of edges or what is lost in rounding
-        differ; nothing else is seen through.
+        """32 hex digits, equal for DNAs that differ only in names, in the order of edges, or in
+        what rounding removes.
         """
         place = {vertex.name: number for number, vertex in enumerate(self.vertices)}
         activations = [vertex.activation for vertex in self.vertices]
         edges = [[_built(edge, place) for edge in incoming] for incoming in self.incoming.values()]
         sums = [[primary, *sorted(others)] for primary, *others in edges]
-        return hashlib.sha256(
-            json.dumps([activations, sums, self.learning_rate]).encode()
-        ).hexdigest()[:32]
+        text = json.dumps([activations, sums, self.learning_rate])
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def lines(self) -> list[str]:
         """The DNA for a person to read, a vertex a line."""
         sums = [f"vertex {self.vertices[0].name}: the image"]
         for vertex in self.vertices[1:]:
             terms = " + ".join(map(_written, self.incoming[vertex.name]))
-            sums.append(
-                f"vertex {vertex.name} ="
-                f" {terms if vertex.activation == 'linear' else f'ReLU of batch norm of {terms}'}"
-            )
+            norm = "" if vertex.activation == "linear" else "ReLU of batch norm of "
+            sums.append(f"vertex {vertex.name} = {norm}{terms}")
         return [*sums, f"learning rate {self.learning_rate:.4g}"]
 
 
@@ -173,33 +169,25 @@ def _nearest(number):
 
 def _built(edge, place):
     """What is built of an edge, as whole numbers."""
-    return [
-        place[edge.source],
-        *(
-            (*edge.filter.kernel_size, edge.filter.strides, edge.filter.filters)
-            if edge.filter
-            else ()
-        ),
-    ]
+    made = edge.filter
+    sizes = (*made.kernel_size, made.strides, made.filters) if made else ()
+    return [place[edge.source], *sizes]
 
 
 def _written(edge):
     if edge.filter is None:
         return f"{'skip of ' if edge.skip else ''}{edge.source}"
-    (height, width), stride = edge.filter.kernel_size, edge.filter.strides
-    return (
-        f"convolution {height}x{width} to"
-        f" {edge.filter.filters}{f', stride {stride}' if stride > 1 else ''}, of {edge.source}"
-    )
+    (height, width), strides = edge.filter.kernel_size, edge.filter.strides
+    stride = f", stride {strides}" if strides > 1 else ""
+    return f"convolution {height}x{width} to {edge.filter.filters}{stride}, of {edge.source}"
 
 
-def _rows(kind, what, rows):
+def _rows(cls, what, rows):
     try:
-        return tuple(kind(*row) for row in rows)
+        return tuple(cls(*row) for row in rows)
     except TypeError:
-        raise ValueError(
-            f"{what} are {rows!r:.80}; give lists of {', '.join(kind._fields)}."
-        ) from None
+        names = ", ".join(cls._fields)
+        raise ValueError(f"{what} are {rows!r:.80}; give lists of {names}.") from None
 
 
 def _check_rate(rate):
@@ -236,10 +224,8 @@ def _check_edges(edges, place):
     _check_names("edges", edges)
     for edge in edges:
         ends = (edge.source, edge.target)
-        if not (
-            all(type(end) is int and end in place for end in ends)
-            and place[edge.source] < place[edge.target]
-        ):
+        known = all(type(end) is int and end in place for end in ends)
+        if not known or place[edge.source] >= place[edge.target]:
             raise ValueError(
                 f"edge {edge.name} leads from {edge.source!r:.60} to {edge.target!r:.60}; it must"
                 " lead to a later vertex."
@@ -259,6 +245,5 @@ def _check_edges(edges, place):
         raise ValueError(f"no edge leads on from vertex {min(dead)}; give it one, or leave it out.")
 
 
-LINEAR = DNA(
-    (Vertex(0, "linear"), Vertex(1, "linear")), (Edge(0, 0, 1),), 0.1
-)  # a linear model of the image's average
+# A linear model of the image's average.
+LINEAR = DNA((Vertex(0, "linear"), Vertex(1, "linear")), (Edge(0, 0, 1),), 0.1)

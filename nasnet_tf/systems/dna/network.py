@@ -6,95 +6,48 @@ Source: Real et al. 2017, arXiv 1703.01041; weight decay is the paper's. Channel
 from __future__ import annotations
 
 import keras
-from keras import ops
 
-from nasnet_tf.layers import parts
 from nasnet_tf.layers.model import GenotypeModel, arguments, check, classified, images, shared
-from nasnet_tf.layers.operations import PACKAGE, CellLayer, short_names
-from nasnet_tf.layers.parts import halved
+from nasnet_tf.layers.operations import PACKAGE, GraphLayer
 from nasnet_tf.systems.dna.genotype import DNA
+from nasnet_tf.systems.dna.graph import convolution_graph, vertex_graph
 
 __all__ = ["DNANetwork"]
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class EdgeConvolution(CellLayer):
+class EdgeConvolution(GraphLayer):
     """A convolution without bias, norm or activation.
 
     Returns: (batch, height / strides, width / strides, filters), rounded up.
     """
 
+    own = ("filters", "kernel_size", "strides")
+
     def __init__(self, filters, kernel_size, strides=1, **kwargs):
         super().__init__(**kwargs)
         self.filters, self.kernel_size, self.strides = filters, tuple(kernel_size), strides
 
-    def build(self, input_shape):
-        with short_names():
-            self.kernel = parts.kernel(
-                self, "kernel", *self.kernel_size, input_shape[-1], self.filters
-            )
-
-    def call(self, x):
-        return ops.conv(
-            x, ops.cast(self.kernel, x.dtype), self.strides, "same", data_format="channels_last"
-        )
-
-    def compute_output_shape(self, input_shape):
-        batch, height, width, _ = input_shape
-        return (batch, halved(height, self.strides), halved(width, self.strides), self.filters)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-        }
+    def wire(self, graph, x):
+        return convolution_graph(graph, self.filters, self.kernel_size, self.strides, x)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class VertexSum(CellLayer):
+class VertexSum(GraphLayer):
     """The sum of its inputs, all resized to the first; then batch norm and ReLU, or nothing.
 
     Args:
         activation: "bn_relu" or "linear".
     """
 
+    own = ("activation",)
+
     def __init__(self, activation, **kwargs):
         super().__init__(**kwargs)
         self.activation = activation
 
-    def build(self, input_shapes):
-        with short_names():
-            self.norm = None
-            if self.activation == "bn_relu":
-                channels = input_shapes[0][-1]
-                self.norm = parts.Bound(
-                    self, parts.graph_of(channels, lambda graph: graph.norm("norm", channels))
-                )
-
-    def call(self, inputs, training=None):
-        x, *others = inputs
-        x = sum((resized(y, *x.shape[1:]) for y in others), x)
-        return x if self.norm is None else ops.relu(self.norm(x, training=training))
-
-    def compute_output_shape(self, input_shapes):
-        return tuple(input_shapes[0])
-
-    def get_config(self):
-        return {**super().get_config(), "activation": self.activation}
-
-
-def resized(x, height, width, channels):
-    """x (batch, any, any, any) as (batch, height, width, channels): zeroth-order interpolation;
-    channels cut off, or zeros added.
-    """
-    for axis, size in ((1, height), (2, width)):
-        old = x.shape[axis]
-        if old != size:
-            x = ops.take(x, [pixel * old // size for pixel in range(size)], axis=axis)
-    missing = channels - x.shape[-1]
-    return ops.pad(x, [[0, 0]] * 3 + [[0, missing]]) if missing > 0 else x[..., :channels]
+    def wire(self, graph, *inputs):
+        return vertex_graph(graph, self.activation, *inputs)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -153,10 +106,9 @@ def _edge(edge, given):
     """What an edge does to a tensor."""
     if edge.filter is None:
         return lambda x: x
-    return EdgeConvolution(
+    filters, kernel_size, strides = (
         edge.filter.filters,
         edge.filter.kernel_size,
         edge.filter.strides,
-        name=f"edge_{edge.name}",
-        **given,
     )
+    return EdgeConvolution(filters, kernel_size, strides, name=f"edge_{edge.name}", **given)

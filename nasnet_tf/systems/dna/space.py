@@ -32,16 +32,15 @@ _WALK = 20  # mutations of a random point, at most
 class DNASpace(Space):
     """Points are (JSON of a `DNA`, key of the point whose weights it inherits or "").
 
-    Two points with one key have the same DNA and inherit the same weights, so one training tells of
-    both. That holds for all linear models that evolution begins with: they are trained once.
+    Two points with one key have the same DNA and inherit the same weights, so one training serves
+    both. All linear models that evolution begins with have one key: they are trained once.
 
     Args:
         channels: of the images: a convolution that is inserted right behind them has as many.
-        walk: a random point is the linear model after 0 to so many mutations, each number as
-            likely; nothing selects, and it inherits nothing.
+        walk: a random point is the linear model after 0 to so many mutations, each number equally
+            likely, without selection; it inherits nothing.
     """
 
-    strategy = "pairwise-evolution"
     inherits = True
 
     def __init__(self, channels: int = 3, walk: int = _WALK):
@@ -73,8 +72,8 @@ class DNASpace(Space):
         return (dna.to_json(), "" if mutation == "reset-weights" else self.key(point))
 
     def mutated(self, dna: DNA, rng) -> tuple[str, DNA]:
-        """(name of the mutation, child): all mutations are as likely; one that cannot be applied is
-        drawn again.
+        """(name of the mutation, child). All mutations are equally likely; in place of one that
+        cannot be applied another is drawn.
         """
         names = list(MUTATIONS)
         while True:
@@ -160,8 +159,8 @@ def _inserted(dna, rng, filter_at):
 
 
 def _remove_convolution(dna, rng, channels):
-    """What led on from the vertex behind it leads on from the one before, and that vertex goes too;
-    or, where others lead there, it becomes the identity.
+    """Removes the vertex behind the convolution too, whose edges then begin at the vertex before
+    it. Where other edges lead to that vertex, the convolution becomes the identity instead.
     """
     place = {vertex.name: number for number, vertex in enumerate(dna.vertices)}
     old = _one_of(_convolutions(dna), rng)
@@ -222,7 +221,7 @@ def _add_skip(dna, rng, channels):
 
 
 def _remove_skip(dna, rng, channels):
-    """Takes a skip away whose source leads on elsewhere too."""
+    """Removes a skip whose source has another edge."""
     sources = Counter(edge.source for edge in dna.edges)
     old = _one_of([edge for edge in dna.edges if edge.skip and sources[edge.source] > 1], rng)
     return old and _with(dna, edges=tuple(edge for edge in dna.edges if edge is not old))
@@ -273,5 +272,5 @@ def _new_name(dna):
 
 
 def _one_of(options, rng):
-    """One of them, each as likely; None of nothing."""
+    """One of them, all equally likely; None if there are none."""
     return options[int(rng.integers(len(options)))] if options else None

@@ -7,10 +7,9 @@ its edges bring. The edges of level 2 are operations (level 1), those of a level
 the level below; "none" is no edge. The one motif of the highest level is the cell. One level of one
 motif is what the paper calls flat.
 
-What the paper does not say: a node that nothing reaches brings nothing, so an edge from it is as
-good as none. A motif whose sink nothing reaches is itself as good as none wherever it stands. A
-cell whose sink nothing reaches is zero: its network cannot tell one image from another, and is
-judged by that.
+The paper does not say what happens to a node that nothing reaches. Here it brings nothing, so an
+edge from it counts as none, and so does a motif whose sink nothing reaches. A cell whose sink
+nothing reaches is zero: its network cannot tell one image from another, and its accuracy says so.
 
 Source: Liu et al. 2018, arXiv 1711.00436, sections 2.1 to 2.3.
 """
@@ -28,11 +27,8 @@ from nasnet_tf.contracts.genotype import BaseGenotype
 
 __all__ = ["PRIMITIVES", "Edge", "Hierarchical", "motif_name", "pairs"]
 
-_MOST_LEVELS, _MOST_MOTIFS, _MOST_NODES = (
-    16,
-    100,
-    32,
-)  # the paper has 2 levels, 6 motifs and 11 nodes
+# The paper has 2 levels, 6 motifs and 11 nodes.
+_MOST_LEVELS, _MOST_MOTIFS, _MOST_NODES = 16, 100, 32
 _MOST_OPERATIONS = 10_000  # of a cell, written out
 PRIMITIVES = (
     "conv_1x1",
@@ -111,8 +107,8 @@ class Hierarchical(BaseGenotype, schema="nasnet_tf.hierarchical"):
 
     @functools.cached_property
     def operations(self) -> int:
-        """How many operations the cell has once every motif stands in place of each edge that names
-        it; nothing is put there for it.
+        """How many operations the cell has once every edge that names a motif is replaced by the
+        motif. They are counted without replacing.
         """
         counts = dict.fromkeys(PRIMITIVES, 1)
         for motifs in self.living:
@@ -140,8 +136,8 @@ class Hierarchical(BaseGenotype, schema="nasnet_tf.hierarchical"):
 
     @functools.cached_property
     def living(self) -> tuple[tuple[tuple[Edge, ...], ...], ...]:
-        """The edges of each motif of each level that something comes along and leads to its sink;
-        none if nothing reaches that.
+        """The edges of each motif of each level that lie on a way from its source to its sink; none
+        if there is no way.
         """
         found, brings = [], set(PRIMITIVES)
         for motifs in self.levels:
@@ -152,9 +148,9 @@ class Hierarchical(BaseGenotype, schema="nasnet_tf.hierarchical"):
     def canonical_key(self) -> str:
         """32 hex digits, equal only for the same network.
 
-        Numbers of motifs and of nodes, the order of a concatenation, what nothing uses or comes to
-        nothing, and nodes that are another one by an identity are all that may differ. That pools
-        of a concatenation are a concatenation of pools is not seen.
+        Genotypes of equal keys may differ in the numbers of motifs and nodes, the order of a
+        concatenation, parts that nothing uses, and nodes that are copies of another by an identity.
+        That pools of a concatenation are a concatenation of pools is not seen.
         """
         names = {name: name for name in PRIMITIVES}
         for motifs, living in zip(self.levels, self.living, strict=True):
@@ -166,17 +162,12 @@ class Hierarchical(BaseGenotype, schema="nasnet_tf.hierarchical"):
         return names[motif_name(0)]
 
     def lines(self) -> list[str]:
-        """What counts, for a person to read, a node a line; a node is the concatenation of what it
-        reads.
-        """
+        """The edges that count, for a person to read, a node a line."""
         said = []
         for level, motifs in enumerate(self.living, start=2):
             for number, edges in enumerate(motifs):
-                where = (
-                    "cell"
-                    if level == len(self.levels) + 1
-                    else f"level {level}, {motif_name(number)}"
-                )
+                of_cell = level == len(self.levels) + 1
+                where = "cell" if of_cell else f"level {level}, {motif_name(number)}"
                 said += [] if edges else [f"{where}: nothing"]
                 for node in sorted({edge.node for edge in edges}):
                     brought = ", ".join(
@@ -233,8 +224,8 @@ def _key(edges, sink, names) -> str:
 
 
 def _numbered(nodes, edges, sink) -> dict[int, int]:
-    """Node -> its number. Nodes are told apart by what their neighbours are, and theirs, ...; of
-    those alike the first is made first.
+    """Node -> its number, by its neighbours, their neighbours, ...; of nodes that these do not tell
+    apart the first comes first.
     """
     colours = _refined({node: (node != 0, node == sink) for node in nodes}, edges)
     while len(set(colours.values())) < len(nodes):
@@ -247,8 +238,8 @@ def _numbered(nodes, edges, sink) -> dict[int, int]:
 
 
 def _refined(colours, edges) -> dict[int, int]:
-    """Ranks of the nodes by colour, and by the colours before and after them, until no more are
-    told apart.
+    """Ranks of the nodes by colour, and by the colours of the nodes before and after them,
+    repeated until nothing changes.
     """
     while True:
         told = {
@@ -260,9 +251,7 @@ def _refined(colours, edges) -> dict[int, int]:
             for node, colour in colours.items()
         }
         ranks = {known: rank for rank, known in enumerate(sorted(set(told.values())))}
-        before, colours = (
-            len(set(colours.values())),
-            {node: ranks[known] for node, known in told.items()},
-        )
+        before = len(set(colours.values()))
+        colours = {node: ranks[known] for node, known in told.items()}
         if len(ranks) == before:
             return colours

@@ -7,9 +7,9 @@ from __future__ import annotations
 import functools
 
 from nasnet_tf.graph import Graph, PoolSpec, Value
-from nasnet_tf.systems.cells.plan import default_stem
 from nasnet_tf.systems.hierarchical import plan as motifs
 from nasnet_tf.systems.hierarchical.genotype import Hierarchical
+from nasnet_tf.systems.stages import default_stem
 
 __all__ = ["cell_graph", "network_graph"]
 
@@ -53,18 +53,12 @@ def network_graph(
     """The graph of `nasnet_tf.systems.hierarchical.network.HierarchicalNetwork` of the same
     arguments.
     """
-    graph = Graph(
-        Value(input_shape[2], input_shape[:2]),
-        momentum=batch_norm_momentum,
-        epsilon=batch_norm_epsilon,
-    )
+    graph = Graph.of_images(input_shape, batch_norm_momentum, batch_norm_epsilon)
     (x,) = graph.inputs
     for step in motifs.plan(num_cells, filters, stem or default_stem(input_shape)):
         with graph.layer(step.name):
             if step.part is None:
                 x = cell_graph(graph, genotype, step.filters, x)
             else:
-                last = graph.part("convolution", step.part, x.channels)(x)
-                x = graph.relu(last)
-    graph.output = graph.dense("predictions", x.channels, classes)(graph.global_mean(x))
-    return graph
+                x = graph.relu(graph.part("convolution", step.part, x.channels)(x))
+    return graph.classified(x, classes)

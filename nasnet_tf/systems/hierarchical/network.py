@@ -12,10 +12,10 @@ from keras import layers
 
 from nasnet_tf.layers.model import GenotypeModel, arguments, check, classified, images, shared
 from nasnet_tf.layers.operations import PACKAGE, ConvNorm, GraphLayer
-from nasnet_tf.systems.cells.plan import default_stem
 from nasnet_tf.systems.hierarchical import plan as motifs
 from nasnet_tf.systems.hierarchical.genotype import Hierarchical
 from nasnet_tf.systems.hierarchical.graph import cell_graph
+from nasnet_tf.systems.stages import default_stem
 
 __all__ = ["HierarchicalNetwork"]
 
@@ -31,6 +31,8 @@ class MotifCell(GraphLayer):
         filters: the paper's C.
     """
 
+    own = ("filters",)
+
     def __init__(self, genotype, filters, **kwargs):
         super().__init__(**kwargs)
         self.genotype, self.filters = genotype, filters
@@ -39,11 +41,7 @@ class MotifCell(GraphLayer):
         return cell_graph(graph, self.genotype, self.filters, x)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "genotype": self.genotype.to_json(),
-            "filters": self.filters,
-        }
+        return {**super().get_config(), "genotype": self.genotype.to_json()}
 
     @classmethod
     def from_config(cls, config):

@@ -1,14 +1,15 @@
 """What a network of a `Hierarchical` genotype is built of, as data: the feature maps of its cell,
 and its steps. No Keras here.
 
-What is the paper's: the six primitives at stride 1, a convolution followed by batch norm and ReLU,
-C filters in the 1x1 and the separable one; concatenation at every node; a 1x1 convolution after
-every motif of level 2, to as many channels as the motif reads. Nodes of level 3 are concatenations
-and no more, so channels grow there: a cell may be wider than what it reads, and the separable
-convolution after it makes it C again. The flat graph is a motif of level 2 and has its 1x1. The
-order of the network, a separable 3x3 convolution after every cell and at stride 2 and twice the
-width between stages, is that of re-implementations; they differ in the one after the last cell,
-which here changes neither size nor width. The stem for ImageNet is ours.
+The paper has the six primitives at stride 1, a convolution followed by batch norm and ReLU, C
+filters in the 1x1 and the separable one; concatenation at every node; a 1x1 convolution after every
+motif of level 2, to as many channels as the motif reads. Nodes of level 3 are plain concatenations,
+so channels grow there: a cell may be wider than its input, and the separable convolution after it
+makes it C again. The flat graph is a motif of level 2 and has its 1x1.
+
+The order of the network is that of re-implementations: a separable 3x3 convolution after every
+cell, at stride 2 and twice the width between stages. They differ in the convolution after the last
+cell, which here changes neither size nor width. The stem for ImageNet is ours.
 
 Source: Liu et al. 2018, arXiv 1711.00436, sections 2 and 4.1.
 """
@@ -20,8 +21,9 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from nasnet_tf.graph import ConvSpec, DepthwiseSpec, PoolSpec
-from nasnet_tf.systems.cells.plan import STEMS, stage_cells
+from nasnet_tf.graph.specs import channels_after
 from nasnet_tf.systems.hierarchical.genotype import Hierarchical
+from nasnet_tf.systems.stages import check_stem, stage_cells
 
 __all__ = ["FeatureMap", "Step", "feature_maps", "plan"]
 
@@ -75,29 +77,22 @@ def feature_maps(genotype: Hierarchical, filters: int, channels: int) -> tuple[F
         if operation == "identity":
             return x
         part = PRIMITIVE_SPECS[operation](filters, widths[x])
-        return add(name, (x,), part, getattr(part, "filters", widths[x]))
+        return add(name, (x,), part, channels_after(part, widths[x]))
 
     def assemble(level, number, x, name):
-        nodes = {0: x}
-        for node, edges in itertools.groupby(
-            genotype.living[level][number], key=attrgetter("node")
-        ):
+        nodes, living = {0: x}, genotype.living[level][number]
+        for node, edges in itertools.groupby(living, key=attrgetter("node")):
             brought = tuple(
                 operate(level, edge.operation, nodes[edge.source], f"{name}{edge.source}_{node}")
                 for edge in edges
             )
-            alone = len(brought) == 1
-            nodes[node] = (
-                brought[0]
-                if alone
-                else add(f"{name}{node}", brought, None, sum(widths[y] for y in brought))
-            )
-        sink = max(nodes)
-        return (
-            nodes[sink]
-            if level
-            else add(f"{name}merge", (nodes[sink],), ConvSpec(widths[x], relu=False), widths[x])
-        )
+            nodes[node] = brought[0]
+            if len(brought) > 1:
+                nodes[node] = add(f"{name}{node}", brought, None, sum(widths[y] for y in brought))
+        sink = nodes[max(nodes)]
+        if level:
+            return sink
+        return add(f"{name}merge", (sink,), ConvSpec(widths[x], relu=False), widths[x])
 
     if genotype.living[-1][0]:
         assemble(len(genotype.levels) - 1, 0, 0, "")
@@ -114,14 +109,10 @@ def plan(num_cells=2, filters: int = 64, stem: str = "cifar") -> tuple[Step, ...
             stride 2.
     Raises: ValueError.
     """
-    if stem not in STEMS:
-        raise ValueError(f"stem is {stem!r}; there are {', '.join(STEMS)}.")
-    if not isinstance(filters, int) or isinstance(filters, bool) or filters < 1:
-        raise ValueError(f"filters is {filters!r}; give a whole number of at least 1.")
+    check_stem(stem, filters)
     stages, halved = stage_cells(num_cells), stem == "imagenet"
-    steps = [
-        Step("stem", ConvSpec(filters, (3, 3), (2, 2) if halved else (1, 1), relu=False), filters)
-    ]
+    stem_strides = (2, 2) if halved else (1, 1)
+    steps = [Step("stem", ConvSpec(filters, (3, 3), stem_strides, relu=False), filters)]
     if halved:
         steps.append(Step("stem_1", _separable(filters, 2), filters))
     number = 0

@@ -6,9 +6,7 @@ Source: Liu et al. 2018, arXiv 1711.00436, sections 2 and 3.1.
 
 from __future__ import annotations
 
-import numpy as np
-
-from nasnet_tf.contracts.categorical import Choices, Decision
+from nasnet_tf.contracts.categorical import CategoricalSpace, Decision
 from nasnet_tf.systems.hierarchical.genotype import PRIMITIVES, Hierarchical, motif_name, pairs
 
 __all__ = ["FLAT", "HierarchicalSpace"]
@@ -16,7 +14,7 @@ __all__ = ["FLAT", "HierarchicalSpace"]
 FLAT = {"motifs": (1,), "nodes": (11,)}
 
 
-class HierarchicalSpace(Choices):
+class HierarchicalSpace(CategoricalSpace):
     """Six motifs of four nodes and one of five that is made of them; `HierarchicalSpace(**FLAT)` is
     one graph of eleven nodes.
 
@@ -57,41 +55,42 @@ class HierarchicalSpace(Choices):
                 ]
             below = tuple(map(motif_name, range(count)))
         super().__init__(decisions)
-        self.chances = np.array(chances) / sum(
-            chances
-        )  # of each decision to be the one that a mutation writes
+        # Of each decision to be the one that a mutation writes.
+        total = sum(chances)
+        self.chances = tuple(chance / total for chance in chances)
 
     def random(self, rng):
         """The trivial genotype after `mutations` mutations, as the paper begins; nearly uniform."""
-        point = np.array(self.trivial)
-        places, options = self._writes(rng, self.mutations)
-        point[places] = options  # of several writes to a place the last stays
-        return tuple(point.tolist())
+        point = list(self.trivial)
+        for place, option in self._writes(rng, self.mutations):
+            point[place] = option
+        return tuple(point)
 
-    def mutate(self, choices, rng):
+    def mutate(self, point, rng):
         """The point with one edge written anew, as the paper does it: level, motif of it, node,
         node before that and operation are uniform.
 
         The operation may be what was there: then this is the same point.
         """
-        point = list(self.checked(choices))
-        (place,), (option,) = self._writes(rng, 1)
-        point[place] = int(option)
+        point = list(self.checked(point))
+        ((place, option),) = self._writes(rng, 1)
+        point[place] = option
         return tuple(point)
 
     def _writes(self, rng, count):
-        """(decisions, options) of so many mutations."""
-        places = rng.choice(len(self.chances), size=count, p=self.chances)
-        return places, rng.integers(np.array(self.sizes)[places])
+        """[(decision, option)] of so many mutations."""
+        places = rng.choice(len(self.chances), size=count, p=self.chances).tolist()
+        options = rng.integers([self.sizes[place] for place in places])
+        return list(zip(places, options.tolist(), strict=True))
 
     @property
     def trivial(self) -> tuple[int, ...]:
         """The chain of identities."""
         return self.encode(Hierarchical.chain(self.motifs, self.nodes))
 
-    def decode(self, choices) -> Hierarchical:
+    def decode(self, point) -> Hierarchical:
         """The genotype that the point stands for."""
-        operations, levels = iter(self.values(choices).values()), []
+        operations, levels = iter(self.values(point).values()), []
         for count, size in zip(self.motifs, self.nodes, strict=True):
             levels.append(tuple(tuple(next(operations) for _ in pairs(size)) for _ in range(count)))
         return Hierarchical(tuple(levels))
@@ -116,9 +115,9 @@ class HierarchicalSpace(Choices):
             dict(zip((name for name, _ in self.decisions), operations, strict=True))
         )
 
-    def key(self, choices):
+    def key(self, point):
         """32 hex digits; see `Hierarchical.canonical_key`."""
-        return self.decode(choices).canonical_key()
+        return self.decode(point).canonical_key()
 
     def levels(self):
         """Level k frees the first k motifs of level 2, and all levels above; the other motifs are

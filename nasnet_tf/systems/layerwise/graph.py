@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from nasnet_tf.graph import Graph, Value
+from nasnet_tf.graph import Graph
 from nasnet_tf.systems.layerwise.genotype import Layerwise
 from nasnet_tf.systems.layerwise.plan import plan_layerwise
 
@@ -23,11 +23,7 @@ def network_graph(
 ) -> Graph:
     """The graph of `nasnet_tf.systems.layerwise.network.LayerwiseNetwork` of the same arguments."""
     layers, last = plan_layerwise(genotype, num_cells, filters, input_shape)
-    graph = Graph(
-        Value(input_shape[2], input_shape[:2]),
-        momentum=batch_norm_momentum,
-        epsilon=batch_norm_epsilon,
-    )
+    graph = Graph.of_images(input_shape, batch_norm_momentum, batch_norm_epsilon)
     outputs = list(graph.inputs)
 
     def joined(join):
@@ -47,5 +43,4 @@ def network_graph(
         y = graph.concatenate(found)
         outputs.append(graph.part("pool", layer.pool, y.channels)(y))
     x = joined(last)
-    graph.output = graph.dense("predictions", x.channels, classes)(graph.global_mean(x))
-    return graph
+    return graph.classified(x, classes)

@@ -1,10 +1,10 @@
 """The network of a `Layerwise` genotype: its layers, and a classifier of the mean over the pixels
 of what feeds no layer.
 
-Source: Zoph & Le 2017, arXiv 1611.01578, section 3.3; what is repaired and what is not stated
-    there, see genotype/layerwise.py and
-plan_layerwise.py. Ours: batch norm comes before the ReLU, and the classifier is one dense layer.
-Channels last.
+genotype.py and plan.py say what is repaired and what the paper does not state. Ours: batch norm
+comes before the ReLU, and the classifier is one dense layer. Channels last.
+
+Source: Zoph & Le 2017, arXiv 1611.01578, section 3.3.
 """
 
 from __future__ import annotations
@@ -12,15 +12,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from nasnet_tf.layers.model import (
-    GenotypeModel,
-    arguments,
-    check,
-    classified,
-    images,
-    policy,
-    shared,
-)
+from nasnet_tf.layers.model import GenotypeModel, arguments, check, classified, images, shared
 from nasnet_tf.layers.operations import PACKAGE, ConvNorm, Pool
 from nasnet_tf.systems.layerwise.genotype import Layerwise
 from nasnet_tf.systems.layerwise.plan import plan_layerwise
@@ -70,30 +62,22 @@ class LayerwiseNetwork(GenotypeModel):
         plans, last = plan_layerwise(genotype, num_cells, filters, input_shape)
         outputs = [x]
         for number, plan in enumerate(plans, start=1):
-            outputs.append(
-                _layer(
-                    _joined(outputs, plan.reads, f"layer_{number}", policy(dtype)),
-                    plan,
-                    f"layer_{number}",
-                    given,
-                )
-            )
-        x = _joined(outputs, last, "last", policy(dtype))
+            layer = f"layer_{number}"
+            x = _joined(outputs, plan.reads, layer, given["dtype"])
+            outputs.append(_layer(x, plan, layer, given))
+        x = _joined(outputs, last, "last", given["dtype"])
         super().__init__(inputs, classified(x, config), config)
 
 
 def _joined(outputs, join, name, dtype):
     """(batch, *join.size, join.channels)."""
-    parts = [
-        (
-            layers.ZeroPadding2D(
-                padding, data_format="channels_last", name=f"{name}_padding_{number}", dtype=dtype
-            )(outputs[number])
-            if padding != ((0, 0), (0, 0))
-            else outputs[number]
-        )
-        for number, padding in zip(join.outputs, join.paddings, strict=True)
-    ]
+    parts = []
+    for number, padding in zip(join.outputs, join.paddings, strict=True):
+        x = outputs[number]
+        if padding != ((0, 0), (0, 0)):
+            options = dict(data_format="channels_last", dtype=dtype)
+            x = layers.ZeroPadding2D(padding, name=f"{name}_padding_{number}", **options)(x)
+        parts.append(x)
     return _concatenated(parts, f"{name}_inputs", dtype)
 
 

@@ -1,11 +1,12 @@
 """What a network of layers is built of, as data: its convolutions, and what each of them reads. No
 Keras here.
 
-Source: Zoph & Le 2017, arXiv 1611.01578, sections 3.3 and 4.1. Not stated there, so ours: a pool
-    takes 2x2 pixels at stride 2; padding is
-the same on all sides, an odd pixel of it below and to the right; of a densely connected layer the
-output is that of all its convolutions, the first of them has the strides, and where these change
-the size the others do not read what the first reads.
+Not stated in the paper, so ours: a pool takes 2x2 pixels at stride 2. Padding is the same on all
+sides, an odd pixel of it below and to the right. A densely connected layer gives the outputs of all
+its convolutions; the first of them has the strides, and where these change the size the others do
+not read what the first reads.
+
+Source: Zoph & Le 2017, arXiv 1611.01578, sections 3.3 and 4.1.
 """
 
 from __future__ import annotations
@@ -26,9 +27,8 @@ class Join(NamedTuple):
     """
 
     outputs: tuple[int, ...]
-    paddings: tuple[
-        tuple[tuple[int, int], tuple[int, int]], ...
-    ]  # of each: (above, below), (left, right)
+    # of each: (above, below), (left, right)
+    paddings: tuple[tuple[tuple[int, int], tuple[int, int]], ...]
     channels: int
     size: tuple[int, int]  # height, width
 
@@ -67,14 +67,9 @@ def plan_layerwise(
     outputs, layers = [(tuple(size), channels)], []
     for layer in genotype.layers:
         reads = _join(outputs, layer.inputs or (0,))
-        width, kernel = (
-            max((layer.filters * filters + PAPERS_FILTERS // 2) // PAPERS_FILTERS, 1),
-            (layer.height, layer.width),
-        )
-        first, others = (
-            ConvSpec(width, kernel, layer.strides, relu=False),
-            ConvSpec(width, kernel, relu=False),
-        )
+        width = max((layer.filters * filters + PAPERS_FILTERS // 2) // PAPERS_FILTERS, 1)
+        others = ConvSpec(width, (layer.height, layer.width), relu=False)
+        first = others._replace(strides=layer.strides)
         pool = PoolSpec("max", 2, 2) if layer.pool else None
         layers.append(
             LayerPlan(reads, (first, *[others] * (num_cells - 1)), layer.strides == (1, 1), pool)

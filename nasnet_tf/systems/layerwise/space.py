@@ -1,39 +1,35 @@
 """The search space of the first NAS: a chain of convolutions, each with filters of its own and fed
 by any of those before it.
 
-Source: Zoph & Le 2017, arXiv 1611.01578, sections 3.3 and 4.1. A layer: filters of height and width
-    1, 3, 5 or 7, of 24, 36, 48 or 64;
-without strides (the first experiment), with strides of 1 to 3 down and across (the second), or with
-two max-pools at fixed places and 6, 12, 24 or 36 filters (the third, where a layer stands for three
-convolutions: `num_cells=3` of the network). Its pools come at layers 13 and 24 of 39; ours come
-after a third and two thirds of the layers, which is after 12 and 24. The order of the decisions is
-ours.
+A layer has 24, 36, 48 or 64 filters of height and width 1, 3, 5 or 7: without strides (the first
+experiment), with strides of 1 to 3 down and across (the second), or with two max-pools at fixed
+places and 6, 12, 24 or 36 filters (the third, where a layer stands for three convolutions:
+`num_cells=3` of the network). Its pools come at layers 13 and 24 of 39; ours come after a third and
+two thirds of the layers, which is after 12 and 24. The order of the decisions is ours.
+
+Source: Zoph & Le 2017, arXiv 1611.01578, sections 3.3 and 4.1.
 """
 
 from __future__ import annotations
 
-from nasnet_tf.contracts.categorical import Choices, Decision
+from nasnet_tf.contracts.categorical import CategoricalSpace, Decision
 from nasnet_tf.systems.layerwise.genotype import Layer, Layerwise
 
 __all__ = ["LayerwiseSpace"]
 
-_SIDES, _FILTERS, _NARROW_FILTERS, _STRIDES = (
-    (1, 3, 5, 7),
-    (24, 36, 48, 64),
-    (6, 12, 24, 36),
-    (1, 2, 3),
-)
+_SIDES, _STRIDES = (1, 3, 5, 7), (1, 2, 3)
+_FILTERS, _NARROW_FILTERS = (24, 36, 48, 64), (6, 12, 24, 36)
 
 
-class LayerwiseSpace(Choices):
-    """Networks of `layers` layers; by decision and layer a side, a number of filters or a stride,
-    and by pair of layers a skip, 0 or 1.
+class LayerwiseSpace(CategoricalSpace):
+    """Networks of `layers` layers. The sides, the filters and the strides of each layer are
+    decisions, and for each pair of layers a skip, 0 or 1.
 
     Args:
         layers: how many, at most.
         fewest, step: a first decision, "layers", says how many there are: `fewest`, `fewest +
-            step`, ..., `layers`. What is decided about layers that are not there means nothing. The
-            paper grows its networks so, from 6 by 2. None: there are always `layers`.
+            step`, ..., `layers`. The paper grows its networks in this way, from 6 by 2. Decisions
+            about layers that are not there mean nothing. None: there are always `layers`.
         strides: whether layers have strides.
         pooling: whether there are two pools.
     """
@@ -73,16 +69,16 @@ class LayerwiseSpace(Choices):
         self.anchors, self.counts_from = tuple(anchors), tuple(counts_from)
         super().__init__(decisions)
 
-    def mutate(self, choices, rng):
-        """As of every space, but what changes is never of a layer that is not there."""
-        key, point = self.key(choices), tuple(choices)
-        while self.key(point) == key:
-            point = super().mutate(choices, rng)
-        return point
+    def mutate(self, point, rng):
+        """The point with one decision changed, never one of a layer that is not there."""
+        changed = tuple(point)
+        while self.key(changed) == self.key(point):
+            changed = super().mutate(point, rng)
+        return changed
 
-    def decode(self, choices) -> Layerwise:
+    def decode(self, point) -> Layerwise:
         """The network that the point stands for."""
-        values = self.values(choices)
+        values = self.values(point)
         count = values.get("layers", self.layers)
         return Layerwise(
             tuple(self._layer(values, number, count) for number in range(1, count + 1))
@@ -114,9 +110,9 @@ class LayerwiseSpace(Choices):
             )
         return point
 
-    def key(self, choices) -> str:
+    def key(self, point) -> str:
         """32 hex digits, equal for points of the same network."""
-        return self.decode(choices).canonical_key()
+        return self.decode(point).canonical_key()
 
     def levels(self):
         """Level k has the k-th number of layers and frees all of theirs; where the number is fixed

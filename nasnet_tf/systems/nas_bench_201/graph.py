@@ -7,8 +7,8 @@ from __future__ import annotations
 import functools
 
 from nasnet_tf.graph import ConvSpec, Graph, Value, Window
-from nasnet_tf.systems.cells.plan import stage_cells
 from nasnet_tf.systems.nas_bench_201.genotype import NASBench201
+from nasnet_tf.systems.stages import stage_cells
 
 __all__ = ["cell_graph", "network_graph", "reduction_graph"]
 
@@ -37,11 +37,8 @@ def cell_graph(graph: Graph, cell: NASBench201, x: Value) -> Value:
             )
     nodes = [x]
     for node in (1, 2, 3):
-        nodes.append(
-            functools.reduce(
-                graph.add, [edges[source, node](nodes[source]) for source in range(node)]
-            )
-        )
+        terms = [edges[source, node](nodes[source]) for source in range(node)]
+        nodes.append(functools.reduce(graph.add, terms))
     return nodes[3]
 
 
@@ -69,15 +66,10 @@ def network_graph(
     """The graph of `nasnet_tf.systems.nas_bench_201.network.NASBench201Network` of the same
     arguments.
     """
-    graph = Graph(
-        Value(input_shape[2], input_shape[:2]),
-        momentum=batch_norm_momentum,
-        epsilon=batch_norm_epsilon,
-    )
+    graph = Graph.of_images(input_shape, batch_norm_momentum, batch_norm_epsilon)
     with graph.layer("stem"):
-        x = graph.part("convolution", ConvSpec(filters, (3, 3), relu=False), input_shape[2])(
-            *graph.inputs
-        )
+        stem = ConvSpec(filters, (3, 3), relu=False)
+        x = graph.part("convolution", stem, input_shape[2])(*graph.inputs)
     number = 0
     for stage, count in enumerate(stage_cells(num_cells)):
         if stage:
@@ -88,5 +80,4 @@ def network_graph(
                 x = cell_graph(graph, genotype, x)
             number += 1
     x = graph.relu(graph.norm("last_norm", x.channels, "/")(x))
-    graph.output = graph.dense("predictions", x.channels, classes)(graph.global_mean(x))
-    return graph
+    return graph.classified(x, classes)

@@ -11,9 +11,9 @@ from keras import layers
 
 from nasnet_tf.layers.model import GenotypeModel, arguments, check, classified, images, shared
 from nasnet_tf.layers.operations import PACKAGE, ConvNorm, GraphLayer
-from nasnet_tf.systems.cells.plan import stage_cells
 from nasnet_tf.systems.nas_bench_201.genotype import NASBench201
 from nasnet_tf.systems.nas_bench_201.graph import cell_graph, reduction_graph
+from nasnet_tf.systems.stages import stage_cells
 
 __all__ = ["NASBench201Network"]
 
@@ -49,15 +49,14 @@ class ResidualReduction(GraphLayer):
     Returns: (batch, height / 2, width / 2, filters), rounded up.
     """
 
+    own = ("filters",)
+
     def __init__(self, filters, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
 
     def wire(self, graph, x):
         return reduction_graph(graph, self.filters, x)
-
-    def get_config(self):
-        return {**super().get_config(), "filters": self.filters}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

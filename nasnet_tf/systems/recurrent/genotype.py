@@ -9,8 +9,7 @@ node `cell_out` has combined, before its activation and before c_{t-1} is inject
 value of the root.
 
 Source: Zoph & Le 2017, arXiv 1611.01578, section 3.4. NASCell: the code the authors published
-    (contrib_rnn of TensorFlow 1, then
-tensorflow_addons/rnn/nas_cell.py).
+    (contrib_rnn of TensorFlow 1, then tensorflow_addons/rnn/nas_cell.py).
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ class RecurrentCell(BaseGenotype, schema="nasnet_tf.recurrent"):
     cell_in: int
     cell_out: int
 
-    reads = "text"  # what a network of it is trained on
+    reads = "text"
 
     def __post_init__(self):
         if not isinstance(self.nodes, tuple) or len(self.nodes) not in (
@@ -66,10 +65,8 @@ class RecurrentCell(BaseGenotype, schema="nasnet_tf.recurrent"):
                 f"nodes are {count}; a tree of base 2, 4, 8, ... {_LARGEST_BASE} has 3, 7, 15, ..."
                 f" {2 * _LARGEST_BASE - 1}."
             )
-        for name, pair in [
-            *((f"node {number}", pair) for number, pair in enumerate(self.nodes)),
-            ("inject", self.inject),
-        ]:
+        named = {f"node {number}": pair for number, pair in enumerate(self.nodes)}
+        for name, pair in {**named, "inject": self.inject}.items():
             if (
                 not isinstance(pair, tuple)
                 or len(pair) != 2
@@ -81,13 +78,9 @@ class RecurrentCell(BaseGenotype, schema="nasnet_tf.recurrent"):
                     f" {', '.join(ACTIVATIONS)}."
                 )
         for name in ("cell_in", "cell_out"):
-            if type(getattr(self, name)) is not int or not 0 <= getattr(self, name) < len(
-                self.nodes
-            ):
-                raise ValueError(
-                    f"{name} is {getattr(self, name)!r:.60}; give the number of a node, 0 to"
-                    f" {len(self.nodes) - 1}."
-                )
+            node, last = getattr(self, name), len(self.nodes) - 1
+            if type(node) is not int or not 0 <= node <= last:
+                raise ValueError(f"{name} is {node!r:.60}; give the number of a node, 0 to {last}.")
 
     @property
     def base(self) -> int:
@@ -102,9 +95,9 @@ class RecurrentCell(BaseGenotype, schema="nasnet_tf.recurrent"):
     def canonical_key(self) -> str:
         """32 hex digits, equal for cells that compute the same of as many weights.
 
-        The two sides of a node may change places, as may all terms of a sum of sums or a product of
-        products; a ReLU of what cannot be negative is none. That a ReLU of a product lets a
-        positive factor out is not seen.
+        The two sides of a node may change places, and so may all terms of a sum of sums or a
+        product of products; a ReLU of what cannot be negative does nothing. That a ReLU of a
+        product lets a positive factor out is not seen.
         """
         return hashlib.sha256(_written(self._value(len(self.nodes) - 1)).encode()).hexdigest()[:32]
 
@@ -112,11 +105,8 @@ class RecurrentCell(BaseGenotype, schema="nasnet_tf.recurrent"):
         """The cell for a person to read, a node a line."""
         lines = []
         for number, (combiner, activation) in enumerate(self.nodes):
-            of = (
-                ["W x", "U h"]
-                if self.children(number) is None
-                else [f"node {below}" for below in self.children(number)]
-            )
+            children = self.children(number)
+            of = [f"node {below}" for below in children] if children else ["W x", "U h"]
             line = f"node {number} = {_spelt(activation, _SIGNS[combiner].join(of))}"
             if number == self.cell_in:
                 combiner, activation = self.inject
@@ -127,11 +117,8 @@ class RecurrentCell(BaseGenotype, schema="nasnet_tf.recurrent"):
 
     def _value(self, number):
         combiner, activation = self.nodes[number]
-        terms = (
-            ("x", "h")
-            if self.children(number) is None
-            else tuple(map(self._value, self.children(number)))
-        )
+        children = self.children(number)
+        terms = tuple(map(self._value, children)) if children else ("x", "h")
         value = _flat(_Value(combiner, activation, terms, number == self.cell_out))
         return _flat(_Value(*self.inject, (value, "c"), False)) if number == self.cell_in else value
 
@@ -148,8 +135,8 @@ def _spelt(activation, text):
 
 
 def _flat(value):
-    """The value without a ReLU that does nothing, and with the terms of a term that is combined in
-    the same way.
+    """The value without a ReLU that does nothing, its terms merged with those of terms that are
+    combined in the same way.
     """
     terms = []
     for term in value.terms:

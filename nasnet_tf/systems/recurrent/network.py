@@ -2,9 +2,8 @@
 recurrent layers, softmax.
 
 Source: Zoph & Le 2017, arXiv 1611.01578, sections 3.4 and 4.2; shared embeddings: Press & Wolf
-    2017, arXiv 1608.05859. Dropout is on what
-goes into and out of the recurrent layers, not on what goes from step to step (Zaremba et al. 2014,
-arXiv 1409.2329).
+    2017, arXiv 1608.05859; dropout on what goes into and out of the recurrent layers, not on what
+    goes from step to step: Zaremba et al. 2014, arXiv 1409.2329.
 """
 
 from __future__ import annotations
@@ -41,41 +40,28 @@ class TreeCell(layers.Layer):
 
     def __init__(self, cell, units, *, use_bias=False, weight_decay=0.0, **kwargs):
         super().__init__(**kwargs)
-        self.cell, self.units, self.use_bias, self.weight_decay = (
-            cell,
-            units,
-            use_bias,
-            weight_decay,
-        )
+        self.cell, self.units = cell, units
+        self.use_bias, self.weight_decay = use_bias, weight_decay
         self.state_size, self.output_size = [units, units], units
 
     def build(self, input_shape):
-        width, options = (
-            self.cell.base * self.units,
-            dict(initializer="glorot_uniform", regularizer=l2(self.weight_decay)),
-        )
-        self.kernel = self.add_weight(shape=(input_shape[-1], width), name="kernel", **options)
+        width = self.cell.base * self.units
+        options = dict(initializer="glorot_uniform", regularizer=l2(self.weight_decay))
+        self.kernel = self.add_weight((input_shape[-1], width), name="kernel", **options)
         self.recurrent_kernel = self.add_weight(
-            shape=(self.units, width), name="recurrent_kernel", **options
+            (self.units, width), name="recurrent_kernel", **options
         )
-        self.bias = (
-            self.add_weight(shape=(width,), name="bias", initializer="zeros")
-            if self.use_bias
-            else None
-        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight((width,), name="bias", initializer="zeros")
 
     def call(self, inputs, states, training=None):
         h, c = states
         of_x, of_h = ops.matmul(inputs, self.kernel), ops.matmul(h, self.recurrent_kernel)
         if self.bias is not None:
             of_h = of_h + self.bias
-        leaves = list(
-            zip(
-                ops.split(of_x, self.cell.base, -1),
-                ops.split(of_h, self.cell.base, -1),
-                strict=True,
-            )
-        )
+        both = (ops.split(of, self.cell.base, -1) for of in (of_x, of_h))
+        leaves = list(zip(*both, strict=True))
         values, new_c = [], None
         for number, (combiner, activation) in enumerate(self.cell.nodes):
             below = self.cell.children(number)
@@ -123,27 +109,23 @@ class Vocabulary(layers.Layer):
         self.words, self.units, self.tied, self.weight_decay = words, units, tied, weight_decay
 
     def build(self, input_shape=None):
-        # Cells multiply what they read: with the usual small numbers they give next to nothing, and
-        # learn as slowly.
+        # Cells multiply what they read: small numbers, as usual, give next to nothing and learn
+        # slowly.
         vectors = keras.initializers.RandomUniform(-1.0, 1.0)
         options = dict(shape=(self.words, self.units), regularizer=l2(self.weight_decay))
         self.vectors = self.add_weight(name="vectors", initializer=vectors, **options)
-        self.outputs = (
-            self.vectors
-            if self.tied
-            else self.add_weight(name="outputs", initializer="glorot_uniform", **options)
-        )
+        self.outputs = self.vectors
+        if not self.tied:
+            self.outputs = self.add_weight(name="outputs", initializer="glorot_uniform", **options)
         self.bias = self.add_weight(shape=(self.words,), name="bias", initializer="zeros")
 
     def call(self, x, reverse=False):
         if not reverse:
-            return ops.take(
-                ops.cast(self.vectors, self.compute_dtype), ops.cast(x, "int32"), axis=0
-            )
+            vectors = ops.cast(self.vectors, self.compute_dtype)
+            return ops.take(vectors, ops.cast(x, "int32"), axis=0)
         dtype = wide(self.compute_dtype)
-        return ops.matmul(
-            ops.cast(x, dtype), ops.transpose(ops.cast(self.outputs, dtype))
-        ) + ops.cast(self.bias, dtype)
+        x, outputs, bias = (ops.cast(each, dtype) for each in (x, self.outputs, self.bias))
+        return ops.matmul(x, ops.transpose(outputs)) + bias
 
     def compute_output_shape(self, input_shape, reverse=False):
         return (*input_shape[:-1], self.words) if reverse else (*input_shape, self.units)
@@ -153,19 +135,14 @@ class Vocabulary(layers.Layer):
         return keras.KerasTensor(self.compute_output_shape(x.shape, reverse), dtype=dtype)
 
     def get_config(self):
-        own = {
-            "words": self.words,
-            "units": self.units,
-            "tied": self.tied,
-            "weight_decay": self.weight_decay,
-        }
-        return {**super().get_config(), **own}
+        names = ("words", "units", "tied", "weight_decay")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class Perplexity(keras.metrics.SparseCategoricalCrossentropy):
-    """exp of the mean cross-entropy of a word, in nats: of how many equally likely words it would
-    be the choice.
+    """exp of the mean cross-entropy of a word, in nats: among how many equally likely words the
+    model would be choosing.
     """
 
     def __init__(self, name="perplexity", **kwargs):
@@ -190,8 +167,8 @@ class LanguageModel(GenotypeModel):
         input_shape: (steps,); (None,) takes any number.
         classes: words of the vocabulary.
         class_names: the words, in the order of their numbers.
-        level: "word" or "character", of which kind they are; kept for who reads a text for the
-            model.
+        level: "word" or "character": what a word of the vocabulary is; kept with the model for
+            those who prepare its texts.
         tied: the classifier shares the vectors of the words.
         dropout_rate: on the vectors and on what each layer gives.
         use_bias: of the cells.
@@ -231,26 +208,15 @@ class LanguageModel(GenotypeModel):
         x = vocabulary(inputs)
         for number in range(num_cells):
             x = _dropped(x, dropout_rate, number, shared)
-            cell = TreeCell(
-                genotype,
-                filters,
-                use_bias=use_bias,
-                weight_decay=weight_decay,
-                name="tree",
-                **shared,
-            )
+            options = dict(use_bias=use_bias, weight_decay=weight_decay, **shared)
+            cell = TreeCell(genotype, filters, name="tree", **options)
             x = layers.RNN(cell, return_sequences=True, name=f"cell_{number}", **shared)(x)
         logits = vocabulary(_dropped(x, dropout_rate, num_cells, shared), reverse=True)
-        super().__init__(
-            inputs,
-            layers.Activation(classifier_activation, dtype=logits.dtype, name="predictions")(
-                logits
-            ),
-            config,
-        )
+        last = layers.Activation(classifier_activation, dtype=logits.dtype, name="predictions")
+        super().__init__(inputs, last(logits), config)
 
-    def figures(self):
-        """What training tells besides the loss."""
+    def training_metrics(self):
+        """What is measured in training besides the loss."""
         return [Perplexity()]
 
 

@@ -6,13 +6,13 @@ Source: Zoph & Le 2017, arXiv 1611.01578, section 3.4 and 4.2 (base 8).
 
 from __future__ import annotations
 
-from nasnet_tf.contracts.categorical import Choices, Decision
+from nasnet_tf.contracts.categorical import CategoricalSpace, Decision
 from nasnet_tf.systems.recurrent.genotype import ACTIVATIONS, COMBINERS, RecurrentCell
 
 __all__ = ["RecurrentSpace"]
 
 
-class RecurrentSpace(Choices):
+class RecurrentSpace(CategoricalSpace):
     """All cells of a base: two combiners and four activations for each of 2 * base - 1 nodes and
     for the injection of c_{t-1}, which node it is injected into, and which node gives c_t. With
     base 8 that is 8^15 * 8 * 15^2 = 6.333e16.
@@ -24,20 +24,17 @@ class RecurrentSpace(Choices):
     def __init__(self, base: int = 8):
         if not isinstance(base, int) or base not in (2, 4, 8, 16, 32, 64):
             raise ValueError(f"base is {base!r}; give the number of leaves: 2, 4, 8, 16, 32 or 64.")
-        self.base, self._parts = (
-            base,
-            [*(f"node_{number}" for number in range(2 * base - 1)), "inject"],
-        )
-        kinds = ("combiner", COMBINERS), ("activation", ACTIVATIONS)
-        nodes = range(2 * base - 1)
-        super().__init__(
-            [Decision(f"{part}_{kind}", options) for part in self._parts for kind, options in kinds]
-            + [Decision("cell_in", nodes), Decision("cell_out", nodes)]
-        )
+        self.base, nodes = base, range(2 * base - 1)
+        self._parts = [*(f"node_{number}" for number in nodes), "inject"]
+        decisions = []
+        for part in self._parts:
+            decisions.append(Decision(f"{part}_combiner", COMBINERS))
+            decisions.append(Decision(f"{part}_activation", ACTIVATIONS))
+        super().__init__([*decisions, Decision("cell_in", nodes), Decision("cell_out", nodes)])
 
-    def decode(self, choices) -> RecurrentCell:
+    def decode(self, point) -> RecurrentCell:
         """The cell that the point stands for."""
-        values = self.values(choices)
+        values = self.values(point)
         *nodes, inject = (
             (values[f"{part}_combiner"], values[f"{part}_activation"]) for part in self._parts
         )
@@ -50,14 +47,11 @@ class RecurrentSpace(Choices):
                 f"the cell is of base {decoded.base}, this space of {self.base}; give"
                 f" RecurrentSpace({decoded.base})."
             )
-        pairs = zip(self._parts, [*decoded.nodes, decoded.inject], strict=True)
-        values = {
-            f"{part}_{kind}": option
-            for part, pair in pairs
-            for kind, option in zip(("combiner", "activation"), pair, strict=True)
-        }
-        return self.choices(values | {"cell_in": decoded.cell_in, "cell_out": decoded.cell_out})
+        values = {"cell_in": decoded.cell_in, "cell_out": decoded.cell_out}
+        for part, pair in zip(self._parts, [*decoded.nodes, decoded.inject], strict=True):
+            values[f"{part}_combiner"], values[f"{part}_activation"] = pair
+        return self.choices(values)
 
-    def key(self, choices) -> str:
+    def key(self, point) -> str:
         """32 hex digits; see `RecurrentCell.canonical_key`."""
-        return self.decode(choices).canonical_key()
+        return self.decode(point).canonical_key()

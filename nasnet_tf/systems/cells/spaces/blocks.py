@@ -6,20 +6,14 @@ from __future__ import annotations
 
 import functools
 
-from nasnet_tf.contracts.categorical import Choices, Decision
-from nasnet_tf.systems.cells.genotype import (
-    COMBINATIONS,
-    OPERATION_NAMES,
-    Block,
-    Cell,
-    Genotype,
-    check,
-)
+from nasnet_tf.contracts.categorical import CategoricalSpace, Decision
+from nasnet_tf.systems.cells.cell import COMBINATIONS, OPERATION_NAMES, Block, Cell
+from nasnet_tf.systems.cells.genotype import CELLS, Genotype, check
 
 __all__ = ["BlockSpace"]
 
 
-class BlockSpace(Choices):
+class BlockSpace(CategoricalSpace):
     """Genotypes of `num_blocks` blocks a cell (the paper's B). A subclass says what is
     concatenated.
 
@@ -32,38 +26,29 @@ class BlockSpace(Choices):
         first: decisions that come before those of the blocks.
     """
 
-    def __init__(self, num_blocks: int, operations, combinations, cells=Genotype._fields, first=()):
+    def __init__(self, num_blocks: int, operations, combinations, cells=CELLS, first=()):
         if num_blocks < 1:
             raise ValueError(
                 f"num_blocks is {num_blocks}; a cell needs at least one block, the papers have 5."
             )
         _refuse_unknown("operations", operations, OPERATION_NAMES)
         _refuse_unknown("combinations", combinations, COMBINATIONS)
-        self.num_blocks, self.operations, self.combinations = (
-            num_blocks,
-            tuple(operations),
-            tuple(combinations),
-        )
-        self.cells = tuple(cells)
-        super().__init__(
-            [
-                *first,
-                *(
-                    Decision(f"{cell}/{block}/{part}", options)
-                    for cell in self.cells
-                    for block in range(num_blocks)
-                    for part, options in self._parts(block).items()
-                ),
-            ]
-        )
+        self.num_blocks, self.cells = num_blocks, tuple(cells)
+        self.operations, self.combinations = tuple(operations), tuple(combinations)
+        decisions = list(first)
+        for cell in self.cells:
+            for block in range(num_blocks):
+                for part, options in self._parts(block).items():
+                    decisions.append(Decision(f"{cell}/{block}/{part}", options))
+        super().__init__(decisions)
 
     def concat(self, blocks: tuple[Block, ...]) -> tuple[int, ...]:
         """The states that a cell of these blocks concatenates."""
         raise NotImplementedError
 
-    def decode(self, choices) -> Genotype:
+    def decode(self, point) -> Genotype:
         """The genotype that the point stands for."""
-        values = self.values(choices)
+        values = self.values(point)
         cells = [self._cell(values, name) for name in self.cells]
         return check(Genotype(*(cells if len(cells) == 2 else cells * 2)))
 
@@ -80,16 +65,16 @@ class BlockSpace(Choices):
             values |= self._values(name, cell.blocks)
         return self.choices(values)
 
-    def key(self, choices) -> str:
+    def key(self, point) -> str:
         """32 hex digits, equal exactly if the genotypes are the same up to naming."""
-        return self.decode(choices).canonical_key()
+        return self.decode(point).canonical_key()
 
     def levels(self) -> list[tuple[int | None, ...]]:
         """Level b frees the first b blocks of each cell.
 
         The others stay at option 0: both inputs h, both operations the first. In the published
         spaces that is the identity twice, so an unfree block is 2h, which costs nothing in a normal
-        cell but is concatenated, and widens the cell, as any block nobody reads.
+        cell. As any block that no other reads, it is concatenated and widens the cell.
         """
         blocks = [int(name.split("/")[1]) for name, _ in self.decisions]
         return [
@@ -122,10 +107,8 @@ class BlockSpace(Choices):
         return tuple(self._parts(0))
 
     def _block(self, values: dict, prefix: str) -> Block:
-        return Block(
-            **{"combine": self.combinations[0]}
-            | {part: values[prefix + part] for part in self._names}
-        )
+        parts = {part: values[prefix + part] for part in self._names}
+        return Block(**{"combine": self.combinations[0]} | parts)
 
     def _values(self, name: str, blocks) -> dict:
         values = {

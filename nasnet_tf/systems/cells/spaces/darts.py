@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 
-from nasnet_tf.systems.cells.genotype import Block
+from nasnet_tf.systems.cells.cell import Block
 from nasnet_tf.systems.cells.spaces.blocks import BlockSpace
 
 __all__ = ["DARTS_OPERATIONS", "DARTSSpace"]

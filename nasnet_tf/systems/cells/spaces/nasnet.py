@@ -5,7 +5,7 @@ Source: Zoph et al. 2017, arXiv 1707.07012, section 3.
 
 from __future__ import annotations
 
-from nasnet_tf.systems.cells.genotype import NASNET_OPERATIONS, unused
+from nasnet_tf.systems.cells.cell import NASNET_OPERATIONS, unused
 from nasnet_tf.systems.cells.spaces.blocks import BlockSpace
 
 __all__ = ["NASNetSpace"]

@@ -1,0 +1,103 @@
+"""What `fit` is given, and whether a native network can do it."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+import numpy as np
+
+from nasnet_tf.children.streams import is_dataset
+from nasnet_tf.systems import system_of
+
+__all__ = ["accelerated", "is_images_and_labels", "is_plain", "native_network", "steps_of"]
+
+
+def native_network(genotype, *, class_names=None, level=None, **network):
+    """The network of `genotype`, trained by compiled kernels; None where there is a GPU, another
+    dtype than float32, or something the kernels cannot do.
+
+    What classes are called and what a text is made of changes nothing.
+    """
+    if (
+        not system_of(genotype).native
+        or keras.config.dtype_policy().name != "float32"
+        or accelerated()
+    ):
+        return None
+    try:
+        if genotype.reads == "text":
+            from nasnet_tf.native.language import NativeLanguageModel as Native
+        else:
+            from nasnet_tf.native.network import NativeNetwork as Native
+        return Native(genotype, **network)
+    except (ImportError, NotImplementedError):  # numba is not to be had for every Python
+        return None
+
+
+def accelerated() -> bool:
+    """Whether the backend computes on something else than the processor."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return any(device.device_type != "CPU" for device in tf.config.list_physical_devices())
+    return not all(device.startswith("cpu") for device in keras.distribution.list_devices())
+
+
+_FIT = (
+    "x",
+    "y",
+    "batch_size",
+    "epochs",
+    "verbose",
+    "callbacks",
+)  # of `keras.Model.fit`, in its order
+
+
+def is_plain(args, kwargs, is_data) -> bool:
+    """Whether `fit` is given only what `NativeNetwork.fit` knows; of callbacks ours, as others want
+    a Keras model.
+
+    Args:
+        is_data: whether an (x, y), or x alone where there is no y, is data it can be trained on.
+    """
+    given = dict(zip(_FIT, args, strict=False)) | kwargs
+    x, y, validation = (given.get(name) for name in ("x", "y", "validation_data"))
+    return (
+        len(args) <= len(_FIT)
+        and set(given) <= {*_FIT, "validation_data", "shuffle"}
+        and is_data(x if y is None else (x, y))
+        and (validation is None or is_data(validation))
+        and all(
+            type(callback).__module__.startswith("nasnet_tf.")
+            for callback in given.get("callbacks") or ()
+        )
+    )
+
+
+def is_images_and_labels(data) -> bool:
+    """Whether these are arrays of images and labels, or a `tf.data.Dataset` of batches of them,
+    without weights.
+    """
+    if is_dataset(data):
+        data = data.element_spec
+    elif not (isinstance(data, tuple) and all(isinstance(part, np.ndarray) for part in data)):
+        return False
+    if not (isinstance(data, tuple) and len(data) == 2):
+        return False
+    images, labels = (part.shape for part in data)
+    return len(images) == 4 and (len(labels) == 1 or (len(labels) == 2 and labels[1] == 1))
+
+
+def steps_of(args, kwargs) -> int | None:
+    """Steps of one epoch of `fit`, or None if its data does not say."""
+    if kwargs.get("steps_per_epoch"):
+        return kwargs["steps_per_epoch"]
+    data = args[0] if args else kwargs.get("x")
+    if hasattr(data, "cardinality"):
+        count = int(data.cardinality())
+        return count if count > 0 else None
+    if hasattr(data, "shape"):
+        count = round(data.shape[0] * (1 - kwargs.get("validation_split", 0.0)))
+        return math.ceil(count / (kwargs.get("batch_size") or 32))
+    return len(data) if hasattr(data, "__len__") else None

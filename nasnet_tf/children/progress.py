@@ -1,0 +1,101 @@
+"""A child's training on disk while it lasts, so that it goes on in the middle when its process or
+the whole search was lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import pathlib
+import time
+
+import keras
+import numpy as np
+
+from nasnet_tf.files import replacing
+from nasnet_tf.layers.model import build_optimizer
+from nasnet_tf.npz import read_npz
+
+__all__ = ["Progress"]
+
+
+class Progress(keras.callbacks.Callback):
+    """Writes weights, the optimizer's memory and the figures so far after epochs, and begins after
+    the last that was written.
+
+    Args:
+        path: the .npz file. One that is damaged, or of another training, is passed over.
+        of: what is trained, in JSON's words: data, network, epochs and whatever else a training
+            that goes on must have the same.
+        others: the training's callbacks before this one. Those that can `remember` are told the
+            figures of before an interruption.
+        seconds: epochs that end sooner than this after the last state was written are not written.
+
+    The model is a compiled Keras model or a `nasnet_tf.native.NativeNetwork`. Only the first `fit`
+    is kept: with another one, what is lost begins anew.
+
+    Attributes:
+        rows: the figures of each epoch, also of those before an interruption.
+        resumed: whether there was one.
+    """
+
+    def __init__(self, path: str | os.PathLike, of, others=(), seconds: float = 30.0):
+        super().__init__()
+        self.path, self.of, self.seconds = pathlib.Path(path), json.dumps(of), seconds
+        self.others = [callback for callback in others if hasattr(callback, "remember")]
+        self.rows, self.resumed, self._fits = [], False, 0
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """{figure: value after each epoch}"""
+        return {
+            name: [row[name] for row in self.rows if name in row]
+            for name in dict.fromkeys(name for row in self.rows for name in row)
+        }
+
+    def on_train_begin(self, logs=None):
+        self._written, self._fits, self.rows = time.monotonic(), self._fits + 1, []
+        if self._fits > 1:
+            self.resumed = False
+            return self.remove()
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            state = read_npz(self.path)
+            rows, values = json.loads(str(state["rows"])), self._values()
+            new = [state[str(number)] for number in range(len(values))]
+            if str(state["of"]) == self.of and [v.shape for v in new] == [
+                tuple(v.shape) for v in values
+            ]:
+                for value, saved in zip(values, new, strict=True):
+                    _assign(value, saved)
+                self.rows, self.resumed = rows, True
+                self.model._initial_epoch = len(rows)  # as Keras' BackupAndRestore does
+                for callback, row in itertools.product(self.others, rows):
+                    callback.remember(row)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.rows.append({name: float(value) for name, value in (logs or {}).items()})
+        if self._fits == 1 and time.monotonic() - self._written >= self.seconds:
+            arrays = {str(number): np.asarray(value) for number, value in enumerate(self._values())}
+            with replacing(self.path) as temporary:
+                np.savez(temporary, of=self.of, rows=json.dumps(self.rows), **arrays)
+            self._written = time.monotonic()
+
+    def remove(self) -> None:
+        """Deletes the state."""
+        self.path.unlink(missing_ok=True)
+
+    def _values(self):
+        """All that changes while the model is trained."""
+        if not isinstance(self.model, keras.Model):
+            return self.model.changing
+        build_optimizer(self.model)
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+
+def _assign(value, saved):
+    if isinstance(value, np.ndarray):
+        value[:] = saved
+    else:
+        value.assign(saved)

@@ -1,0 +1,99 @@
+"""Children trained in workers: what may be lost on the way, and is tried again."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+
+from nasnet_tf.children.compiling import Compiling
+from nasnet_tf.children.kept import rename
+from nasnet_tf.children.train import NUMBER, train_child
+from nasnet_tf.children.worker import ChildFailed, WorkerLost
+from nasnet_tf.study import MOST_LOST, OF_THE_MACHINE
+
+__all__ = ["machine_failure", "run_again_if_lost", "seed_of", "train_executions"]
+
+_BEST = "best_"  # before the names of the weights of the best training so far, of several
+
+
+def seed_of(seed: int, number: str) -> int:
+    """The seed of a trial in a search of that seed."""
+    return (seed * 1_000_003 + int(number)) % 2**31 if number.isdigit() else seed
+
+
+def run_again_if_lost(worker, note_lost: Callable[[str], int], function, *args, **kwargs):
+    """Calls the function in the worker, and again where the process was lost; not for ever: the
+    child may be what kills it.
+
+    Args:
+        note_lost: of the reason; returns how often a process was lost, this time included.
+    Raises: ChildFailed.
+    """
+    while True:
+        try:
+            return worker.run(function, *args, **kwargs)
+        except WorkerLost as error:
+            times = note_lost(str(error))
+            if times > MOST_LOST:
+                raise ChildFailed(f"{error}, {times} times") from None
+
+
+def machine_failure(error, folder) -> str | None:
+    """What to say of an error that is not the trial's fault, and that the next one would meet too:
+    a full disk, say. None for any other error.
+    """
+    cause = next((cause for cause in OF_THE_MACHINE if cause in str(error)), None)
+    if cause is None:
+        return None
+    is_full = cause in (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
+    mend = "make room" if is_full else "mend that"
+    return (
+        f"{folder}: {cause}; {mend}, then go on with --resume (in Python: the same script again)."
+        f" What failed: {error}"
+    )
+
+
+def train_executions(
+    run, child, given, values, *, seed, policy, folder, metric, better, count=1,
+    compiling=None, args=(), kwargs=None,
+):  # fmt: skip
+    """(metrics, history) of a child: the means of `count` trainings. The weights of the best of
+    them stay.
+
+    Args:
+        run: calls a function with arguments, such as `Worker.run`.
+        child, given, values, policy, compiling: of `train_child`.
+        seed: of the first training.
+        folder: of the trial.
+        metric: name of the score.
+        better: of the metrics of two trainings, whether the first are better.
+    """
+    folder = pathlib.Path(folder).absolute()
+    outcomes, best = [], None
+    for execution in range(count):
+        job = (child, given, values, seed + execution, policy, str(folder))
+        compiled = compiling or Compiling()
+        metrics, history = run(train_child, *job, *args, compiling=compiled, **(kwargs or {}))
+        if NUMBER in metrics:
+            metrics[metric] = metrics.pop(NUMBER)
+        outcomes.append((metrics, history))
+        if count > 1 and (best is None or better(metrics, best)):
+            best = metrics
+            rename(folder, "", _BEST)
+    rename(folder, _BEST, "")
+    return outcomes[0] if count == 1 else _means(outcomes)
+
+
+def _means(outcomes):
+    """(metrics, history) of several trainings, for as many epochs as all of them had."""
+    metrics, histories = zip(*outcomes, strict=True)
+    means = {name: float(np.mean([each[name] for each in metrics])) for name in metrics[0]}
+    curves = {}
+    for name in histories[0]:
+        by_epoch = zip(*(each[name] for each in histories), strict=False)
+        curves[name] = np.mean(list(by_epoch), axis=1).tolist()
+    return means, curves

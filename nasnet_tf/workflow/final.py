@@ -1,0 +1,225 @@
+"""The network that a search delivers: the found cell scaled up and trained in the time that is
+left, or the child as it is if that is better.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from nasnet_tf.files import read_json, replacing, write_json
+from nasnet_tf.workflow import fitting
+from nasnet_tf.workflow.folder import CHOICE
+from nasnet_tf.workflow.sizes import Size, SizeChooser
+
+__all__ = ["FinalTraining"]
+
+# of the steps that are enough: with these the training goes on, and does not begin anew at another
+# size
+_ALL_THERE_IS = 0.5
+_SAVING = 0.03  # of the time
+_DEFAULT_EPOCHS = 30
+_NO_CHILD = "there is no trained child to hold it against"
+_NO_TIME = "no time was left to train another network"
+_NOTHING = None, None, 0  # was trained: no model, no size, no epochs
+
+
+class FinalTraining:
+    """The end of a search.
+
+    Args:
+        found: the genotype.
+        child: the best `Child`, or None where its weights are not to be had.
+        data: what to train on.
+        recipe: the name of the recipe.
+        options: `SearchOptions`.
+        folder: for the state of the training.
+        stages: take the reports.
+        drawing: seconds that it takes to draw the pictures of the search, which come last.
+    """
+
+    def __init__(self, found, child, data, recipe, options, folder, stages, drawing):
+        from nasnet_tf.training import RECIPES
+
+        self.found, self.child, self.data, self.options = found, child, data, options
+        self.folder, self.stages, self.drawing = folder, stages, drawing
+        epochs = options.epochs or (None if stages.budget.is_limited else _DEFAULT_EPOCHS)
+        named = RECIPES[recipe]
+        rate = getattr(found, "learning_rate", named.learning_rate)
+        self.recipe = dataclasses.replace(named, epochs=epochs, learning_rate=rate)
+        self.sizes = SizeChooser(found, data, child, options, named.batch_size)
+        self.notes = [] if child is not None else [_NO_CHILD]
+
+    @property
+    def by_clock(self):
+        """Whether the time decides how long the training is."""
+        return self.recipe.epochs is None
+
+    def deliver(self, out) -> dict:
+        """Trains, saves the better network as `out`, and returns what is delivered, how it does and
+        why it was chosen.
+        """
+        from nasnet_tf import training
+
+        model, size, epochs = self._trained()
+        self.stages.begin("testing")
+        scores, delivered = self._compared(model)
+        if delivered == "child":
+            model, size = self.child.model, self.child.size
+        tested = training.scores(model, self.data)
+        result = {"model": str(out), **tested, "parameters": model.count_params()}
+        with replacing(out) as temporary:
+            model.save(temporary)
+        result |= {"delivered": delivered, **size._asdict(), "epochs": epochs}
+        return {**result, "validation": scores, "why": "; ".join(self.notes)}
+
+    def _compared(self, model):
+        """(the scores of the network and of the child on the validation part, which is better)."""
+        from nasnet_tf import training
+
+        name, sign = ("perplexity", -1) if hasattr(self.data, "windows") else ("accuracy", 1)
+        scores = {}
+        if model is not None:
+            scores["final network"] = training.scores(model, self.data, "validation")[name]
+        if self.child is not None:
+            scores["child"] = self.child.scores[name]
+        delivered = max(scores, key=lambda kind: sign * scores[kind])
+        said = "the network trained at the end is delivered"
+        if delivered == "child":
+            said = f"the child of {self.child.trial} is delivered as it was trained"
+        each = ", ".join(f"{value:.4f} of the {kind}" for kind, value in scores.items())
+        self.notes.append(f"{said}: validation {name} {each}")
+        return scores, delivered
+
+    def forget(self):
+        """Deletes the state of the training, once all has been written."""
+        from nasnet_tf import training
+
+        training.forget(self.folder)
+        (self.folder / CHOICE).unlink(missing_ok=True)
+
+    def _trained(self):
+        """(the model that was trained, or None where that could not be; its size; its epochs)."""
+        resumed = self._interrupted_size()
+        if resumed is not None:
+            sizes = [resumed]
+        else:
+            sizes = self._fitting() if self.by_clock else [self.sizes.requested]
+        try:
+            while sizes:
+                found, sizes = self._try(sizes, resumed is not None)
+                if found is not None:
+                    return found
+        except ArithmeticError as error:
+            if self.child is None:
+                raise
+            self.notes.append(f"the training at the end failed: {error}")
+            return _NOTHING
+        self.notes.append(_NO_TIME)
+        return _NOTHING
+
+    def _try(self, sizes, resume):
+        """(the model, its size and its epochs, or None if it is too slow; the sizes to try
+        then).
+        """
+        from nasnet_tf.training import TooSlow
+
+        size, *smaller = sizes
+        try:
+            model, history = self._train(size, smaller, resume)
+            return (model, size, len(history["loss"])), []
+        except TooSlow as slow:
+            if not (slow.steps and smaller):
+                return None, []
+            possible = self.sizes.within(smaller, size, slow.steps)
+            why = f"for {size} there is time for {slow.steps:.0f} steps only"
+            self._say_smaller(possible[0], why)
+            return None, possible
+
+    def _fitting(self):
+        """The sizes that the time is expected to be enough for, the most costly first."""
+        sizes, ends = self.sizes.candidates(), self._last_step()
+        possible = self.sizes.fitting(sizes, ends)
+        if self.child is not None and possible and possible[0] != sizes[0]:
+            steps = self.sizes.steps(sizes[0], ends)
+            why = f"for {sizes[0]} there is time for about {steps:.0f} steps"
+            self._say_smaller(possible[0], why)
+        return possible
+
+    def _say_smaller(self, size, why):
+        self.notes.append(f"{why}, so the network is {size}")
+        self.stages.say(self.notes[-1])
+
+    def _train(self, size, smaller, resume):
+        """Trains the network of that size, unless that takes so long that a smaller one would be
+        better. (model, history).
+        """
+        self.stages.begin("training")
+        if not resume:
+            self._note_choice(size)
+        return fitting.train_network(
+            lambda data, recipe: self._network(data, recipe, size, resume),
+            self.data,
+            self.recipe,
+            self.stages,
+            seed=self.options.seed,
+            folder=self.folder,
+            resume=resume,
+            callbacks=self._pace(smaller, resume),
+            parts=("validation", "test"),
+            then=self.drawing,
+        )
+
+    def _network(self, data, recipe, size, resume):
+        from nasnet_tf.training import network_for
+
+        given = {name: value for name, value in size._asdict().items() if value is not None}
+        model = network_for(self.found, data, recipe, **given)
+        is_child = self.child is not None and size == self.child.size
+        if self.by_clock and not resume and is_child:
+            model.set_weights(self.child.model.get_weights())
+            self.notes.append("the training at the end begins with the child's weights")
+        return model
+
+    def _pace(self, smaller, resume):
+        """The callback that ends a training which is too slow."""
+        from nasnet_tf.training import Pace
+
+        if not self.by_clock or self.child is None or resume:
+            return []
+        enough = _ALL_THERE_IS * self.sizes.enough if smaller else 0
+        return [Pace(enough, self._last_step())]
+
+    def _last_step(self):
+        """When the last step of the training must be done, about."""
+        from nasnet_tf.training import examples
+
+        budget, evaluated = self.stages.budget, 0.0
+        if self.child is not None:
+            count = 2 * examples(self.data, "validation") + examples(self.data, "test")
+            evaluated = self.child.seconds * count
+        return budget.ends - self.drawing - evaluated - _SAVING * budget.seconds
+
+    def _note_choice(self, size):
+        from nasnet_tf.training import forget
+
+        forget(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / CHOICE, {**self._begun(), **size._asdict()})
+
+    def _begun(self):
+        return {"genotype": json.loads(self.found.to_json()), "epochs": self.recipe.epochs}
+
+    def _interrupted_size(self):
+        """The size of the network whose training was interrupted, None if there is none that could
+        go on.
+        """
+        from nasnet_tf.training.checkpoint import STATE
+
+        try:
+            choice = read_json(self.folder / CHOICE)
+            same = all(choice[name] == value for name, value in self._begun().items())
+            size = Size(choice["num_cells"], choice["filters"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return size if same and (self.folder / STATE).is_file() else None

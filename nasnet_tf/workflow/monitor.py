@@ -1,0 +1,99 @@
+"""What is done while a search runs: a line for each trial, the bar, trials.csv, and its end when
+the time is over.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from nasnet_tf.study import Listener
+from nasnet_tf.workflow import studies, wording
+
+__all__ = ["RESUME_HINT", "Monitor"]
+
+RESUME_HINT = "an interrupted search goes on with `resume=True`"
+_PERIOD = 0.5  # seconds
+# of the time for the network at the end: until then the search waits for its first trial
+_FIRST_SHARE = 0.3
+
+
+class Monitor:
+    """Reports each trial that ends, and stops the children when their time is over.
+
+    Args:
+        folder: the `SearchFolder`.
+        searches: the `ChildSearch`es by label.
+        size: arguments of `cost_of`, of the network whose costs are written.
+        limit: when the search ends, by the monotonic clock, or None.
+        max_trials: of each search, or None.
+        stages: takes the reports.
+    """
+
+    def __init__(self, folder, searches, size, limit, max_trials, stages):
+        self.folder, self.table, self.searches = folder, folder.table, searches
+        self.size, self.limit, self.stages = size, limit, stages
+        self.wanted = (max_trials or 0) * len(searches)
+        self._lock, self._over = threading.Lock(), threading.Event()
+        for label, search in searches.items():
+            for number in search.study.history.end_order:
+                self._record(label, search.study.ended(number))
+            self.table.save()
+            search.study.listener = _Reporter(self, label, search.study)
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def trial_ended(self, label, trial):
+        """Reports a trial, a `nasnet_tf.study.Ended`."""
+        with self._lock:
+            again = (label, trial.number) in self.table.rows
+            row = self._record(label, trial)
+            self.table.save() if again else self.table.append(row)
+            self.stages.say(self._line(label, trial, row))
+
+    def _record(self, label, trial):
+        genotype = self.searches[label].child.genotype(trial.values)
+        return self.table.record(label, trial, genotype, studies.note_of(trial), self.size)
+
+    def _line(self, label, trial, row):
+        failed = trial.status != "COMPLETED"
+        outcome = f"failed: {trial.reason}" if failed else wording.number(trial.score)
+        seconds = f"  {row['seconds']:.0f} s" if row["seconds"] else ""
+        best = self.table.best()
+        record = "-" if best is None else wording.number(best["reward"])
+        return f"{label} {trial.number}  {outcome}{seconds}  best {record}"
+
+    def _run(self):
+        while not self._over.wait(_PERIOD):
+            if self.wanted:
+                self.stages.share(min(len(self.table.rows) / self.wanted, 1.0))
+            if self.limit is not None and time.monotonic() > self._last_moment():
+                for search in self.searches.values():
+                    search.stop()
+
+    def _last_moment(self):
+        """Until when children may train: longer for the first trial, if there is time to deliver
+        it.
+        """
+        if self.table.best() is not None:
+            return self.limit
+        return self.limit + _FIRST_SHARE * max(self.stages.budget.ends - self.limit, 0)
+
+    def close(self, facts, was_interrupted=False):
+        """Writes the page. Returns the best genotype, or None."""
+        self._over.set()
+        for label, search in self.searches.items():
+            if search.study.exhausted is not None:
+                self.stages.say(f"{label}: {search.study.exhausted}")
+        hint = f"; {RESUME_HINT}" if was_interrupted else ""
+        self.stages.say(f"{len(self.table.rows)} trials in {self.folder.path}{hint}")
+        return self.folder.picture(facts)
+
+
+class _Reporter(Listener):
+    """Reports the trials of one study to a monitor."""
+
+    def __init__(self, monitor, label, study):
+        self._monitor, self._label, self._study = monitor, label, study
+
+    def ended(self, number):
+        self._monitor.trial_ended(self._label, self._study.ended(number))

@@ -1,0 +1,166 @@
+"""`search`: from data to a trained network of a genotype that was searched on them."""
+
+from __future__ import annotations
+
+import time
+
+from nasnet_tf.signatures import passes_on
+from nasnet_tf.workflow import catalogue
+from nasnet_tf.workflow.folder import FINAL, SearchFolder, read_config
+from nasnet_tf.workflow.monitor import RESUME_HINT
+from nasnet_tf.workflow.networks import start_keras
+from nasnet_tf.workflow.notices import silence
+from nasnet_tf.workflow.options import SearchOptions
+from nasnet_tf.workflow.paths import folder_name
+from nasnet_tf.workflow.pictures import PictureSearch
+from nasnet_tf.workflow.results import SearchResult
+from nasnet_tf.workflow.side_by_side import facts_of, run_searches, size_in_words
+from nasnet_tf.workflow.texts import TextSearch
+
+__all__ = ["resolve", "run_search", "search"]
+
+_SEARCHES = {"images": PictureSearch, "text": TextSearch}  # by what the genotypes of a space read
+_SEARCH_SHARE = 0.45  # of the time: the rest trains the network
+
+
+@passes_on(SearchOptions, without=("data",))
+def search(data, *, verbose: int = 1, progress=None, **options) -> SearchResult:
+    """Searches a cell, or what else `space` holds, on data; scales it up, trains it.
+
+    The test part of the data is looked at once, at the end. Everything is written to a folder,
+    RUNS_DIR/NAME.
+
+    Args:
+        data: digits (real 8x8 digits that come along), an .npz file, a folder of class folders,
+            tfds:NAME or a text file; a data set or text of `nasnet_tf.data`; or arrays,
+            ((x_train, y_train), (x_test, y_test)).
+        verbose: 1 shows a bar and lines on standard error, 0 nothing.
+        progress: what makes a `nasnet_tf.workflow.Stages` of a time budget, in place of these.
+        **options: see `nasnet_tf.workflow.SearchOptions`; `nasnet-tf search --help` lists them.
+    Returns: a `SearchResult`: genotype, model, trials, accuracy, folder, facts.
+    Raises: TypeError, ValueError for what cannot be, before anything is begun.
+    """
+    from nasnet_tf.workflow.progress import progress_of
+
+    return run_search(SearchOptions(data=data, **options), progress_of(verbose, progress))
+
+
+def run_search(options: SearchOptions, make_stages, began: float | None = None) -> SearchResult:
+    """The search that the options ask for.
+
+    Args:
+        make_stages: a function from a `Budget` to the `Stages` that take the reports.
+        began: when the time began, by the monotonic clock; now if None.
+    """
+    began = time.monotonic() if began is None else began
+    silence()
+    space = catalogue.make_space(options.space, options.blocks)
+    kind = _SEARCHES[catalogue.reads(space.decode(space.first))]
+    options = resolve(options, kind, space)
+    task = kind(options, space)  # raises before anything is begun
+    path = options.runs_dir / (task.data.name if options.name is None else options.name)
+    options = options.with_budget(read_config(path) if options.resume else {})
+    folder = SearchFolder(path, options.config(), options.resume, options.overwrite, task.shown)
+    result = folder.nothing_left()
+    if result is not None and not options.retry_failed:
+        return SearchResult(result, is_new=False, folder=path)
+    folder.claim(options.overwrite)
+    return SearchResult(_searched(folder, task, options, make_stages, began), folder=path)
+
+
+def resolve(options: SearchOptions, kind, space) -> SearchOptions:
+    """The options with what follows from the space in place of what is left open.
+
+    Args:
+        kind: of the search, `PictureSearch` or `TextSearch`.
+    Raises: ValueError for options that do not suit it or each other.
+    """
+    if options.name is not None:
+        folder_name(options.name)
+    if options.retry_failed and not options.resume:
+        raise ValueError("`retry_failed` is for a search that goes on; add `resume=True`.")
+    found = options.filled(**kind.defaults(options, space))
+    strategy = catalogue.strategy_for(options.strategy, space)
+    return found.replaced(strategy=strategy)
+
+
+def _searched(folder, task, options, make_stages, began):
+    """Searches and trains; returns what result.json says."""
+    budget, limit = folder.budget(began, _SEARCH_SHARE)
+    start_keras()
+    with make_stages(budget) as stages:
+        stages.say(task.data.describe())
+        budget.has_begun()
+        if (warning := budget.warning(_SEARCH_SHARE)) is not None:
+            stages.say(
+                f"{warning}; few cells will be tried, and the network may be one of those as it was"
+                " trained."
+            )
+        found = run_searches(folder, task, options, limit, stages)
+        try:
+            return _deliver(folder, task, options, found, stages)
+        except KeyboardInterrupt:
+            stages.say(RESUME_HINT)
+            raise
+
+
+def _deliver(folder, task, options, found, stages):
+    """Trains the network at the end, or takes the best child where that is better; returns how it
+    does, as in result.json.
+    """
+    from nasnet_tf.workflow.final import FinalTraining
+
+    data = task.whole()
+    final = FinalTraining(
+        found.genotype,
+        _best_child(found, options, data),
+        data,
+        task.recipe,
+        options,
+        folder.path / FINAL,
+        stages,
+        found.drawing,
+    )
+    result = final.deliver(folder.path / "model.keras")
+    stages.begin("drawing")
+    stages.budget.close()
+    folder.picture({**_facts_at_the_end(task, result), **facts_of(task, options)})
+    result = {**result, **_best(folder, task, found), "seconds": round(stages.budget.spent, 1)}
+    folder.end(result)
+    final.forget()
+    return result
+
+
+def _best(folder, task, found):
+    best, metric = found.best, task.shown.metric
+    return {
+        "trials": len(folder.table.rows),
+        "best_trial": best["trial"],
+        "best_strategy": best["strategy"],
+        metric: best.get(metric),
+    }
+
+
+def _facts_at_the_end(task, result):
+    size = size_in_words(result["num_cells"], result["filters"])
+    return {
+        **task.tested(result),
+        "network": f"{size}{result['parameters']:,} parameters: model.keras",
+        "why this network": result["why"],
+    }
+
+
+def _best_child(found, options, data):
+    """The best child as it was trained, with how it does on the validation part of `data`; None if
+    its weights are lost.
+    """
+    from nasnet_tf.workflow.sizes import Size, score_child
+
+    if found.search is None:
+        return None
+    try:
+        model = found.search.load_model(found.best["trial"])
+    except (OSError, ValueError, KeyError):
+        return None
+    size = Size(options.child_cells, options.child_filters)
+    return score_child(model, f"trial {found.best['trial']} ({found.best['strategy']})", size, data)

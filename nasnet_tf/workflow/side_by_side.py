@@ -1,0 +1,190 @@
+"""A search and its random baseline, side by side until their time is over."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import NamedTuple
+
+from nasnet_tf.fingerprint import of_data
+from nasnet_tf.workflow import studies
+from nasnet_tf.workflow.monitor import Monitor
+from nasnet_tf.workflow.table import BASELINE
+
+__all__ = ["Found", "facts_of", "run_searches", "size_in_words"]
+
+_NO_TRIAL = {"trial": None, "strategy": None}
+_PATIENCE = 10  # seconds, for the baseline to end
+
+
+class Found(NamedTuple):
+    """What a search found.
+
+    Args:
+        genotype: the best.
+        search: of its trial; None where no trial ended.
+        best: the row of its trial.
+        drawing: seconds that the pictures of it took.
+    """
+
+    genotype: object
+    search: object
+    best: dict
+    drawing: float
+
+
+def run_searches(folder, task, options, limit, stages) -> Found:
+    """Runs the search and the random baseline side by side until `limit`."""
+    stages.begin("searching")
+    child = studies.child_of(task)
+    x, y, *validation_data = task.some(options.child_images)
+    searches = _searches(folder, task, options, limit, child, x)
+    stages.budget.keep(folder.clock)
+    folder.begin()
+    if "one-shot" in searches:
+        searches["one-shot"].ranking.on_share = stages.counter("sharing weights")
+    monitor = Monitor(folder, searches, task.size, limit, options.max_trials, stages)
+    fit = {"epochs": options.child_epochs, "batch_size": options.child_batch_size, "verbose": 0}
+    try:
+        _train(searches, stages.say, x, y, validation_data=tuple(validation_data), **fit)
+    except BaseException:
+        # where the log cannot be written, pictures cannot be either
+        with contextlib.suppress(OSError, ValueError):
+            monitor.close(facts_of(task, options), was_interrupted=True)
+        raise
+    return _found(folder, task, options, monitor)
+
+
+def _searches(folder, task, options, limit, child, x):
+    """The searches by label, the first before its baseline."""
+    with_baseline = options.baseline and options.strategy != "random"
+    labels = [options.strategy, *([BASELINE] if with_baseline else [])]
+    cores, data = studies.share_cores(options, len(labels)), of_data(task.data)
+    return {
+        label: studies.make_search(
+            label,
+            child,
+            options,
+            folder=folder.path,
+            limit=limit,
+            cores=cores,
+            screening=task.prescreen(x, scored=label != BASELINE),
+            data=data,
+        )
+        for label in labels
+    }
+
+
+def _train(searches, say, *args, **fit):
+    """Runs the first search here and the others in threads, until all have ended."""
+    first, *others = searches.values()
+    failures = []
+    threads = [
+        threading.Thread(
+            target=_beside, args=(failures, say, other, *args), kwargs=fit, daemon=True
+        )
+        for other in others
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        _until_stopped(first.run, *args, **fit)
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise failures[0]
+    except BaseException:
+        for other in others:
+            other.stop()
+        for thread in threads:
+            thread.join(timeout=_PATIENCE)
+        raise
+
+
+def _until_stopped(function, *args, **kwargs):
+    """Calls the function. A trial that was broken off because the time is up stays unfinished: it
+    is run again when the search goes on.
+    """
+    from nasnet_tf.children.worker import Stopped
+
+    with contextlib.suppress(Stopped):
+        function(*args, **kwargs)
+
+
+def _beside(failures, say, search, *args, **kwargs):
+    """The baseline's search in a thread. What it raises is left in `failures` for the main one,
+    unless only its own trials failed.
+    """
+    try:
+        _until_stopped(search.run, *args, **kwargs)
+    except Exception as error:
+        if search.study.gave_up is None:
+            failures.append(error)
+        else:
+            say(
+                f"the {BASELINE} is given up, since one trial after the other failed"
+                f" ({str(error).splitlines()[-1]}); the search goes on"
+            )
+
+
+def _found(folder, task, options, monitor):
+    began = time.monotonic()
+    genotype = monitor.close(facts_of(task, options))
+    drawing = time.monotonic() - began
+    if genotype is not None:
+        best = folder.table.best()
+        return Found(genotype, monitor.searches[best["strategy"]], best, drawing)
+    if folder.table.rows:
+        raise RuntimeError(f"no trial succeeded; the reasons are in {folder.path / 'trials.csv'}.")
+    monitor.stages.say(
+        "no trial ended in time, so the network is of the first cell that was proposed; give more"
+        " `minutes` to search"
+    )
+    first = _first_proposed(monitor.searches, folder)
+    return Found(first, None, _NO_TRIAL, 2 * drawing)
+
+
+def _first_proposed(searches, folder):
+    """The genotype that is trained where no trial has ended in time: the first that was
+    proposed.
+    """
+    running = [
+        (number, search)
+        for search in searches.values()
+        for number in search.study.leases.running.values()
+    ]
+    if not running:
+        raise RuntimeError(
+            "no trial began in the time there was; go on with `resume=True` and more `minutes`:"
+            f" {folder.path}."
+        )
+    number, search = min(running, key=lambda one: one[0])
+    found = search.genotype(number)
+    found.save(folder.path / "best.json")
+    return found
+
+
+def facts_of(task, options) -> dict[str, str]:
+    """What was asked, for the page."""
+    return {
+        "data": task.data.describe(),
+        "space": options.space,
+        "strategy": options.strategy,
+        "seed": str(options.seed),
+        "children": _children(task, options),
+        **task.facts,
+    }
+
+
+def _children(task, options):
+    rungs = studies.settings_of(options.strategy, options).get("epochs", (options.child_epochs,))
+    return (
+        f"{size_in_words(options.child_cells, options.child_filters)}{', '.join(map(str, rungs))}"
+        f" epochs, at most {options.child_images} {task.examples}"
+    )
+
+
+def size_in_words(num_cells, filters) -> str:
+    """N and F of a network, if it has them, and a comma."""
+    return "" if num_cells is None else f"N = {num_cells}, F = {filters}, "

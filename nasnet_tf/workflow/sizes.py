@@ -1,0 +1,128 @@
+"""How large the network at the end of a search is: as large as its time can train."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+from nasnet_tf.workflow.catalogue import cost_arguments, cost_of
+
+__all__ = ["Child", "Size", "SizeChooser", "score_child"]
+
+# with fewer epochs and fewer steps than these a network is too large for its time
+_EPOCHS, _STEPS = 10, 2000
+_BACKWARD = 3.0  # times the time of a forward pass that a step of training takes
+_TRACES = 8.0  # times the time of the first prediction that it takes to begin a training
+_GROWTH = 0.8  # the time of a step grows with the multiply-adds to this power
+_FILTERS = 4  # the number of filters is a multiple of this
+
+
+class Size(NamedTuple):
+    """N and F of a network; None for one whose size is its own."""
+
+    num_cells: int | None
+    filters: int | None
+
+    def __str__(self):
+        return "" if self.num_cells is None else f"N = {self.num_cells}, F = {self.filters}"
+
+
+class Child(NamedTuple):
+    """The best child, as it was trained.
+
+    Args:
+        model: a Keras model.
+        trial: its trial, in words.
+        size: its `Size`.
+        scores: on the validation part.
+        traced: seconds that its first prediction took, tracing included.
+        seconds: for an example, once traced.
+    """
+
+    model: object
+    trial: str
+    size: Size
+    scores: dict
+    traced: float
+    seconds: float
+
+
+def score_child(model, trial, size, data) -> Child:
+    """The child with how it does on the validation part of `data`."""
+    from nasnet_tf import training
+
+    began = time.monotonic()
+    seconds = training.seconds_to_score(model, data, ("validation",))
+    each = seconds / max(training.examples(data, "validation"), 1)
+    traced = time.monotonic() - began
+    return Child(model, trial, size, training.scores(model, data, "validation"), traced, each)
+
+
+class SizeChooser:
+    """Sizes of a network of `genotype` for `data`, from the child's to the one that was asked for.
+
+    Args:
+        child: the best `Child`, or None.
+        options: `SearchOptions`.
+        batch_size: of the training.
+    """
+
+    def __init__(self, genotype, data, child, options, batch_size):
+        self.genotype, self.data, self.child = genotype, data, child
+        self.requested = Size(options.num_cells, options.filters)
+        self.smallest = Size(options.child_cells, options.child_filters)
+        self.batch_size = batch_size
+        steps = -(-len(data.x_train) // batch_size)
+        self.enough = min(_EPOCHS * steps, _STEPS)  # steps of a training
+
+    def cost(self, size) -> int | None:
+        """Multiply-adds for an example; None for a size that there is not."""
+        try:
+            cost = cost_of(self.genotype, **cost_arguments(self.data, *size))
+        except ValueError:
+            return None
+        return None if cost is None else cost.multiply_adds
+
+    def candidates(self) -> list[Size]:
+        """The size that was asked for and smaller ones down to the child's, the most costly
+        first.
+        """
+        wanted, child = self.requested, self.smallest
+        if wanted.num_cells is None or self.cost(wanted) is None:
+            return [wanted]
+        found = {wanted: self.cost(wanted)}
+        for cells in range(min(child.num_cells, wanted.num_cells), wanted.num_cells + 1):
+            filters = min(child.filters, wanted.filters)
+            while filters < wanted.filters:
+                cost = self.cost(Size(cells, filters))
+                if cost is not None and cost < found[wanted]:
+                    found[Size(cells, filters)] = cost
+                filters += max(_FILTERS, filters // 3 // _FILTERS * _FILTERS)
+        return sorted(found, key=lambda size: -found[size])
+
+    def fitting(self, sizes, ends) -> list[Size]:
+        """Those sizes that the time until `ends` is expected to be enough for, by how fast the
+        child is; the smallest where it is for none; [] where no time is left.
+        """
+        if self.child is None:  # nothing is known of how fast it is
+            return sizes[-1:]
+        if self._left(ends) <= 0:
+            return []
+        fitting = [size for size in sizes if self.steps(size, ends) >= self.enough]
+        return fitting or sizes[-1:]
+
+    def steps(self, size, ends) -> float:
+        """How many steps of training are expected to fit the time until `ends`."""
+        base = self.cost(self.child.size) or 1
+        times = ((self.cost(size) or base) / base) ** _GROWTH
+        return self._left(ends) / (_BACKWARD * self.batch_size * self.child.seconds * times)
+
+    def _left(self, ends):
+        return ends - time.monotonic() - _TRACES * self.child.traced
+
+    def within(self, sizes, size, steps) -> list[Size]:
+        """Those of the smaller `sizes` that are expected to get enough steps where `size` gets
+        `steps`; the smallest where none is.
+        """
+        most = self.cost(size) * steps / self.enough
+        return [other for other in sizes if self.cost(other) <= most] or sizes[-1:]

@@ -1,0 +1,147 @@
+"""The searches that a search consists of: a study and the children it trains."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from nasnet_tf.contracts.fidelity import EPOCHS
+from nasnet_tf.strategies import STRATEGIES, rungs
+from nasnet_tf.study import PARENT, Study
+from nasnet_tf.workflow.catalogue import reward_of
+from nasnet_tf.workflow.table import BASELINE
+
+__all__ = ["child_of", "make_search", "note_of", "settings_of", "share_cores"]
+
+# of the search's time, with one-shot: the rest trains the best children by themselves
+_SHARING_SHARE = 0.5
+_BASELINE_SEED = 10_000  # more than the search's
+
+
+def child_of(task):
+    """The children of a `PictureSearch` or a `TextSearch`."""
+    from nasnet_tf.children.cells import CellChild
+    from nasnet_tf.children.texts import LanguageChild
+
+    if task.examples == "windows":
+        return LanguageChild(space=task.space, **task.child())
+    return CellChild(space=task.space, reward=reward_of(task.space), **task.child())
+
+
+def share_cores(options, searches: int) -> tuple[int, int]:
+    """(processes of each of so many searches side by side, threads of each process)."""
+    from nasnet_tf.children.fitting import accelerated
+    from nasnet_tf.children.ray_worker import Cluster
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if options.workers is not None:
+        workers = max(options.workers // searches, 1)
+    elif options.engine == "ray":
+        return max(Cluster(options.address).processors // searches, 1), 1
+    else:
+        workers = 1 if accelerated() else max(cores // searches, 1)
+    return workers, max(cores // (workers * searches), 1)
+
+
+def settings_of(label, options) -> dict:
+    """Settings of the strategy: how long it may train its children, if that is for it to decide."""
+    decides = label in STRATEGIES and STRATEGIES[label].fidelity
+    return {"epochs": rungs(options.child_epochs)} if decides else {}
+
+
+def make_search(label, child, options, *, folder, limit, cores, screening, data):
+    """A `ChildSearch` whose log is open: no other process can be searching there.
+
+    Args:
+        label: the name of the strategy, or `BASELINE`.
+        child: a `CellChild`.
+        folder: a `pathlib.Path`.
+        limit: when the search ends, by the monotonic clock, or None.
+        cores: see `share_cores`.
+        screening: see `nasnet_tf.workflow.prescreen.prescreen`.
+        data: the fingerprint of the data.
+    """
+    from nasnet_tf.children.early import MedianStopping
+    from nasnet_tf.children.search import ChildSearch
+
+    folder = folder / ("baseline" if label == BASELINE else "search")
+    strategy, ranking = _strategy(label, child, options, folder, limit)
+    measure = _Measure()
+    if screening:
+        from nasnet_tf.children.prescreen import Prescreen
+
+        strategy = Prescreen(**screening).in_front_of(strategy, child.size, measure)
+    study = Study(
+        strategy,
+        child.space,
+        options.max_trials,
+        folder=folder,
+        metric=child.metric,
+        seed=options.seed + _BASELINE_SEED * (label == BASELINE),
+        settings=settings_of(label, options),
+        retry_failed=options.retry_failed,
+    )
+    study.data = data
+    study.open()  # before anything is written: another process may be searching here
+    if limit is not None:
+        study.should_stop = lambda: (
+            time.monotonic() > limit and (ranking is None or study.history.end_order)
+        )
+    search = ChildSearch(
+        child,
+        study,
+        folder,
+        workers=cores[0],
+        threads=cores[1],
+        stop_early=MedianStopping() if options.stop_early else None,
+        ranking=ranking,
+        engine=options.engine,
+        address=options.address,
+        gpus_per_trial=options.gpus_per_trial,
+    )
+    measure.search = search
+    return search
+
+
+class _Measure:
+    """Runs what measures a genotype in the worker that a search has for it."""
+
+    search = None
+
+    def __call__(self, function, *args, **kwargs):
+        return self.search.prescreen.run(function, *args, **kwargs)
+
+
+def _strategy(label, child, options, folder, limit):
+    """(the strategy, and what must be made before it is asked, or None)."""
+    if label != "one-shot":
+        return ("random" if label == BASELINE else label), None
+    from nasnet_tf.one_shot.ranking import Ranking
+    from nasnet_tf.strategies import OneShot
+
+    Ranking.check(child)
+    seconds = None if limit is None else max(_SHARING_SHARE * (limit - time.monotonic()), 1.0)
+    ranking = Ranking(
+        child,
+        folder / "one_shot",
+        options.seed,
+        epochs=options.share_epochs,
+        minutes=seconds and seconds / 60,
+    )
+
+    def one_shot(space, seed):
+        return OneShot(space, seed, ranking=[child["choices"] for child in ranking.read()])
+
+    one_shot.name = "OneShotSearch._strategy"  # as the logs of release 0.1 have it
+    return one_shot, ranking
+
+
+def note_of(trial) -> str:
+    """The remark on a trial in the table.
+
+    Args:
+        trial: a `nasnet_tf.study.Ended`.
+    """
+    epochs, parent = trial.values.get(EPOCHS), trial.values.get(PARENT)
+    length = f"epochs: {epochs}" if epochs else f"child of {parent}" if parent else ""
+    return trial.reason or length
