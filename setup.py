@@ -21,7 +21,11 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=find_packages(include=["nasnet_tf", "nasnet_tf.*"]),
-    package_data={"nasnet_tf": ["py.typed"], "nasnet_tf.tables": ["digits.csv.gz"], "nasnet_tf.zoo": ["imagenet_classes.txt"]},
+    package_data={
+        "nasnet_tf": ["py.typed"],
+        "nasnet_tf.tables": ["digits.csv.gz"],
+        "nasnet_tf.zoo": ["imagenet_classes.txt"],
+    },
     install_requires=[
         "click>=8.1",
         "h5py>=3.10",
