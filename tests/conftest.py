@@ -1,4 +1,6 @@
-"""What all tests share: quiet TensorFlow, the same seed and dtype policy for every test, random genotypes."""
+"""What all tests share: quiet TensorFlow, the same seed and dtype policy for every test, random
+genotypes.
+"""
 
 import gc
 import os
@@ -10,21 +12,28 @@ import hypothesis
 import pytest
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # before anything imports TensorFlow
-# Small products are several times as slow where threads of BLAS wait for each other; processes are what tests run in at once.
+# Small products are several times as slow where threads of BLAS wait for each other; processes are
+# what tests run in at once.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before anything imports NumPy
-hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])  # on busy machines
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)  # on busy machines
 hypothesis.settings.load_profile("untimed")
 
 
 def pytest_collection_finish():
-    """What has been imported stays: Keras Tuner collects garbage before each trial, and this is not to be gone through."""
+    """What has been imported stays: Keras Tuner collects garbage before each trial, and this is not
+    to be gone through.
+    """
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def fresh_keras():
-    """Same seed before, same dtype policy after every test; Keras is left alone where nothing has imported it."""
+    """Same seed before, same dtype policy after every test; Keras is left alone where nothing has
+    imported it.
+    """
     keras = sys.modules.get("keras")
     policy = keras and keras.config.dtype_policy()
     if keras:
@@ -53,7 +62,9 @@ def random_genotype():
     """A function: seed -> a sound genotype of 1 to `most` blocks a cell."""
     from nasnet_tf.genotype import Genotype, check
 
-    return lambda seed, most=5: check(Genotype(_random_cell(2 * seed, most), _random_cell(2 * seed + 1, most)))
+    return lambda seed, most=5: check(
+        Genotype(_random_cell(2 * seed, most), _random_cell(2 * seed + 1, most))
+    )
 
 
 def _random_cell(seed, most=5):

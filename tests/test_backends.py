@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+needs_jax = pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason="JAX is not installed"
+)
 BACKENDS = ["tensorflow", pytest.param("jax", marks=needs_jax)]
 
 PRELUDE = """
@@ -49,7 +51,11 @@ def run(code, backend, **environment):
     """What `code` leaves as `found`, run in a process on `backend`."""
     variables = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT), **environment}
     done = subprocess.run(
-        [sys.executable, "-c", f"{PRELUDE}{code}\nprint(json.dumps(found))"], env=variables, capture_output=True, text=True, check=False
+        [sys.executable, "-c", f"{PRELUDE}{code}\nprint(json.dumps(found))"],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
@@ -58,13 +64,21 @@ def run(code, backend, **environment):
 # Mixed precision
 
 
-@pytest.mark.parametrize(("dtype", "scaled"), [("float32", False), ("mixed_float16", True), ("mixed_bfloat16", False)])
+@pytest.mark.parametrize(
+    ("dtype", "scaled"), [("float32", False), ("mixed_float16", True), ("mixed_bfloat16", False)]
+)
 def test_the_loss_is_scaled_for_float16_alone(dtype, scaled):
     from nasnet_tf.network import Network
     from nasnet_tf.training import RECIPES, fit, training_arguments
 
     recipe = dataclasses.replace(RECIPES["short"], epochs=1, dtype=dtype, average_weights=0.9)
-    model = Network("nasnet_a", num_cells=(1, 0, 0), filters=4, input_shape=(8, 8, 3), **training_arguments(recipe, 1))
+    model = Network(
+        "nasnet_a",
+        num_cells=(1, 0, 0),
+        filters=4,
+        input_shape=(8, 8, 3),
+        **training_arguments(recipe, 1),
+    )
     fit._compile(model, recipe, fit.phases(recipe)[0], 1, "auto")
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer) is scaled
     assert model.get_layer("predictions").compute_dtype == "float32"
@@ -78,7 +92,10 @@ found = training.train(network(recipe), lambda k: recipe_batches(digits, recipe)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend, dtype", [("tensorflow", "mixed_float16"), pytest.param("jax", "mixed_bfloat16", marks=needs_jax)])
+@pytest.mark.parametrize(
+    "backend, dtype",
+    [("tensorflow", "mixed_float16"), pytest.param("jax", "mixed_bfloat16", marks=needs_jax)],
+)
 def test_twenty_steps_in_mixed_precision_lower_the_loss(backend, dtype):
     found = run(TWENTY_STEPS, backend, DTYPE=dtype)
     assert np.isfinite(found["loss"]).all() and found["loss"][-1] < 0.95 * found["loss"][0]
@@ -160,10 +177,16 @@ def test_phases_frozen_layers_averages_and_resumption_work_on_jax():
     """As test_training.py asks of TensorFlow."""
     found = run(WHOLE, "jax")
     assert found["first"] == ["predictions"] and found["all"] == ["predictions", "reduction_cell_1"]
-    assert found["averaged"] == ["predictions", "reduction_cell_1"], "the average takes the place of the weights at the end"
-    assert found["accuracy"] == pytest.approx(found["history"]["val_accuracy"][-1]), "and was what was validated"
+    assert found["averaged"] == ["predictions", "reduction_cell_1"], (
+        "the average takes the place of the weights at the end"
+    )
+    assert found["accuracy"] == pytest.approx(found["history"]["val_accuracy"][-1]), (
+        "and was what was validated"
+    )
     np.testing.assert_allclose(found["resumed"]["loss"], found["history"]["loss"], rtol=1e-4)
-    np.testing.assert_allclose(found["resumed"]["val_loss"], found["history"]["val_loss"], rtol=1e-4)
+    np.testing.assert_allclose(
+        found["resumed"]["val_loss"], found["history"]["val_loss"], rtol=1e-4
+    )
     assert found["difference"] < 1e-4
     assert found["loaded"] == found["accuracy"], "a network can be saved after it has predicted"
 
@@ -199,7 +222,9 @@ found = {
 @pytest.mark.slow
 def test_a_training_on_two_devices_keeps_them_alike():
     found = run(SHARED, "tensorflow", **TWO_DEVICES)
-    assert found["images"] == 2 * 575 + 1 and found["steps"] == 3, "so the last batch is one image, and none is even"
+    assert found["images"] == 2 * 575 + 1 and found["steps"] == 3, (
+        "so the last batch is one image, and none is even"
+    )
     assert set(found["places"]) == {2} and found["alike"]
     assert found["still"] == [], "all weights and all averages of batch norms move"
     assert np.isfinite(found["history"]["loss"]).all()
@@ -231,4 +256,6 @@ def test_two_devices_learn_what_one_does(backend):
     found = run(EQUAL, backend, **TWO_DEVICES)
     assert found["difference"] < 1e-4
     for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
-        np.testing.assert_allclose(*(history[name] for history in found["histories"]), rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(
+            *(history[name] for history in found["histories"]), rtol=1e-3, atol=1e-3
+        )

@@ -1,4 +1,6 @@
-"""A cell as a layer: any genotype's cell has the planned shape, runs, trains and comes back from a file."""
+"""A cell as a layer: any genotype's cell has the planned shape, runs, trains and comes back from a
+file.
+"""
 
 from collections import Counter
 
@@ -6,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from nasnet_tf.genotype import NASNET_A, Block, check
 from nasnet_tf.genotype import Cell as Wiring
 from nasnet_tf.graph import nodes as graphs
@@ -37,7 +40,12 @@ def called(layer, values, seed=1):
     """The output of `layer` after all its weights became random."""
     layer(values)
     rng = np.random.default_rng(seed)
-    layer.set_weights([rng.uniform(0.5, 1.5, w.shape) if "variance" in w.path else rng.normal(size=w.shape) for w in layer.weights])
+    layer.set_weights(
+        [
+            rng.uniform(0.5, 1.5, w.shape) if "variance" in w.path else rng.normal(size=w.shape)
+            for w in layer.weights
+        ]
+    )
     return np.asarray(layer(values))
 
 
@@ -45,7 +53,12 @@ def at(layer, name, x):
     """What the operation of that name in the cell makes of `x`."""
     for site, (spec, _) in layer.bound.graph.sites.items():
         if site == name or site.startswith(f"{name}."):
-            alone = graph_of(x.shape[-1], lambda graph, site=site, spec=spec, channels=x.shape[-1]: graph.part(site, spec, channels))
+            alone = graph_of(
+                x.shape[-1],
+                lambda graph, site=site, spec=spec, channels=x.shape[-1]: graph.part(
+                    site, spec, channels
+                ),
+            )
             x = Bound(layer, alone, list(layer.bound.named(site).values()))(x)
     return x
 
@@ -60,7 +73,11 @@ def close(one, two):
 
 @pytest.mark.parametrize("seed", range(16))
 def test_any_cell_has_the_shape_it_promises(seed, random_cell):
-    adapt, strides, residual = ("project", "reduce", "keep", "share")[seed % 4], 1 + seed // 4 % 2, bool(seed // 8)
+    adapt, strides, residual = (
+        ("project", "reduce", "keep", "share")[seed % 4],
+        1 + seed // 4 % 2,
+        bool(seed // 8),
+    )
     cell = random_cell(seed)
     layer = Cell(cell, FILTERS, strides, adapt, residual=residual)
     for size in ((6, 5), (1, 4)):
@@ -72,7 +89,9 @@ def test_any_cell_has_the_shape_it_promises(seed, random_cell):
 
 
 def test_an_unknown_size_stays_unknown():
-    shape = Cell(NASNET_A.normal, 4, 2).compute_output_shape([(None, None, 7, 3), (None, None, 7, 3)])
+    shape = Cell(NASNET_A.normal, 4, 2).compute_output_shape(
+        [(None, None, 7, 3), (None, None, 7, 3)]
+    )
     assert shape == (None, None, 4, 24)
 
 
@@ -95,20 +114,38 @@ def test_a_block_adds_its_two_operations():
 
 
 def test_a_block_that_concatenates_projects_both_operations_together():
-    layer = Cell(wiring((0, "identity", 1, "conv_1x1", "concatenate")), FILTERS, batch_norm_epsilon=0.5)
+    layer = Cell(
+        wiring((0, "identity", 1, "conv_1x1", "concatenate")), FILTERS, batch_norm_epsilon=0.5
+    )
     values = inputs("project")
     y = called(layer, values)
-    both = np.concatenate([at(layer, "base", values[0]), at(layer, "right_2.1", at(layer, "previous", values[1]))], axis=-1)
-    kernel, gamma, beta, mean, variance = (np.asarray(weight) for weight in layer.bound.named("combine_2").values())
-    close(y, (np.maximum(both, 0) @ kernel[0, 0] - mean) / np.sqrt(variance + layer.batch_norm_epsilon) * gamma + beta)
+    both = np.concatenate(
+        [at(layer, "base", values[0]), at(layer, "right_2.1", at(layer, "previous", values[1]))],
+        axis=-1,
+    )
+    kernel, gamma, beta, mean, variance = (
+        np.asarray(weight) for weight in layer.bound.named("combine_2").values()
+    )
+    close(
+        y,
+        (np.maximum(both, 0) @ kernel[0, 0] - mean)
+        / np.sqrt(variance + layer.batch_norm_epsilon)
+        * gamma
+        + beta,
+    )
 
 
-@pytest.mark.parametrize("combine, axes", [("add_layer_norm", (1, 2, 3)), ("add_instance_norm", (1, 2))])
+@pytest.mark.parametrize(
+    "combine, axes", [("add_layer_norm", (1, 2, 3)), ("add_instance_norm", (1, 2))]
+)
 def test_a_block_that_adds_and_normalizes_does_so_image_by_image(combine, axes):
     layer = Cell(wiring((0, "identity", 1, "conv_1x1", combine)), FILTERS)
     values = inputs("project")
     y = called(layer, values)
-    both = np.asarray(at(layer, "base", values[0]) + at(layer, "right_2.1", at(layer, "previous", values[1])), "float64")
+    both = np.asarray(
+        at(layer, "base", values[0]) + at(layer, "right_2.1", at(layer, "previous", values[1])),
+        "float64",
+    )
     norm = layer.bound.named("combine_2")
     scaled = (both - both.mean(axes, keepdims=True)) / np.sqrt(both.var(axes, keepdims=True) + 1e-6)
     close(y, scaled * np.asarray(norm["gamma"]) + np.asarray(norm["beta"]))
@@ -117,12 +154,17 @@ def test_a_block_that_adds_and_normalizes_does_so_image_by_image(combine, axes):
 def test_concat_orders_the_output():
     blocks = ((0, "conv_1x1", 1, "identity"), (2, "avg_pool_3x3", 1, "conv_3x3"))
     values = inputs("project")
-    straight, turned = (called(Cell(wiring(*blocks, concat=concat), FILTERS), values) for concat in ((2, 3), (3, 2)))
+    straight, turned = (
+        called(Cell(wiring(*blocks, concat=concat), FILTERS), values) for concat in ((2, 3), (3, 2))
+    )
     close(turned, np.concatenate([straight[..., FILTERS:], straight[..., :FILTERS]], axis=-1))
 
 
 def test_concat_can_name_a_state_that_a_block_reads():
-    layer = Cell(wiring((0, "conv_1x1", 1, "identity"), (2, "identity", 2, "identity"), concat=(2, 3)), FILTERS)
+    layer = Cell(
+        wiring((0, "conv_1x1", 1, "identity"), (2, "identity", 2, "identity"), concat=(2, 3)),
+        FILTERS,
+    )
     y = called(layer, inputs("project"))
     close(y[..., FILTERS:], 2 * y[..., :FILTERS])
 
@@ -147,14 +189,21 @@ def test_only_what_reads_the_inputs_is_strided():
     layer = Cell(NASNET_A.reduction, FILTERS, 2)
     layer(inputs("project"))
     whole, halved = layer.bound.graph.inputs[0].size, layer.bound.graph.output.size
-    moves = Counter((node.x.size, node.y.size) for node in layer.bound.graph.nodes if isinstance(node, graphs.Pool | graphs.Depthwise))
+    moves = Counter(
+        (node.x.size, node.y.size)
+        for node in layer.bound.graph.nodes
+        if isinstance(node, graphs.Pool | graphs.Depthwise)
+    )
     assert moves[whole, halved] == 7 and set(moves) == {(whole, halved), (halved, halved)}
 
 
 def test_a_residual_is_h_itself_where_shapes_are_equal():
     cell, h = wiring((0, "conv_1x1", 1, "identity"), concat=(1, 2)), images(2, 6, 5, 2 * FILTERS)
     values = [h, images(2, 6, 5, 5, seed=1)]
-    plain, residual = called(Cell(cell, FILTERS), values), called(Cell(cell, FILTERS, residual=True), values)
+    plain, residual = (
+        called(Cell(cell, FILTERS), values),
+        called(Cell(cell, FILTERS, residual=True), values),
+    )
     close(residual, plain + h)
 
 
@@ -165,7 +214,9 @@ def test_a_residual_is_projected_where_shapes_differ(strides):
     y = called(layer, values)
     plain = Cell(layer.cell, FILTERS, strides)
     plain.build([value.shape for value in values])
-    plain.set_weights([np.asarray(weight) for weight in layer.weights if "shortcut" not in weight.path])
+    plain.set_weights(
+        [np.asarray(weight) for weight in layer.weights if "shortcut" not in weight.path]
+    )
     close(y, np.asarray(plain(values)) + np.asarray(at(layer, "shortcut", values[0])))
 
 
@@ -187,9 +238,19 @@ def test_any_cell_trains_the_same_in_a_graph(seed, random_cell):
 def test_batch_norm_and_weight_decay_reach_every_part():
     def moved(momentum):
         keras.utils.set_random_seed(0)
-        layer = Cell(NASNET_A.reduction, FILTERS, 2, "reduce", residual=True, batch_norm_momentum=momentum, weight_decay=0.3)
+        layer = Cell(
+            NASNET_A.reduction,
+            FILTERS,
+            2,
+            "reduce",
+            residual=True,
+            batch_norm_momentum=momentum,
+            weight_decay=0.3,
+        )
         layer(inputs("reduce"), training=True)
-        return layer, [np.asarray(weight) for weight in layer.weights if "moving_mean" in weight.path]
+        return layer, [
+            np.asarray(weight) for weight in layer.weights if "moving_mean" in weight.path
+        ]
 
     (layer, means), (_, of_the_batch) = moved(0.25), moved(0.0)
     for mean, batch in zip(means, of_the_batch, strict=True):
@@ -202,7 +263,9 @@ def test_batch_norm_and_weight_decay_reach_every_part():
 # ---- drop path ----
 
 
-@pytest.mark.parametrize("cell, sites", [(NASNET_A.normal, 8), (NASNET_A.reduction, 9)], ids=["normal", "reduction"])
+@pytest.mark.parametrize(
+    "cell, sites", [(NASNET_A.normal, 8), (NASNET_A.reduction, 9)], ids=["normal", "reduction"]
+)
 def test_nasnet_a_drops_paths_at_the_sites_of_the_original_graph(cell, sites, monkeypatch):
     drawn, uniform = [], keras.random.uniform
 
@@ -241,7 +304,10 @@ def test_paths_are_dropped_by_example_and_apart_from_each_other():
 
 def test_at_inference_no_path_is_dropped():
     values = inputs("project")
-    close(called(Cell(NASNET_A.normal, FILTERS, drop_path_rate=0.9), values), called(Cell(NASNET_A.normal, FILTERS), values))
+    close(
+        called(Cell(NASNET_A.normal, FILTERS, drop_path_rate=0.9), values),
+        called(Cell(NASNET_A.normal, FILTERS), values),
+    )
 
 
 def test_one_training_step_of_a_cell_is_one_step_of_its_schedule():
@@ -257,13 +323,26 @@ def test_one_training_step_of_a_cell_is_one_step_of_its_schedule():
 @pytest.mark.parametrize("seed", range(3))
 def test_any_cell_comes_back_from_its_configuration(seed, random_cell):
     layer = Cell(
-        random_cell(seed), 7, 2, "reduce", drop_path_rate=0.3, drop_path_steps=9, residual=True, zero_padded_pools=True,
-        batch_norm_momentum=0.5, batch_norm_epsilon=0.1, weight_decay=0.2, dtype="mixed_bfloat16", name="cell_3",
-    )  # fmt: skip
+        random_cell(seed),
+        7,
+        2,
+        "reduce",
+        drop_path_rate=0.3,
+        drop_path_steps=9,
+        residual=True,
+        zero_padded_pools=True,
+        batch_norm_momentum=0.5,
+        batch_norm_epsilon=0.1,
+        weight_decay=0.2,
+        dtype="mixed_bfloat16",
+        name="cell_3",
+    )
     assert Cell.from_config(layer.get_config()).get_config() == layer.get_config()
 
 
-@pytest.mark.parametrize("drop_path", [{}, dict(drop_path_rate=0.5, drop_path_steps=10)], ids=["plain", "drop path"])
+@pytest.mark.parametrize(
+    "drop_path", [{}, dict(drop_path_rate=0.5, drop_path_steps=10)], ids=["plain", "drop path"]
+)
 def test_a_model_of_one_cell_comes_back_from_a_file(tmp_path, random_cell, drop_path):
     h, p = keras.Input((6, 5, 3)), keras.Input((6, 5, 5))
     layer = Cell(random_cell(1), FILTERS, 2, residual=True, **drop_path)
@@ -275,11 +354,16 @@ def test_a_model_of_one_cell_comes_back_from_a_file(tmp_path, random_cell, drop_
 
 def test_the_step_of_the_schedule_is_stored(tmp_path):
     h, p = keras.Input((6, 5, 3)), keras.Input((6, 5, 5))
-    model = keras.Model([h, p], Cell(NASNET_A.normal, FILTERS, drop_path_rate=0.5, drop_path_steps=10, name="cell")([h, p]))
+    model = keras.Model(
+        [h, p],
+        Cell(NASNET_A.normal, FILTERS, drop_path_rate=0.5, drop_path_steps=10, name="cell")([h, p]),
+    )
     for _ in range(3):
         model(inputs("project"), training=True)
     model.save(tmp_path / "model.keras")
-    assert int(keras.models.load_model(tmp_path / "model.keras").get_layer("cell").drop_path.step) == 3
+    assert (
+        int(keras.models.load_model(tmp_path / "model.keras").get_layer("cell").drop_path.step) == 3
+    )
 
 
 def test_a_cell_that_is_not_sound_is_refused():
@@ -289,7 +373,15 @@ def test_a_cell_that_is_not_sound_is_refused():
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_any_cell_trains_in_half_precision(policy, random_cell):
-    layer = Cell(random_cell(2), FILTERS, 2, residual=True, drop_path_rate=0.3, drop_path_steps=5, dtype=policy)
+    layer = Cell(
+        random_cell(2),
+        FILTERS,
+        2,
+        residual=True,
+        drop_path_rate=0.3,
+        drop_path_steps=5,
+        dtype=policy,
+    )
     y = layer(inputs("project"), training=True)
     assert keras.backend.standardize_dtype(y.dtype) == policy.removeprefix("mixed_")
     assert {w.dtype for w in layer.trainable_weights} == {"float32"}
@@ -305,11 +397,20 @@ def test_a_cell_that_computes_twice_learns_the_same_and_moves_its_averages_once(
     values, found = [tf.constant(v) for v in inputs("reduce")], []
     for twice in (False, True):
         keras.utils.set_random_seed(0)
-        layer = Cell(NASNET_A.reduction, FILTERS, 2, "reduce", drop_path_rate=0.5, gradient_checkpointing=twice)
+        layer = Cell(
+            NASNET_A.reduction,
+            FILTERS,
+            2,
+            "reduce",
+            drop_path_rate=0.5,
+            gradient_checkpointing=twice,
+        )
         layer.build([v.shape for v in values])
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.square(layer(values, training=True)))
         gradients = tape.gradient(loss, [w.value for w in layer.trainable_weights])
-        found.append([*map(np.asarray, gradients), *(np.asarray(w) for w in layer.non_trainable_weights)])
+        found.append(
+            [*map(np.asarray, gradients), *(np.asarray(w) for w in layer.non_trainable_weights)]
+        )
     for one, two in zip(*found, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)

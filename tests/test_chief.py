@@ -1,4 +1,6 @@
-"""Keras Tuner's own way to search on several machines, by environment variables: whoever dies, every trial ends, once."""
+"""Keras Tuner's own way to search on several machines, by environment variables: whoever dies,
+every trial ends, once.
+"""
 
 import os
 import pathlib
@@ -13,6 +15,7 @@ import grpc
 import keras_tuner
 import pytest
 from keras_tuner.src.distribute.oracle_client import OracleClient
+
 from nasnet_tf import journal
 from nasnet_tf.tuners import StrategyOracle, chief
 from nasnet_tf.tuners.oracle import LeaseLost
@@ -39,7 +42,8 @@ class Tuner(CellTuner):
             raise keras_tuner.errors.FailedTrialError("no such column")
         return {"score": trial.hyperparameters.get("one") / 64}, {}
 
-oracle = StrategyOracle("random", keras_tuner.Objective("score", "max"), TRIALS, seed=0, lease_seconds=4.0)
+objective = keras_tuner.Objective("score", "max")
+oracle = StrategyOracle("random", objective, TRIALS, seed=0, lease_seconds=4.0)
 Tuner(oracle, Child(), directory=FOLDER, project_name="s").search(verbose=0)
 """
 
@@ -56,11 +60,18 @@ class Cluster:
         self.log, self.processes = folder / "s" / journal.TRIALS, []
 
     def start(self, name):
-        variables = {"KERASTUNER_TUNER_ID": name, "KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(self.port)}
+        variables = {
+            "KERASTUNER_TUNER_ID": name,
+            "KERASTUNER_ORACLE_IP": "127.0.0.1",
+            "KERASTUNER_ORACLE_PORT": str(self.port),
+        }
         process = subprocess.Popen(
-            [sys.executable, "-c", self.script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            [sys.executable, "-c", self.script],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
             env={**os.environ, **variables, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )  # fmt: skip
+        )
         self.processes.append(process)
         return process
 
@@ -87,7 +98,12 @@ def one_choice(folder, **arguments):
     hp.Choice("one", list(range(50)))
     arguments = {"trials": 2, **arguments}
     oracle = StrategyOracle(
-        "random", keras_tuner.Objective("score", "max"), arguments.pop("trials"), hyperparameters=hp, seed=0, **arguments
+        "random",
+        keras_tuner.Objective("score", "max"),
+        arguments.pop("trials"),
+        hyperparameters=hp,
+        seed=0,
+        **arguments,
     )
     oracle._set_project_dir(str(folder), "s")
     return oracle
@@ -113,7 +129,9 @@ def serve(folder, monkeypatch, token, host="127.0.0.1", trials=2):
 
 @pytest.fixture
 def asked(tmp_path, monkeypatch):
-    """A client of a chief with a token, and the thread in which that serves a search of two trials."""
+    """A client of a chief with a token, and the thread in which that serves a search of two
+    trials.
+    """
     return serve(tmp_path, monkeypatch, "sesame")
 
 
@@ -137,19 +155,26 @@ def test_without_the_token_nobody_is_served(asked, monkeypatch, shown):
     with pytest.raises(grpc.RpcError, match="UNAUTHENTICATED"):
         client.create_trial("worker0")  # as Keras Tuner's own workers ask
     chief.introduce(client)
-    with pytest.raises(ValueError, match="the chief at 127.0.0.1 has another NASNET_TF_TOKEN; set the same here"):
+    with pytest.raises(
+        ValueError, match="the chief at 127.0.0.1 has another NASNET_TF_TOKEN; set the same here"
+    ):
         client.create_trial("worker0")
 
 
 @pytest.mark.parametrize("token", ["two words", "line\n", "schlüssel"])
 def test_a_token_that_cannot_be_sent_is_refused(monkeypatch, token):
     monkeypatch.setenv(chief.TOKEN, token)
-    with pytest.raises(ValueError, match="NASNET_TF_TOKEN has blanks, or letters that are not ASCII; give one such as"):
+    with pytest.raises(
+        ValueError,
+        match="NASNET_TF_TOKEN has blanks, or letters that are not ASCII; give one such as",
+    ):
         chief._given()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
-def test_a_chief_without_a_token_makes_one_prints_it_and_leaves_it_to_the_same_user(tmp_path, monkeypatch, capfd, host):
+def test_a_chief_without_a_token_makes_one_prints_it_and_leaves_it_to_the_same_user(
+    tmp_path, monkeypatch, capfd, host
+):
     client, _ = serve(tmp_path, monkeypatch, None, host)
     with pytest.raises(grpc.RpcError, match="UNAUTHENTICATED"):
         client.create_trial("worker0")
@@ -167,7 +192,11 @@ def test_a_chief_without_a_token_makes_one_prints_it_and_leaves_it_to_the_same_u
 
 def test_a_worker_that_asks_before_the_chief_has_made_its_token_is_served(tmp_path, monkeypatch):
     client, _ = serve(tmp_path, monkeypatch, None)
-    monkeypatch.setattr(chief, "_read", lambda path, read=chief._read, first=[""]: first.pop() if first else read(path))
+    monkeypatch.setattr(
+        chief,
+        "_read",
+        lambda path, read=chief._read, first=[""]: first.pop() if first else read(path),
+    )
     chief.introduce(client, tmp_path / "s")
     time.sleep(0.5)
     assert client.create_trial("worker0").status == "RUNNING"
@@ -189,7 +218,9 @@ def test_only_the_tuner_that_holds_a_trial_tells_what_became_of_it(asked):
     trial = client.create_trial("worker0+lease")
     other.create_trial("worker1+lease")
     trial.status = "COMPLETED"
-    with pytest.raises(LeaseLost, match="whoever asks does not hold trial 0; what it tells is not taken"):
+    with pytest.raises(
+        LeaseLost, match="whoever asks does not hold trial 0; what it tells is not taken"
+    ):
         other.update_trial(trial.trial_id, {"score": 1e30})
     other.stub._holders[trial.trial_id] = "worker1+lease"
     with pytest.raises(LeaseLost, match="worker1.lease does not hold trial 0"):
@@ -245,13 +276,18 @@ def test_a_worker_that_is_killed_loses_no_trial_and_keeps_nobody_waiting(tmp_pat
         assert chief.wait(timeout=60) == 0, chief.stderr.read()
         assert [record["lost"] for record in cluster.records("lost")] == [lost]
         ends = cluster.records("end")
-        assert sorted(record["end"] for record in ends) == list("012345") and {record["status"] for record in ends} == {"COMPLETED"}
+        assert sorted(record["end"] for record in ends) == list("012345") and {
+            record["status"] for record in ends
+        } == {"COMPLETED"}
 
 
 @pytest.mark.slow
 def test_a_chief_that_is_killed_goes_on_and_scores_no_trial_twice(tmp_path):
     with Cluster(tmp_path, seconds=2.0) as cluster:
-        chief, workers = cluster.start("chief"), [cluster.start("worker0"), cluster.start("worker1")]
+        chief, workers = (
+            cluster.start("chief"),
+            [cluster.start("worker0"), cluster.start("worker1")],
+        )
         for worker in workers:
             in_a_trial(worker)
         chief.send_signal(signal.SIGKILL)

@@ -6,17 +6,26 @@ import pathlib
 import keras
 import numpy as np
 import pytest
+
 from nasnet_tf.zoo import decode_predictions, preprocess_input
 from nasnet_tf.zoo.classes import class_names
 
-INDEX = pathlib.Path(__file__).parents[2] / "shared" / "data" / "nasnet_reference" / "imagenet_class_index.json"
+INDEX = (
+    pathlib.Path(__file__).parents[2]
+    / "shared"
+    / "data"
+    / "nasnet_reference"
+    / "imagenet_class_index.json"
+)
 
 
 def test_pixels_are_scaled_as_keras_applications_does():
     x = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3), dtype=np.uint8)
     expected = keras.applications.nasnet.preprocess_input(x.astype("float32"))
     np.testing.assert_allclose(preprocess_input(x), expected, atol=1e-6)
-    np.testing.assert_allclose(preprocess_input(keras.ops.convert_to_tensor(x)), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        preprocess_input(keras.ops.convert_to_tensor(x)), expected, atol=1e-6
+    )
 
 
 def test_an_array_is_not_changed_by_preprocessing():

@@ -1,11 +1,28 @@
-"""What every strategy promises in every kind of space: its seed decides, its state is the whole of it, failures teach nothing."""
+"""What every strategy promises in every kind of space: its seed decides, its state is the whole of
+it, failures teach nothing.
+"""
 
 import numpy as np
 import pytest
-from nasnet_tf.spaces import Choices, DNASpace, HierarchicalSpace, LayerwiseSpace, NASNetSpace, PNASSpace, RecurrentSpace
-from nasnet_tf.strategies import STRATEGIES, AgingEvolution, Progressive, Reinforce, SuccessiveHalving, TournamentEvolution
-
 from searching import read_again, search
+
+from nasnet_tf.spaces import (
+    Choices,
+    DNASpace,
+    HierarchicalSpace,
+    LayerwiseSpace,
+    NASNetSpace,
+    PNASSpace,
+    RecurrentSpace,
+)
+from nasnet_tf.strategies import (
+    STRATEGIES,
+    AgingEvolution,
+    Progressive,
+    Reinforce,
+    SuccessiveHalving,
+    TournamentEvolution,
+)
 
 SIZES, NASNET = (3, 1, 4, 2), NASNetSpace().sizes
 EVERY = pytest.mark.parametrize("kind", STRATEGIES.values(), ids=STRATEGIES)
@@ -15,15 +32,23 @@ RECURRENT = RecurrentSpace()
 
 # Strategies in their spaces: {name: what makes one of a seed}.
 SYSTEMS = {name: lambda seed, kind=kind: kind(SIZES, seed) for name, kind in STRATEGIES.items()}
-SYSTEMS |= {f"{name}, dna": lambda seed, kind=kind: kind(DNASpace(), seed) for name, kind in STRATEGIES.items() if kind.open}
 SYSTEMS |= {
-    "progressive, growing cells": lambda seed: Progressive(PNASSpace(3, growing=True), seed, beam=30),
+    f"{name}, dna": lambda seed, kind=kind: kind(DNASpace(), seed)
+    for name, kind in STRATEGIES.items()
+    if kind.open
+}
+SYSTEMS |= {
+    "progressive, growing cells": lambda seed: Progressive(
+        PNASSpace(3, growing=True), seed, beam=30
+    ),
     "aging-evolution, growing cells": lambda seed: AgingEvolution(PNASSpace(3, growing=True), seed),
     "successive-halving, epochs": lambda seed: SuccessiveHalving(EPOCHS, seed),
     "tournament-evolution, motifs": lambda seed: TournamentEvolution(HierarchicalSpace(), seed),
     "aging-evolution, recurrent": lambda seed: AgingEvolution(RECURRENT, seed),
     "reinforce, recurrent": lambda seed: Reinforce(RECURRENT, seed),
-    "reinforce, deeper and deeper": lambda seed: Reinforce(LayerwiseSpace(8, fewest=4), seed, every=15, minibatch=4),
+    "reinforce, deeper and deeper": lambda seed: Reinforce(
+        LayerwiseSpace(8, fewest=4), seed, every=15, minibatch=4
+    ),
 }
 
 
@@ -75,7 +100,10 @@ def test_a_proposal_depends_on_seed_number_and_observations_and_changes_nothing(
     assert [other.propose(number) for number in reversed(range(5))] == forward[::-1]
     assert len(set(forward)) == 5
     for choices in forward:
-        assert all(type(choice) is int and 0 <= choice < size for choice, size in zip(choices, NASNET, strict=True))
+        assert all(
+            type(choice) is int and 0 <= choice < size
+            for choice, size in zip(choices, NASNET, strict=True)
+        )
 
 
 @EVERY

@@ -6,16 +6,19 @@ import unicodedata
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from nasnet_tf.cli import main
 from nasnet_tf.spreadsheets import read
 from nasnet_tf.workflow import networks
-from PIL import Image
 
 COLOURS = {"red": (250, 0, 0), "green": (0, 250, 0), "blue": (0, 0, 250)}
 
 
 class Colours:
-    """Stands for a trained network that tells colours apart, without a fault; in the order of `names`, whatever it calls them."""
+    """Stands for a trained network that tells colours apart, without a fault; in the order of
+    `names`, whatever it calls them.
+    """
 
     def __init__(self, names=tuple(COLOURS), class_names=True, shape=(8, 8, 3)):
         self.colours = np.array([COLOURS[name] for name in names], float)
@@ -60,33 +63,54 @@ def test_classes_go_by_their_names_not_by_their_place(capsys, tmp_path, network)
 
 @pytest.mark.parametrize("names", [("blue",), ("green", "blue")])
 def test_a_test_set_with_some_of_the_classes_will_do(capsys, tmp_path, network, names):
-    found = told(capsys, "evaluate", "m.keras", folder(tmp_path, **{name: name for name in names}), "--part", "all")
+    found = told(
+        capsys,
+        "evaluate",
+        "m.keras",
+        folder(tmp_path, **{name: name for name in names}),
+        "--part",
+        "all",
+    )
     assert found["accuracy"] == 1.0 and found["images"] == 5 * len(names)
 
 
 def test_other_names_are_refused_and_both_lists_given(capsys, tmp_path, network):
-    assert main(["evaluate", "m.keras", folder(tmp_path, **{"0": "red", "1": "green", "2": "blue"})]) == 2
+    assert (
+        main(["evaluate", "m.keras", folder(tmp_path, **{"0": "red", "1": "green", "2": "blue"})])
+        == 2
+    )
     said = capsys.readouterr().err
     assert "0, 1, 2" in said and "red, green, blue" in said
 
 
 def test_without_names_there_must_be_as_many_classes_and_it_is_said(capsys, tmp_path, network):
     network(names=("blue", "green", "red"), class_names=None)
-    assert main(["evaluate", "m.keras", folder(tmp_path, red="red", green="green", blue="blue")]) == 0
+    assert (
+        main(["evaluate", "m.keras", folder(tmp_path, red="red", green="green", blue="blue")]) == 0
+    )
     out, said = capsys.readouterr()
-    assert "classes are compared by their number, as the network's classes have no names" in said and out.startswith("100.00%")
+    assert (
+        "classes are compared by their number, as the network's classes have no names" in said
+        and out.startswith("100.00%")
+    )
     network(names=("blue", "green"), class_names=None)
     assert main(["evaluate", "m.keras", str(tmp_path)]) == 2
     assert "has 3 classes (blue, green, red), the network 2 classes" in capsys.readouterr().err
 
 
-def test_arrays_of_numbers_are_compared_by_number_where_there_are_as_many(capsys, tmp_path, network):
+def test_arrays_of_numbers_are_compared_by_number_where_there_are_as_many(
+    capsys, tmp_path, network
+):
     labels = np.arange(30) % 3
-    images = np.array(list(COLOURS.values()), np.uint8)[labels][:, None, None].repeat(8, 1).repeat(8, 2)
+    images = (
+        np.array(list(COLOURS.values()), np.uint8)[labels][:, None, None].repeat(8, 1).repeat(8, 2)
+    )
     np.savez(tmp_path / "a.npz", x_train=images, y_train=labels)
     assert main(["evaluate", "m.keras", str(tmp_path / "a.npz")]) == 0
     out, said = capsys.readouterr()
-    assert out.startswith("100.00%") and "by their number, as the classes of a have no names" in said
+    assert (
+        out.startswith("100.00%") and "by their number, as the classes of a have no names" in said
+    )
 
 
 def test_a_network_with_another_number_of_names_than_classes_is_refused(capsys, tmp_path, network):
@@ -101,8 +125,12 @@ def test_folders_of_imagenet_go_by_their_wordnet_ids(tmp_path):
     from nasnet_tf.data import load
     from nasnet_tf.zoo.classes import class_aliases, class_names
 
-    data = load(folder(tmp_path, n02012849="red", n03126707="blue"), classes=class_aliases())  # both are called crane
-    assert {class_names()[label] for label in data.y_test} == {"crane"} and len(set(data.y_test)) == 2
+    data = load(
+        folder(tmp_path, n02012849="red", n03126707="blue"), classes=class_aliases()
+    )  # both are called crane
+    assert {class_names()[label] for label in data.y_test} == {"crane"} and len(
+        set(data.y_test)
+    ) == 2
 
 
 def test_pictures_come_in_the_size_and_channels_that_the_network_takes(capsys, tmp_path, network):
@@ -136,16 +164,27 @@ def test_accuracy_is_told_class_by_class(capsys, mixed, network):
         {"name": "green", "images": 7, "accuracy": pytest.approx(5 / 7)},
         {"name": "blue", "images": 0, "accuracy": None},
     ]
-    assert found["accuracy"] == pytest.approx(13 / 15) and found["balanced_accuracy"] == pytest.approx((1 + 5 / 7) / 2)
+    assert found["accuracy"] == pytest.approx(13 / 15) and found[
+        "balanced_accuracy"
+    ] == pytest.approx((1 + 5 / 7) / 2)
     assert found["confusion"] == [[8, 0, 0], [2, 5, 0], [0, 0, 0]]
 
 
 def test_the_table_for_a_person_names_every_class(capsys, mixed, network):
     assert main(["evaluate", "m.keras", str(mixed), "--part", "all"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("86.67% of 15 images right, loss") and lines[1] == "balanced accuracy 85.71%"
-    assert [line.split()[0] for line in lines[2:5]] == ["red", "green", "blue"] and lines[4].endswith("no images")
-    assert [line.split() for line in lines[6:]] == [["red", "8", "0", "0"], ["green", "2", "5", "0"], ["blue", "0", "0", "0"]]
+    assert (
+        lines[0].startswith("86.67% of 15 images right, loss")
+        and lines[1] == "balanced accuracy 85.71%"
+    )
+    assert [line.split()[0] for line in lines[2:5]] == ["red", "green", "blue"] and lines[
+        4
+    ].endswith("no images")
+    assert [line.split() for line in lines[6:]] == [
+        ["red", "8", "0", "0"],
+        ["green", "2", "5", "0"],
+        ["blue", "0", "0", "0"],
+    ]
 
 
 def test_confusions_are_written_as_a_table(capsys, mixed, network):
@@ -154,8 +193,11 @@ def test_confusions_are_written_as_a_table(capsys, mixed, network):
     assert main(arguments) == 0
     with open(path) as file:
         assert list(csv.reader(file)) == [
-            ["class", "red", "green", "blue"], ["red", "8", "0", "0"], ["green", "2", "5", "0"], ["blue", "0", "0", "0"]
-        ]  # fmt: skip
+            ["class", "red", "green", "blue"],
+            ["red", "8", "0", "0"],
+            ["green", "2", "5", "0"],
+            ["blue", "0", "0", "0"],
+        ]
     assert main(arguments) == 2 and "exists already" in capsys.readouterr().err
     assert main([*arguments, "--overwrite"]) == 0
 
@@ -166,7 +208,9 @@ def test_of_many_classes_the_most_frequent_confusions_are_shown():
     confusion = np.diag(np.full(20, 5))
     confusion[3, 7], confusion[4, 1] = 2, 9
     classes = [{"name": f"c{number}", "images": 5, "accuracy": 1.0} for number in range(20)]
-    lines = list(_by_class({"balanced_accuracy": 1.0, "classes": classes, "confusion": confusion.tolist()}))
+    lines = list(
+        _by_class({"balanced_accuracy": 1.0, "classes": classes, "confusion": confusion.tolist()})
+    )
     assert lines[-2:] == ["  c4 taken for c1: 9", "  c3 taken for c7: 2"]
 
 
@@ -203,7 +247,10 @@ def test_a_network_without_names_numbers_its_classes_and_says_so(capsys, tmp_pat
     folder(tmp_path, count=1, green="green")
     assert main(["predict", str(tmp_path), "--model", "m.keras", "--top", "1"]) == 0
     out, said = capsys.readouterr()
-    assert out.rstrip().endswith("\t1 99.0%") and "m.keras does not know the names of its classes" in said
+    assert (
+        out.rstrip().endswith("\t1 99.0%")
+        and "m.keras does not know the names of its classes" in said
+    )
 
 
 def test_missing_pictures_are_all_named_and_no_other_advice_is_given(capsys, tmp_path, network):

@@ -1,11 +1,21 @@
-"""Searches that learn from a history of points: evolution, local search, level by level, halving."""
+"""Searches that learn from a history of points: evolution, local search, level by level,
+halving.
+"""
 
 import itertools
 
 import numpy as np
 import pytest
+
 from nasnet_tf.spaces import Choices
-from nasnet_tf.strategies import AgingEvolution, LocalSearch, Progressive, RandomSearch, SuccessiveHalving, rungs
+from nasnet_tf.strategies import (
+    AgingEvolution,
+    LocalSearch,
+    Progressive,
+    RandomSearch,
+    SuccessiveHalving,
+    rungs,
+)
 from nasnet_tf.strategies.archive import Archive
 from nasnet_tf.strategies.local_search import neighbours
 from nasnet_tf.strategies.surrogate import Surrogate
@@ -46,17 +56,27 @@ def test_an_archive_refuses_a_state_that_is_not_whole():
 
 
 def test_until_the_population_is_full_points_are_random():
-    evolution, random = AgingEvolution((5,) * 4, seed=3, population=6, sample=3), RandomSearch((5,) * 4, seed=3)
+    evolution, random = (
+        AgingEvolution((5,) * 4, seed=3, population=6, sample=3),
+        RandomSearch((5,) * 4, seed=3),
+    )
     for number in range(6):
         assert evolution.propose(number) == random.propose(number)
         evolution.observe((0, 0, 0, 0), None if number == 2 else 1.0)
     assert evolution.propose(6) == random.propose(6)  # one failed
     evolution.observe((0, 0, 0, 0), 1.0)
-    assert sum(evolution.propose(7)) <= 4 and evolution.propose(7) != (0, 0, 0, 0)  # a child of the zeros
+    assert sum(evolution.propose(7)) <= 4 and evolution.propose(7) != (
+        0,
+        0,
+        0,
+        0,
+    )  # a child of the zeros
 
 
 def test_the_oldest_dies_however_good_it_is():
-    evolution = AgingEvolution((9,), population=3, sample=50)  # 50 drawn of 3: the best of the living wins, all but surely
+    evolution = AgingEvolution(
+        (9,), population=3, sample=50
+    )  # 50 drawn of 3: the best of the living wins, all but surely
     for point, reward in [((8,), 9.0), ((1,), 1.0), ((2,), 2.0)]:
         evolution.observe(point, reward)
     rng = np.random.default_rng(0)
@@ -81,7 +101,9 @@ def test_a_tournament_is_won_as_often_as_by_counting_all_of_them():
     rng, counts = np.random.default_rng(1), np.zeros(5)
     for _ in range(5000):
         counts[evolution.parent(rng)[0]] += 1
-    assert ((counts - 5000 * expected) ** 2 / (5000 * expected)).sum() < 18.5  # chi-squared, 4 degrees of freedom, p = 0.001
+    assert (
+        (counts - 5000 * expected) ** 2 / (5000 * expected)
+    ).sum() < 18.5  # chi-squared, 4 degrees of freedom, p = 0.001
 
 
 def test_a_child_differs_from_its_parent_in_one_decision_or_is_it_again():
@@ -90,7 +112,9 @@ def test_a_child_differs_from_its_parent_in_one_decision_or_is_it_again():
     for identity in (0.0, 0.3):
         evolution = AgingEvolution((4,) * 5, identity=identity, **settings)
         evolution.observe((1, 1, 1, 1, 1), 0.0)
-        children[identity] = [sum(choice != 1 for choice in evolution.propose(number)) for number in range(1, 1001)]
+        children[identity] = [
+            sum(choice != 1 for choice in evolution.propose(number)) for number in range(1, 1001)
+        ]
     assert set(children[0.0]) == {1}
     assert set(children[0.3]) == {0, 1} and children[0.3].count(0) == pytest.approx(300, abs=60)
 
@@ -100,7 +124,15 @@ def test_a_population_that_grows_is_ten_at_a_hundred_trials_and_the_papers_at_te
     for number in range(1, 20_001):
         evolution.observe((0,), float(number))
         sizes[number] = evolution.size
-    assert [sizes[number] for number in (1, 100, 120, 121, 2500, 10_000, 20_000)] == [10, 10, 10, 11, 50, 100, 100]
+    assert [sizes[number] for number in (1, 100, 120, 121, 2500, 10_000, 20_000)] == [
+        10,
+        10,
+        10,
+        11,
+        50,
+        100,
+        100,
+    ]
     paper = AgingEvolution.paper((3,))
     assert (paper.size, paper.sample, paper.identity) == (100, 25, 0.05)
 
@@ -127,7 +159,9 @@ def test_a_population_of_another_size_refuses_the_state():
 def test_neighbours_are_all_points_one_decision_away():
     sizes = (3, 1, 2)
     every = itertools.product(*map(range, sizes))
-    expected = {point for point in every if sum(a != b for a, b in zip(point, (2, 0, 1), strict=True)) == 1}
+    expected = {
+        point for point in every if sum(a != b for a, b in zip(point, (2, 0, 1), strict=True)) == 1
+    }
     found = neighbours((2, 0, 1), sizes)
     assert set(found) == expected and len(found) == 3
 
@@ -158,10 +192,17 @@ def test_a_climb_moves_at_the_first_improvement_and_begins_again_at_a_local_opti
     assert search.propose(2) in set(neighbours((0, 1), (3, 3))) - {(0, 0)}
     for point in ((0, 2), (1, 1), (2, 1)):
         search.observe(point, 0.0)
-    rest = {(1, 0), (2, 0), (1, 2), (2, 2)}  # (0, 1) is a local optimum: any point that is not known
+    rest = {
+        (1, 0),
+        (2, 0),
+        (1, 2),
+        (2, 2),
+    }  # (0, 1) is a local optimum: any point that is not known
     assert {search.propose(number) for number in range(6, 200)} == rest
     search.observe((1, 0), -5.0)
-    assert {search.propose(number) for number in range(7, 200)} == {(2, 0), (1, 2)}, "the next climb begins where it began"
+    assert {search.propose(number) for number in range(7, 200)} == {(2, 0), (1, 2)}, (
+        "the next climb begins where it began"
+    )
 
 
 def test_while_the_last_neighbours_are_trained_local_search_goes_on_elsewhere():
@@ -175,20 +216,31 @@ def test_while_the_last_neighbours_are_trained_local_search_goes_on_elsewhere():
 
 
 class Grown(Choices):
-    """One to `most` blocks of two inputs and two operations, whose order is of no account, as PNAS grows its cells."""
+    """One to `most` blocks of two inputs and two operations, whose order is of no account, as PNAS
+    grows its cells.
+    """
 
     def __init__(self, most=5, operations=8):
         self.most = most
-        blocks = ((f"{b}/{part}", range(b + 2) if "input" in part else "abcdefgh"[:operations]) for b in range(most) for part in PARTS)
+        blocks = (
+            (f"{b}/{part}", range(b + 2) if "input" in part else "abcdefgh"[:operations])
+            for b in range(most)
+            for part in PARTS
+        )
         super().__init__([("blocks", range(1, most + 1)), *blocks])
 
     def key(self, choices):
         count, *rest = self.checked(choices)
-        pairs = [[(rest[i], rest[i + 2]), (rest[i + 1], rest[i + 3])] for i in range(0, 4 * count + 4, 4)]
+        pairs = [
+            [(rest[i], rest[i + 2]), (rest[i + 1], rest[i + 3])] for i in range(0, 4 * count + 4, 4)
+        ]
         return str([sorted(pair) for pair in pairs])
 
     def levels(self):
-        return [(b, *(None if n < 4 * b + 4 else 0 for n in range(4 * self.most))) for b in range(self.most)]
+        return [
+            (b, *(None if n < 4 * b + 4 else 0 for n in range(4 * self.most)))
+            for b in range(self.most)
+        ]
 
 
 PARTS = ("input_1", "input_2", "operation_1", "operation_2")
@@ -215,18 +267,27 @@ def test_progressive_search_hands_out_136_cells_then_256_a_level_1160_in_all():
         search.observe(made[-1], score(made[-1]))
     assert [point[0] for point in made] == [0] * 136 + [1] * 256 + [2] * 256 + [3] * 256 + [4] * 256
     assert len({space.key(point) for point in made}) == 1160
-    every = {space.key((0, *block, *[0] * 16)) for block in itertools.product(range(2), range(2), range(8), range(8))}
+    every = {
+        space.key((0, *block, *[0] * 16))
+        for block in itertools.product(range(2), range(2), range(8), range(8))
+    }
     assert {space.key(point) for point in made[:136]} == every and len(every) == 136
     for level in range(1, 5):
         grown = {point[1 : 4 * level + 1] for point in made if point[0] == level}
-        assert grown <= {point[1 : 4 * level + 1] for point in made if point[0] == level - 1}, "each has grown from one that was tried"
+        assert grown <= {point[1 : 4 * level + 1] for point in made if point[0] == level - 1}, (
+            "each has grown from one that was tried"
+        )
     assert search.propose(1160)[0] == 4
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_what_progressive_search_chooses_to_grow_is_better_than_chance(seed):
     space = Grown(most=3)
-    search, score, rng = Progressive(space, seed, beam=40), graded(seed), np.random.default_rng(seed)
+    search, score, rng = (
+        Progressive(space, seed, beam=40),
+        graded(seed),
+        np.random.default_rng(seed),
+    )
     made = []
     for number in range(120):
         made.append(search.propose(number))
@@ -257,14 +318,24 @@ def test_more_workers_than_a_level_has_points_get_points_of_the_next():
     search, running = Progressive(Grown(most=2, operations=2), seed=0), []
     for number in range(30):
         running.append(search.propose(number, running))
-    assert len(set(running)) == 30 and {point[0] for point in running[:10]} == {0} and 1 in {point[0] for point in running}
+    assert (
+        len(set(running)) == 30
+        and {point[0] for point in running[:10]} == {0}
+        and 1 in {point[0] for point in running}
+    )
 
 
 def test_the_surrogate_ranks_points_of_one_block_more_than_it_has_seen():
     space, score = Grown(most=3), graded(4)
     model, rng = Surrogate(space, space.levels()), np.random.default_rng(0)
     known, larger = (
-        np.array([(level, *space.random(rng)[1 : 4 * level + 5], *[0] * (8 - 4 * level)) for _ in range(300)]) for level in (0, 1)
+        np.array(
+            [
+                (level, *space.random(rng)[1 : 4 * level + 5], *[0] * (8 - 4 * level))
+                for _ in range(300)
+            ]
+        )
+        for level in (0, 1)
     )
     model.fit(known, np.array([score(tuple(point)) for point in known]), rng)
     guessed, true = model.predict(larger), np.array([score(tuple(point)) for point in larger])
@@ -274,29 +345,42 @@ def test_the_surrogate_ranks_points_of_one_block_more_than_it_has_seen():
 # ---- successive halving ----
 
 
-EPOCHS_OF_A_TABLE = Choices([("a", range(30)), ("b", range(30)), ("epochs", (9, 1, 3))])  # not in order
+EPOCHS_OF_A_TABLE = Choices(
+    [("a", range(30)), ("b", range(30)), ("epochs", (9, 1, 3))]
+)  # not in order
 RUNG = {1: 0, 2: 1, 0: 2}  # option -> rung
 
 
 def definition(rungs, eta):
-    """What the paper's get_job promotes: {rung: those in the top 1 / eta that are not one rung up yet}."""
+    """What the paper's get_job promotes: {rung: those in the top 1 / eta that are not one rung up
+    yet}.
+    """
     found = {}
     for place in (0, 1):
         ranked = sorted(rungs[place].items(), key=lambda item: -item[1])
-        found[place] = {point for point, _ in ranked[: int(len(ranked) / eta)]} - set(rungs[place + 1])
+        found[place] = {point for point, _ in ranked[: int(len(ranked) / eta)]} - set(
+            rungs[place + 1]
+        )
     return found
 
 
 @pytest.mark.parametrize("eta", [2, 3])
 def test_asha_promotes_by_the_definition(eta):
-    search, rungs, rng = SuccessiveHalving(EPOCHS_OF_A_TABLE, seed=0, eta=eta), ({}, {}, {}), np.random.default_rng(0)
+    search, rungs, rng = (
+        SuccessiveHalving(EPOCHS_OF_A_TABLE, seed=0, eta=eta),
+        ({}, {}, {}),
+        np.random.default_rng(0),
+    )
     running = []
     for number in range(300):
         point = search.propose(number, running)
         (*bare, option), up = point, {RUNG[p[-1]]: set() for p in running}
         for other in running:
             up[RUNG[other[-1]]].add(other[:-1])
-        due = {place: points - up.get(place + 1, set()) for place, points in definition(rungs, eta).items()}
+        due = {
+            place: points - up.get(place + 1, set())
+            for place, points in definition(rungs, eta).items()
+        }
         rung = RUNG[option]
         if due[1]:
             assert rung == 2 and tuple(bare) in due[1]
@@ -335,7 +419,14 @@ def test_without_epochs_among_the_decisions_halving_is_random_search_that_repeat
 
 
 def test_rungs_end_at_the_longest_and_begin_at_the_shortest():
-    assert [rungs(longest) for longest in (1, 2, 3, 9, 10, 27)] == [(1,), (2,), (1, 3), (1, 3, 9), (1, 3, 10), (1, 3, 9, 27)]
+    assert [rungs(longest) for longest in (1, 2, 3, 9, 10, 27)] == [
+        (1,),
+        (2,),
+        (1, 3),
+        (1, 3, 9),
+        (1, 3, 10),
+        (1, 3, 9, 27),
+    ]
     assert rungs(8, eta=2) == (1, 2, 4, 8)
 
 

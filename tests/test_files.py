@@ -1,4 +1,6 @@
-"""Files are there whole or not at all, and on the disk before they have their names; what is read is bounded."""
+"""Files are there whole or not at all, and on the disk before they have their names; what is read
+is bounded.
+"""
 
 import json
 import os
@@ -6,8 +8,17 @@ import stat
 
 import numpy as np
 import pytest
+
 from nasnet_tf import genotype, journal
-from nasnet_tf.files import parse_json, read_json, read_small, remove_temporaries, replacing, write_json, write_whole
+from nasnet_tf.files import (
+    parse_json,
+    read_json,
+    read_small,
+    remove_temporaries,
+    replacing,
+    write_json,
+    write_whole,
+)
 from nasnet_tf.npz import read_npz
 from nasnet_tf.training.recipe import Recipe
 from nasnet_tf.workflow import status
@@ -19,7 +30,9 @@ def test_what_was_there_stays_if_writing_fails(tmp_path):
     with pytest.raises(RuntimeError), replacing(path) as temporary:
         temporary.write_bytes(b"half")
         raise RuntimeError
-    assert path.read_bytes() == b"before" and [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+    assert path.read_bytes() == b"before" and [file.name for file in tmp_path.iterdir()] == [
+        "a.txt"
+    ]
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path):
@@ -80,7 +93,9 @@ def special(folder):
 def test_what_is_no_regular_file_is_refused_at_once(tmp_path):
     for path in special(tmp_path):
         for read in (read_small, read_json, read_npz, genotype.load, Recipe.load, journal.read):
-            with pytest.raises(ValueError, match="it is a (named pipe|folder|device)|cannot be read"):
+            with pytest.raises(
+                ValueError, match="it is a (named pipe|folder|device)|cannot be read"
+            ):
                 read(path)
 
 
@@ -146,7 +161,8 @@ ARRAYS = {
 
 def same(one, other):
     return one.keys() == other.keys() and all(
-        one[name].dtype == other[name].dtype and np.array_equal(one[name], other[name]) for name in one
+        one[name].dtype == other[name].dtype and np.array_equal(one[name], other[name])
+        for name in one
     )
 
 
@@ -163,16 +179,23 @@ def test_no_bit_of_an_npz_is_turned_unnoticed(tmp_path, write):
     write(tmp_path / "a.npz", **ARRAYS)
     whole = (tmp_path / "a.npz").read_bytes()
     for place in range(len(whole)):
-        (tmp_path / "b.npz").write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+        (tmp_path / "b.npz").write_bytes(
+            whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :]
+        )
         try:
             found = read_npz(tmp_path / "b.npz")
         except ValueError as error:
             assert "b.npz" in str(error) and "\n" not in str(error)
         else:
-            assert same({**ARRAYS, **found}, ARRAYS), place  # at most the name of an array is another, which is then missing
+            assert same({**ARRAYS, **found}, ARRAYS), (
+                place
+            )  # at most the name of an array is another, which is then missing
 
 
 def test_an_npz_that_unpacks_to_far_more_than_it_is_is_refused(tmp_path):
     np.savez_compressed(tmp_path / "bomb.npz", x_train=np.zeros(200_000_000, "u1"))
-    with pytest.raises(ValueError, match="bomb.npz .* unpacks from .* bytes, .*; if that is right, write it by numpy.savez"):
+    with pytest.raises(
+        ValueError,
+        match="bomb.npz .* unpacks from .* bytes, .*; if that is right, write it by numpy.savez",
+    ):
         read_npz(tmp_path / "bomb.npz")

@@ -1,4 +1,6 @@
-"""What a search delivers: the network trained at the end or the child, whichever is better; a size that suits the time."""
+"""What a search delivers: the network trained at the end or the child, whichever is better; a size
+that suits the time.
+"""
 
 import contextlib
 import errno
@@ -10,6 +12,7 @@ import types
 
 import numpy as np
 import pytest
+
 from nasnet_tf import training
 from nasnet_tf.cli import main
 from nasnet_tf.genotype import NASNET_A, Block, Cell, Genotype
@@ -57,7 +60,9 @@ class Stages:
 
 @pytest.fixture
 def trains(monkeypatch):
-    """Replaces training and scoring; a list of the sizes that were trained, and what each is worth."""
+    """Replaces training and scoring; a list of the sizes that were trained, and what each is
+    worth.
+    """
     made, worth = [], {}
 
     def train_network(make, data, recipe, stages, *, folder, **_):
@@ -70,27 +75,45 @@ def trains(monkeypatch):
         return Network(found, found), {"loss": [1.0, 0.5]}
 
     monkeypatch.setattr(fitting, "train_network", train_network)
-    monkeypatch.setattr(training, "scores", lambda model, data, part="test": {"accuracy": getattr(model, part), "loss": 0.0, "images": 1})
+    monkeypatch.setattr(
+        training,
+        "scores",
+        lambda model, data, part="test": {
+            "accuracy": getattr(model, part),
+            "loss": 0.0,
+            "images": 1,
+        },
+    )
     return made, worth
 
 
 def ended(tmp_path, minutes, child=0.9, seconds=1e-5, **config):
-    known = child and Child(Network(child, child), "trial 7 (ppo)", Size(1, 8), {"accuracy": child}, 0.0, seconds)
+    known = child and Child(
+        Network(child, child), "trial 7 (ppo)", Size(1, 8), {"accuracy": child}, 0.0, seconds
+    )
     stages = Stages(minutes)
     options = types.SimpleNamespace(**{**CONFIG, **config})
-    found = FinalTraining(NASNET_A, known, images(), "short", options, tmp_path / "model.training", stages, 0.0)
+    found = FinalTraining(
+        NASNET_A, known, images(), "short", options, tmp_path / "model.training", stages, 0.0
+    )
     return found.deliver(tmp_path / "model.keras"), stages
 
 
-@pytest.mark.parametrize("network, delivered", [(0.95, "final network"), (0.9, "final network"), (0.1, "child")])
-def test_the_better_network_on_the_validation_images_is_delivered(tmp_path, trains, network, delivered):
+@pytest.mark.parametrize(
+    "network, delivered", [(0.95, "final network"), (0.9, "final network"), (0.1, "child")]
+)
+def test_the_better_network_on_the_validation_images_is_delivered(
+    tmp_path, trains, network, delivered
+):
     trains[1][Size(2, 16)] = network
     result, _ = ended(tmp_path, minutes=None, epochs=2)
     assert result["delivered"] == delivered and result["accuracy"] == max(network, 0.9)
     assert (tmp_path / "model.keras").read_text() == str(max(network, 0.9))
     assert result["validation"] == {"final network": network, "child": 0.9}
     assert (result["num_cells"], result["filters"]) == ((1, 8) if delivered == "child" else (2, 16))
-    assert ("the child of trial 7 (ppo) is delivered as it was trained" in result["why"]) == (delivered == "child")
+    assert ("the child of trial 7 (ppo) is delivered as it was trained" in result["why"]) == (
+        delivered == "child"
+    )
     assert f"{network:.4f} of the final network, 0.9000 of the child" in result["why"]
 
 
@@ -123,19 +146,29 @@ def test_a_network_whose_first_steps_are_too_slow_makes_way_for_a_smaller_one(tm
     trains[1].update({Size(2, 16): TooSlow(20), Size(1, 8): 0.95})
     result, stages = ended(tmp_path, minutes=10, seconds=1e-6)
     assert trains[0] == [Size(2, 16), Size(1, 8)] and result["filters"] == 8
-    assert stages.said == ["for N = 2, F = 16 there is time for 20 steps only, so the network is N = 1, F = 8"]
+    assert stages.said == [
+        "for N = 2, F = 16 there is time for 20 steps only, so the network is N = 1, F = 8"
+    ]
     assert result["why"].startswith(stages.said[0])
 
 
 def test_a_training_that_cannot_begin_in_time_leaves_the_child(tmp_path, trains):
     trains[1][Size(2, 16)] = TooSlow(0)
     result, _ = ended(tmp_path, minutes=10, seconds=1e-6)
-    assert result["delivered"] == "child" and trains[0] == [Size(2, 16)] and "no time was left" in result["why"]
+    assert (
+        result["delivered"] == "child"
+        and trains[0] == [Size(2, 16)]
+        and "no time was left" in result["why"]
+    )
 
 
 def test_where_no_time_is_left_the_child_is_delivered_as_it_is(tmp_path, trains):
     result, _ = ended(tmp_path, minutes=1e-6)
-    assert result["delivered"] == "child" and not trains[0] and result["why"].startswith("no time was left to train another network")
+    assert (
+        result["delivered"] == "child"
+        and not trains[0]
+        and result["why"].startswith("no time was left to train another network")
+    )
 
 
 @pytest.fixture
@@ -178,16 +211,27 @@ def test_a_training_whose_first_step_would_end_too_late_does_not_begin(now):
 def test_the_time_that_is_spent_is_noted_for_a_command_that_goes_on(tmp_path):
     budget = Budget(10, time.monotonic() - 100, spent=50)
     budget.keep(tmp_path / "clock.json")
-    assert noted(tmp_path / "clock.json") == pytest.approx(150, abs=5) and budget.left == pytest.approx(450, abs=5)
+    assert noted(tmp_path / "clock.json") == pytest.approx(
+        150, abs=5
+    ) and budget.left == pytest.approx(450, abs=5)
     assert noted(tmp_path / "none.json") == 0
     (tmp_path / "clock.json").write_text('{"seconds": "x"}')
     assert noted(tmp_path / "clock.json") == 0
 
 
 def test_the_time_of_a_command_begins_with_its_process():
-    code = "from nasnet_tf.cli import clock; import time; clock.is_the_process(); print(time.monotonic() - clock.command_began())"
+    code = (
+        "from nasnet_tf.cli import clock; import time; clock.is_the_process();"
+        " print(time.monotonic() - clock.command_began())"
+    )
     began = time.monotonic()
-    told = float(subprocess.run([sys.executable, "-c", f"import time; time.sleep(0.5); {code}"], check=True, capture_output=True).stdout)
+    told = float(
+        subprocess.run(
+            [sys.executable, "-c", f"import time; time.sleep(0.5); {code}"],
+            check=True,
+            capture_output=True,
+        ).stdout
+    )
     assert 0.5 < told <= time.monotonic() - began + 0.02
 
 
@@ -215,7 +259,9 @@ def trained(tmp_path, *more, out="m.keras"):
 
 
 @pytest.mark.slow
-def test_a_disk_that_is_full_when_the_network_is_saved_loses_nothing_and_a_training_is_made_longer(tmp_path, capsys, monkeypatch):
+def test_a_disk_that_is_full_when_the_network_is_saved_loses_nothing_and_a_training_is_made_longer(
+    tmp_path, capsys, monkeypatch
+):
     import keras
 
     def full(*_, **__):
@@ -237,7 +283,9 @@ def test_a_disk_that_is_full_when_the_network_is_saved_loses_nothing_and_a_train
 
 
 @pytest.mark.slow
-def test_a_search_by_the_clock_delivers_the_better_network_and_goes_on_only_if_it_is_given_more(tmp_path, capsys):
+def test_a_search_by_the_clock_delivers_the_better_network_and_goes_on_only_if_it_is_given_more(
+    tmp_path, capsys
+):
     children = ["--blocks", "1", "--child-images", "200", "--child-epochs", "1"]
     arguments = ["search", "digits", *children, "--runs-dir", str(tmp_path), "--json"]
     assert main([*arguments, "--minutes", "0.75"]) == 0

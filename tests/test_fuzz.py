@@ -1,4 +1,6 @@
-"""Damaged, swollen and senseless files of every kind: some hundred cases of benchmarks/fuzz.py, which runs thousands."""
+"""Damaged, swollen and senseless files of every kind: some hundred cases of benchmarks/fuzz.py,
+which runs thousands.
+"""
 
 import json
 import pathlib

@@ -8,6 +8,7 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from nasnet_tf.genotype import (
     AMOEBANET_A,
     COMBINATIONS,
@@ -25,19 +26,36 @@ from nasnet_tf.genotype import (
     unused,
 )
 
-# The literal `NASNet` of DARTS' cnn/genotypes.py: (operation, state), state 0 is the cell before last.
+# The literal `NASNet` of DARTS' cnn/genotypes.py: (operation, state), state 0 is the cell before
+# last.
 DARTS_NASNET = dict(
     normal=[
-        ("sep_conv_5x5", 1), ("sep_conv_3x3", 0), ("sep_conv_5x5", 0), ("sep_conv_3x3", 0), ("avg_pool_3x3", 1),
-        ("skip_connect", 0), ("avg_pool_3x3", 0), ("avg_pool_3x3", 0), ("sep_conv_3x3", 1), ("skip_connect", 1),
+        ("sep_conv_5x5", 1),
+        ("sep_conv_3x3", 0),
+        ("sep_conv_5x5", 0),
+        ("sep_conv_3x3", 0),
+        ("avg_pool_3x3", 1),
+        ("skip_connect", 0),
+        ("avg_pool_3x3", 0),
+        ("avg_pool_3x3", 0),
+        ("sep_conv_3x3", 1),
+        ("skip_connect", 1),
     ],
     normal_concat=[2, 3, 4, 5, 6],
     reduce=[
-        ("sep_conv_5x5", 1), ("sep_conv_7x7", 0), ("max_pool_3x3", 1), ("sep_conv_7x7", 0), ("avg_pool_3x3", 1),
-        ("sep_conv_5x5", 0), ("skip_connect", 3), ("avg_pool_3x3", 2), ("sep_conv_3x3", 2), ("max_pool_3x3", 1),
+        ("sep_conv_5x5", 1),
+        ("sep_conv_7x7", 0),
+        ("max_pool_3x3", 1),
+        ("sep_conv_7x7", 0),
+        ("avg_pool_3x3", 1),
+        ("sep_conv_5x5", 0),
+        ("skip_connect", 3),
+        ("avg_pool_3x3", 2),
+        ("sep_conv_3x3", 2),
+        ("max_pool_3x3", 1),
     ],
     reduce_concat=[4, 5, 6],
-)  # fmt: skip
+)
 
 
 @st.composite
@@ -47,7 +65,15 @@ def cells(draw, most=6):
     blocks = []
     for number in range(draw(st.integers(1, most))):
         state = st.integers(0, number + 1)
-        blocks.append(Block(draw(state), draw(operation), draw(state), draw(operation), draw(st.sampled_from(COMBINATIONS))))
+        blocks.append(
+            Block(
+                draw(state),
+                draw(operation),
+                draw(state),
+                draw(operation),
+                draw(st.sampled_from(COMBINATIONS)),
+            )
+        )
     states = draw(st.permutations(range(len(blocks) + 2)))
     concat = tuple(states[: draw(st.integers(1, len(states)))])
     return Cell(tuple(blocks), concat if max(concat) >= 2 else (*concat, 2))
@@ -73,7 +99,13 @@ def test_every_sound_genotype_passes_unchanged(genotype):
 
 
 def test_a_block_cannot_read_a_block_that_comes_after_it():
-    with pytest.raises(ValueError, match=r"block 0 reads state 2; it can read 0 to 1 \(0 is h, 1 is p, then the blocks before it\)"):
+    with pytest.raises(
+        ValueError,
+        match=(
+            r"block 0 reads state 2; it can read 0 to 1 \(0 is h, 1 is p, then the blocks before"
+            r" it\)"
+        ),
+    ):
         check(cell((2, "identity", 0, "identity")))
 
 
@@ -91,12 +123,17 @@ def test_a_state_is_a_whole_number_from_zero(state):
 
 @pytest.mark.parametrize("operation", ["sep_conv_9x9", "", None, ["identity"]], ids=repr)
 def test_an_unknown_operation_is_answered_with_the_known_ones(operation):
-    with pytest.raises(ValueError, match="block 0 has operation .*; there are identity, conv_1x3_3x1, .*sep_conv_7x7"):
+    with pytest.raises(
+        ValueError,
+        match="block 0 has operation .*; there are identity, conv_1x3_3x1, .*sep_conv_7x7",
+    ):
         check(cell((0, "identity", 0, operation)))
 
 
 def test_an_unknown_combination_is_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match="block 0 combines with 'multiply'; there are add, concatenate"):
+    with pytest.raises(
+        ValueError, match="block 0 combines with 'multiply'; there are add, concatenate"
+    ):
         check(cell((0, "identity", 0, "identity", "multiply")))
 
 
@@ -127,7 +164,9 @@ def test_the_error_of_a_genotype_names_the_cell():
 
 
 @pytest.mark.parametrize(
-    "value", ["nasnet_a", None, (ONE, ONE), ONE.blocks[0], Genotype(ONE, None)], ids=lambda value: type(value).__name__
+    "value",
+    ["nasnet_a", None, (ONE, ONE), ONE.blocks[0], Genotype(ONE, None)],
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_neither_genotype_nor_cell_is_refused(value):
     with pytest.raises(ValueError, match="expected a Genotype or a Cell, got"):
@@ -146,11 +185,17 @@ def test_genotypes_are_values():
 def test_unused_states_are_those_no_block_reads():
     assert unused(NASNET_A.normal.blocks) == (2, 3, 4, 5, 6)
     assert unused(NASNET_A.reduction.blocks) == (4, 5, 6)
-    assert unused((Block(0, "identity", 0, "identity"), Block(2, "identity", 2, "identity"))) == (1, 3)
+    assert unused((Block(0, "identity", 0, "identity"), Block(2, "identity", 2, "identity"))) == (
+        1,
+        3,
+    )
 
 
 def test_genotypes_plans_and_costs_need_no_keras():
-    code = "import nasnet_tf.genotype, nasnet_tf.cost, sys; assert not {'keras', 'tensorflow', 'numpy'} & set(sys.modules)"
+    code = (
+        "import nasnet_tf.genotype, nasnet_tf.cost, sys; assert not {'keras', 'tensorflow',"
+        " 'numpy'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -176,7 +221,10 @@ def test_any_genotype_comes_back_from_a_file(tmp_path_factory, genotype):
 
 
 def test_json_says_what_it_is_and_of_which_version():
-    assert json.loads(NASNET_A.to_json()).items() >= {"schema": "nasnet_tf.genotype", "version": 1}.items()
+    assert (
+        json.loads(NASNET_A.to_json()).items()
+        >= {"schema": "nasnet_tf.genotype", "version": 1}.items()
+    )
 
 
 def test_json_cut_off_anywhere_is_refused():
@@ -201,20 +249,39 @@ FOREIGN = {
     "no version": (changed(version=None), "genotype of version None"),
     "unknown key": (changed(author="me"), "unknown keys in genotype: 'author'; remove them"),
     "no cell": (changed(normal=None), "normal cell: a cell must be an object with the lists"),
-    "unknown key of a cell": (changed(normal={**ONE.to_data(), "kind": 1}), "normal cell: a cell must be an object"),
-    "blocks of a cell": (changed(reduction={"blocks": "five", "concat": [2]}), "reduction cell: a cell must be an object"),
+    "unknown key of a cell": (
+        changed(normal={**ONE.to_data(), "kind": 1}),
+        "normal cell: a cell must be an object",
+    ),
+    "blocks of a cell": (
+        changed(reduction={"blocks": "five", "concat": [2]}),
+        "reduction cell: a cell must be an object",
+    ),
     "short block": (
         changed(normal={"blocks": [[0, "identity", 1]], "concat": [2]}),
         "normal cell: block 0 must be a list of input_1, operation_1",
     ),
-    "NaN state": (changed(normal={"blocks": [[float("nan"), "identity", 1, "identity", "add"]], "concat": [2]}), "block 0 reads state nan"),
-    "true state": (changed(normal={"blocks": [[True, "identity", 1, "identity", "add"]], "concat": [2]}), "block 0 reads state True"),
-    "odd concat": (changed(normal={"blocks": [[0, "identity", 1, "identity", "add"]], "concat": [{}]}), r"concat names state \{\}"),
+    "NaN state": (
+        changed(
+            normal={"blocks": [[float("nan"), "identity", 1, "identity", "add"]], "concat": [2]}
+        ),
+        "block 0 reads state nan",
+    ),
+    "true state": (
+        changed(normal={"blocks": [[True, "identity", 1, "identity", "add"]], "concat": [2]}),
+        "block 0 reads state True",
+    ),
+    "odd concat": (
+        changed(normal={"blocks": [[0, "identity", 1, "identity", "add"]], "concat": [{}]}),
+        r"concat names state \{\}",
+    ),
 }
 
 
 @pytest.mark.parametrize("text, message", FOREIGN.values(), ids=FOREIGN)
-def test_a_file_that_holds_no_genotype_is_refused_in_one_line_that_names_it(tmp_path, text, message):
+def test_a_file_that_holds_no_genotype_is_refused_in_one_line_that_names_it(
+    tmp_path, text, message
+):
     path = tmp_path / "cell.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=message) as error:
@@ -237,7 +304,9 @@ def test_a_giant_file_is_refused_unread(tmp_path):
 
 
 def test_a_missing_file_is_answered_with_the_published_names(tmp_path):
-    with pytest.raises(ValueError, match="none.json: no such file; .*nasnet_a, pnasnet_5, amoebanet_a"):
+    with pytest.raises(
+        ValueError, match="none.json: no such file; .*nasnet_a, pnasnet_5, amoebanet_a"
+    ):
         Genotype.load(tmp_path / "none.json")
 
 
@@ -271,12 +340,23 @@ def test_a_save_that_fails_leaves_no_other_file(tmp_path):
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match="no genotype 'nasnet_d'; there are nasnet_a, pnasnet_5, amoebanet_a; one in a file is read by"):
+    with pytest.raises(
+        ValueError,
+        match=(
+            "no genotype 'nasnet_d'; there are nasnet_a, pnasnet_5, amoebanet_a; one in a file is"
+            " read by"
+        ),
+    ):
         get("nasnet_d")
 
 
 def test_darts_numbers_h_and_p_the_other_way_round():
-    converted = from_darts([("skip_connect", 0), ("conv_7x1_1x7", 1)], [2], [("sep_conv_3x3", 1), ("max_pool_3x3", 0)], [0, 2])
+    converted = from_darts(
+        [("skip_connect", 0), ("conv_7x1_1x7", 1)],
+        [2],
+        [("sep_conv_3x3", 1), ("max_pool_3x3", 0)],
+        [0, 2],
+    )
     assert converted.normal == cell((1, "identity", 0, "conv_1x7_7x1"))
     assert converted.reduction == cell((0, "sep_conv_3x3", 1, "max_pool_3x3"), concat=(1, 2))
 
@@ -288,17 +368,24 @@ def test_darts_lists_two_edges_a_node():
 
 def test_nasnet_a_is_wired_as_darts_copy_of_it():
     theirs = from_darts(**DARTS_NASNET)
-    assert (NASNET_A.normal.blocks, NASNET_A.reduction.blocks) == (theirs.normal.blocks, theirs.reduction.blocks)
+    assert (NASNET_A.normal.blocks, NASNET_A.reduction.blocks) == (
+        theirs.normal.blocks,
+        theirs.reduction.blocks,
+    )
 
 
 def test_nasnet_a_concatenates_two_states_that_darts_copy_leaves_out():
-    theirs = from_darts(**DARTS_NASNET)  # the authors' masks: [1,0,0,0,0,0,0] and [1,1,1,0,0,0,0] are used up
+    theirs = from_darts(
+        **DARTS_NASNET
+    )  # the authors' masks: [1,0,0,0,0,0,0] and [1,1,1,0,0,0,0] are used up
     assert set(NASNET_A.normal.concat) - set(theirs.normal.concat) == {1}
     assert set(NASNET_A.reduction.concat) - set(theirs.reduction.concat) == {3}
 
 
 def parameters_in_darts_network(genotype, filters, layers=20, classes=10):
-    """Trainable parameters in DARTS' macro network without auxiliary head, written from its description (arXiv 1806.09055, 3.1)."""
+    """Trainable parameters in DARTS' macro network without auxiliary head, written from its
+    description (arXiv 1806.09055, 3.1).
+    """
 
     def operation(name, c, strided):
         if name.startswith("sep_conv"):
@@ -338,12 +425,22 @@ def test_nasnet_a_has_the_parameters_it_has_in_darts():
 
 
 def test_the_order_of_a_blocks_inputs_is_naming():
-    assert canonical(cell((0, "identity", 1, "conv_1x1"))) == canonical(cell((1, "conv_1x1", 0, "identity")))
+    assert canonical(cell((0, "identity", 1, "conv_1x1"))) == canonical(
+        cell((1, "conv_1x1", 0, "identity"))
+    )
 
 
 def test_the_order_of_blocks_is_naming():
-    one = cell((0, "identity", 0, "identity"), (1, "conv_1x1", 1, "conv_1x1"), (2, "conv_3x3", 3, "identity"))
-    two = cell((1, "conv_1x1", 1, "conv_1x1"), (0, "identity", 0, "identity"), (3, "conv_3x3", 2, "identity"))
+    one = cell(
+        (0, "identity", 0, "identity"),
+        (1, "conv_1x1", 1, "conv_1x1"),
+        (2, "conv_3x3", 3, "identity"),
+    )
+    two = cell(
+        (1, "conv_1x1", 1, "conv_1x1"),
+        (0, "identity", 0, "identity"),
+        (3, "conv_3x3", 2, "identity"),
+    )
     assert canonical(one) == canonical(two)
 
 
@@ -358,16 +455,22 @@ def test_a_block_that_nothing_reads_is_not_there():
 
 
 def test_what_the_operation_reads_is_no_naming():
-    assert canonical(cell((0, "identity", 1, "conv_1x1"))) != canonical(cell((1, "identity", 0, "conv_1x1")))
+    assert canonical(cell((0, "identity", 1, "conv_1x1"))) != canonical(
+        cell((1, "identity", 0, "conv_1x1"))
+    )
 
 
 def test_how_a_block_combines_is_no_naming():
-    assert canonical(cell((0, "identity", 1, "identity", "add"))) != canonical(cell((0, "identity", 1, "identity", "concatenate")))
+    assert canonical(cell((0, "identity", 1, "identity", "add"))) != canonical(
+        cell((0, "identity", 1, "identity", "concatenate"))
+    )
 
 
 def test_two_equal_blocks_are_not_one():
     block = (0, "conv_1x1", 1, "conv_1x1")
-    assert canonical(cell(block, block, (2, "identity", 3, "identity"))) != canonical(cell(block, block, (2, "identity", 2, "identity")))
+    assert canonical(cell(block, block, (2, "identity", 3, "identity"))) != canonical(
+        cell(block, block, (2, "identity", 2, "identity"))
+    )
 
 
 def test_normal_and_reduction_cell_are_not_interchangeable():
@@ -385,10 +488,14 @@ def test_the_canonical_genotype_is_sound_and_its_own_representative(genotype):
 @given(genotypes, st.randoms(use_true_random=False))
 def test_the_key_does_not_depend_on_naming(genotype, draw):
     def renamed(cell):
-        """The same cell: inputs swapped, concat shuffled, blocks in another order in which each comes after what it reads."""
+        """The same cell: inputs swapped, concat shuffled, blocks in another order in which each
+        comes after what it reads.
+        """
         names, done, rest = {0: 0, 1: 1}, [], list(range(len(cell.blocks)))
         while rest:
-            n = draw.choice([n for n in rest if {cell.blocks[n].input_1, cell.blocks[n].input_2} <= set(names)])
+            n = draw.choice(
+                [n for n in rest if {cell.blocks[n].input_1, cell.blocks[n].input_2} <= set(names)]
+            )
             rest.remove(n)
             b = cell.blocks[n]
             edges = [(names[b.input_1], b.operation_1), (names[b.input_2], b.operation_2)]

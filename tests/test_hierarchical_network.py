@@ -1,4 +1,6 @@
-"""Networks of motifs of motifs: what the cell computes, the steps around it, and a search of them on real data."""
+"""Networks of motifs of motifs: what the cell computes, the steps around it, and a search of them
+on real data.
+"""
 
 import csv
 import json
@@ -7,6 +9,9 @@ import warnings
 import keras
 import numpy as np
 import pytest
+from reference import arrays, averaged, depthwise, highest, normed, part_of, relu, shuffled
+from trainings import assert_equal_trainings
+
 from nasnet_tf import genotype as genotypes
 from nasnet_tf import spaces
 from nasnet_tf.cli import main
@@ -19,9 +24,6 @@ from nasnet_tf.systems.hierarchical import plan as motifs
 from nasnet_tf.systems.hierarchical.genotype import pairs
 from nasnet_tf.systems.hierarchical.network import HierarchicalNetwork, MotifCell
 from nasnet_tf.systems.hierarchical.space import FLAT as FLAT_SIZES
-
-from reference import arrays, averaged, depthwise, highest, normed, part_of, relu, shuffled
-from trainings import assert_equal_trainings
 
 SPACE, FLAT = HierarchicalSpace(), spaces.get("hierarchical-flat")()
 BOTH = pytest.mark.parametrize("space", [SPACE, FLAT], ids=["hierarchical", "flat"])
@@ -44,7 +46,9 @@ def severed(space):
 
 
 def computed(x, weights, name, filters):
-    """Depthwise, pointwise or both, whatever kernels there are; batch norm by the averages; ReLU. NaN where the cell has no weights."""
+    """Depthwise, pointwise or both, whatever kernels there are; batch norm by the averages; ReLU.
+    NaN where the cell has no weights.
+    """
     if f"{name}.gamma" not in weights:
         return np.full((*x.shape[:-1], filters), np.nan)
     if f"{name}.depthwise_kernel" in weights:
@@ -62,10 +66,18 @@ def motif(genotype, level, number, x, weights, name=""):
         brought = []
         for (source, to), operation in zip(pairs(99)[: len(edges)], edges, strict=True):
             if to == node and operation != "none" and nodes[source] is not None:
-                brought.append(operate(level, operation, genotype, nodes[source], weights, f"{name}{source}_{to}"))
+                brought.append(
+                    operate(
+                        level, operation, genotype, nodes[source], weights, f"{name}{source}_{to}"
+                    )
+                )
         brought = [y for y in brought if y is not None]
         nodes[node] = np.concatenate(brought, -1) if brought else None
-    return nodes[node] if level or nodes[node] is None else computed(nodes[node], weights, f"{name}merge", x.shape[-1])
+    return (
+        nodes[node]
+        if level or nodes[node] is None
+        else computed(nodes[node], weights, f"{name}merge", x.shape[-1])
+    )
 
 
 def operate(level, operation, genotype, x, weights, name):
@@ -76,15 +88,25 @@ def operate(level, operation, genotype, x, weights, name):
     if operation == "identity":
         return x
     kernels = [key for key in weights if key.startswith(f"{name}.") and "kernel" in key]
-    assert len(kernels) in (0, {"conv_1x1": 1, "depthwise_conv_3x3": 1, "sep_conv_3x3": 2}[operation])
+    assert len(kernels) in (
+        0,
+        {"conv_1x1": 1, "depthwise_conv_3x3": 1, "sep_conv_3x3": 2}[operation],
+    )
     return computed(x, weights, name, x.shape[-1] if operation == "depthwise_conv_3x3" else FILTERS)
 
 
 @pytest.mark.parametrize("seed", (0, 1, 3))
-@pytest.mark.parametrize("sizes", [dict(), dict(motifs=(2, 2, 1), nodes=(3, 3, 3)), FLAT_SIZES], ids=["levels-3", "4", "2"])
+@pytest.mark.parametrize(
+    "sizes",
+    [dict(), dict(motifs=(2, 2, 1), nodes=(3, 3, 3)), FLAT_SIZES],
+    ids=["levels-3", "4", "2"],
+)
 def test_a_cell_computes_what_numpy_computes_by_the_definition(sizes, seed):
     (genotype,) = members(HierarchicalSpace(**sizes), 1, seed)
-    layer, x = MotifCell(genotype, FILTERS), np.random.default_rng(1).normal(size=(2, 5, 4, 3)).astype("float32")
+    layer, x = (
+        MotifCell(genotype, FILTERS),
+        np.random.default_rng(1).normal(size=(2, 5, 4, 3)).astype("float32"),
+    )
     layer.build(x.shape)
     expected = motif(genotype, len(genotype.levels) - 1, 0, x, arrays(shuffled(layer, 0, 0.5)))
     found = keras.ops.convert_to_numpy(layer(x))
@@ -108,10 +130,15 @@ def with_unit_kernels(layer):
 @BOTH
 def test_the_chain_of_identities_is_the_identity_up_to_its_1x1_convolutions(space):
     layer = MotifCell(space.decode(space.trivial), filters=5)
-    x = np.abs(np.random.default_rng(0).normal(size=(2, 6, 6, 3))).astype("float32")  # as after a ReLU
+    x = np.abs(np.random.default_rng(0).normal(size=(2, 6, 6, 3))).astype(
+        "float32"
+    )  # as after a ReLU
     layer.build(x.shape)
     kernels = [weight.name for weight in layer.trainable_weights if "kernel" in weight.name]
-    assert kernels == [f"{edge}merge.kernel" for edge in (("0_1.", "1_2.", "2_3.", "3_4.") if space is SPACE else ("",))]
+    assert kernels == [
+        f"{edge}merge.kernel"
+        for edge in (("0_1.", "1_2.", "2_3.", "3_4.") if space is SPACE else ("",))
+    ]
     np.testing.assert_allclose(with_unit_kernels(layer)(x), x, rtol=1e-6)
 
 
@@ -136,23 +163,39 @@ def test_a_network_of_that_chain_is_the_network_without_cells(space):
 
 
 def test_channels_grow_by_concatenation_on_level_3_and_are_restored_after_each_motif_of_level_2():
-    """All edges of all motifs are identities: widths of the nodes are 1, 1, 2, 4, ... times what is read."""
+    """All edges of all motifs are identities: widths of the nodes are 1, 1, 2, 4, ... times what is
+    read.
+    """
     genotype = Hierarchical(((("identity",) * 6,), (("motif_0",) * 10,)))
     made = motifs.feature_maps(genotype, filters=7, channels=3)
-    joined = {name: [m.channels for m in made if m.part is None and m.name.endswith(name)] for name in ("4", "2", "3")}
+    joined = {
+        name: [m.channels for m in made if m.part is None and m.name.endswith(name)]
+        for name in ("4", "2", "3")
+    }
     merges = {m.name: m.channels for m in made if m.part is not None}
-    assert made[-1].channels == 8 * 3 and [m.channels for m in made if "." not in m.name] == [6, 12, 24]
+    assert made[-1].channels == 8 * 3 and [m.channels for m in made if "." not in m.name] == [
+        6,
+        12,
+        24,
+    ]
     assert merges == {f"{a}_{b}.merge": 3 * 2 ** max(a - 1, 0) for a, b in pairs(5)}
     assert joined["4"] == [24]
-    assert [m.channels for m in made if m.name == "3_4.3"] == [4 * 12], "inside a motif they grow too"
+    assert [m.channels for m in made if m.name == "3_4.3"] == [4 * 12], (
+        "inside a motif they grow too"
+    )
 
 
 def test_convolutions_have_c_filters_and_all_else_as_many_as_it_reads():
     operations = ("conv_1x1", "sep_conv_3x3", "depthwise_conv_3x3", "none", "none", "max_pool_3x3")
     made = motifs.feature_maps(Hierarchical((((operations),),)), filters=4, channels=10)
     assert [(m.name, m.sources, m.channels) for m in made] == [
-        ("0_1", (0,), 4), ("0_2", (0,), 4), ("1_2", (1,), 4), ("2", (2, 3), 8), ("2_3", (4,), 8), ("merge", (5,), 10),
-    ]  # fmt: skip
+        ("0_1", (0,), 4),
+        ("0_2", (0,), 4),
+        ("1_2", (1,), 4),
+        ("2", (2, 3), 8),
+        ("2_3", (4,), 8),
+        ("merge", (5,), 10),
+    ]
 
 
 def test_a_flat_cell_of_identities_is_as_wide_as_what_it_reads():
@@ -171,7 +214,9 @@ def test_a_motif_that_brings_nothing_has_no_weights_and_no_part_in_the_network()
 
 
 @BOTH
-def test_a_network_whose_cell_is_cut_says_the_same_of_every_image_and_trains_without_a_warning(space):
+def test_a_network_whose_cell_is_cut_says_the_same_of_every_image_and_trains_without_a_warning(
+    space,
+):
     model = networks.build(severed(space), **TINY)
     assert motifs.feature_maps(severed(space), 2, 2) == () and not model.get_layer("cell_0").weights
     assert not np.any(model.get_layer("cell_0")(np.ones((1, 4, 4, 2))))
@@ -199,34 +244,83 @@ def test_genotypes_of_one_key_are_made_of_the_same_feature_maps():
 
 
 def test_the_large_network_for_cifar_has_two_cells_a_stage_and_a_separable_convolution_after_each():
-    told = [(step.name, step.filters, step.part and step.part.strides[0], step.part and step.part.separable) for step in motifs.plan(2, 64)]
+    told = [
+        (
+            step.name,
+            step.filters,
+            step.part and step.part.strides[0],
+            step.part and step.part.separable,
+        )
+        for step in motifs.plan(2, 64)
+    ]
     assert told == [
         ("stem", 64, 1, False),
-        ("cell_0", 64, None, None), ("separable_0", 64, 1, True), ("cell_1", 64, None, None), ("reduction_0", 128, 2, True),
-        ("cell_2", 128, None, None), ("separable_2", 128, 1, True), ("cell_3", 128, None, None), ("reduction_1", 256, 2, True),
-        ("cell_4", 256, None, None), ("separable_4", 256, 1, True), ("cell_5", 256, None, None), ("separable_5", 256, 1, True),
-    ]  # fmt: skip
+        ("cell_0", 64, None, None),
+        ("separable_0", 64, 1, True),
+        ("cell_1", 64, None, None),
+        ("reduction_0", 128, 2, True),
+        ("cell_2", 128, None, None),
+        ("separable_2", 128, 1, True),
+        ("cell_3", 128, None, None),
+        ("reduction_1", 256, 2, True),
+        ("cell_4", 256, None, None),
+        ("separable_4", 256, 1, True),
+        ("cell_5", 256, None, None),
+        ("separable_5", 256, 1, True),
+    ]
 
 
 def test_the_stem_for_imagenet_quarters_the_image():
     steps = motifs.plan(1, 8, "imagenet")
-    assert [(step.name, step.filters, step.part.strides[0]) for step in steps[:2]] == [("stem", 8, 2), ("stem_1", 8, 2)]
+    assert [(step.name, step.filters, step.part.strides[0]) for step in steps[:2]] == [
+        ("stem", 8, 2),
+        ("stem_1", 8, 2),
+    ]
     assert steps[2:] == motifs.plan(1, 8)[1:]
     genotype = Hierarchical.chain()
-    model = networks.build(genotype, num_cells=1, filters=2, input_shape=(64, 72, 3), classes=2, stem=None)
-    assert [model.get_layer(name).output.shape[1:3] for name in ("cell_0", "cell_1", "cell_2")] == [(16, 18), (8, 9), (4, 5)]
-    assert networks.build(genotype, **TINY, stem=None).get_layer("cell_0").output.shape[1:3] == (8, 8)
+    model = networks.build(
+        genotype, num_cells=1, filters=2, input_shape=(64, 72, 3), classes=2, stem=None
+    )
+    assert [model.get_layer(name).output.shape[1:3] for name in ("cell_0", "cell_1", "cell_2")] == [
+        (16, 18),
+        (8, 9),
+        (4, 5),
+    ]
+    assert networks.build(genotype, **TINY, stem=None).get_layer("cell_0").output.shape[1:3] == (
+        8,
+        8,
+    )
 
 
 @BOTH
-@pytest.mark.parametrize("size", [TINY, dict(num_cells=[2, 0, 1], filters=3, classes=7, input_shape=(9, 15, 3), stem="imagenet")], ids=str)
+@pytest.mark.parametrize(
+    "size",
+    [
+        TINY,
+        dict(num_cells=[2, 0, 1], filters=3, classes=7, input_shape=(9, 15, 3), stem="imagenet"),
+    ],
+    ids=str,
+)
 def test_the_cost_is_what_a_built_network_has_and_does(space, size):
     for genotype in (*members(space, 2), severed(space)):
         model, side = networks.build(genotype, **size), cost_of(genotype, **size)
-        kernels = [(layer, weight) for layer in model.layers for weight in layer.trainable_weights if "kernel" in weight.name]
+        kernels = [
+            (layer, weight)
+            for layer in model.layers
+            for weight in layer.trainable_weights
+            if "kernel" in weight.name
+        ]
         assert model.count_params() == side.parameters
-        assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == side.trainable
-        assert sum(int(np.prod(weight.shape)) * int(np.prod(layer.output.shape[1:-1])) for layer, weight in kernels) == side.multiply_adds
+        assert (
+            sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == side.trainable
+        )
+        assert (
+            sum(
+                int(np.prod(weight.shape)) * int(np.prod(layer.output.shape[1:-1]))
+                for layer, weight in kernels
+            )
+            == side.multiply_adds
+        )
 
 
 def test_a_network_is_saved_with_its_genotype_and_loads(tmp_path):
@@ -234,7 +328,11 @@ def test_a_network_is_saved_with_its_genotype_and_loads(tmp_path):
     model = networks.build(genotype, **TINY, mean=[1.0], std=[2.0], class_names=["a", "b", "c"])
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert (type(loaded), loaded.genotype, loaded.class_names) == (HierarchicalNetwork, genotype, ("a", "b", "c"))
+    assert (type(loaded), loaded.genotype, loaded.class_names) == (
+        HierarchicalNetwork,
+        genotype,
+        ("a", "b", "c"),
+    )
     np.testing.assert_array_equal(loaded(IMAGES), model(IMAGES))
     json.dumps(model.get_config())
 
@@ -245,7 +343,16 @@ def test_a_network_computes_in_half_precision_and_tells_classes_in_full():
     assert (model.get_layer("cell_0").compute_dtype, model(IMAGES).dtype) == ("bfloat16", "float32")
 
 
-@pytest.mark.parametrize("wrong", [dict(filters=0), dict(classes=0), dict(num_cells=0), dict(stem="mnist"), dict(input_shape=(8, 8))])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        dict(filters=0),
+        dict(classes=0),
+        dict(num_cells=0),
+        dict(stem="mnist"),
+        dict(input_shape=(8, 8)),
+    ],
+)
 def test_a_network_of_senseless_size_is_refused(wrong):
     with pytest.raises(ValueError, match="give|there are cifar, imagenet"):
         networks.build(Hierarchical.chain(), **{**TINY, **wrong})
@@ -263,26 +370,44 @@ def test_compiled_kernels_train_it_as_keras_does(space):
 
 @BOTH
 def test_compiled_kernels_train_a_chain_and_a_cut_cell_as_keras_does(space):
-    assert_equal_trainings(space.decode(space.trivial), steps=2, filters=3, stem="imagenet", input_shape=(9, 15, 3), num_cells=[2, 0, 1])
+    assert_equal_trainings(
+        space.decode(space.trivial),
+        steps=2,
+        filters=3,
+        stem="imagenet",
+        input_shape=(9, 15, 3),
+        num_cells=[2, 0, 1],
+    )
     assert_equal_trainings(severed(space), steps=2, filters=3, num_cells=(1, 0, 0))
 
 
 @pytest.mark.slow
 @BOTH
 def test_a_hundred_random_members_build_run_and_train_a_step(space):
-    """All by compiled kernels, every twentieth by Keras too; the count of weights, from the plan alone, holds for all."""
+    """All by compiled kernels, every twentieth by Keras too; the count of weights, from the plan
+    alone, holds for all.
+    """
     size = dict(num_cells=(1, 0, 0), filters=2, input_shape=(4, 4, 1), classes=3)
     images = IMAGES[:, :4, :4]
     for number, genotype in enumerate(members(space, 100)):
         child = NativeNetwork(genotype, **size)
         before = child.named()["predictions/kernel"].copy()
         loss, _ = child.step(child.prepared(images), labels_of(LABELS), 0.1)
-        assert np.isfinite(loss) and sum(weight.size for weight in child.named().values()) == cost_of(genotype, **size).parameters
+        assert (
+            np.isfinite(loss)
+            and sum(weight.size for weight in child.named().values())
+            == cost_of(genotype, **size).parameters
+        )
         assert np.any(before != child.named()["predictions/kernel"]) or not genotype.living[-1][0]
         if number % 20 == 0:
             model = networks.build(genotype, **size)
-            model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", run_eagerly=True)
-            assert np.isfinite(model.train_on_batch(images, LABELS)) and np.isfinite(model(images)).all()
+            model.compile(
+                keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", run_eagerly=True
+            )
+            assert (
+                np.isfinite(model.train_on_batch(images, LABELS))
+                and np.isfinite(model(images)).all()
+            )
 
 
 # ---- the command ----
@@ -293,7 +418,17 @@ def test_digits_are_searched_by_tournament_evolution_and_resumed(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     command = ["search", "digits", "--space", "hierarchical", "--strategy", "tournament-evolution"]
     command += ["--child-epochs", "1", "--child-images", "60"]
-    command += ["--child-filters", "2", "--num-cells", "1", "--filters", "2", "--epochs", "1", "--json"]
+    command += [
+        "--child-filters",
+        "2",
+        "--num-cells",
+        "1",
+        "--filters",
+        "2",
+        "--epochs",
+        "1",
+        "--json",
+    ]
     assert main([*command, "--max-trials", "2"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["trials"] == 4 and 0 <= result["accuracy"] <= 1

@@ -1,4 +1,6 @@
-"""The log of a search: what was appended stays, and what is damaged is never taken for something else."""
+"""The log of a search: what was appended stays, and what is damaged is never taken for something
+else.
+"""
 
 import errno
 import json
@@ -11,11 +13,17 @@ import time
 import zlib
 
 import pytest
+
 from nasnet_tf import journal
 from nasnet_tf.journal import Journal, read
 
 HEAD = {"format": 1, "seed": 0, "decisions": {"a": [1, 2], "b": ["x", "y"]}}
-RECORDS = [{"begin": "0", "point": [0, 1]}, {"end": "0", "score": 0.1}, {"begin": "1", "point": [1, 1]}, {"end": "1", "score": None}]
+RECORDS = [
+    {"begin": "0", "point": [0, 1]},
+    {"end": "0", "score": 0.1},
+    {"begin": "1", "point": [1, 1]},
+    {"end": "1", "score": None},
+]
 
 
 def made(folder, records=RECORDS):
@@ -49,7 +57,10 @@ def test_what_was_appended_is_there(tmp_path):
 
 def test_a_line_is_a_checksum_and_json(tmp_path):
     text = b'{"a":"\\u00e9\\n"}'
-    assert made(tmp_path, [{"a": "é\n"}]).read_bytes().splitlines()[1] == f"{zlib.crc32(text):08x} ".encode() + text
+    assert (
+        made(tmp_path, [{"a": "é\n"}]).read_bytes().splitlines()[1]
+        == f"{zlib.crc32(text):08x} ".encode() + text
+    )
 
 
 def test_a_log_that_is_not_there_is_empty(tmp_path):
@@ -68,8 +79,17 @@ def test_several_records_may_be_appended_at_once(tmp_path):
 @pytest.mark.parametrize(
     "head, says",
     [
-        ({**HEAD, "seed": 1}, "was begun with seed 0, now it is 1; go on with what it was begun with, or begin anew in another folder"),
-        ({**HEAD, "decisions": {"a": [1, 2], "b": ["x", "z"]}}, r'decisions b \["x", "y"\], now it is \["x", "z"\]'),
+        (
+            {**HEAD, "seed": 1},
+            (
+                "was begun with seed 0, now it is 1; go on with what it was begun with, or begin"
+                " anew in another folder"
+            ),
+        ),
+        (
+            {**HEAD, "decisions": {"a": [1, 2], "b": ["x", "z"]}},
+            r'decisions b \["x", "y"\], now it is \["x", "z"\]',
+        ),
         ({**HEAD, "decisions": {"a": [1, 2]}}, r'decisions b \["x", "y"\], now it is null'),
         ({**HEAD, "more": None}, "more null"),
     ],
@@ -112,13 +132,19 @@ def flipped(content):
 
 
 def whole_or_said(path, least):
-    """What is read, if it is right; `least` records of it must be there. Else what the error says."""
+    """What is read, if it is right; `least` records of it must be there. Else what the error
+    says.
+    """
     try:
         found = read(path)
     except ValueError as error:
         assert str(path) in str(error) and "\n" not in str(error) and "restore a copy" in str(error)
         return str(error)
-    assert found.records == RECORDS[: len(found.records)] and len(found.records) >= least and found.head in (HEAD, None)
+    assert (
+        found.records == RECORDS[: len(found.records)]
+        and len(found.records) >= least
+        and found.head in (HEAD, None)
+    )
     return None
 
 
@@ -141,7 +167,9 @@ def test_cut_anywhere_without_its_length_it_goes_on_with_what_is_left(tmp_path):
 
 
 @pytest.mark.parametrize("with_length", [True, False])
-def test_with_any_bit_flipped_it_loses_at_most_the_last_record_or_says_which_line_is_damaged(tmp_path, with_length):
+def test_with_any_bit_flipped_it_loses_at_most_the_last_record_or_says_which_line_is_damaged(
+    tmp_path, with_length
+):
     path = made(tmp_path)
     if not with_length:
         length_of(path).unlink()
@@ -156,7 +184,9 @@ def test_with_any_bit_flipped_it_loses_at_most_the_last_record_or_says_which_lin
 def test_a_damaged_length_does_no_harm_to_a_whole_log(tmp_path):
     path = made(tmp_path)
     content = length_of(path).read_bytes()
-    damaged = [content[:size] for size in range(len(content))] + [damaged for _, damaged in flipped(content)]
+    damaged = [content[:size] for size in range(len(content))] + [
+        damaged for _, damaged in flipped(content)
+    ]
     for length in damaged:
         length_of(path).write_bytes(length)
         assert read(path).records == RECORDS
@@ -172,7 +202,9 @@ def test_a_log_that_was_removed_is_missed(tmp_path):
 
 
 def test_a_copy_that_is_older_than_its_length_is_taken_with_a_warning(tmp_path):
-    """Whoever copies a search that goes on may copy the log a moment before what tells its length."""
+    """Whoever copies a search that goes on may copy the log a moment before what tells its
+    length.
+    """
     path, copy = made(tmp_path, RECORDS[:2]), tmp_path / "copy"
     copy.mkdir()
     (copy / "t.log").write_bytes(path.read_bytes())
@@ -180,7 +212,9 @@ def test_a_copy_that_is_older_than_its_length_is_taken_with_a_warning(tmp_path):
     log.append(*RECORDS[2:])
     log.close()
     length_of(copy / "t.log").write_bytes(length_of(path).read_bytes())
-    with pytest.warns(UserWarning, match="is a copy that was made while the search went on: it has 3 of 5 lines"):
+    with pytest.warns(
+        UserWarning, match="is a copy that was made while the search went on: it has 3 of 5 lines"
+    ):
         assert read(copy / "t.log").records == RECORDS[:2]
     with pytest.warns(UserWarning, match="is a copy"):
         assert again(copy / "t.log") == RECORDS[:2]
@@ -202,7 +236,13 @@ def test_the_mends_that_are_named_help(tmp_path):
     path = made(tmp_path)
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:2], b"?" + lines[2][1:], *lines[3:]]))
-    with pytest.raises(ValueError, match="line 3 is damaged; restore a copy .* or cut it off before that line and delete t.log.length"):
+    with pytest.raises(
+        ValueError,
+        match=(
+            "line 3 is damaged; restore a copy .* or cut it off before that line and delete"
+            " t.log.length"
+        ),
+    ):
         read(path)
     path.write_bytes(b"".join(lines[:2]))
     length_of(path).unlink()
@@ -226,7 +266,13 @@ while True:
 
 def process(code, path, **kwargs):
     environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(journal.__file__).parents[1])}
-    return subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True, env=environment, **kwargs)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        **kwargs,
+    )
 
 
 def test_a_process_that_is_killed_has_lost_nothing_that_it_appended(tmp_path):
@@ -252,7 +298,9 @@ def test_two_processes_cannot_have_it_open_but_anybody_can_read_it(tmp_path):
     appending = process(APPENDING, tmp_path / "t.log")
     appending.stdout.readline()
     try:
-        with pytest.raises(ValueError, match="another process is searching here; wait until it ends, or stop it"):
+        with pytest.raises(
+            ValueError, match="another process is searching here; wait until it ends, or stop it"
+        ):
             Journal(tmp_path / "t.log", {"format": 1})
         for _ in range(20):
             assert read(tmp_path / "t.log").head == {"format": 1}
@@ -290,7 +338,11 @@ except RuntimeError as error:
 @pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="no limits of file sizes here")
 def test_where_no_more_can_be_written_one_line_says_so_and_it_goes_on_later(tmp_path):
     said = process(FULL, tmp_path / "t.log").communicate()[0]
-    assert said.count("\n") == 1 and "t.log cannot be written: File too large; once the cause is gone, go on with --resume" in said
+    assert (
+        said.count("\n") == 1
+        and "t.log cannot be written: File too large; once the cause is gone, go on with --resume"
+        in said
+    )
     assert (tmp_path / "t.log").stat().st_size == 1000, "the last line is half there"
     log = Journal(tmp_path / "t.log", {"format": 1})
     assert len(log.records) == 7 and (tmp_path / "t.log").stat().st_size < 1000
@@ -314,9 +366,13 @@ def test_the_cause_is_named_and_the_log_closed(tmp_path, monkeypatch, number):
 def test_a_log_that_is_removed_while_in_use_is_noticed(tmp_path):
     log = Journal(tmp_path / "t.log", HEAD)
     (tmp_path / "t.log").unlink()
-    with pytest.raises(RuntimeError, match="t.log cannot be written: the file was removed while it was in use") as raised:
+    with pytest.raises(
+        RuntimeError, match="t.log cannot be written: the file was removed while it was in use"
+    ) as raised:
         log.append({"a": 1})
-    assert "and the trials in it with it" in str(raised.value) and "No trial that ended is lost" not in str(raised.value)
+    assert "and the trials in it with it" in str(
+        raised.value
+    ) and "No trial that ended is lost" not in str(raised.value)
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="all folders can be written to")
@@ -330,12 +386,22 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
 
 
 def test_it_needs_no_keras():
-    code = "import nasnet_tf.journal, sys; assert not {'keras', 'tensorflow', 'numpy'} & set(sys.modules)"
+    code = (
+        "import nasnet_tf.journal, sys; assert not {'keras', 'tensorflow', 'numpy'} &"
+        " set(sys.modules)"
+    )
     assert process(code, "").wait() == 0
 
 
 @pytest.mark.parametrize(
-    "length", [{"records": "5", "bytes": 10}, {"records": 5, "bytes": {}}, [], {"records": 1, "bytes": 1, "file": "a"}, None]
+    "length",
+    [
+        {"records": "5", "bytes": 10},
+        {"records": 5, "bytes": {}},
+        [],
+        {"records": 1, "bytes": 1, "file": "a"},
+        None,
+    ],
 )
 def test_a_length_that_says_something_else_is_no_promise(tmp_path, length):
     path = made(tmp_path)

@@ -1,11 +1,11 @@
 """A network trained by compiled kernels is the one that Keras builds, traces and trains."""
 
 import pytest
+from trainings import SIZE, assert_equal_trainings
+
 from nasnet_tf import native
 from nasnet_tf.genotype import Block, Cell, Genotype, NASBench201, unused
 from nasnet_tf.graph import OPERATION_SPECS
-
-from trainings import SIZE, assert_equal_trainings
 
 
 def cell(*operations, combine="add"):
@@ -21,15 +21,30 @@ def test_every_operation_in_both_cells(name):
 
 
 def test_concatenations_and_a_kept_previous_cell():
-    assert_equal_trainings(Genotype(cell("identity", combine="concatenate"), cell("max_pool_3x3", "conv_1x1", combine="concatenate")))
-    assert_equal_trainings(Genotype(Cell((Block(0, "identity", 1, "conv_1x1"),), (2,)), cell("avg_pool_3x3")), num_cells=2)
+    assert_equal_trainings(
+        Genotype(
+            cell("identity", combine="concatenate"),
+            cell("max_pool_3x3", "conv_1x1", combine="concatenate"),
+        )
+    )
+    assert_equal_trainings(
+        Genotype(Cell((Block(0, "identity", 1, "conv_1x1"),), (2,)), cell("avg_pool_3x3")),
+        num_cells=2,
+    )
 
 
 @pytest.mark.parametrize(
     "operations",
     [
         ("nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3", "skip_connect", "none", "nor_conv_3x3"),
-        ("none", "skip_connect", "nor_conv_3x3", "nor_conv_1x1", "skip_connect", "avg_pool_3x3"),  # node 1 is zero
+        (
+            "none",
+            "skip_connect",
+            "nor_conv_3x3",
+            "nor_conv_1x1",
+            "skip_connect",
+            "avg_pool_3x3",
+        ),  # node 1 is zero
         ("none", "none", "none", "none", "nor_conv_1x1", "none"),  # the cell is a constant
     ],
 )
@@ -45,14 +60,19 @@ def test_nas_bench_201(operations, shape):
         dict(skip_reduction=True, num_cells=2),
         dict(stem="imagenet", input_shape=(33, 30, 3)),
         dict(weight_decay=1e-2, batch_norm_momentum=0.5, batch_norm_epsilon=1e-2, stem_filters=5),
-        # With the images of seed 0 a maximum is so close that Keras' own float32 is 0.8 % from its float64.
+        # With the images of seed 0 a maximum is so close that Keras' own float32 is 0.8 % from its
+        # float64.
         dict(input_shape=(7, 9, 3), image_seed=1),
         dict(filters=3),
     ],
     ids=lambda arguments: next(iter(arguments)),
 )
 def test_what_a_network_may_be_asked_for(arguments):
-    assert_equal_trainings(Genotype(cell("sep_conv_3x3", "max_pool_3x3"), cell("conv_3x3", "identity")), steps=2, **arguments)
+    assert_equal_trainings(
+        Genotype(cell("sep_conv_3x3", "max_pool_3x3"), cell("conv_3x3", "identity")),
+        steps=2,
+        **arguments,
+    )
 
 
 @pytest.mark.slow

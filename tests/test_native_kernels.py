@@ -1,10 +1,13 @@
-"""The kernels beside Keras' operations; that each way back is the transpose of its way there; that memory is never given out twice."""
+"""The kernels beside Keras' operations; that each way back is the transpose of its way there; that
+memory is never given out twice.
+"""
 
 import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from nasnet_tf.graph import Window
 from nasnet_tf.native import convolutions, kernels, memory, windows
 
@@ -12,10 +15,15 @@ IMAGES = 3
 sides, strides = st.integers(1, 9), st.integers(1, 3)
 shapes = st.fixed_dictionaries(
     dict(
-        size=st.tuples(sides, sides), kernel=st.tuples(st.integers(1, 5), st.integers(1, 5)), strides=strides, dilation=st.just(1),
-        padding=st.sampled_from(["same", "valid"]), channels=st.integers(1, 9), filters=st.integers(1, 9),
+        size=st.tuples(sides, sides),
+        kernel=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+        strides=strides,
+        dilation=st.just(1),
+        padding=st.sampled_from(["same", "valid"]),
+        channels=st.integers(1, 9),
+        filters=st.integers(1, 9),
     )
-)  # fmt: skip
+)
 
 
 def maps(channels, size, seed=0):
@@ -45,14 +53,26 @@ def assert_transposed(there, back, x, y_size):
 @settings(deadline=None, max_examples=30)
 @given(shapes)
 def test_a_convolution_is_keras_and_its_ways_back_are_transposed(shape):
-    size, kernel, channels, filters = shape["size"], shape["kernel"], shape["channels"], shape["filters"]
+    size, kernel, channels, filters = (
+        shape["size"],
+        shape["kernel"],
+        shape["channels"],
+        shape["filters"],
+    )
     seen = windows.of(Window(kernel, (shape["strides"],) * 2, shape["padding"]), size)
     if min(seen.out) < 1:
         return
-    x, w = maps(channels, size), np.random.default_rng(2).normal(size=(*kernel, channels, filters)).astype("float32")
+    x, w = (
+        maps(channels, size),
+        np.random.default_rng(2).normal(size=(*kernel, channels, filters)).astype("float32"),
+    )
     expected = np.asarray(keras.ops.conv(x, w, shape["strides"], shape["padding"]))
     assert seen.out == expected.shape[1:3]
-    spans, flat, gradients = windows.spans(seen, IMAGES), w.reshape(-1, channels, filters), np.empty_like(w).reshape(-1, channels, filters)
+    spans, flat, gradients = (
+        windows.spans(seen, IMAGES),
+        w.reshape(-1, channels, filters),
+        np.empty_like(w).reshape(-1, channels, filters),
+    )
 
     def there(x):
         y = blank(filters, seen.out)
@@ -62,15 +82,21 @@ def test_a_convolution_is_keras_and_its_ways_back_are_transposed(shape):
     np.testing.assert_allclose(there(last(x)), last(expected), rtol=1e-3, atol=1e-3)
     assert_transposed(
         there,
-        lambda y, to_x, add: convolutions.convolve_backward(last(x), flat, spans, y, gradients, to_x, add),
+        lambda y, to_x, add: convolutions.convolve_backward(
+            last(x), flat, spans, y, gradients, to_x, add
+        ),
         last(x),
         last(expected).shape,
     )
     y, alone = last(expected), np.empty_like(gradients)
-    convolutions.convolve_backward(last(x), flat, spans, y, gradients, np.empty_like(last(x)), False)
+    convolutions.convolve_backward(
+        last(x), flat, spans, y, gradients, np.empty_like(last(x)), False
+    )
     convolutions.convolve_weights_backward(last(x), spans, y, alone)
     np.testing.assert_array_equal(alone, gradients)
-    assert np.vdot(gradients, flat) == pytest.approx(np.vdot(expected, expected), rel=1e-3)  # linear in the weights too
+    assert np.vdot(gradients, flat) == pytest.approx(
+        np.vdot(expected, expected), rel=1e-3
+    )  # linear in the weights too
 
 
 @settings(deadline=None, max_examples=30)
@@ -79,9 +105,15 @@ def test_a_depthwise_convolution_is_keras_and_its_ways_back_are_transposed(shape
     size, kernel, channels = shape["size"], shape["kernel"], shape["channels"]
     stride = 1 if dilation > 1 else shape["strides"]
     seen = windows.of(Window(kernel, (stride,) * 2, "same", dilation), size)
-    x, w = maps(channels, size), np.random.default_rng(2).normal(size=(*kernel, channels, 1)).astype("float32")
+    x, w = (
+        maps(channels, size),
+        np.random.default_rng(2).normal(size=(*kernel, channels, 1)).astype("float32"),
+    )
     expected = np.asarray(keras.ops.depthwise_conv(x, w, stride, "same", dilation_rate=dilation))
-    unrolled, back = windows.unrolled_spans(seen, IMAGES), windows.unrolled_spans(seen, IMAGES, backward=True)
+    unrolled, back = (
+        windows.unrolled_spans(seen, IMAGES),
+        windows.unrolled_spans(seen, IMAGES, backward=True),
+    )
     flat = w.reshape(-1, channels)
     gradients = np.empty_like(flat)
 
@@ -91,7 +123,12 @@ def test_a_depthwise_convolution_is_keras_and_its_ways_back_are_transposed(shape
         return y
 
     np.testing.assert_allclose(there(last(x)), last(expected), rtol=1e-3, atol=1e-3)
-    assert_transposed(there, lambda y, to_x, add: convolutions.depthwise(y, flat, back, to_x, add), last(x), last(expected).shape)
+    assert_transposed(
+        there,
+        lambda y, to_x, add: convolutions.depthwise(y, flat, back, to_x, add),
+        last(x),
+        last(expected).shape,
+    )
     convolutions.depthwise_weights_backward(last(x), unrolled, last(expected), gradients)
     assert np.vdot(gradients, flat) == pytest.approx(np.vdot(expected, expected), rel=1e-3)
 
@@ -100,7 +137,10 @@ def test_a_dilated_convolution_is_strided_after_dilation():
     x = maps(2, (7, 6))
     w = np.random.default_rng(2).normal(size=(3, 3, 2, 1)).astype("float32")
     expected = np.asarray(keras.ops.depthwise_conv(x, w, 1, "same", dilation_rate=2))[:, ::2, ::2]
-    y, unrolled = blank(2, (4, 3)), windows.unrolled_spans(windows.of(Window((3, 3), (2, 2), "same", 2), (7, 6)), IMAGES)
+    y, unrolled = (
+        blank(2, (4, 3)),
+        windows.unrolled_spans(windows.of(Window((3, 3), (2, 2), "same", 2), (7, 6)), IMAGES),
+    )
     convolutions.depthwise(last(x), w.reshape(-1, 2), unrolled, y, False)
     np.testing.assert_allclose(y, last(expected), rtol=1e-4, atol=1e-4)
 
@@ -109,7 +149,10 @@ def test_a_dilated_convolution_is_strided_after_dilation():
 @given(st.tuples(sides, sides), st.sampled_from([2, 3, 5, 7]), st.integers(1, 2), st.integers(1, 3))
 def test_pools_are_keras_and_their_ways_back_are_transposed(size, side, stride, channels):
     seen = windows.of(Window((side, side), (stride, stride)), size)
-    x, spans = maps(channels, size), windows.spans(windows.of(Window((side, side), (stride, stride)), size), IMAGES)
+    x, spans = (
+        maps(channels, size),
+        windows.spans(windows.of(Window((side, side), (stride, stride)), size), IMAGES),
+    )
     shares = windows.inverse_counts(seen, IMAGES)
 
     def average(x):
@@ -119,10 +162,17 @@ def test_pools_are_keras_and_their_ways_back_are_transposed(size, side, stride, 
 
     expected = last(np.asarray(keras.ops.average_pool(x, side, stride, "same")))
     np.testing.assert_allclose(average(last(x)), expected, rtol=1e-4, atol=1e-5)
-    assert_transposed(average, lambda y, to_x, add: kernels.average_pool_backward(spans, shares, y, to_x, add), last(x), expected.shape)
+    assert_transposed(
+        average,
+        lambda y, to_x, add: kernels.average_pool_backward(spans, shares, y, to_x, add),
+        last(x),
+        expected.shape,
+    )
     argmax, highest = np.empty(expected.shape, "uint8"), blank(channels, seen.out)
     kernels.max_pool(last(x), spans, highest, argmax)
-    np.testing.assert_array_equal(highest, last(np.asarray(keras.ops.max_pool(x, side, stride, "same"))))
+    np.testing.assert_array_equal(
+        highest, last(np.asarray(keras.ops.max_pool(x, side, stride, "same")))
+    )
     to_x = np.empty_like(last(x))
     kernels.max_pool_backward(argmax, spans, np.ones_like(highest), to_x, False)
     assert to_x.sum() == highest.size and set(last(x)[to_x > 0]) == set(highest.ravel())
@@ -132,7 +182,9 @@ def test_pools_are_keras_and_their_ways_back_are_transposed(size, side, stride, 
 @pytest.mark.parametrize("first", [0, 1])
 def test_every_second_pixel(size, first):
     x = maps(2, size)
-    padded = np.pad(x, ((0, 0), (0, 2), (0, 2), (0, 0)))[:, first::2, first::2][:, : -(-size[0] // 2), : -(-size[1] // 2)]
+    padded = np.pad(x, ((0, 0), (0, 2), (0, 2), (0, 0)))[:, first::2, first::2][
+        :, : -(-size[0] // 2), : -(-size[1] // 2)
+    ]
     y = blank(2, padded.shape[1:3])
     convolutions.convolve(
         last(x),

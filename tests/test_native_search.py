@@ -1,4 +1,6 @@
-"""Children by compiled kernels in a search: which may be, that nothing is lost by it, several side by side."""
+"""Children by compiled kernels in a search: which may be, that nothing is lost by it, several side
+by side.
+"""
 
 import pathlib
 import time
@@ -6,6 +8,7 @@ import time
 import keras
 import numpy as np
 import pytest
+
 from nasnet_tf import journal
 from nasnet_tf.native import NativeNetwork
 from nasnet_tf.network import Network
@@ -21,7 +24,9 @@ FIT = dict(y=Y, validation_data=(X[:8], Y[:8]), epochs=2, batch_size=8)
 
 
 def child(**arguments):
-    return CellHyperModel((8, 8, 1), 2, space=NASNetSpace(1), filters=2, mean=(128.0,), std=(70.0,), **arguments)
+    return CellHyperModel(
+        (8, 8, 1), 2, space=NASNetSpace(1), filters=2, mean=(128.0,), std=(70.0,), **arguments
+    )
 
 
 def some(hypermodel):
@@ -35,7 +40,14 @@ def some(hypermodel):
 
 def search(folder, hypermodel=None, trials=4, **arguments):
     tuner = StrategySearch(
-        hypermodel or child(), "val_accuracy", trials, strategy="random", seed=0, directory=str(folder), project_name="s", **arguments
+        hypermodel or child(),
+        "val_accuracy",
+        trials,
+        strategy="random",
+        seed=0,
+        directory=str(folder),
+        project_name="s",
+        **arguments,
     )
     tuner.search(X, **FIT, verbose=0)
     return tuner
@@ -55,10 +67,15 @@ def test_arrays_and_data_sets_of_images_and_labels_are_trained_natively():
 
 
 @pytest.mark.parametrize("name", [name for name in SPACES if name not in ("recurrent", "dna")])
-def test_children_of_every_space_of_pictures_are_trained_natively_where_their_kind_has_a_graph(name):
+def test_children_of_every_space_of_pictures_are_trained_natively_where_their_kind_has_a_graph(
+    name,
+):
     space = SPACES[name]()
     has_graph = system_of(space.decode((0,) * len(space.decisions))).native is not None
-    assert is_native(CellHyperModel((8, 8, 1), 2, space=space, filters=4, stem=None), X, Y) == has_graph
+    assert (
+        is_native(CellHyperModel((8, 8, 1), 2, space=space, filters=4, stem=None), X, Y)
+        == has_graph
+    )
 
 
 def test_all_else_is_left_to_keras():
@@ -93,9 +110,13 @@ def test_without_numba_keras_trains(monkeypatch):
 def test_the_figures_are_those_of_keras(tmp_path):
     hypermodel = child()
     hp = some(hypermodel)
-    ours, history = train_child(hypermodel, hp, 3, "float32", tmp_path / "a", X, **FIT, shuffle=False)
+    ours, history = train_child(
+        hypermodel, hp, 3, "float32", tmp_path / "a", X, **FIT, shuffle=False
+    )
     assert (tmp_path / "a" / "checkpoint.npz").is_file()
-    theirs, other = train_child(child(native=False), hp, 3, "float32", tmp_path / "b", X, **FIT, shuffle=False)
+    theirs, other = train_child(
+        child(native=False), hp, 3, "float32", tmp_path / "b", X, **FIT, shuffle=False
+    )
     assert (tmp_path / "b" / "checkpoint.weights.h5").is_file()
     assert ours.keys() == theirs.keys()
     for name, values in history.items():
@@ -127,7 +148,9 @@ def test_a_reward_weighed_against_the_cost_is_told():
     network = hypermodel.build_native(hp, (X,), FIT)
     history = hypermodel.fit(hp, network, X, **FIT).history
     factor = hypermodel.soft.reward(1.0, hypermodel.genotype(hp))
-    assert history["reward"] == pytest.approx([factor * accuracy for accuracy in history["val_accuracy"]])
+    assert history["reward"] == pytest.approx(
+        [factor * accuracy for accuracy in history["val_accuracy"]]
+    )
 
 
 def test_a_training_that_diverges_is_a_failed_trial(tmp_path):
@@ -136,7 +159,9 @@ def test_a_training_that_diverges_is_a_failed_trial(tmp_path):
 
 
 def test_images_of_another_size_are_refused():
-    network = NativeNetwork(child().genotype(some(child())), num_cells=1, filters=2, input_shape=(8, 8, 1), classes=2)
+    network = NativeNetwork(
+        child().genotype(some(child())), num_cells=1, filters=2, input_shape=(8, 8, 1), classes=2
+    )
     with pytest.raises(ValueError, match=r"images are \(24, 4, 8, 1\).*\(images, 8, 8, 1\)"):
         network.fit(X[:, :4], Y)
 
@@ -181,7 +206,10 @@ def test_several_workers_train_each_trial_once(tmp_path, alone):
     tuner = search(tmp_path, workers=2)
     assert sorted(tuner.oracle.trials) == list("0123") == sorted(tuner.oracle.end_order)
     assert {trial.status for trial in tuner.oracle.trials.values()} == {"COMPLETED"}
-    for number, trial in alone.oracle.trials.items():  # a child's seed is its trial's, whoever trains it
+    for (
+        number,
+        trial,
+    ) in alone.oracle.trials.items():  # a child's seed is its trial's, whoever trains it
         assert trial.score == tuner.oracle.trials[number].score
 
 
@@ -214,13 +242,29 @@ class HangsOnce(keras.callbacks.Callback):
 
 @pytest.mark.slow
 def test_a_child_that_hangs_is_trained_again(tmp_path):
-    tuner = StrategySearch(child(), "val_accuracy", 1, strategy="random", seed=0, directory=str(tmp_path), project_name="s")
+    tuner = StrategySearch(
+        child(),
+        "val_accuracy",
+        1,
+        strategy="random",
+        seed=0,
+        directory=str(tmp_path),
+        project_name="s",
+    )
     tuner.worker.patience = 3.0  # in place of 120
     began = time.monotonic()
     tuner.search(X, **FIT, callbacks=[HangsOnce(tmp_path / "hung")], verbose=0)
     (trial,) = tuner.oracle.get_best_trials()
-    assert trial.status == "COMPLETED" and (tmp_path / "hung").exists() and time.monotonic() - began < 500
-    (lost,) = [record for record in journal.read(tmp_path / "s" / journal.TRIALS).records if "lost" in record]
+    assert (
+        trial.status == "COMPLETED"
+        and (tmp_path / "hung").exists()
+        and time.monotonic() - began < 500
+    )
+    (lost,) = [
+        record
+        for record in journal.read(tmp_path / "s" / journal.TRIALS).records
+        if "lost" in record
+    ]
     assert lost["message"].startswith("the training has made no step for")
 
 
@@ -244,7 +288,18 @@ def test_workers_need_processes(tmp_path):
 
 @pytest.mark.slow
 def test_memory_stays_as_it_is_from_child_to_child(tmp_path):
-    tuner, sizes = StrategySearch(child(), "val_accuracy", 25, strategy="random", seed=0, directory=str(tmp_path), project_name="m"), []
+    tuner, sizes = (
+        StrategySearch(
+            child(),
+            "val_accuracy",
+            25,
+            strategy="random",
+            seed=0,
+            directory=str(tmp_path),
+            project_name="m",
+        ),
+        [],
+    )
     tuner.oracle.on_end = lambda trial: sizes.append(tuner.worker.memory_mb)
     tuner.search(X, **FIT, verbose=0)
     assert max(sizes[10:]) < 1.1 * sizes[9]

@@ -1,4 +1,6 @@
-"""Cells stacked into networks: the shapes and counts of the original graph, and any genotype at any legal size."""
+"""Cells stacked into networks: the shapes and counts of the original graph, and any genotype at any
+legal size.
+"""
 
 import copy
 import math
@@ -7,6 +9,7 @@ import pickle
 import keras
 import numpy as np
 import pytest
+
 from nasnet_tf import spaces, zoo
 from nasnet_tf.cost import cost
 from nasnet_tf.genotype import NASNET_A, PNASNET_5, Block, Genotype
@@ -20,7 +23,8 @@ from nasnet_tf.systems.cells.plan import plan
 from nasnet_tf.tuners import CellHyperModel
 from nasnet_tf.zoo import NASNetA
 
-# Height, width and channels that the original code's tests assert (slim/nets/nasnet/nasnet_test.py).
+# Height, width and channels that the original code's tests assert
+# (slim/nets/nasnet/nasnet_test.py).
 SLIM_SHAPES = {
     "cifar": {
         "Stem": (32, 32, 96),
@@ -61,7 +65,10 @@ PLANS = {
 TINY = dict(num_cells=1, filters=2, classes=3, input_shape=(16, 16, 3))
 TINY_IMAGENET = dict(num_cells=1, filters=4, classes=3, stem="imagenet", input_shape=(64, 64, 3))
 # The smallest cells: quick to build where the cell does not matter.
-SMALL = Genotype(Wiring((Block(0, "sep_conv_3x3", 1, "identity"),), (1, 2)), Wiring((Block(0, "max_pool_3x3", 1, "conv_3x3"),), (2,)))
+SMALL = Genotype(
+    Wiring((Block(0, "sep_conv_3x3", 1, "identity"),), (1, 2)),
+    Wiring((Block(0, "max_pool_3x3", 1, "conv_3x3"),), (2,)),
+)
 
 
 def images(*shape, seed=0):
@@ -112,8 +119,14 @@ def test_the_plan_has_the_shapes_of_the_original_graph(variant, size):
     sizes, shapes = [size], {}
     for step in plan(NASNET_A, **PLANS[variant]):
         sizes.append(-(-sizes[step.h] // step.strides))
-        shapes[step.name] = (sizes[-1], sizes[-1], step.filters * len(getattr(NASNET_A, step.kind).concat))
-    expected = {name.lower(): shape for name, shape in SLIM_SHAPES[variant].items() if "Cell" in name}
+        shapes[step.name] = (
+            sizes[-1],
+            sizes[-1],
+            step.filters * len(getattr(NASNET_A, step.kind).concat),
+        )
+    expected = {
+        name.lower(): shape for name, shape in SLIM_SHAPES[variant].items() if "Cell" in name
+    }
     if variant != "cifar":
         expected["cell_stem_1"] = SLIM_SHAPES[variant]["Stem"]
         shapes.pop("cell_stem_0")
@@ -148,7 +161,10 @@ def test_the_cell_after_a_reduction_reads_behind_it(n, skip, name, p):
 @pytest.mark.parametrize("n", [4, 6])
 def test_skip_reduction_changes_only_the_cells_after_the_reductions(n):
     plain, skipping = (by_name(plan(NASNET_A, n, 32, "imagenet", skip)) for skip in (False, True))
-    assert {name for name in plain if plain[name] != skipping[name]} == {f"cell_{n}", f"cell_{2 * n}"}
+    assert {name for name in plain if plain[name] != skipping[name]} == {
+        f"cell_{n}",
+        f"cell_{2 * n}",
+    }
 
 
 def test_the_imagenet_stem_reads_its_convolution_twice():
@@ -161,7 +177,12 @@ def test_the_imagenet_stem_reads_its_convolution_twice():
 def test_p_is_adapted_by_its_size_first_then_by_its_channels():
     adapts = {step.name: step.adapt for step in plan(NASNET_A, 4, 44, "imagenet")}
     assert {name for name, adapt in adapts.items() if adapt == "share"} == {"cell_stem_0"}
-    assert {name for name, adapt in adapts.items() if adapt == "reduce"} == {"cell_stem_1", "cell_0", "cell_4", "cell_8"}
+    assert {name for name, adapt in adapts.items() if adapt == "reduce"} == {
+        "cell_stem_1",
+        "cell_0",
+        "cell_4",
+        "cell_8",
+    }
     assert set(adapts.values()) == {"share", "reduce", "project"}
 
 
@@ -171,7 +192,12 @@ def test_p_of_the_right_size_and_channels_is_kept():
 
 
 @pytest.mark.parametrize(
-    "variant, filters", [("cifar", (32, 64, 128)), ("mobile", (11, 22, 44, 88, 176)), ("large", (42, 84, 168, 336, 672))]
+    "variant, filters",
+    [
+        ("cifar", (32, 64, 128)),
+        ("mobile", (11, 22, 44, 88, 176)),
+        ("large", (42, 84, 168, 336, 672)),
+    ],
 )
 def test_filters_double_at_each_reduction(variant, filters):
     assert tuple(sorted({step.filters for step in plan(NASNET_A, **PLANS[variant])})) == filters
@@ -225,13 +251,20 @@ def test_mobile_without_top_has_the_parameters_of_keras_applications():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("include_top, parameters, trainable", [(True, 88_949_818, 88_753_150), (False, 84_916_818, None)])
+@pytest.mark.parametrize(
+    "include_top, parameters, trainable",
+    [(True, 88_949_818, 88_753_150), (False, 84_916_818, None)],
+)
 def test_large_is_that_of_the_paper(include_top, parameters, trainable):
     network = NASNetA("large", include_top=include_top)
     assert network.count_params() == parameters
     assert trainable in (None, count(network.trainable_weights))
     shapes = {name: tuple(tensor.shape[1:]) for name, tensor in network.endpoints.items()}
-    expected = {name: shape for name, shape in SLIM_SHAPES["large"].items() if include_top or name[0] in "SCR"}
+    expected = {
+        name: shape
+        for name, shape in SLIM_SHAPES["large"].items()
+        if include_top or name[0] in "SCR"
+    }
     assert {name: shapes[name] for name in expected} == expected
 
 
@@ -239,8 +272,27 @@ def test_large_is_that_of_the_paper(include_top, parameters, trainable):
 @pytest.mark.parametrize(
     "arguments, trainable",
     [
-        (dict(num_cells=(4, 3, 3), filters=216, stem="imagenet", stem_filters=96, classes=1000, input_shape=(331, 331, 3)), 86_057_668),
-        (dict(num_cells=(3, 2, 2), filters=54, stem="imagenet", stem_cell_filters=(13, 27), classes=1000), 5_064_487),
+        (
+            dict(
+                num_cells=(4, 3, 3),
+                filters=216,
+                stem="imagenet",
+                stem_filters=96,
+                classes=1000,
+                input_shape=(331, 331, 3),
+            ),
+            86_057_668,
+        ),
+        (
+            dict(
+                num_cells=(3, 2, 2),
+                filters=54,
+                stem="imagenet",
+                stem_cell_filters=(13, 27),
+                classes=1000,
+            ),
+            5_064_487,
+        ),
         (dict(num_cells=(3, 2, 2), filters=48), 3_189_082),
     ],
     ids=["large", "mobile", "cifar"],
@@ -253,10 +305,16 @@ def test_pnasnet_5_has_the_trainable_parameters_of_its_specification(arguments, 
 
 
 @pytest.mark.parametrize(
-    "stem, sizes", [("cifar", [(8, 8), (7, 5), (1, 1), (33, 12)]), ("imagenet", [(64, 64), (65, 47), (33, 128), (3, 3)])]
+    "stem, sizes",
+    [
+        ("cifar", [(8, 8), (7, 5), (1, 1), (33, 12)]),
+        ("imagenet", [(64, 64), (65, 47), (33, 128), (3, 3)]),
+    ],
 )
 def test_a_network_of_unknown_size_runs_at_odd_even_and_oblong_sizes(stem, sizes):
-    network = Network(SMALL, num_cells=1, filters=4, classes=3, stem=stem, input_shape=(None, None, 3))
+    network = Network(
+        SMALL, num_cells=1, filters=4, classes=3, stem=stem, input_shape=(None, None, 3)
+    )
     for size in sizes:
         y = network(images(2, *size, 3))
         assert tuple(y.shape) == (2, 3)
@@ -265,7 +323,10 @@ def test_a_network_of_unknown_size_runs_at_odd_even_and_oblong_sizes(stem, sizes
 
 def test_a_network_of_unknown_size_computes_what_one_of_that_size_does():
     arguments = dict(num_cells=1, filters=4, classes=3, stem="imagenet")
-    unknown, known = (shuffled(Network(SMALL, **arguments, input_shape=shape)) for shape in ((None, None, 3), (33, 47, 3)))
+    unknown, known = (
+        shuffled(Network(SMALL, **arguments, input_shape=shape))
+        for shape in ((None, None, 3), (33, 47, 3))
+    )
     assert unknown.count_params() == known.count_params() == cost(SMALL, **arguments).parameters
     close(unknown(images(2, 33, 47, 3)), known(images(2, 33, 47, 3)))
 
@@ -274,7 +335,9 @@ def legal(seed):
     """Random legal arguments of a network, and the size of its images."""
     rng = np.random.default_rng(seed)
     stem = ("cifar", "imagenet")[seed % 2]
-    size = tuple(int(s) for s in (rng.integers(1, 14, 2) if stem == "cifar" else rng.integers(3, 60, 2)))
+    size = tuple(
+        int(s) for s in (rng.integers(1, 14, 2) if stem == "cifar" else rng.integers(3, 60, 2))
+    )
     return dict(
         num_cells=[1, (1, 0, 1), (2, 1, 0), (1, 1, 2)][rng.integers(4)],
         filters=int(rng.integers(1, 6)) * (4 if stem == "imagenet" else 1),
@@ -289,14 +352,23 @@ def legal(seed):
     )
 
 
-@pytest.mark.parametrize("seed", [pytest.param(seed, marks=[pytest.mark.slow] if seed >= 6 else []) for seed in range(20)])
+@pytest.mark.parametrize(
+    "seed",
+    [pytest.param(seed, marks=[pytest.mark.slow] if seed >= 6 else []) for seed in range(20)],
+)
 def test_any_genotype_builds_as_planned_and_trains(seed, random_genotype):
     arguments, genotype = legal(seed), random_genotype(100 + seed, most=5 if seed >= 6 else 3)
     network = Network(genotype, **arguments)
     shapes = [network.get_layer("stem").output.shape[1:]]
     for step in plan(genotype, **{key: arguments[key] for key in ("num_cells", "filters", "stem")}):
         height, width, _ = shapes[step.h]
-        shapes.append((-(-height // step.strides), -(-width // step.strides), step.filters * len(getattr(genotype, step.kind).concat)))
+        shapes.append(
+            (
+                -(-height // step.strides),
+                -(-width // step.strides),
+                step.filters * len(getattr(genotype, step.kind).concat),
+            )
+        )
         assert network.get_layer(step.name).output.shape[1:] == shapes[-1]
 
     x, y = images(4, *arguments["input_shape"]), np.arange(4) % arguments["classes"]
@@ -304,10 +376,14 @@ def test_any_genotype_builds_as_planned_and_trains(seed, random_genotype):
     before = [np.array(w) for w in network.trainable_weights]
     assert np.isfinite(network.train_on_batch(x, y))
     assert np.isfinite(network(x)).all()
-    assert any(not np.array_equal(w, b) for w, b in zip(network.trainable_weights, before, strict=True))
+    assert any(
+        not np.array_equal(w, b) for w, b in zip(network.trainable_weights, before, strict=True)
+    )
 
 
-@pytest.mark.parametrize("num_cells", [1, 2, (2, 1, 1), (1, 0, 1), (2, 0, 1), (1, 1, 0), (1, 0, 0)], ids=str)
+@pytest.mark.parametrize(
+    "num_cells", [1, 2, (2, 1, 1), (1, 0, 1), (2, 0, 1), (1, 1, 0), (1, 0, 0)], ids=str
+)
 @pytest.mark.parametrize("skip", [False, True], ids=["plain", "skip"])
 @pytest.mark.parametrize("stem", ["cifar", "imagenet"])
 def test_what_a_cell_reads_has_the_size_its_plan_says(stem, skip, num_cells):
@@ -321,7 +397,9 @@ def test_what_a_cell_reads_has_the_size_its_plan_says(stem, skip, num_cells):
 def trained():
     """A network after 20 steps on two images, and its losses."""
     x, y = images(2, *TINY["input_shape"]), np.arange(2)
-    network = Network(SMALL, **{**TINY, "num_cells": (1, 0, 0)}, drop_path_rate=0.1, drop_path_steps=30)
+    network = Network(
+        SMALL, **{**TINY, "num_cells": (1, 0, 0)}, drop_path_rate=0.1, drop_path_steps=30
+    )
     network.compile(keras.optimizers.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy")
     return network, network.fit(x, y, epochs=20, batch_size=2, verbose=0).history["loss"]
 
@@ -336,7 +414,9 @@ def test_a_trained_network_comes_back_with_its_optimizer_and_its_schedule(traine
     network.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert int(loaded.optimizer.iterations) == 20
-    assert {int(loaded.get_layer(name).drop_path.step) for name in ("cell_0", "reduction_cell_1")} == {20}
+    assert {
+        int(loaded.get_layer(name).drop_path.step) for name in ("cell_0", "reduction_cell_1")
+    } == {20}
 
 
 # ---- the auxiliary head ----
@@ -353,27 +433,46 @@ def test_the_auxiliary_head_covers_four_by_four_pixels(mobile, cifar):
 
 def test_with_an_auxiliary_head_the_output_is_a_dict():
     y = Network(SMALL, **TINY, auxiliary_head=True)(images(2, 16, 16, 3))
-    assert {name: tuple(value.shape) for name, value in y.items()} == {"predictions": (2, 3), "auxiliary": (2, 3)}
+    assert {name: tuple(value.shape) for name, value in y.items()} == {
+        "predictions": (2, 3),
+        "auxiliary": (2, 3),
+    }
 
 
 def test_both_outputs_of_an_auxiliary_network_train():
     network = Network(SMALL, **TINY, auxiliary_head=True)
     loss = dict.fromkeys(("predictions", "auxiliary"), "sparse_categorical_crossentropy")
-    network.compile(keras.optimizers.SGD(0.1), loss, loss_weights={"predictions": 1, "auxiliary": 0.4}, run_eagerly=True)
+    network.compile(
+        keras.optimizers.SGD(0.1),
+        loss,
+        loss_weights={"predictions": 1, "auxiliary": 0.4},
+        run_eagerly=True,
+    )
     before = network.get_layer("auxiliary").dense.get_weights()[0]
     y = np.arange(4) % 3
-    assert np.isfinite(network.train_on_batch(images(4, 16, 16, 3), {"predictions": y, "auxiliary": y}, return_dict=True)["loss"])
+    assert np.isfinite(
+        network.train_on_batch(
+            images(4, 16, 16, 3), {"predictions": y, "auxiliary": y}, return_dict=True
+        )["loss"]
+    )
     assert not np.array_equal(before, network.get_layer("auxiliary").dense.get_weights()[0])
 
 
 def test_the_features_of_an_auxiliary_network_are_its_predictions_without_top():
     network = Network(SMALL, **TINY, auxiliary_head=True, include_top=False, pooling="avg")
     y = network(images(2, 16, 16, 3))
-    assert {name: tuple(value.shape) for name, value in y.items()} == {"predictions": (2, 16), "auxiliary": (2, 3)}
+    assert {name: tuple(value.shape) for name, value in y.items()} == {
+        "predictions": (2, 16),
+        "auxiliary": (2, 3),
+    }
 
 
 @pytest.mark.parametrize(
-    "shape, message", [((None, None, 3), "needs a fixed height and width"), ((8, 8, 3), "too small for the auxiliary head")]
+    "shape, message",
+    [
+        ((None, None, 3), "needs a fixed height and width"),
+        ((8, 8, 3), "too small for the auxiliary head"),
+    ],
 )
 def test_an_auxiliary_head_that_does_not_fit_is_refused(shape, message):
     with pytest.raises(ValueError, match=message):
@@ -423,7 +522,11 @@ def test_weight_decay_is_on_all_kernels_and_nothing_else():
 
 
 def test_drop_path_of_a_cell_is_its_share_of_the_rate():
-    cells = [layer for layer in Network(SMALL, **TINY, drop_path_rate=0.5, drop_path_steps=7).layers if isinstance(layer, Cell)]
+    cells = [
+        layer
+        for layer in Network(SMALL, **TINY, drop_path_rate=0.5, drop_path_steps=7).layers
+        if isinstance(layer, Cell)
+    ]
     assert [cell.drop_path_rate for cell in cells] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
     assert {cell.drop_path_steps for cell in cells} == {7}
 
@@ -431,7 +534,10 @@ def test_drop_path_of_a_cell_is_its_share_of_the_rate():
 def test_mean_and_std_normalize_the_images():
     x = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3)).astype("float32")
     mean, std = np.array([10.0, 100, 200]), np.array([20.0, 50, 90])
-    inside, outside = shuffled(Network(SMALL, **TINY, mean=mean.tolist(), std=std.tolist())), Network(SMALL, **TINY)
+    inside, outside = (
+        shuffled(Network(SMALL, **TINY, mean=mean.tolist(), std=std.tolist())),
+        Network(SMALL, **TINY),
+    )
     outside.set_weights([np.array(w) for w in inside.weights][-len(outside.weights) :])
     close(inside(x), outside((x - mean) / std))
 
@@ -466,7 +572,9 @@ VARIETIES = {
     "imagenet": dict(**{k: v for k, v in TINY_IMAGENET.items() if k != "classes"}),
     "any size": dict(input_shape=(None, None, 1)),
     "own stages": dict(num_cells=(2, 1, 1), stem_filters=5),
-    "normalizing": dict(mean=[1.0, 2.0, 3.0], std=[4.0, 5.0, 6.0], class_names=["cat", "dog", "cow"]),
+    "normalizing": dict(
+        mean=[1.0, 2.0, 3.0], std=[4.0, 5.0, 6.0], class_names=["cat", "dog", "cow"]
+    ),
     "auxiliary": dict(auxiliary_head=True, weight_decay=0.1),
     "drop path": dict(drop_path_rate=0.3, drop_path_steps=10, dropout_rate=0.2),
     "half": dict(dtype="mixed_bfloat16"),
@@ -479,7 +587,12 @@ VARIETIES = {
 QUICK = {"imagenet", "any size", "normalizing", "auxiliary", "drop path", "half"}
 
 
-@pytest.fixture(scope="module", params=[pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in VARIETIES])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in VARIETIES
+    ],
+)
 def varied(request):
     """A network with random weights, and images for it."""
     network = shuffled(Network(SMALL, **{**TINY, **VARIETIES[request.param]}))
@@ -511,26 +624,38 @@ def test_a_network_comes_back_from_its_configuration_and_its_weights(varied, tmp
 def test_mean_and_std_can_be_arrays(tmp_path):
     network = Network(SMALL, **TINY, mean=np.array([1.0, 2, 3]), std=np.array([4.0, 5, 6]))
     network.save(tmp_path / "model.keras")
-    close(keras.models.load_model(tmp_path / "model.keras")(images(2, 16, 16, 3)), network(images(2, 16, 16, 3)))
+    close(
+        keras.models.load_model(tmp_path / "model.keras")(images(2, 16, 16, 3)),
+        network(images(2, 16, 16, 3)),
+    )
 
 
 def test_the_activation_can_be_a_function(tmp_path):
     network = Network(SMALL, **TINY, classifier_activation=keras.activations.sigmoid)
     network.save(tmp_path / "model.keras")
-    close(keras.models.load_model(tmp_path / "model.keras")(images(2, 16, 16, 3)), network(images(2, 16, 16, 3)))
+    close(
+        keras.models.load_model(tmp_path / "model.keras")(images(2, 16, 16, 3)),
+        network(images(2, 16, 16, 3)),
+    )
 
 
 def test_a_part_of_a_network_comes_back_from_a_keras_file(tmp_path):
     network = shuffled(Network(SMALL, **TINY))
     part = keras.Model(network.input, network.endpoints["Cell_1"])
     part.save(tmp_path / "part.keras")
-    close(keras.models.load_model(tmp_path / "part.keras")(images(2, 16, 16, 3)), part(images(2, 16, 16, 3)))
+    close(
+        keras.models.load_model(tmp_path / "part.keras")(images(2, 16, 16, 3)),
+        part(images(2, 16, 16, 3)),
+    )
 
 
 @pytest.mark.parametrize("steps", [10, pytest.param(None, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("direction", ["into", "out of"])
 def test_weights_go_between_networks_with_and_without_drop_path(direction, steps, tmp_path):
-    pair = shuffled(Network(SMALL, **TINY)), shuffled(Network(SMALL, **TINY, drop_path_rate=0.5, drop_path_steps=steps), seed=2)
+    pair = (
+        shuffled(Network(SMALL, **TINY)),
+        shuffled(Network(SMALL, **TINY, drop_path_rate=0.5, drop_path_steps=steps), seed=2),
+    )
     source, target = pair if direction == "into" else pair[::-1]
     source.save_weights(tmp_path / "model.weights.h5")
     target.load_weights(tmp_path / "model.weights.h5")
@@ -540,7 +665,8 @@ def test_weights_go_between_networks_with_and_without_drop_path(direction, steps
 
 def test_weights_go_between_networks_with_and_without_a_schedule(tmp_path):
     constant, scheduled = (
-        shuffled(Network(SMALL, **TINY, drop_path_rate=0.5, drop_path_steps=steps), seed) for steps, seed in ((None, 1), (10, 2))
+        shuffled(Network(SMALL, **TINY, drop_path_rate=0.5, drop_path_steps=steps), seed)
+        for steps, seed in ((None, 1), (10, 2))
     )
     constant.save_weights(tmp_path / "model.weights.h5")
     scheduled.load_weights(tmp_path / "model.weights.h5")
@@ -560,20 +686,32 @@ def test_weights_go_between_networks_with_and_without_a_schedule(tmp_path):
         (dict(num_cells=True), "num_cells is True"),
         (dict(filters=0), "filters is 0; give a whole number of at least 1"),
         (dict(filters=2.5), "filters is 2.5"),
-        (dict(filters=42, stem="imagenet"), "filters is 42; .* give a multiple of 4, such as 44, or .* stem_cell_filters"),
+        (
+            dict(filters=42, stem="imagenet"),
+            "filters is 42; .* give a multiple of 4, such as 44, or .* stem_cell_filters",
+        ),
         (dict(stem="svhn"), "stem is 'svhn'; there are cifar, imagenet"),
         (dict(classes=0), "classes is 0; give a whole number of at least 1"),
         (dict(classes=2.0), "classes is 2.0"),
         (dict(pooling="mean"), 'pooling is \'mean\'; give None, "avg" or "max"'),
-        (dict(drop_path_rate=1.0), "drop_path_rate is 1.0; give a number of at least 0 and below 1"),
+        (
+            dict(drop_path_rate=1.0),
+            "drop_path_rate is 1.0; give a number of at least 0 and below 1",
+        ),
         (dict(dropout_rate=-0.1), "dropout_rate is -0.1"),
         (dict(mean=[0.0] * 3), "give both mean and std"),
         (dict(input_shape=(32, 32)), "give .height, width, channels., channels last"),
         (dict(input_shape=(3, 32, 32)), "channels last, such as"),
-        (dict(input_shape=(2, 64, 3), stem="imagenet", filters=4), "the imagenet stem needs at least 3 pixels each way"),
+        (
+            dict(input_shape=(2, 64, 3), stem="imagenet", filters=4),
+            "the imagenet stem needs at least 3 pixels each way",
+        ),
         (dict(input_shape=(0, 8, 3)), "needs at least 1 pixels each way"),
         (dict(genotype="nasnet_d"), "no genotype 'nasnet_d'; there are nasnet_a"),
-        (dict(genotype=Genotype(SMALL.normal, Wiring((), (2,)))), "reduction cell: a cell needs at least one block"),
+        (
+            dict(genotype=Genotype(SMALL.normal, Wiring((), (2,)))),
+            "reduction cell: a cell needs at least one block",
+        ),
         (dict(mean=[0.0], std=[1.0, 1.0, 1.0]), "mean"),
         (dict(num_cells=None), "num_cells is None"),
         (dict(num_cells=1.5), "num_cells is 1.5"),
@@ -591,7 +729,10 @@ def test_arguments_that_make_no_network_are_refused_by_name(arguments, message):
 
 def said(model):
     """Which layers are trained and which batch norms are frozen, and what that leaves to learn."""
-    layers = [(layer.name, layer.trainable, getattr(layer, "freeze_batch_norms", None)) for layer in model._flatten_layers()]
+    layers = [
+        (layer.name, layer.trainable, getattr(layer, "freeze_batch_norms", None))
+        for layer in model._flatten_layers()
+    ]
     return layers, [weight.path for weight in model.trainable_weights]
 
 
@@ -621,7 +762,10 @@ def through_a_file(model, path):
 
 
 def inside_another(model, path):
-    outer = through_a_file(keras.Sequential([keras.Input(model.input_shape[1:], dtype=model.inputs[0].dtype), model]), path)
+    outer = through_a_file(
+        keras.Sequential([keras.Input(model.input_shape[1:], dtype=model.inputs[0].dtype), model]),
+        path,
+    )
     return outer.layers[-1]
 
 
@@ -638,14 +782,24 @@ COPIES = {
     ("way", "freeze"),
     [
         pytest.param(
-            way, freeze, marks=() if (way, freeze) in {("file", partly_frozen), ("deepcopy", all_but_the_last)} else pytest.mark.slow
+            way,
+            freeze,
+            marks=(
+                ()
+                if (way, freeze) in {("file", partly_frozen), ("deepcopy", all_but_the_last)}
+                else pytest.mark.slow
+            ),
         )
         for way in COPIES
         for freeze in (partly_frozen, wholly_frozen, all_but_the_last)
     ],
 )
 def test_frozen_layers_stay_frozen(way, freeze, tmp_path):
-    model = freeze(Network(SMALL, **{**TINY, "input_shape": (32, 32, 3)}, auxiliary_head=True, drop_path_rate=0.3))
+    model = freeze(
+        Network(
+            SMALL, **{**TINY, "input_shape": (32, 32, 3)}, auxiliary_head=True, drop_path_rate=0.3
+        )
+    )
     there = COPIES[way](model, tmp_path)
     assert type(there) is Network and said(there) == said(model)
 
@@ -656,7 +810,9 @@ def test_frozen_layers_of_every_kind_of_network_stay_frozen(name, tmp_path):
     space = spaces.get(name)()
     genotype = space.decode(space.first)
     shape = (8,) if getattr(genotype, "reads", "images") == "text" else (16, 16, 3)
-    model = partly_frozen(networks.build(genotype, num_cells=1, filters=4, classes=3, input_shape=shape))
+    model = partly_frozen(
+        networks.build(genotype, num_cells=1, filters=4, classes=3, input_shape=shape)
+    )
     for way in COPIES.values():
         assert said(way(model, tmp_path)) == said(model)
 
@@ -691,9 +847,17 @@ def test_class_names_that_are_set_later_are_saved(tmp_path):
 
 def test_a_network_on_a_tensor_is_a_network(tmp_path):
     pixels = keras.Input((16, 16, 3), name="pixels")
-    model = Network(SMALL, **{**TINY, "input_shape": None}, input_tensor=keras.layers.Rescaling(0.5, name="scale")(pixels))
+    model = Network(
+        SMALL,
+        **{**TINY, "input_shape": None},
+        input_tensor=keras.layers.Rescaling(0.5, name="scale")(pixels),
+    )
     plain = Network(SMALL, **TINY)
-    assert (model.input is pixels, model.genotype, list(model.pyramid_outputs)) == (True, SMALL, ["P0", "P1", "P2"])
+    assert (model.input is pixels, model.genotype, list(model.pyramid_outputs)) == (
+        True,
+        SMALL,
+        ["P0", "P1", "P2"],
+    )
     assert list(model.endpoints) == list(plain.endpoints)
     plain.set_weights(model.get_weights())
     x = images(2, 16, 16, 3)
@@ -706,7 +870,11 @@ def test_a_network_on_a_tensor_is_a_network(tmp_path):
 @pytest.mark.slow
 def test_a_network_on_a_tensor_of_several_inputs_comes_back_with_them(tmp_path):
     one, two = keras.Input((16, 16, 3), name="one"), keras.Input((16, 16, 3), name="two")
-    model = Network(SMALL, **{**TINY, "input_shape": None}, input_tensor=keras.layers.Average(name="mean")([one, two]))
+    model = Network(
+        SMALL,
+        **{**TINY, "input_shape": None},
+        input_tensor=keras.layers.Average(name="mean")([one, two]),
+    )
     x, y = images(1, 16, 16, 3), images(1, 16, 16, 3, seed=1)
     np.testing.assert_allclose(through_a_file(model, tmp_path)([x, y]), model([x, y]), rtol=1e-6)
 
@@ -714,7 +882,10 @@ def test_a_network_on_a_tensor_of_several_inputs_comes_back_with_them(tmp_path):
 def test_what_is_no_tensor_of_keras_or_has_another_shape_is_refused():
     with pytest.raises(ValueError, match="input_tensor is a ndarray; give a keras.Input"):
         Network(SMALL, **{**TINY, "input_shape": None}, input_tensor=images(1, 16, 16, 3))
-    with pytest.raises(ValueError, match=r"input_shape is \(16, 16, 3\), but input_tensor has the shape \(8, 8, 3\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"input_shape is \(16, 16, 3\), but input_tensor has the shape \(8, 8, 3\)",
+    ):
         Network(SMALL, **TINY, input_tensor=keras.Input((8, 8, 3)))
 
 
@@ -723,14 +894,22 @@ def test_what_is_no_tensor_of_keras_or_has_another_shape_is_refused():
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's tracing")
 def test_a_step_of_training_is_traced_once(monkeypatch):
-    """Where an optimizer makes its variables in the first step, TensorFlow traces that step twice."""
+    """Where an optimizer makes its variables in the first step, TensorFlow traces that step
+    twice.
+    """
     traced, step = [], keras.Model.train_step
-    monkeypatch.setattr(keras.Model, "train_step", lambda self, data: (traced.append(1), step(self, data))[1])
+    monkeypatch.setattr(
+        keras.Model, "train_step", lambda self, data: (traced.append(1), step(self, data))[1]
+    )
     cell = Wiring((Block(0, "conv_1x1", 1, "identity"),), (2,))
-    model = Network(Genotype(cell, cell), num_cells=(1, 0, 0), filters=2, classes=3, input_shape=(4, 4, 1))
+    model = Network(
+        Genotype(cell, cell), num_cells=(1, 0, 0), filters=2, classes=3, input_shape=(4, 4, 1)
+    )
     x, y = np.zeros((6, 4, 4, 1), "float32"), np.zeros(6, "int32")
     for _ in range(2):  # compiled anew, as for a second phase
-        model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss="sparse_categorical_crossentropy")
+        model.compile(
+            keras.optimizers.SGD(0.1, momentum=0.9), loss="sparse_categorical_crossentropy"
+        )
         model.fit(x, y, batch_size=3, epochs=2, verbose=0)
     assert len(traced) == 2 and model.optimizer.iterations == 4
 
@@ -751,7 +930,12 @@ def test_channels_first_is_refused_by_every_network_of_images(name, channels_fir
     genotype = space.decode(space.first)
     if getattr(genotype, "reads", "images") == "text":  # has no channels
         return
-    with pytest.raises(ValueError, match="image_data_format is 'channels_first'.*only: call keras.config.set_image_data_format"):
+    with pytest.raises(
+        ValueError,
+        match=(
+            "image_data_format is 'channels_first'.*only: call keras.config.set_image_data_format"
+        ),
+    ):
         networks.build(genotype, num_cells=1, filters=4)
 
 

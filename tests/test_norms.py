@@ -1,8 +1,11 @@
-"""Averages of batch norms that are measured anew: against NumPy, and in a training too short for them."""
+"""Averages of batch norms that are measured anew: against NumPy, and in a training too short for
+them.
+"""
 
 import keras
 import numpy as np
 import pytest
+
 from nasnet_tf import training
 from nasnet_tf.data import pipeline
 from nasnet_tf.genotype import Block, Cell, Genotype
@@ -29,7 +32,10 @@ def test_the_averages_are_those_over_the_batches_whatever_they_were_and_whatever
         model, norm = normed(momentum)
         norm.moving_mean.assign([100.0, -100.0])
         Norms(model).measure(batches)
-        means, variances = (np.mean([of(x, axis=(0, 1, 2)) for x, _ in batches()], axis=0) for of in (np.mean, np.var))
+        means, variances = (
+            np.mean([of(x, axis=(0, 1, 2)) for x, _ in batches()], axis=0)
+            for of in (np.mean, np.var)
+        )
         np.testing.assert_allclose(norm.moving_mean, means, rtol=2e-3)
         np.testing.assert_allclose(norm.moving_variance, variances, rtol=2e-3)
 
@@ -39,7 +45,13 @@ def test_frozen_averages_stay_and_so_do_all_other_weights():
     norm.trainable = False
     Norms(model).measure(batches)
     np.testing.assert_array_equal(norm.moving_mean, [0, 0])
-    network = Network(Genotype(CELL, CELL), num_cells=(1, 0, 0), filters=2, input_shape=(6, 6, 2), dropout_rate=0.5)
+    network = Network(
+        Genotype(CELL, CELL),
+        num_cells=(1, 0, 0),
+        filters=2,
+        input_shape=(6, 6, 2),
+        dropout_rate=0.5,
+    )
     before = {v.path: np.asarray(v) for v in network.variables}
     Norms(network).measure(batches)
     changed = {v.path for v in network.variables if not np.array_equal(before[v.path], v)}
@@ -56,18 +68,38 @@ def test_a_smaller_last_batch_is_passed_over_and_one_batch_is_enough_where_there
 
 def test_averages_are_young_until_they_have_forgotten_their_beginning():
     assert Norms(normed(0.9)[0]).young == pytest.approx(43.7, abs=0.1)
-    network = Network(Genotype(CELL, CELL), num_cells=(1, 0, 0), filters=2, input_shape=(6, 6, 2), batch_norm_momentum=0.9997)
+    network = Network(
+        Genotype(CELL, CELL),
+        num_cells=(1, 0, 0),
+        filters=2,
+        input_shape=(6, 6, 2),
+        batch_norm_momentum=0.9997,
+    )
     assert Norms(network).young == pytest.approx(15348, abs=1)
-    assert FreshNorms(Norms(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])), batches).young == 0
+    assert (
+        FreshNorms(
+            Norms(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])), batches
+        ).young
+        == 0
+    )
 
 
 def test_after_twenty_steps_the_averages_of_imagenet_know_the_images():
     x = np.concatenate([X, -X])
     y = np.repeat([0, 1], len(X)).astype("int32")
-    recipe = training.Recipe(epochs=5, batch_size=20, batch_norm_momentum=0.9997, augmentation="none", learning_rate=0.02)
+    recipe = training.Recipe(
+        epochs=5, batch_size=20, batch_norm_momentum=0.9997, augmentation="none", learning_rate=0.02
+    )
     network = Network(
-        Genotype(CELL, CELL), num_cells=(1, 0, 0), filters=4, input_shape=(6, 6, 2), classes=2, **training.training_arguments(recipe, 4)
+        Genotype(CELL, CELL),
+        num_cells=(1, 0, 0),
+        filters=4,
+        input_shape=(6, 6, 2),
+        classes=2,
+        **training.training_arguments(recipe, 4),
     )
     history = training.train(network, pipeline(x, y, 20, seed=0), pipeline(x, y, 20), recipe)
     assert history["val_accuracy"][-1] > 0.95 and history["val_accuracy"][0] > 0.6
-    assert training.accuracy(network, x, y)["accuracy"] == pytest.approx(history["val_accuracy"][-1])
+    assert training.accuracy(network, x, y)["accuracy"] == pytest.approx(
+        history["val_accuracy"][-1]
+    )

@@ -3,11 +3,11 @@
 import keras
 import numpy as np
 import pytest
+from reference import NORM, convolved, depthwise, normed, relu, shuffled, windows
+
 from nasnet_tf.genotype import OPERATION_NAMES
 from nasnet_tf.layers import AuxiliaryHead, DropPath, FactorizedReduction
 from nasnet_tf.layers.operations import ConvNorm, Operation, Pool
-
-from reference import NORM, convolved, depthwise, normed, relu, shuffled, windows
 
 SIZES = [(8, 8), (7, 7), (6, 9), (1, 1), (2, 5)]
 
@@ -23,7 +23,10 @@ def same(layer):
 
 def parts(layer):
     """{name: array} of the weights of each operation in `layer`, in order."""
-    return [{name: np.asarray(w) for name, w in layer.bound.named(site).items()} for site in layer.bound.graph.sites]
+    return [
+        {name: np.asarray(w) for name, w in layer.bound.named(site).items()}
+        for site in layer.bound.graph.sites
+    ]
 
 
 def only(layer):
@@ -49,7 +52,9 @@ def test_every_operation_runs_at_any_size_to_the_shape_it_promises(name, strides
     for height, width in SIZES:
         y = layer(images(2, height, width, 3))
         assert (
-            tuple(y.shape) == (2, -(-height // strides), -(-width // strides), filters) == layer.compute_output_shape((2, height, width, 3))
+            tuple(y.shape)
+            == (2, -(-height // strides), -(-width // strides), filters)
+            == layer.compute_output_shape((2, height, width, 3))
         )
         assert np.isfinite(y).all()
 
@@ -62,7 +67,14 @@ def test_every_operation_promises_a_shape_where_the_size_is_unknown(name):
 @pytest.mark.parametrize("name", OPERATION_NAMES)
 def test_every_operation_comes_back_from_its_configuration(name):
     layer = Operation(
-        name, 5, 2, zero_padding=True, batch_norm_momentum=0.5, batch_norm_epsilon=0.1, weight_decay=0.2, dtype="mixed_bfloat16"
+        name,
+        5,
+        2,
+        zero_padding=True,
+        batch_norm_momentum=0.5,
+        batch_norm_epsilon=0.1,
+        weight_decay=0.2,
+        dtype="mixed_bfloat16",
     )
     assert same(layer).get_config() == layer.get_config()
 
@@ -87,7 +99,9 @@ def test_every_operation_learns(name):
 
 
 def test_an_unknown_operation_is_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match="no operation 'sep_conv_9x9'; there are identity, .*sep_conv_7x7"):
+    with pytest.raises(
+        ValueError, match="no operation 'sep_conv_9x9'; there are identity, .*sep_conv_7x7"
+    ):
         Operation("sep_conv_9x9", 4)
 
 
@@ -106,7 +120,9 @@ def test_identity_that_must_fit_is_a_projection(strides, filters):
     close(layer(x), normed(convolved(relu(x), kernels(part)[0], (strides, strides)), part))
 
 
-@pytest.mark.parametrize("name, size, pool", [("avg_pool_3x3", 3, np.nanmean), ("max_pool_5x5", 5, np.nanmax)])
+@pytest.mark.parametrize(
+    "name, size, pool", [("avg_pool_3x3", 3, np.nanmean), ("max_pool_5x5", 5, np.nanmax)]
+)
 def test_a_pool_that_must_fit_is_projected_without_relu(name, size, pool):
     layer = shuffled(_built(Operation(name, 5, 2), 3))
     x = images(2, 7, 6, 3)
@@ -130,7 +146,8 @@ def test_a_separable_convolution_is_applied_twice_and_strided_once(size):
     close(layer(x), expected)
 
 
-BOTTLENECKS = {  # kernels, strides of each at stride 2, share of the filters (tpu/models/official/amoeba_net)
+# Kernels, strides of each at stride 2, share of the filters (tpu/models/official/amoeba_net).
+BOTTLENECKS = {
     "conv_1x3_3x1": ([(1, 3), (3, 1)], [(1, 2), (2, 1)], 3 / 8),
     "conv_1x7_7x1": ([(1, 7), (7, 1)], [(1, 2), (2, 1)], 1 / 4),
     "conv_3x3": ([(3, 3)], [(2, 2)], 1 / 4),
@@ -144,7 +161,10 @@ BOTTLENECKS = {  # kernels, strides of each at stride 2, share of the filters (t
 def test_a_full_convolution_works_between_two_projections(name, strided, filters):
     sizes, strides, share = BOTTLENECKS[name]
     narrow = int(filters * share)
-    steps = [(k, s if strided else (1, 1), narrow or filters) for k, s in zip(sizes, strides, strict=True)]
+    steps = [
+        (k, s if strided else (1, 1), narrow or filters)
+        for k, s in zip(sizes, strides, strict=True)
+    ]
     if narrow:  # at one filter a bottleneck would have none, and there is none
         steps = [((1, 1), (1, 1), narrow), *steps, ((1, 1), (1, 1), filters)]
     layer = shuffled(_built(Operation(name, filters, 2 if strided else 1), 3))
@@ -206,7 +226,9 @@ def test_in_training_batch_norm_uses_the_batch():
 
 def keras_norm(layer):
     """Keras' own batch norm with the weights and the numbers of the one in `layer`."""
-    norm = keras.layers.BatchNormalization(momentum=layer.batch_norm_momentum, epsilon=layer.batch_norm_epsilon)
+    norm = keras.layers.BatchNormalization(
+        momentum=layer.batch_norm_momentum, epsilon=layer.batch_norm_epsilon
+    )
     own = only(layer)
     norm.build((None, None, None, len(own["gamma"])))
     norm.set_weights([own[name] for name in NORM])
@@ -215,9 +237,16 @@ def keras_norm(layer):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_batch_norm_is_that_of_keras(training):
-    layer = shuffled(_built(ConvNorm(4, relu=False, batch_norm_momentum=0.25, batch_norm_epsilon=0.5), 3))
+    layer = shuffled(
+        _built(ConvNorm(4, relu=False, batch_norm_momentum=0.25, batch_norm_epsilon=0.5), 3)
+    )
     norm, x = keras_norm(layer), images(8, 5, 5, 3)
-    close(layer(x, training=training), np.asarray(norm(convolved(x, kernels(only(layer))[0]).astype("float32"), training=training)))
+    close(
+        layer(x, training=training),
+        np.asarray(
+            norm(convolved(x, kernels(only(layer))[0]).astype("float32"), training=training)
+        ),
+    )
     for name in ("moving_mean", "moving_variance"):
         close(only(layer)[name], np.asarray(getattr(norm, name)))
 
@@ -227,7 +256,9 @@ def test_a_frozen_batch_norm_neither_learns_nor_looks_at_the_batch():
     before, x = layer.get_weights(), images(8, 5, 5, 3)
     layer.freeze_batch_norms = True
     assert np.array_equal(layer(x, training=True), layer(x))
-    assert all(np.array_equal(one, two) for one, two in zip(before, layer.get_weights(), strict=True))
+    assert all(
+        np.array_equal(one, two) for one, two in zip(before, layer.get_weights(), strict=True)
+    )
     assert [w.name for w in layer.trainable_weights] == ["convolution.kernel"]
     layer.freeze_batch_norms = False
     assert len(layer.trainable_weights) == 3
@@ -281,7 +312,10 @@ def test_every_layer_comes_back_from_its_configuration(layer):
 @pytest.mark.parametrize("kind, pool", [("max", np.nanmax), ("avg", np.nanmean)])
 def test_a_pool_does_not_count_the_border(kind, pool, window, strides, size):
     x = images(2, *size, 3) - 5  # all negative: a zero from outside would show
-    close(Pool(kind, window, strides)(x), pool(windows(x, (window, window), (strides, strides), border=np.nan), axis=(3, 4)))
+    close(
+        Pool(kind, window, strides)(x),
+        pool(windows(x, (window, window), (strides, strides), border=np.nan), axis=(3, 4)),
+    )
 
 
 @pytest.mark.parametrize("size", [(8, 8), (7, 5), (1, 4)])
@@ -290,7 +324,10 @@ def test_a_pool_does_not_count_the_border(kind, pool, window, strides, size):
 @pytest.mark.parametrize("kind, pool", [("max", np.max), ("avg", np.mean)])
 def test_a_zero_padded_pool_counts_the_border_as_zeros(kind, pool, window, strides, size):
     x = images(2, *size, 3) - 5
-    close(Pool(kind, window, strides, zero_padding=True)(x), pool(windows(x, (window, window), (strides, strides)), axis=(3, 4)))
+    close(
+        Pool(kind, window, strides, zero_padding=True)(x),
+        pool(windows(x, (window, window), (strides, strides)), axis=(3, 4)),
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -299,13 +336,20 @@ def test_a_zero_padded_maximum_is_exact_in_half_precision(window, dtype):
     x = images(2, 9, 9, 3) - 5
     half = np.asarray(keras.ops.cast(keras.ops.cast(x, dtype), "float32"))
     expected = windows(half, (window, window), (2, 2)).max((3, 4))
-    assert np.array_equal(keras.ops.cast(Pool("max", window, 2, zero_padding=True, dtype=dtype)(half), "float32"), expected)
+    assert np.array_equal(
+        keras.ops.cast(Pool("max", window, 2, zero_padding=True, dtype=dtype)(half), "float32"),
+        expected,
+    )
 
 
 def test_only_strided_pools_of_an_operation_are_zero_padded():
     x = images(1, 4, 4, 3) - 5
-    assert np.array_equal(Operation("max_pool_3x3", 3, 1, zero_padding=True)(x), Operation("max_pool_3x3", 3, 1)(x))
-    assert not np.array_equal(Operation("max_pool_3x3", 3, 2, zero_padding=True)(x), Operation("max_pool_3x3", 3, 2)(x))
+    assert np.array_equal(
+        Operation("max_pool_3x3", 3, 1, zero_padding=True)(x), Operation("max_pool_3x3", 3, 1)(x)
+    )
+    assert not np.array_equal(
+        Operation("max_pool_3x3", 3, 2, zero_padding=True)(x), Operation("max_pool_3x3", 3, 2)(x)
+    )
 
 
 # ---- FactorizedReduction ----
@@ -318,15 +362,27 @@ def test_factorized_reduction_takes_even_and_odd_pixels(filters, with_relu, size
     layer = shuffled(_built(FactorizedReduction(filters, relu=with_relu), 3))
     x = images(2, *size, 3)
     source = relu(x) if with_relu else x
-    moved = np.pad(source, ((0, 0), (0, 1), (0, 1), (0, 0)))[:, 1:, 1:]  # padded at the end, cropped at the start
+    moved = np.pad(source, ((0, 0), (0, 1), (0, 1), (0, 0)))[
+        :, 1:, 1:
+    ]  # padded at the end, cropped at the start
     projections = [kernel[0, 0] for kernel in kernels(only(layer))]
-    halves = [s[:, ::2, ::2] @ k for s, k in zip((source, moved)[-len(projections) :], projections, strict=True)]
+    halves = [
+        s[:, ::2, ::2] @ k
+        for s, k in zip((source, moved)[-len(projections) :], projections, strict=True)
+    ]
     close(layer(x), normed(np.concatenate(halves, axis=-1), only(layer)))
-    assert tuple(layer(x).shape) == layer.compute_output_shape(x.shape) == (2, -(-size[0] // 2), -(-size[1] // 2), filters)
+    assert (
+        tuple(layer(x).shape)
+        == layer.compute_output_shape(x.shape)
+        == (2, -(-size[0] // 2), -(-size[1] // 2), filters)
+    )
 
 
 def test_factorized_reduction_has_the_weights_of_one_projection():
-    assert sum(np.prod(w.shape) for w in _built(FactorizedReduction(6), 10).trainable_weights) == 10 * 6 + 2 * 6
+    assert (
+        sum(np.prod(w.shape) for w in _built(FactorizedReduction(6), 10).trainable_weights)
+        == 10 * 6 + 2 * 6
+    )
 
 
 # ---- DropPath ----
@@ -406,19 +462,25 @@ def test_a_rate_of_zero_changes_nothing():
 
 @pytest.mark.parametrize("rate", [1.0, -0.1, 2, float("nan")])
 def test_a_rate_that_is_none_is_refused(rate):
-    with pytest.raises(ValueError, match="drop path rate is .*; give a number of at least 0 and below 1"):
+    with pytest.raises(
+        ValueError, match="drop path rate is .*; give a number of at least 0 and below 1"
+    ):
         DropPath(rate)
 
 
 @pytest.mark.parametrize("steps", [0, -5])
 def test_a_schedule_without_steps_is_refused(steps):
-    with pytest.raises(ValueError, match="drop path steps is .*; give the number of training steps, or None"):
+    with pytest.raises(
+        ValueError, match="drop path steps is .*; give the number of training steps, or None"
+    ):
         DropPath(0.5, steps=steps)
 
 
 def test_equal_seeds_drop_equal_paths():
     x = np.ones((100, 1), "float32")
-    assert np.array_equal(DropPath(0.5, seed=7)(x, training=True), DropPath(0.5, seed=7)(x, training=True))
+    assert np.array_equal(
+        DropPath(0.5, seed=7)(x, training=True), DropPath(0.5, seed=7)(x, training=True)
+    )
 
 
 # ---- AuxiliaryHead ----
@@ -428,7 +490,9 @@ def test_the_auxiliary_head_is_two_convolutions_and_a_classifier():
     layer = shuffled(_built(AuxiliaryHead(5, (2, 1), activation=None), (None, 8, 5, 3)))
     x = images(2, 8, 5, 3)
     source = relu(x)
-    pooled = np.stack([source[:, i : i + 5].mean((1, 2)) for i in (0, 3)], 1)[:, :, None]  # 5x5, stride 3, no border
+    pooled = np.stack([source[:, i : i + 5].mean((1, 2)) for i in (0, 3)], 1)[
+        :, :, None
+    ]  # 5x5, stride 3, no border
     projection, convolution = parts(layer)
     projected = normed(pooled @ projection["kernel"][0, 0], projection)
     whole = np.einsum("bijc,ijcf->bf", relu(projected), convolution["kernel"])
@@ -444,9 +508,12 @@ def test_the_auxiliary_head_answers_in_float32():
 
 
 @pytest.mark.parametrize(
-    "channels, size, classes, trainable", [(384, 4, 10, 1_631_498), (528, 4, 1000, 2_411_240), (2016, 6, 1000, 4_567_784)]
+    "channels, size, classes, trainable",
+    [(384, 4, 10, 1_631_498), (528, 4, 1000, 2_411_240), (2016, 6, 1000, 4_567_784)],
 )
-def test_the_auxiliary_head_has_the_parameters_of_the_original_graph(channels, size, classes, trainable):
+def test_the_auxiliary_head_has_the_parameters_of_the_original_graph(
+    channels, size, classes, trainable
+):
     layer = _built(AuxiliaryHead(classes, (size, size)), (None, None, None, channels))
     assert sum(np.prod(w.shape) for w in layer.trainable_weights) == trainable
 

@@ -1,4 +1,6 @@
-"""What is read of a folder of pictures as people have them: every usual format, turned, transparent, broken, and what is none."""
+"""What is read of a folder of pictures as people have them: every usual format, turned,
+transparent, broken, and what is none.
+"""
 
 import os
 import struct
@@ -7,10 +9,11 @@ import zlib
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from nasnet_tf.data import Pictures, load, pipeline
 from nasnet_tf.data.images import read_images
 from nasnet_tf.data.picture_files import header
-from PIL import Image
 
 HEIGHT, WIDTH = 24, 40
 
@@ -59,7 +62,9 @@ KINDS = {
     "cmyk.tif": lambda path: scene().convert("CMYK").save(path),
     "opaque.png": lambda path: scene().convert("RGBA").save(path),
     "animated.gif": lambda path: scene().save(path, save_all=True, append_images=[scene(180)]),
-    "animated.webp": lambda path: scene().save(path, save_all=True, append_images=[scene(180)], lossless=True),
+    "animated.webp": (
+        lambda path: scene().save(path, save_all=True, append_images=[scene(180)], lossless=True)
+    ),
     "animated.png": lambda path: scene().save(path, save_all=True, append_images=[scene(180)]),
     "turned.jpg": lambda path: scene(90).save(path, exif=orientation(6), quality=95),
     "turned.png": lambda path: scene(90).save(path, exif=orientation(6)),
@@ -81,7 +86,11 @@ def test_pictures_of_more_or_fewer_bits_keep_their_brightness(tmp_path):
     Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "16.tif")
     Image.fromarray(grey > 99).save(tmp_path / "1.bmp")
     Image.fromarray(grey > 99).save(tmp_path / "1.png")
-    read = read_images([tmp_path / name for name in ("16.png", "16.tif", "1.bmp", "1.png")], (HEIGHT, WIDTH), channels=1)[..., 0]
+    read = read_images(
+        [tmp_path / name for name in ("16.png", "16.tif", "1.bmp", "1.png")],
+        (HEIGHT, WIDTH),
+        channels=1,
+    )[..., 0]
     assert (read[:2] == grey).all() and (read[2:] == (grey > 99) * 255).all()
 
 
@@ -93,14 +102,19 @@ def test_what_is_transparent_lies_on_white(tmp_path):
     drawn.save(tmp_path / "a.webp", lossless=True)
     for image in read_images([tmp_path / "a.png", tmp_path / "a.webp"], 8):
         assert image[0, 0].tolist() == [200, 0, 0] and image[0, 7].tolist() == [255, 255, 255]
-    assert read_images([tmp_path / "la.png"], 8, channels=1)[0, 0, :, 0].tolist() == [60] * 4 + [255] * 4
+    assert (
+        read_images([tmp_path / "la.png"], 8, channels=1)[0, 0, :, 0].tolist()
+        == [60] * 4 + [255] * 4
+    )
 
 
 def test_one_channel_is_the_luminance_whatever_decodes_the_file(tmp_path):
     names = ["a.png", "a.bmp", "a.jpg"]
     for name in names:
         scene().save(tmp_path / name, quality=100, subsampling=0)
-    read = read_images([tmp_path / name for name in names], (HEIGHT, WIDTH), channels=1)[..., 0].astype(int)
+    read = read_images([tmp_path / name for name in names], (HEIGHT, WIDTH), channels=1)[
+        ..., 0
+    ].astype(int)
     assert np.abs(read - np.asarray(scene().convert("L"))).max() <= 3
 
 
@@ -108,7 +122,9 @@ def test_a_jpeg_is_decoded_to_the_same_pixels_with_exif_data_and_without(tmp_pat
     scene().save(tmp_path / "a.jpg")
     scene().save(tmp_path / "b.jpg", exif=orientation(1))
     scene().save(tmp_path / "c.jpg", exif=orientation(3))
-    plain, exif, turned = read_images([tmp_path / name for name in ("a.jpg", "b.jpg", "c.jpg")], (HEIGHT, WIDTH))
+    plain, exif, turned = read_images(
+        [tmp_path / name for name in ("a.jpg", "b.jpg", "c.jpg")], (HEIGHT, WIDTH)
+    )
     assert (plain == exif).all() and (plain == turned[::-1, ::-1]).all()
 
 
@@ -116,7 +132,9 @@ def test_training_on_files_sees_the_same_pictures(tmp_path):
     paths = [tmp_path / name for name in KINDS]
     for name, save in KINDS.items():
         save(tmp_path / name)
-    ((images, _),) = pipeline(Pictures(paths, (HEIGHT, WIDTH)), np.zeros(len(paths), int), len(paths))
+    ((images, _),) = pipeline(
+        Pictures(paths, (HEIGHT, WIDTH)), np.zeros(len(paths), int), len(paths)
+    )
     assert (images.numpy() == read_images(paths, (HEIGHT, WIDTH))).all()
 
 
@@ -142,12 +160,18 @@ def test_one_coloured_picture_among_grey_ones_gives_all_three_channels(tmp_path)
 def test_pictures_that_vary_in_size_become_64_and_it_is_said(tmp_path):
     scene().save(folder(tmp_path, mode="RGB") / "bee" / "other.png")
     data = load(tmp_path)
-    assert data.input_shape == (64, 64, 3) and "its pictures vary in size and become 64x64" in data.describe()
+    assert (
+        data.input_shape == (64, 64, 3)
+        and "its pictures vary in size and become 64x64" in data.describe()
+    )
 
 
 def test_large_pictures_of_one_size_become_64_and_it_is_said(tmp_path):
     data = load(folder(tmp_path, size=(300, 200)))
-    assert data.input_shape == (64, 64, 1) and "its pictures are all 200x300 and become 64x64" in data.describe()
+    assert (
+        data.input_shape == (64, 64, 1)
+        and "its pictures are all 200x300 and become 64x64" in data.describe()
+    )
 
 
 def test_size_and_channels_may_be_asked_for(tmp_path):
@@ -156,7 +180,10 @@ def test_size_and_channels_may_be_asked_for(tmp_path):
     with pytest.raises(ValueError, match="channels is 2; it is 1, 3 or None"):
         load(tmp_path, channels=2)
     for size in ((9, 0), (9,), (9, 7, 3), "9"):
-        with pytest.raises(ValueError, match="image_size is .*whole number of pixels, 1 to 4096, or .height, width."):
+        with pytest.raises(
+            ValueError,
+            match="image_size is .*whole number of pixels, 1 to 4096, or .height, width.",
+        ):
             load(tmp_path, image_size=size)
 
 
@@ -177,10 +204,21 @@ def test_broken_pictures_are_named_all_at_once_with_the_reason(tmp_path, in_memo
     root = spoilt(folder(tmp_path / "a"))
     with pytest.raises(ValueError) as caught:
         data = load(root, in_memory=in_memory)
-        np.asarray(Pictures(np.concatenate([x.paths for x in (data.x_train, data.x_validation, data.x_test)]), 8))
+        np.asarray(
+            Pictures(
+                np.concatenate([x.paths for x in (data.x_train, data.x_validation, data.x_test)]), 8
+            )
+        )
     said = str(caught.value)
-    assert "3 of 11 pictures cannot be read; save them again as RGB JPEG or PNG, or remove them" in said
-    for name, why in (("cut.png", "truncated"), ("empty.jpg", "the file is empty"), ("page.webp", "it is no picture")):
+    assert (
+        "3 of 11 pictures cannot be read; save them again as RGB JPEG or PNG, or remove them"
+        in said
+    )
+    for name, why in (
+        ("cut.png", "truncated"),
+        ("empty.jpg", "the file is empty"),
+        ("page.webp", "it is no picture"),
+    ):
         assert name in said and why in said
     assert "{{" not in said and "function_node" not in said and "\n" not in said
 
@@ -196,14 +234,25 @@ def test_broken_pictures_of_all_parts_are_named(tmp_path):
 def test_broken_pictures_may_be_left_out(tmp_path, in_memory):
     data = load(spoilt(folder(tmp_path / "a")), skip_broken=True, in_memory=in_memory)
     assert sum(len(y) for y in (data.y_train, data.y_validation, data.y_test)) == 8
-    assert "left out as they cannot be read: ant/cut.png, bee/empty.jpg, bee/page.webp" in data.describe()
+    assert (
+        "left out as they cannot be read: ant/cut.png, bee/empty.jpg, bee/page.webp"
+        in data.describe()
+    )
 
 
 def test_a_picture_that_declares_too_many_pixels_is_not_decoded(tmp_path):
     small = (folder(tmp_path) / "ant" / "0.png").read_bytes()
     header = b"IHDR" + struct.pack(">IIBBBBB", 16_000, 16_000, 8, 2, 0, 0, 0)
-    (tmp_path / "ant" / "bomb.png").write_bytes(small[:12] + header + struct.pack(">I", zlib.crc32(header)) + small[33:])
-    with pytest.raises(ValueError, match="bomb.png cannot be read as a picture .it declares too many pixels, more than 64,000,000."):
+    (tmp_path / "ant" / "bomb.png").write_bytes(
+        small[:12] + header + struct.pack(">I", zlib.crc32(header)) + small[33:]
+    )
+    with pytest.raises(
+        ValueError,
+        match=(
+            "bomb.png cannot be read as a picture .it declares too many pixels, more than"
+            " 64,000,000."
+        ),
+    ):
         load(tmp_path)
 
 
@@ -229,7 +278,12 @@ def test_folders_in_a_class_folder_belong_to_the_class(tmp_path):
 
 def test_a_picture_in_place_of_a_data_set_is_told_from_one(tmp_path):
     scene().save(tmp_path / "a.png")
-    with pytest.raises(ValueError, match="a.png is one picture, not a data set; a source is .* nasnet-tf predict names the class"):
+    with pytest.raises(
+        ValueError,
+        match=(
+            "a.png is one picture, not a data set; a source is .* nasnet-tf predict names the class"
+        ),
+    ):
         load(tmp_path / "a.png")
 
 
@@ -278,7 +332,9 @@ def test_an_accent_written_in_two_characters_is_the_same(tmp_path):
 
 def test_train_and_test_folders_may_write_an_accent_differently(tmp_path):
     for split, form in (("train", "NFC"), ("test", "NFD")):
-        folder(tmp_path / split, names=[unicodedata.normalize(form, name) for name in ("café", "thé")])
+        folder(
+            tmp_path / split, names=[unicodedata.normalize(form, name) for name in ("café", "thé")]
+        )
     assert load(tmp_path).class_names == ("café", "thé")
     folder(tmp_path / "train", names=[unicodedata.normalize("NFD", "thé")])
     with pytest.raises(ValueError, match="two class folders whose names are both written thé"):
@@ -299,8 +355,17 @@ def arrays(path, labels, **more):
 def test_numbers_without_names_are_compared_by_number_where_there_are_as_many(tmp_path):
     path = arrays(tmp_path / "a.npz", [0, 1, 2] * 4)
     data = load(path, classes=KNOWN)
-    assert data.class_names == KNOWN and "classes are compared by their number, as the classes of a have no names" in data.describe()
-    with pytest.raises(ValueError, match="a has 3 classes .0, 1, 2., the network 2: ant, bee; as the classes of a have no names"):
+    assert (
+        data.class_names == KNOWN
+        and "classes are compared by their number, as the classes of a have no names"
+        in data.describe()
+    )
+    with pytest.raises(
+        ValueError,
+        match=(
+            "a has 3 classes .0, 1, 2., the network 2: ant, bee; as the classes of a have no names"
+        ),
+    ):
         load(path, classes=("ant", "bee"))
 
 
@@ -310,7 +375,10 @@ def test_numbers_that_the_network_has_as_names_go_by_these(tmp_path):
 
 
 def test_named_labels_of_arrays_go_by_their_names(tmp_path):
-    named = load(arrays(tmp_path / "a.npz", [0, 1] * 4, class_names=np.array(["bee", "zebra"])), classes=KNOWN)
+    named = load(
+        arrays(tmp_path / "a.npz", [0, 1] * 4, class_names=np.array(["bee", "zebra"])),
+        classes=KNOWN,
+    )
     words = load(arrays(tmp_path / "b.npz", ["bee", "zebra"] * 4), classes=KNOWN)
     assert sorted(set(labels(named))) == sorted(set(labels(words))) == [0, 2]
 
@@ -318,15 +386,22 @@ def test_named_labels_of_arrays_go_by_their_names(tmp_path):
 def test_a_network_without_names_takes_as_many_classes_as_it_has(tmp_path):
     root = folder(tmp_path)
     data = load(root, classes=2)
-    assert data.class_names == ("ant", "bee") and "as the network's classes have no names" in data.describe()
-    with pytest.raises(ValueError, match="the network 3 classes; as the network's classes have no names"):
+    assert (
+        data.class_names == ("ant", "bee")
+        and "as the network's classes have no names" in data.describe()
+    )
+    with pytest.raises(
+        ValueError, match="the network 3 classes; as the network's classes have no names"
+    ):
         load(root, classes=3)
 
 
 def test_a_test_folder_with_a_class_of_its_own_names_both_lists(tmp_path):
     folder(tmp_path / "train")
     folder(tmp_path / "test", names=("bee", "wasp"))
-    with pytest.raises(ValueError, match="has the class 'wasp', which no training folder has: these are ant, bee"):
+    with pytest.raises(
+        ValueError, match="has the class 'wasp', which no training folder has: these are ant, bee"
+    ):
         load(tmp_path)
 
 

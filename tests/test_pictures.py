@@ -1,4 +1,6 @@
-"""What `nasnet_tf.data` promises of pictures that stay in their files: they look like an array, and train like one."""
+"""What `nasnet_tf.data` promises of pictures that stay in their files: they look like an array, and
+train like one.
+"""
 
 import subprocess
 import sys
@@ -6,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from nasnet_tf.data import Augmentation, Pictures, broken_picture, load, pipeline
 from nasnet_tf.data.images import read_images, resize
 
@@ -18,23 +21,33 @@ SIZE = 8
 def scene(number, height, width):
     """A picture that is not like the one of any other number."""
     rng = np.random.RandomState(number)
-    rows, columns = np.linspace(0, 1, height)[:, None, None], np.linspace(0, 1, width)[None, :, None]
+    rows, columns = (
+        np.linspace(0, 1, height)[:, None, None],
+        np.linspace(0, 1, width)[None, :, None],
+    )
     start, down, right = rng.uniform(0, 255, (3, 3))
-    return np.clip(start + (down - start) * rows + (right - start) * columns, 0, 255).astype(np.uint8)
+    return np.clip(start + (down - start) * rows + (right - start) * columns, 0, 255).astype(
+        np.uint8
+    )
 
 
 def write(path, pixels):
     import tensorflow as tf
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    encoded = tf.io.encode_jpeg(pixels, quality=98) if path.suffix == ".jpg" else tf.io.encode_png(pixels)
+    encoded = (
+        tf.io.encode_jpeg(pixels, quality=98) if path.suffix == ".jpg" else tf.io.encode_png(pixels)
+    )
     path.write_bytes(encoded.numpy())
     return path
 
 
 def photos(folder, count=10):
     """Files, JPEG and PNG, portrait and landscape."""
-    return [write(folder / f"{k}.{('jpg', 'png')[k % 2]}", scene(k, 10 + 3 * k, 30 - 2 * k)) for k in range(count)]
+    return [
+        write(folder / f"{k}.{('jpg', 'png')[k % 2]}", scene(k, 10 + 3 * k, 30 - 2 * k))
+        for k in range(count)
+    ]
 
 
 def pets(root, count=6, start=0):
@@ -63,11 +76,19 @@ def images(paths):
 
 
 def test_pictures_have_the_shape_and_the_type_of_their_images(pictures, images):
-    assert (pictures.shape, pictures.dtype, pictures.ndim, len(pictures)) == (images.shape, images.dtype, images.ndim, 10)
+    assert (pictures.shape, pictures.dtype, pictures.ndim, len(pictures)) == (
+        images.shape,
+        images.dtype,
+        images.ndim,
+        10,
+    )
     assert pictures.nbytes == images.nbytes and "(10, 8, 8, 3)" in repr(pictures)
 
 
-@pytest.mark.parametrize("rows", [slice(3), slice(None, None, -2), np.array([7, 7, 0]), [1, 2], np.arange(10) > 6, slice(0, 0)])
+@pytest.mark.parametrize(
+    "rows",
+    [slice(3), slice(None, None, -2), np.array([7, 7, 0]), [1, 2], np.arange(10) > 6, slice(0, 0)],
+)
 def test_slices_and_rows_of_pictures_are_pictures(pictures, images, rows):
     some = pictures[rows]
     assert isinstance(some, Pictures) and some.shape == images[rows].shape
@@ -109,7 +130,9 @@ def test_a_central_fraction_is_cut_out_before_resizing(paths, fraction):
         top, left = int((height - height * fraction) / 2), int((width - width * fraction) / 2)
         middle = scene(k, height, width)[None, top : height - top, left : width - left]
         assert (read_images([path], SIZE, central_fraction=fraction) == resize(middle, SIZE)).all()
-        assert (np.asarray(Pictures([path], SIZE, central_fraction=fraction)) == resize(middle, SIZE)).all()
+        assert (
+            np.asarray(Pictures([path], SIZE, central_fraction=fraction)) == resize(middle, SIZE)
+        ).all()
 
 
 @pytest.mark.parametrize("fraction", [0, -1, 1.01, float("nan")])
@@ -123,13 +146,23 @@ def test_a_central_fraction_out_of_range_is_refused(paths, fraction):
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"seed": 0}, {"seed": 1, "augmentation": Augmentation(pad=2, flip=True, cutout=3, color=True), "fill": 7}]
+    [
+        {},
+        {"seed": 0},
+        {
+            "seed": 1,
+            "augmentation": Augmentation(pad=2, flip=True, cutout=3, color=True),
+            "fill": 7,
+        },
+    ]
     + [{"weights": [1, 2]}, {"drop_remainder": True}, {"seed": 2, "first_pass": 3}],
 )
 def test_batches_of_pictures_are_those_of_their_images_pixel_for_pixel(pictures, images, options):
     labels = np.arange(10) % 2
     streamed, held = (pipeline(x, labels, 4, **options) for x in (pictures, images))
-    assert streamed.element_spec == held.element_spec and int(streamed.cardinality()) == int(held.cardinality())
+    assert streamed.element_spec == held.element_spec and int(streamed.cardinality()) == int(
+        held.cardinality()
+    )
     for _ in range(2):
         for batch, expected in zip(streamed, held, strict=True):
             assert all((a.numpy() == b.numpy()).all() for a, b in zip(batch, expected, strict=True))
@@ -149,23 +182,34 @@ def test_boxes_are_cut_out_of_the_picture_at_its_full_resolution(paths, pictures
     for k, draws in enumerate(draw(10, (5, 6))):
         height, width = 10 + 3 * k, 30 - 2 * k
         top, left, tall, wide = (float(side) for side in box(draws, height, width))
-        window = scene(k, height, width)[round(top) : round(top + tall), round(left) : round(left + wide)]
-        assert cut[k] == pytest.approx(scaled(window, SIZE, np.float32).numpy(), abs=8 if k % 2 == 0 else 1e-3)  # JPEG loses a little
+        window = scene(k, height, width)[
+            round(top) : round(top + tall), round(left) : round(left + wide)
+        ]
+        assert cut[k] == pytest.approx(
+            scaled(window, SIZE, np.float32).numpy(), abs=8 if k % 2 == 0 else 1e-3
+        )  # JPEG loses a little
 
 
 def test_boxes_of_files_and_of_arrays_show_the_same_part(tmp_path):
     photo = scene(0, 64, 64)
     streamed, held = (
         pipeline(x, np.zeros(40, int), 40, seed=3, augmentation=Augmentation(distort=True))
-        for x in (Pictures([write(tmp_path / "0.png", photo)] * 40, 64), np.repeat(photo[None], 40, axis=0))
+        for x in (
+            Pictures([write(tmp_path / "0.png", photo)] * 40, 64),
+            np.repeat(photo[None], 40, axis=0),
+        )
     )
     ((one, _),), ((other, _),) = streamed, held
-    assert np.abs(one.numpy() - other.numpy()).max() < 6  # edges lie at whole pixels there, anywhere here
+    assert (
+        np.abs(one.numpy() - other.numpy()).max() < 6
+    )  # edges lie at whole pixels there, anywhere here
 
 
 def test_the_same_seed_cuts_the_same_boxes_and_every_pass_others(pictures):
     def passes(**options):
-        data = pipeline(pictures, np.arange(10), 4, seed=4, augmentation=Augmentation.inception(), **options)
+        data = pipeline(
+            pictures, np.arange(10), 4, seed=4, augmentation=Augmentation.inception(), **options
+        )
         return [np.concatenate([images.numpy() for images, _ in data]) for _ in range(2)]
 
     (first, second), (again, _) = passes(), passes(first_pass=1)
@@ -176,19 +220,35 @@ def test_the_same_seed_cuts_the_same_boxes_and_every_pass_others(pictures):
 def test_a_keras_model_trains_on_pictures(pictures):
     import keras
 
-    model = keras.Sequential([keras.layers.Input((SIZE, SIZE, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
-    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), weighted_metrics=["accuracy"])
-    data = pipeline(pictures, np.arange(10) % 2, 4, seed=0, augmentation=Augmentation.inception(), weights=[1, 2])
+    model = keras.Sequential(
+        [keras.layers.Input((SIZE, SIZE, 3)), keras.layers.Flatten(), keras.layers.Dense(2)]
+    )
+    model.compile(
+        "sgd",
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        weighted_metrics=["accuracy"],
+    )
+    data = pipeline(
+        pictures,
+        np.arange(10) % 2,
+        4,
+        seed=0,
+        augmentation=Augmentation.inception(),
+        weights=[1, 2],
+    )
     assert len(model.fit(data, epochs=2, shuffle=False, verbose=0).history["loss"]) == 2
 
 
 @pytest.mark.slow
 def test_a_program_that_stops_in_the_middle_of_a_pass_ends(paths):
     code = (
-        "import sys; from nasnet_tf.data import Pictures, pipeline;"
-        f"batches = iter(pipeline(Pictures({[str(path) for path in paths]} * 50, 64), [0] * 500, 8)); next(batches)"
+        "import sys; from nasnet_tf.data import Pictures, pipeline;batches ="
+        f" iter(pipeline(Pictures({[str(path) for path in paths]} * 50, 64), [0] * 500, 8));"
+        " next(batches)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1], timeout=600)
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1], timeout=600
+    )
 
 
 # ---- broken files ----
@@ -197,12 +257,21 @@ def test_a_program_that_stops_in_the_middle_of_a_pass_ends(paths):
 def broken(path, how, whole):
     path.parent.mkdir(exist_ok=True)
     if how != "missing":
-        path.write_bytes({"empty": b"", "text": b"not a picture", "cut": whole[: len(whole) // 2]}[how])
+        path.write_bytes(
+            {"empty": b"", "text": b"not a picture", "cut": whole[: len(whole) // 2]}[how]
+        )
     return path
 
 
 @pytest.mark.parametrize(
-    ("name", "how"), [("0.jpg", "empty"), ("0.jpg", "cut"), ("0.png", "cut"), ("0.gif", "text"), ("it's [1] café.png", "missing")]
+    ("name", "how"),
+    [
+        ("0.jpg", "empty"),
+        ("0.jpg", "cut"),
+        ("0.png", "cut"),
+        ("0.gif", "text"),
+        ("it's [1] café.png", "missing"),
+    ],
 )
 @pytest.mark.parametrize("options", [{}, {"seed": 0, "augmentation": Augmentation(distort=True)}])
 def test_a_broken_file_is_named_when_its_turn_comes(tmp_path, paths, how, name, options):
@@ -210,11 +279,20 @@ def test_a_broken_file_is_named_when_its_turn_comes(tmp_path, paths, how, name, 
     files = [*paths[:5], bad, *paths[5:]]
     with pytest.raises(Exception, match="cannot be read as a picture") as caught:
         list(pipeline(Pictures(files, SIZE), np.zeros(11, int), 4, **options))
-    assert broken_picture(caught.value) == f"{bad} cannot be read as a picture; save it again as an RGB JPEG or PNG, or remove it."
+    assert (
+        broken_picture(caught.value)
+        == f"{bad} cannot be read as a picture; save it again as an RGB JPEG or PNG, or remove it."
+    )
 
 
 def test_batches_before_the_broken_file_are_whole(tmp_path, paths):
-    data = iter(pipeline(Pictures([*paths[:8], broken(tmp_path / "bad.jpg", "empty", b"")], SIZE), np.zeros(9, int), 4))
+    data = iter(
+        pipeline(
+            Pictures([*paths[:8], broken(tmp_path / "bad.jpg", "empty", b"")], SIZE),
+            np.zeros(9, int),
+            4,
+        )
+    )
     assert [len(next(data)[0]) for _ in range(2)] == [4, 4]
     with pytest.raises(Exception, match="bad.jpg"):
         next(data)
@@ -234,8 +312,14 @@ def test_keras_passes_the_name_of_a_broken_file_on(tmp_path, paths):
     model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)])
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     with pytest.raises(Exception, match="cannot be read") as caught:
-        model.fit(pipeline(Pictures([*paths, bad], SIZE), np.zeros(11, int), 4, seed=0), shuffle=False, verbose=0)
-    assert broken_picture(caught.value).startswith(f"{bad} cannot be read as a picture; save it again")
+        model.fit(
+            pipeline(Pictures([*paths, bad], SIZE), np.zeros(11, int), 4, seed=0),
+            shuffle=False,
+            verbose=0,
+        )
+    assert broken_picture(caught.value).startswith(
+        f"{bad} cannot be read as a picture; save it again"
+    )
 
 
 def test_other_errors_say_nothing_of_a_broken_picture():
@@ -243,7 +327,9 @@ def test_other_errors_say_nothing_of_a_broken_picture():
 
 
 def test_as_an_array_a_broken_file_is_named_with_the_reason(tmp_path, paths):
-    with pytest.raises(ValueError, match=r"bad.jpg cannot be read as a picture \(.+\); save it again"):
+    with pytest.raises(
+        ValueError, match=r"bad.jpg cannot be read as a picture \(.+\); save it again"
+    ):
         np.asarray(Pictures([*paths, broken(tmp_path / "bad.jpg", "empty", b"")], SIZE))
 
 
@@ -252,12 +338,19 @@ def test_as_an_array_a_broken_file_is_named_with_the_reason(tmp_path, paths):
 
 def test_a_folder_may_stay_in_its_files(tmp_path):
     root = pets(tmp_path)
-    held, kept = (load(root, image_size=SIZE, seed=1, in_memory=in_memory) for in_memory in (True, False))
+    held, kept = (
+        load(root, image_size=SIZE, seed=1, in_memory=in_memory) for in_memory in (True, False)
+    )
     for part in ("train", "validation", "test"):
         x, y = getattr(kept, f"x_{part}"), getattr(kept, f"y_{part}")
         assert isinstance(x, Pictures) and (np.asarray(x) == getattr(held, f"x_{part}")).all()
         assert (y == getattr(held, f"y_{part}")).all() and y.dtype == np.int32
-    assert (kept.input_shape, kept.classes, kept.class_names, kept.flip) == ((8, 8, 3), 2, ("cat", "dog"), True)
+    assert (kept.input_shape, kept.classes, kept.class_names, kept.flip) == (
+        (8, 8, 3),
+        2,
+        ("cat", "dog"),
+        True,
+    )
 
 
 def test_imagenet_folders_give_val_as_the_test_part(tmp_path):
@@ -265,7 +358,9 @@ def test_imagenet_folders_give_val_as_the_test_part(tmp_path):
     pets(tmp_path / "val", count=3, start=50)
     data = load(tmp_path, image_size=SIZE, in_memory=False)
     assert (len(data.x_train), len(data.x_validation), len(data.x_test)) == (10, 2, 6)
-    assert (np.asarray(data.x_test) == load(tmp_path, image_size=SIZE).x_test).all() and "val folder" in data.test_origin
+    assert (
+        np.asarray(data.x_test) == load(tmp_path, image_size=SIZE).x_test
+    ).all() and "val folder" in data.test_origin
 
 
 def test_nothing_is_decoded_when_a_folder_stays_in_its_files(tmp_path):
@@ -273,11 +368,16 @@ def test_nothing_is_decoded_when_a_folder_stays_in_its_files(tmp_path):
         for name in ("cat", "dog"):
             broken(tmp_path / name / f"{k}.jpg", "text", b"")
     data = load(tmp_path, in_memory=False)
-    assert data.x_train.shape == (14, 64, 64, 3) and "64x64x3 uint8 read when needed, 2 classes" in data.describe()
+    assert (
+        data.x_train.shape == (14, 64, 64, 3)
+        and "64x64x3 uint8 read when needed, 2 classes" in data.describe()
+    )
 
 
 def test_loading_and_splitting_files_needs_no_tensorflow(tmp_path):
-    load_it = f"from nasnet_tf.data import load; load({str(pets(tmp_path / 'pets'))!r}, in_memory=False)"
+    load_it = (
+        f"from nasnet_tf.data import load; load({str(pets(tmp_path / 'pets'))!r}, in_memory=False)"
+    )
     code = f"import sys; {load_it}; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
 
@@ -294,7 +394,10 @@ def test_a_folder_stays_in_its_files_when_its_arrays_would_be_too_large(tmp_path
 def test_only_folders_can_stay_in_files(tmp_path):
     np.savez(tmp_path / "toy.npz", x_train=np.zeros((9, 4, 4, 1)), y_train=np.arange(9) % 3)
     for source in ("digits", "tfds:mnist", tmp_path / "toy.npz"):
-        with pytest.raises(ValueError, match="in_memory is False, but .* is no folder of pictures.*leave in_memory out"):
+        with pytest.raises(
+            ValueError,
+            match="in_memory is False, but .* is no folder of pictures.*leave in_memory out",
+        ):
             load(source, in_memory=False)
     with pytest.raises(ValueError, match="in_memory is 2; it is True, False, or None"):
         load("digits", in_memory=2)
@@ -302,7 +405,9 @@ def test_only_folders_can_stay_in_files(tmp_path):
 
 
 def test_mean_and_std_are_those_of_the_decoded_pictures(tmp_path):
-    held, kept = (load(pets(tmp_path), image_size=SIZE, in_memory=in_memory) for in_memory in (True, False))
+    held, kept = (
+        load(pets(tmp_path), image_size=SIZE, in_memory=in_memory) for in_memory in (True, False)
+    )
     assert kept.mean == held.mean == pytest.approx(held.x_train.mean((0, 1, 2)))
     assert kept.std == held.std == pytest.approx(held.x_train.std((0, 1, 2)))
 

@@ -1,4 +1,6 @@
-"""What is decided before a child is trained, and while it is: scores, limits, rewards, the front, the median rule."""
+"""What is decided before a child is trained, and while it is: scores, limits, rewards, the front,
+the median rule.
+"""
 
 import math
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nasnet_tf.children import early
 from nasnet_tf.children.early import MedianStopping, StopBelowMedian
 from nasnet_tf.cost import cost
@@ -44,13 +47,17 @@ def chain(widths):
 def test_synflow_of_a_chain_is_its_depth_times_the_sum_over_all_paths(widths):
     """Of a chain every weight's w * dR/dw sums to R, layer by layer; R is 1' |W1| |W2| ... 1."""
     model, kernels = chain(widths)
-    assert synflow(model) == pytest.approx(len(widths) * np.linalg.multi_dot([np.ones(4), *kernels, np.ones(widths[-1])]))
+    assert synflow(model) == pytest.approx(
+        len(widths) * np.linalg.multi_dot([np.ones(4), *kernels, np.ones(widths[-1])])
+    )
 
 
 def test_synflow_equals_finite_differences_where_paths_join():
     x = keras.Input((3,), dtype="float64")
     h = dense(3, activation="relu")(x)
-    model = keras.Model(x, dense(2)(keras.layers.Add(dtype="float64")([h, dense(3, activation="relu")(h)])))
+    model = keras.Model(
+        x, dense(2)(keras.layers.Add(dtype="float64")([h, dense(3, activation="relu")(h)]))
+    )
     w1, b1, w2, b2, w3, b3 = parts = [np.abs(w) for w in model.get_weights()]
 
     def flow():
@@ -76,7 +83,14 @@ def test_synflow_passes_batch_norms_by_whatever_they_have_learned(norm):
     shape = (4, 4, 2)
     convolution = keras.layers.Conv2D(3, 1, use_bias=False, dtype="float64")
     layers = [convolution, keras.layers.BatchNormalization(epsilon=0.1, dtype="float64")]
-    model = model_of(*(layers if norm == "keras" else [ConvNorm(3, relu=False, batch_norm_epsilon=0.1, dtype="float64")]), shape=shape)
+    model = model_of(
+        *(
+            layers
+            if norm == "keras"
+            else [ConvNorm(3, relu=False, batch_norm_epsilon=0.1, dtype="float64")]
+        ),
+        shape=shape,
+    )
     rng = np.random.default_rng(0)
     model.set_weights([rng.uniform(0.5, 3, w.shape) for w in model.get_weights()])
     kernel = model.get_weights()[0]
@@ -105,12 +119,16 @@ def test_synflow_of_a_network_needs_double_precision_and_gets_it():
 
 def test_agreements_are_counted():
     codes = np.array([[1, 1, 0, 0], [1, 0, 1, 0], [0, 0, 1, 1]], bool)
-    expected = [[sum(a == b for a, b in zip(one, other, strict=True)) for other in codes] for one in codes]
+    expected = [
+        [sum(a == b for a, b in zip(one, other, strict=True)) for other in codes] for one in codes
+    ]
     np.testing.assert_array_equal(agreements(codes), expected)
 
 
 def test_naswot_of_known_codes():
-    """The identity before a ReLU makes the signs of the input the codes; a second ReLU on it counts them once more."""
+    """The identity before a ReLU makes the signs of the input the codes; a second ReLU on it counts
+    them once more.
+    """
     images = np.array([[1, 1, -1, -1], [1, -1, 1, -1], [-1, -1, 1, -1]], float)
     codes = images > 0
     kernel = np.array([[(one == other).sum() for other in codes] for one in codes])
@@ -135,7 +153,11 @@ def test_naswot_sees_every_relu_of_a_network():
     @tf.function(autograph=False)
     def read(x):
         model(x, training=True)
-        return [tf.reshape(op.inputs[0] > 0, (6, -1)) for op in x.graph.get_operations() if op.type == "Relu"]
+        return [
+            tf.reshape(op.inputs[0] > 0, (6, -1))
+            for op in x.graph.get_operations()
+            if op.type == "Relu"
+        ]
 
     codes = np.concatenate(read(tf.constant(images)), axis=1)
     kernel = (codes[:, None] == codes[None]).sum(-1).astype(float)
@@ -155,7 +177,9 @@ def test_a_model_without_relu_has_no_codes():
 
 
 def test_the_number_of_parameters_is_the_networks_own():
-    assert parameters(NASNET_A, **SMALL) == sum(math.prod(v.shape) for v in Network(NASNET_A, **SMALL).trainable_variables)
+    assert parameters(NASNET_A, **SMALL) == sum(
+        math.prod(v.shape) for v in Network(NASNET_A, **SMALL).trainable_variables
+    )
 
 
 @pytest.mark.parametrize("name", SCORES)
@@ -176,22 +200,32 @@ def test_a_score_that_is_not_there_is_refused():
 
 
 def never():
-    raise AssertionError("latency is measured though it is not limited, or another limit is broken already")
+    raise AssertionError(
+        "latency is measured though it is not limited, or another limit is broken already"
+    )
 
 
 @pytest.mark.parametrize("name", ["parameters", "multiply_adds"])
 def test_a_limit_holds_to_the_last_one(name):
     exact = getattr(cost(NASNET_A, **SMALL), name)
     assert Limits(**{name: exact}).exceeded(NASNET_A, SMALL, never) is None
-    assert Limits(**{name: exact - 1}, latency=1.0).exceeded(NASNET_A, SMALL, never) == f"{name} above {exact - 1:,}"
+    assert (
+        Limits(**{name: exact - 1}, latency=1.0).exceeded(NASNET_A, SMALL, never)
+        == f"{name} above {exact - 1:,}"
+    )
 
 
 def test_latency_is_measured_last():
     for measured, says in ((4.9, None), (5.1, "latency above 5 ms")):
-        assert Limits(parameters=10**9, latency=5.0).exceeded(NASNET_A, SMALL, lambda m=measured: m) == says
+        assert (
+            Limits(parameters=10**9, latency=5.0).exceeded(NASNET_A, SMALL, lambda m=measured: m)
+            == says
+        )
 
 
-@pytest.mark.parametrize("limits", [{"parameters": 0}, {"multiply_adds": -1}, {"latency": math.nan}])
+@pytest.mark.parametrize(
+    "limits", [{"parameters": 0}, {"multiply_adds": -1}, {"latency": math.nan}]
+)
 def test_a_limit_of_nothing_is_refused(limits):
     with pytest.raises(ValueError, match="give a number above 0, or None"):
         Limits(**limits)
@@ -228,12 +262,18 @@ def test_at_the_target_the_reward_is_the_accuracy_and_twice_the_cost_weighs_5_pe
 @pytest.mark.parametrize("name", ["multiply_adds", "parameters", "trainable"])
 def test_a_soft_limit_weighs_the_cost_of_the_network_that_is_meant(name):
     spent = getattr(cost(NASNET_A, **SMALL), name)
-    assert SoftLimit(1000, -0.5, name, SMALL).reward(0.8, NASNET_A) == pytest.approx(0.8 * math.sqrt(1000 / spent))
+    assert SoftLimit(1000, -0.5, name, SMALL).reward(0.8, NASNET_A) == pytest.approx(
+        0.8 * math.sqrt(1000 / spent)
+    )
 
 
-@pytest.mark.parametrize("wrong", [{"target": 0}, {"target": 5, "weight": 0.07}, {"target": 5, "cost": "watts"}], ids=str)
+@pytest.mark.parametrize(
+    "wrong", [{"target": 0}, {"target": 5, "weight": 0.07}, {"target": 5, "cost": "watts"}], ids=str
+)
 def test_a_soft_limit_that_makes_no_sense_is_refused(wrong):
-    with pytest.raises(ValueError, match="give a target above 0 and a weight below 0|no cost 'watts'"):
+    with pytest.raises(
+        ValueError, match="give a target above 0 and a weight below 0|no cost 'watts'"
+    ):
         SoftLimit(**wrong)
 
 
@@ -241,7 +281,12 @@ def test_a_soft_limit_that_makes_no_sense_is_refused(wrong):
 
 
 ROWS = st.lists(
-    st.fixed_dictionaries({name: st.one_of(st.none(), st.integers(0, 4)) for name in ("val_accuracy", "parameters", "multiply_adds")}),
+    st.fixed_dictionaries(
+        {
+            name: st.one_of(st.none(), st.integers(0, 4))
+            for name in ("val_accuracy", "parameters", "multiply_adds")
+        }
+    ),
     max_size=12,
 )
 
@@ -251,13 +296,18 @@ def test_the_front_is_what_brute_force_finds(rows):
     lowest = ("multiply_adds", "parameters")
 
     def beats(one, other):
-        gains = [one["val_accuracy"] - other["val_accuracy"], *(other[name] - one[name] for name in lowest)]
+        gains = [
+            one["val_accuracy"] - other["val_accuracy"],
+            *(other[name] - one[name] for name in lowest),
+        ]
         return min(gains) >= 0 and max(gains) > 0
 
     whole = [row for row in rows if None not in row.values()]
     expected = [row for row in whole if not any(beats(other, row) for other in whole)]
     front = pareto_front(rows, lowest=lowest)
-    assert {tuple(sorted(row.items())) for row in front} == {tuple(sorted(row.items())) for row in expected}
+    assert {tuple(sorted(row.items())) for row in front} == {
+        tuple(sorted(row.items())) for row in expected
+    }
     assert len({tuple(row.items()) for row in front}) == len(front)
     assert [row["multiply_adds"] for row in front] == sorted(row["multiply_adds"] for row in front)
 
@@ -289,12 +339,17 @@ def test_only_what_is_accepted_is_proposed_and_what_was_accepted_before_stays(ki
 @EVERY
 def test_it_is_a_strategy_like_the_one_inside(kind):
     """Observations and state go through: restored, it goes on the same."""
-    one, other = Prejudged(kind(SIZES), even, sum, pool=2), Prejudged(kind(SIZES), even, sum, pool=2)
+    one, other = (
+        Prejudged(kind(SIZES), even, sum, pool=2),
+        Prejudged(kind(SIZES), even, sum, pool=2),
+    )
     for number in range(6):
         one.observe(one.propose(number), float(number % 5))
     other.restore(one.state())
     assert (other.observed, other.lowest, other.name) == (6, 0.0, kind.name)
-    assert [other.propose(number) for number in range(6, 9)] == [one.propose(number) for number in range(6, 9)]
+    assert [other.propose(number) for number in range(6, 9)] == [
+        one.propose(number) for number in range(6, 9)
+    ]
     inside = kind(SIZES)
     inside.restore(one.state())
     assert inside.observed == 6
@@ -309,7 +364,15 @@ def test_the_best_scored_of_a_pool_is_proposed():
 
 
 def test_a_larger_pool_scores_better():
-    means = [np.mean([sum(Prejudged(RandomSearch(SIZES), score=sum, pool=pool).propose(n)) for n in range(200)]) for pool in (1, 4, 16)]
+    means = [
+        np.mean(
+            [
+                sum(Prejudged(RandomSearch(SIZES), score=sum, pool=pool).propose(n))
+                for n in range(200)
+            ]
+        )
+        for pool in (1, 4, 16)
+    ]
     assert means[0] + 0.5 < means[1] < means[2]
 
 
@@ -333,7 +396,13 @@ def test_where_nothing_is_allowed_the_error_says_what_turned_down_how_many():
             raise Refused("parameters above 10")
         return False
 
-    with pytest.raises(ValueError, match=r"none of 4 different points is allowed \(parameters above 10: 3, not accepted: 1\); loosen"):
+    with pytest.raises(
+        ValueError,
+        match=(
+            r"none of 4 different points is allowed \(parameters above 10: 3, not accepted: 1\);"
+            r" loosen"
+        ),
+    ):
         Prejudged(RandomSearch((4,)), accepts).propose(0)
 
 
@@ -385,10 +454,18 @@ def test_settings_that_make_no_sense_are_refused(wrong):
 
 def test_a_limit_on_parameters_holds_for_every_proposed_cell():
     space = NASNetSpace(2)
-    costs = [cost(space.decode(space.random(np.random.default_rng(n))), **SMALL).parameters for n in range(50)]
+    costs = [
+        cost(space.decode(space.random(np.random.default_rng(n))), **SMALL).parameters
+        for n in range(50)
+    ]
     limits = Limits(parameters=int(np.median(costs)))
-    judged = Prejudged(PPO(space), lambda point: limits.exceeded(space.decode(point), SMALL, never) is None)
-    assert all(cost(space.decode(judged.propose(n)), **SMALL).parameters <= limits.parameters for n in range(30))
+    judged = Prejudged(
+        PPO(space), lambda point: limits.exceeded(space.decode(point), SMALL, never) is None
+    )
+    assert all(
+        cost(space.decode(judged.propose(n)), **SMALL).parameters <= limits.parameters
+        for n in range(30)
+    )
 
 
 # ---- the median rule ----
@@ -396,8 +473,12 @@ def test_a_limit_on_parameters_holds_for_every_proposed_cell():
 
 def test_thresholds_are_medians_of_running_averages():
     curves = [[0.2, 0.4, 0.6], [0.1, 0.5], [0.3, 0.9, 0.9]]
-    assert MedianStopping(grace=1, fewest=3).thresholds(curves) == pytest.approx([-math.inf, np.median([0.3, 0.3, 0.6]), -math.inf])
-    assert MedianStopping(grace=1, fewest=2).thresholds(curves) == pytest.approx([-math.inf, 0.3, np.median([0.4, 0.7])])
+    assert MedianStopping(grace=1, fewest=3).thresholds(curves) == pytest.approx(
+        [-math.inf, np.median([0.3, 0.3, 0.6]), -math.inf]
+    )
+    assert MedianStopping(grace=1, fewest=2).thresholds(curves) == pytest.approx(
+        [-math.inf, 0.3, np.median([0.4, 0.7])]
+    )
     assert MedianStopping(grace=2, fewest=2).thresholds(curves)[1] == -math.inf
     assert MedianStopping().thresholds([]) == []
 
@@ -423,13 +504,17 @@ def test_a_child_is_stopped_when_its_best_is_below_the_threshold():
     assert curve_of(thresholds, [0.1, 0.4, 0.9]) == 2
     assert curve_of(thresholds, [0.1, 0.5, 0.5]) == 3
     assert curve_of(thresholds, [0.7, 0.1, 0.1]) is None, "its best counts, not its last"
-    assert curve_of(thresholds, [0.1, 0.5, 0.6, 0.0]) is None, "nobody is stopped beyond what others have reached"
+    assert curve_of(thresholds, [0.1, 0.5, 0.6, 0.0]) is None, (
+        "nobody is stopped beyond what others have reached"
+    )
     assert curve_of([-math.inf, -0.5], [3.0, 0.6], monitor="val_loss", direction="min") == 2
     assert curve_of([-math.inf, -0.5], [3.0, 0.4], monitor="val_loss", direction="min") is None
 
 
 def test_a_figure_that_training_does_not_tell_is_an_error():
-    with pytest.raises(ValueError, match="tells no 'accuracy' after an epoch, but val_accuracy, val_loss"):
+    with pytest.raises(
+        ValueError, match="tells no 'accuracy' after an epoch, but val_accuracy, val_loss"
+    ):
         curve_of([], [0.5], monitor="accuracy")
 
 
@@ -441,12 +526,17 @@ def test_the_best_of_many_noisy_children_is_never_stopped_and_work_is_saved():
         levels = rng.uniform(0.3, 0.9, 60)
         curves, reached, spent = [], [], 0
         for level in levels:
-            whole = level * (1 - np.exp(-np.arange(1, epochs + 1) / 3)) + 0.01 * rng.normal(size=epochs)
+            whole = level * (1 - np.exp(-np.arange(1, epochs + 1) / 3)) + 0.01 * rng.normal(
+                size=epochs
+            )
             stopped = curve_of(rule.thresholds(curves), whole) or epochs
             curves.append(list(whole[:stopped]))
             reached.append(curves[-1][-1])
             spent += stopped
-        assert len(curves[int(np.argmax(levels))]) == epochs and levels[int(np.argmax(reached))] > levels.max() - 0.04
+        assert (
+            len(curves[int(np.argmax(levels))]) == epochs
+            and levels[int(np.argmax(reached))] > levels.max() - 0.04
+        )
         assert spent < 0.9 * 60 * epochs
 
 
@@ -460,5 +550,8 @@ def test_rooms_below_need_no_keras():
     import subprocess
     import sys
 
-    code = "import nasnet_tf.strategies, nasnet_tf.scores.limits, sys; assert 'keras' not in sys.modules"
+    code = (
+        "import nasnet_tf.strategies, nasnet_tf.scores.limits, sys; assert 'keras' not in"
+        " sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,4 +1,6 @@
-"""Searches with limits, scores, softened rewards and early stopping, through Keras Tuner and the worker process."""
+"""Searches with limits, scores, softened rewards and early stopping, through Keras Tuner and the
+worker process.
+"""
 
 import threading
 import time
@@ -7,6 +9,7 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+
 from nasnet_tf.children.early import MedianStopping
 from nasnet_tf.cost import cost
 from nasnet_tf.evaluation import Limits, SoftLimit
@@ -50,7 +53,15 @@ class ScriptedChild(CellHyperModel):
 def searched(folder, trials, objective="val_accuracy", soft=None, isolation="none", **kwargs):
     child = ScriptedChild((8, 8, 1), 3, space=SPACE, filters=2, stem="cifar", soft=soft)
     tuner = StrategySearch(
-        child, objective, trials, strategy="random", seed=0, directory=str(folder), project_name="s", isolation=isolation, **kwargs
+        child,
+        objective,
+        trials,
+        strategy="random",
+        seed=0,
+        directory=str(folder),
+        project_name="s",
+        isolation=isolation,
+        **kwargs,
     )
     tuner.search(np.zeros((1, 1)), np.zeros(1), epochs=EPOCHS, verbose=0)
     return [tuner.oracle.trials[i] for i in tuner.oracle.end_order], tuner
@@ -65,14 +76,21 @@ def genotypes(trials, tuner):
 
 def test_nothing_that_breaks_a_limit_is_trained(tmp_path):
     final = dict(num_cells=2, filters=8, classes=3, stem="cifar", input_shape=(8, 8, 1))
-    free = [cost(SPACE.decode(SPACE.random(np.random.default_rng(n))), **final).parameters for n in range(9)]
+    free = [
+        cost(SPACE.decode(SPACE.random(np.random.default_rng(n))), **final).parameters
+        for n in range(9)
+    ]
     limit = int(np.median(free))
     trials, tuner = searched(tmp_path, 5, prejudge=Prejudge(Limits(parameters=limit), final))
-    assert len(trials) == 5 and all(cost(g, **final).parameters <= limit for g in genotypes(trials, tuner))
+    assert len(trials) == 5 and all(
+        cost(g, **final).parameters <= limit for g in genotypes(trials, tuner)
+    )
 
 
 def test_the_limits_are_the_childrens_if_no_other_network_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"none of \d+ different points is allowed \(parameters above 5: \d+\)"):
+    with pytest.raises(
+        ValueError, match=r"none of \d+ different points is allowed \(parameters above 5: \d+\)"
+    ):
         searched(tmp_path, 3, prejudge=Prejudge(Limits(parameters=5)))
 
 
@@ -89,17 +107,31 @@ def test_networks_are_scored_and_timed_in_the_worker(tmp_path):
     images = np.random.default_rng(0).normal(size=(4, 8, 8, 1))
     judge = Prejudge(Limits(latency=60_000.0), score="naswot", images=images, pool=2)
     trials, tuner = searched(tmp_path, 1, isolation="process", prejudge=judge)
-    assert trials[0].status == "COMPLETED" and min(tuner.worker.memory_mb, tuner.prescreen.memory_mb) > 0
-    (judged,) = [judgement for judgement in tuner.oracle.study._replay.strategy._verdicts.values()][:1]
+    assert (
+        trials[0].status == "COMPLETED"
+        and min(tuner.worker.memory_mb, tuner.prescreen.memory_mb) > 0
+    )
+    (judged,) = [judgement for judgement in tuner.oracle.study._replay.strategy._verdicts.values()][
+        :1
+    ]
     assert np.isfinite(judged[0]) and judged[1] is None
 
 
 def test_what_cannot_be_measured_is_turned_down(tmp_path):
-    judge = Prejudge(score="naswot", images=np.zeros((4, 9, 9, 2)), pool=1)  # images of another shape
+    judge = Prejudge(
+        score="naswot", images=np.zeros((4, 9, 9, 2)), pool=1
+    )  # images of another shape
     tuner = StrategySearch(
-        ScriptedChild((8, 8, 1), 3, space=SPACE, filters=2, stem="cifar"), "val_accuracy", 1, strategy="random", seed=0, prejudge=judge,
-        directory=str(tmp_path), project_name="s", isolation="process",
-    )  # fmt: skip
+        ScriptedChild((8, 8, 1), 3, space=SPACE, filters=2, stem="cifar"),
+        "val_accuracy",
+        1,
+        strategy="random",
+        seed=0,
+        prejudge=judge,
+        directory=str(tmp_path),
+        project_name="s",
+        isolation="process",
+    )
     from nasnet_tf.evaluation import ChildFailed
 
     tuner.prescreen.run = lambda *args, **kwargs: (_ for _ in ()).throw(ChildFailed("no room"))
@@ -115,7 +147,9 @@ def test_a_prejudge_that_cannot_work_is_refused():
 
 
 class Clerk:
-    """Takes the place of `Worker`: knows the answers, notes what it was asked, and cannot be asked two things at once."""
+    """Takes the place of `Worker`: knows the answers, notes what it was asked, and cannot be asked
+    two things at once.
+    """
 
     made = []
 
@@ -130,21 +164,29 @@ class Clerk:
             self.folders.append(args[4])
         time.sleep(0.02)
         self.busy.release()
-        return parameters(args[1], **kwargs) if function.__name__ == "score" else ({"val_accuracy": 0.5}, {})
+        return (
+            parameters(args[1], **kwargs)
+            if function.__name__ == "score"
+            else ({"val_accuracy": 0.5}, {})
+        )
 
     def close(self):
         pass
 
 
 @pytest.mark.parametrize("workers", [2, 4])
-def test_proposals_of_workers_side_by_side_are_measured_by_a_worker_that_trains_nothing(tmp_path, monkeypatch, workers):
+def test_proposals_of_workers_side_by_side_are_measured_by_a_worker_that_trains_nothing(
+    tmp_path, monkeypatch, workers
+):
     monkeypatch.setattr("nasnet_tf.tuners.tuner.Worker", Clerk)
     monkeypatch.setattr(Clerk, "made", [])
     judge = Prejudge(score="parameters", pool=2)
     trials, tuner = searched(tmp_path, 12, isolation="process", prejudge=judge, workers=workers)
     assert [trial.status for trial in trials] == ["COMPLETED"] * 12
     tasks = [set(clerk.asked) for clerk in Clerk.made]
-    assert tasks.count({"score"}) == 1 and tasks.count({"train_child"}) == workers == len(tasks) - 1, tasks
+    assert (
+        tasks.count({"score"}) == 1 and tasks.count({"train_child"}) == workers == len(tasks) - 1
+    ), tasks
     inner, size = RandomSearch(SPACE, 0), tuner.hypermodel.size
     for number in range(12):
         pool = [SPACE.decode(inner.propose(number, attempt=attempt)) for attempt in range(2)]
@@ -163,10 +205,16 @@ def test_a_relative_folder_is_sent_to_workers_as_an_absolute_one(tmp_path, monke
 def test_real_workers_side_by_side_propose_what_one_alone_does(tmp_path):
     judge = Prejudge(score="synflow", pool=2)
     alone, side_by_side = (
-        searched(tmp_path / str(workers), 2, isolation="process", prejudge=judge, workers=workers)[1] for workers in (1, 2)
+        searched(tmp_path / str(workers), 2, isolation="process", prejudge=judge, workers=workers)[
+            1
+        ]
+        for workers in (1, 2)
     )
     for number, trial in alone.oracle.trials.items():
-        assert trial.hyperparameters.values == side_by_side.oracle.trials[number].hyperparameters.values
+        assert (
+            trial.hyperparameters.values
+            == side_by_side.oracle.trials[number].hyperparameters.values
+        )
 
 
 # Softened rewards
@@ -179,7 +227,9 @@ def test_the_search_maximises_the_softened_reward_and_keeps_the_accuracy(tmp_pat
     for trial, genotype in zip(trials, genotypes(trials, tuner), strict=True):
         accuracy = trial.metrics.get_last_value("val_accuracy")
         assert accuracy == pytest.approx(level(genotype))
-        assert trial.score == pytest.approx(accuracy * (cost(genotype, **size).multiply_adds / 50_000) ** -0.5)
+        assert trial.score == pytest.approx(
+            accuracy * (cost(genotype, **size).multiply_adds / 50_000) ** -0.5
+        )
 
 
 def test_a_cell_that_is_met_again_keeps_its_accuracy_too(tmp_path):
@@ -187,9 +237,17 @@ def test_a_cell_that_is_met_again_keeps_its_accuracy_too(tmp_path):
         def propose(self, number, pending=(), attempt=0):
             return super().propose(0)
 
-    child = ScriptedChild((8, 8, 1), 3, space=SPACE, filters=2, stem="cifar", soft=SoftLimit(10**5, size={}))
+    child = ScriptedChild(
+        (8, 8, 1), 3, space=SPACE, filters=2, stem="cifar", soft=SoftLimit(10**5, size={})
+    )
     tuner = StrategySearch(
-        child, keras_tuner.Objective("reward", "max"), 2, strategy=Twice, isolation="none", directory=str(tmp_path), project_name="s"
+        child,
+        keras_tuner.Objective("reward", "max"),
+        2,
+        strategy=Twice,
+        isolation="none",
+        directory=str(tmp_path),
+        project_name="s",
     )
     tuner.search(np.zeros((1, 1)), np.zeros(1), epochs=EPOCHS, verbose=0)
     first, again = (tuner.oracle.trials[i] for i in tuner.oracle.end_order)
@@ -224,7 +282,9 @@ def test_children_that_fall_behind_are_stopped_and_keep_what_they_had_reached(tm
     assert any(len(curve) < EPOCHS for curve in curves)
     for trial, curve in zip(trials, curves, strict=True):
         assert trial.status == "COMPLETED" and trial.score == pytest.approx(curve[-1])
-        assert (trial.message or "") == (f"stopped early, after epoch {len(curve)}" if len(curve) < EPOCHS else "")
+        assert (trial.message or "") == (
+            f"stopped early, after epoch {len(curve)}" if len(curve) < EPOCHS else ""
+        )
 
 
 def test_a_search_that_is_interrupted_stops_the_same_children(tmp_path):

@@ -1,4 +1,6 @@
-"""What the command prints: nothing that could command a terminal or a spreadsheet, and errors that say whose they are."""
+"""What the command prints: nothing that could command a terminal or a spreadsheet, and errors that
+say whose they are.
+"""
 
 import csv
 import json
@@ -9,6 +11,7 @@ import sys
 
 import click
 import pytest
+
 from nasnet_tf.cli import main, printing
 from nasnet_tf.spreadsheets import cell, original, read
 from nasnet_tf.workflow import notices
@@ -54,13 +57,35 @@ def test_lines_beside_a_bar_are_printed_visibly(capsys):
 
 def test_one_place_prints():
     folder = pathlib.Path(command.__file__).parent
-    printers = {path.name for path in folder.glob("*.py") if re.search(r"click\.echo\(|(?<![.\w])print\(", path.read_text())}
+    printers = {
+        path.name
+        for path in folder.glob("*.py")
+        if re.search(r"click\.echo\(|(?<![.\w])print\(", path.read_text())
+    }
     assert printers == {"printing.py", "main.py"}
 
 
 # ---- a spreadsheet ----
 
-TEXTS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "'=1", "''=1", "'", "''a", "daisy", "", "a=1", "1", 'say "hi", you']
+TEXTS = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "＝1",
+    "'=1",
+    "''=1",
+    "'",
+    "''a",
+    "daisy",
+    "",
+    "a=1",
+    "1",
+    'say "hi", you',
+]
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -77,7 +102,9 @@ def test_a_file_comes_back_as_it_was_written(tmp_path):
     with open(tmp_path / "a.csv", "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerows([["text", "number"], *([cell(text), -1.5] for text in TEXTS)])
-    assert [(row["text"], float(row["number"])) for row in read(tmp_path / "a.csv")] == [(text, -1.5) for text in TEXTS]
+    assert [(row["text"], float(row["number"])) for row in read(tmp_path / "a.csv")] == [
+        (text, -1.5) for text in TEXTS
+    ]
 
 
 def test_the_table_of_a_search_holds_no_formula(tmp_path):
@@ -114,11 +141,18 @@ def within_a_library():
 
 
 @pytest.mark.parametrize("error", [slip, within_a_library, lambda: {}["seven"], lambda: None.shape])
-def test_a_fault_of_the_program_is_not_called_a_mistake_and_may_be_reported(capsys, monkeypatch, error):
+def test_a_fault_of_the_program_is_not_called_a_mistake_and_may_be_reported(
+    capsys, monkeypatch, error
+):
     failing(monkeypatch, error)
     assert main(["fail"]) == 1
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "nasnet-tf: unexpected" in said and "Please report it" in said and "--traceback" in said
+    assert (
+        said.count("\n") == 1
+        and "nasnet-tf: unexpected" in said
+        and "Please report it" in said
+        and "--traceback" in said
+    )
 
 
 def test_a_mistake_that_the_package_names_is_one_line_and_status_2(capsys, monkeypatch):
@@ -131,7 +165,9 @@ def test_a_mistake_that_the_package_names_is_one_line_and_status_2(capsys, monke
 
 
 @pytest.mark.parametrize("arguments", [["--traceback", "fail"], ["fail", "--traceback"]])
-def test_the_traceback_is_shown_where_it_is_asked_for_with_the_cause(capsys, monkeypatch, arguments):
+def test_the_traceback_is_shown_where_it_is_asked_for_with_the_cause(
+    capsys, monkeypatch, arguments
+):
     def error():
         try:
             int("seven")
@@ -141,7 +177,11 @@ def test_the_traceback_is_shown_where_it_is_asked_for_with_the_cause(capsys, mon
     failing(monkeypatch, error)
     assert main(arguments) == 1
     said = capsys.readouterr().err
-    assert "Traceback" in said and "invalid literal for int()" in said and 'raise ValueError("no number")' in said
+    assert (
+        "Traceback" in said
+        and "invalid literal for int()" in said
+        and 'raise ValueError("no number")' in said
+    )
 
 
 def test_no_traceback_is_shown_otherwise(capsys, monkeypatch):
@@ -173,14 +213,18 @@ def test_every_subcommand_has_the_shared_options():
 
 
 def test_the_module_is_the_command():
-    done = subprocess.run([sys.executable, "-m", "nasnet_tf", "status", "nowhere"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "nasnet_tf", "status", "nowhere"], capture_output=True, text=True
+    )
     assert done.returncode == 2 and done.stderr.startswith("nasnet-tf: nowhere holds no search")
 
 
 # ---- a run's folder ----
 
 
-@pytest.mark.parametrize("name", ["../x", "..", ".", "", "a/b", "/tmp/x", "a\\b", "C:x", "a\nb", "\x1bx"])
+@pytest.mark.parametrize(
+    "name", ["../x", "..", ".", "", "a/b", "/tmp/x", "a\\b", "C:x", "a\nb", "\x1bx"]
+)
 def test_a_name_that_leaves_the_folder_of_runs_is_refused(capsys, tmp_path, name):
     assert main(["search", "digits", "--name", name, "--runs-dir", str(tmp_path / "runs")]) == 2
     assert "--name is" in capsys.readouterr().err
@@ -192,12 +236,19 @@ def test_a_name_that_leaves_the_folder_of_runs_is_refused(capsys, tmp_path, name
 
 @pytest.mark.slow
 def test_tensorflow_is_imported_without_a_word_whoever_does_it(tmp_path):
-    code = "from nasnet_tf.workflow import notices; notices.silence(); import tensorflow as tf; tf.constant(1) + 1"
+    code = (
+        "from nasnet_tf.workflow import notices; notices.silence(); import tensorflow as tf;"
+        " tf.constant(1) + 1"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_module_that_cannot_be_imported_still_says_so(monkeypatch):
-    monkeypatch.setattr(sys, "meta_path", [finder for finder in sys.meta_path if not isinstance(finder, notices._Finder)])
+    monkeypatch.setattr(
+        sys,
+        "meta_path",
+        [finder for finder in sys.meta_path if not isinstance(finder, notices._Finder)],
+    )
     with pytest.raises(ModuleNotFoundError, match="no_such_module"), notices.without_notices():
         import no_such_module  # noqa: F401

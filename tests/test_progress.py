@@ -5,6 +5,7 @@ import random
 import keras
 import numpy as np
 import pytest
+
 from nasnet_tf.children.early import StopBelowMedian
 from nasnet_tf.children.progress import Progress
 from nasnet_tf.children.train import Pulse
@@ -20,16 +21,28 @@ FIT = dict(epochs=4, batch_size=8, validation_data=(X[:8], Y[:8]))
 def native():
     random.seed(0)
     genotype = Genotype(CELL, CELL)
-    return NativeNetwork(genotype, num_cells=1, filters=2, input_shape=(8, 8, 1), classes=2, stem=None, std=100.0)
+    return NativeNetwork(
+        genotype, num_cells=1, filters=2, input_shape=(8, 8, 1), classes=2, stem=None, std=100.0
+    )
 
 
 def traced():
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
-        [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Rescaling(0.01), keras.layers.Dense(2, "softmax")]
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Rescaling(0.01),
+            keras.layers.Dense(2, "softmax"),
+        ]
     )
     rate = keras.optimizers.schedules.CosineDecay(0.01, 12)
-    model.compile(keras.optimizers.SGD(rate, 0.9), "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=True)
+    model.compile(
+        keras.optimizers.SGD(rate, 0.9),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        run_eagerly=True,
+    )
     return model
 
 
@@ -52,7 +65,13 @@ def weights(model):
 def fit(make, path, *callbacks, of="toy", **arguments):
     """The model and its progress after a training."""
     model, progress = make(), Progress(path, of, callbacks, seconds=0)
-    model.fit(X, Y, callbacks=[*callbacks, progress], verbose=0, **{**FIT, "shuffle": make is native, **arguments})
+    model.fit(
+        X,
+        Y,
+        callbacks=[*callbacks, progress],
+        verbose=0,
+        **{**FIT, "shuffle": make is native, **arguments},
+    )
     return model, progress
 
 
@@ -65,7 +84,10 @@ def test_a_training_that_was_lost_ends_as_one_that_was_not(tmp_path, make, epoch
     again, progress = fit(make, tmp_path / "lost.npz")
     assert progress.resumed == (epoch > 0) and not told.resumed
     assert progress.history == told.history and len(told.history["val_loss"]) == 4
-    assert all(np.array_equal(one, other) for one, other in zip(weights(again), weights(whole), strict=True))
+    assert all(
+        np.array_equal(one, other)
+        for one, other in zip(weights(again), weights(whole), strict=True)
+    )
 
 
 @pytest.mark.parametrize("make", [native, traced])
@@ -83,7 +105,9 @@ def test_a_damaged_state_and_that_of_another_training_are_passed_over(tmp_path, 
     ):  # zip checks what it holds, and a bit may be of no weight where it describes it
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
         model, progress = fit(make, path)
-        assert not progress.resumed or all(map(np.array_equal, weights(model), weights(fit(make, tmp_path / "whole.npz")[0])))
+        assert not progress.resumed or all(
+            map(np.array_equal, weights(model), weights(fit(make, tmp_path / "whole.npz")[0]))
+        )
 
 
 def test_only_the_first_fit_of_a_child_is_kept(tmp_path):
@@ -112,4 +136,7 @@ def test_a_training_tells_of_every_step_while_it_lasts(monkeypatch, make):
     told = []
     monkeypatch.setattr("nasnet_tf.children.progress.tell_steps", told.append)
     make().fit(X, Y, callbacks=[Pulse()], verbose=0, **FIT)
-    assert told == [*range(1 + 4 * (3 + 1 + 1)), None]  # in each epoch 3 batches, one of validation, and its end
+    assert told == [
+        *range(1 + 4 * (3 + 1 + 1)),
+        None,
+    ]  # in each epoch 3 batches, one of validation, and its end

@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+
 from nasnet_tf import journal
 from nasnet_tf.children.ray_worker import Cluster, RayWorker
 from nasnet_tf.evaluation import ChildFailed, Stopped, WorkerLost
@@ -29,7 +30,9 @@ def machines():
     from ray.cluster_utils import Cluster as Machines
 
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    made = Machines(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    made = Machines(
+        initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
+    )
     yield made
     ray.shutdown()
     made.shutdown()
@@ -43,8 +46,15 @@ def cluster(machines):
 def search(folder, trials=4, **arguments):
     child = CellHyperModel((8, 8, 3), 2, space=NASNetSpace(1), filters=2)
     tuner = StrategySearch(
-        child, "val_accuracy", trials, strategy="random", seed=0, directory=str(folder), project_name="s", **arguments
-    )  # fmt: skip
+        child,
+        "val_accuracy",
+        trials,
+        strategy="random",
+        seed=0,
+        directory=str(folder),
+        project_name="s",
+        **arguments,
+    )
     tuner.search(X, Y, validation_data=(X[:50], Y[:50]), epochs=1, batch_size=64, verbose=0)
     return tuner
 
@@ -72,7 +82,9 @@ def test_stop_breaks_a_call_off_without_calling_it_failed(cluster):
 
 def test_a_large_array_is_put_into_the_cluster_once(cluster):
     assert cluster.stored(X) == cluster.stored(X) and cluster.stored(Y[:3]) is not None
-    assert isinstance(cluster.stored(X), ray.ObjectRef) and isinstance(cluster.stored(np.zeros(3)), np.ndarray)
+    assert isinstance(cluster.stored(X), ray.ObjectRef) and isinstance(
+        cluster.stored(np.zeros(3)), np.ndarray
+    )
 
 
 def test_a_data_set_is_refused(cluster):
@@ -83,12 +95,18 @@ def test_a_data_set_is_refused(cluster):
 
 
 def test_a_cluster_that_is_not_there_is_one_line():
-    with pytest.raises(ValueError, match="there is no Ray cluster at 127.0.0.1:1: .*; start one with `ray start --head`"):
+    with pytest.raises(
+        ValueError,
+        match="there is no Ray cluster at 127.0.0.1:1: .*; start one with `ray start --head`",
+    ):
         Cluster("127.0.0.1:1")
 
 
 def test_the_cluster_and_this_machine_search_alike(cluster, machines, tmp_path):
-    here, there = search(tmp_path / "here"), search(tmp_path / "there", engine="ray", address=machines.address)
+    here, there = (
+        search(tmp_path / "here"),
+        search(tmp_path / "there", engine="ray", address=machines.address),
+    )
     assert scores(here) == scores(there)
 
 
@@ -96,7 +114,9 @@ def test_machines_that_leave_take_no_trial_with_them(cluster, machines, tmp_path
     more = machines.add_node(num_cpus=2)
     threading.Timer(4.0, machines.remove_node, (more,), {"allow_graceful": False}).start()
     tuner = search(tmp_path, trials=12, engine="ray", address=machines.address, workers=4)
-    assert len(tuner.oracle.end_order) == 12 and {trial.status for trial in tuner.oracle.trials.values()} == {"COMPLETED"}
+    assert len(tuner.oracle.end_order) == 12 and {
+        trial.status for trial in tuner.oracle.trials.values()
+    } == {"COMPLETED"}
 
 
 def test_a_driver_that_is_killed_goes_on(machines, tmp_path):
@@ -123,17 +143,27 @@ test_ray.search({str(tmp_path)!r}, 8, engine="ray", address={machines.address!r}
 
 @pytest.mark.parametrize("before", ["", "import ray; "])
 def test_a_cluster_that_a_search_starts_lets_nobody_else_in(before):
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {"PYTHONPATH": str(ROOT)}
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {
+        "PYTHONPATH": str(ROOT)
+    }
     start = (
         f"{before}from nasnet_tf.children.ray_worker import Cluster; ray = Cluster().ray; "
         "print(ray.get_runtime_context().gcs_address, flush=True); input()"
     )
     join = "import sys, ray; ray.init(sys.argv[1], log_to_driver=False)"
-    pipes = dict(text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    pipes = dict(
+        text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
     with subprocess.Popen([sys.executable, "-c", start], env=plain, **pipes) as owner:
         address = owner.stdout.readline().strip()
         assert address.rpartition(":")[2].isdigit()
-        other = subprocess.run([sys.executable, "-c", join, address], env=plain, timeout=120, capture_output=True, text=True)
+        other = subprocess.run(
+            [sys.executable, "-c", join, address],
+            env=plain,
+            timeout=120,
+            capture_output=True,
+            text=True,
+        )
         assert other.returncode == 1 and "Failed to connect" in other.stderr, other.stderr
         owner.communicate("\n")
 
@@ -142,15 +172,26 @@ def test_workers_run_nothing_of_the_current_folder(tmp_path):
     here, beside = tmp_path / "here", tmp_path / "beside"
     for name in ("numpy", "keras", "tensorflow", "nasnet_tf"):
         (here / name).mkdir(parents=True)
-        (here / name / "__init__.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write({name!r}); raise SystemExit(1)")
+        (here / name / "__init__.py").write_text(
+            f"open({str(tmp_path / 'ran')!r}, 'a').write({name!r}); raise SystemExit(1)"
+        )
     beside.mkdir()
     (beside / "of_the_script.py").write_text("")
     (beside / "script.py").write_text(
         "import sys; from nasnet_tf.children.ray_worker import Cluster, RayWorker\n"
         "assert RayWorker(Cluster()).run(exec, 'import numpy, keras, of_the_script') is None\n"
     )
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, beside / "script.py"], cwd=here, env=plain, timeout=120, capture_output=True, text=True)
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {
+        "PYTHONPATH": str(ROOT)
+    }
+    done = subprocess.run(
+        [sys.executable, beside / "script.py"],
+        cwd=here,
+        env=plain,
+        timeout=120,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
 

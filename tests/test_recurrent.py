@@ -1,4 +1,6 @@
-"""Recurrent cells: the genotype, its space, searches of it; the Keras cell and the language model."""
+"""Recurrent cells: the genotype, its space, searches of it; the Keras cell and the language
+model.
+"""
 
 import itertools
 from collections import defaultdict
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
+
 from nasnet_tf import genotype as genotypes
 from nasnet_tf.cost import cost_of
 from nasnet_tf.genotype import NAS_CELL, RecurrentCell
@@ -20,7 +23,12 @@ from nasnet_tf.systems.recurrent.network import LanguageModel, Perplexity, TreeC
 
 SPACE, SMALLEST = RecurrentSpace(), RecurrentSpace(2)
 POINTS = st.tuples(*(st.integers(0, size - 1) for size in SPACE.sizes))
-ACTIVATE = {"identity": lambda x: x, "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "relu": lambda x: np.maximum(x, 0)}
+ACTIVATE = {
+    "identity": lambda x: x,
+    "tanh": np.tanh,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "relu": lambda x: np.maximum(x, 0),
+}
 COMBINE = {"add": np.add, "elem_mult": np.multiply}
 
 
@@ -49,7 +57,9 @@ def numpy_step(cell, leaves, c):
 
 def test_the_paper_s_space_has_6e16_cells():
     nodes, labels = 8 + 4 + 2 + 1, 2 * 4  # a combiner and an activation each
-    assert SPACE.size == labels**nodes * labels * nodes**2 == 63_331_869_759_897_600  # nodes, inject, and two nodes for c
+    assert (
+        SPACE.size == labels**nodes * labels * nodes**2 == 63_331_869_759_897_600
+    )  # nodes, inject, and two nodes for c
     assert len(SPACE.decisions) == 2 * nodes + 2 + 2
     assert SMALLEST.size == 8**3 * 8 * 3**2
 
@@ -75,7 +85,10 @@ def test_every_node_but_the_root_is_read_once_by_a_node_after_it(base):
     [
         (dict(nodes=NAS_CELL.nodes[:-1]), "nodes are 14; a tree of base 2, 4, 8"),
         (dict(nodes="tree"), "nodes are 'tree'"),
-        (dict(nodes=(("max", "tanh"), *NAS_CELL.nodes[1:])), "node 0 is .'max', 'tanh'.; give one of add, elem_mult"),
+        (
+            dict(nodes=(("max", "tanh"), *NAS_CELL.nodes[1:])),
+            "node 0 is .'max', 'tanh'.; give one of add, elem_mult",
+        ),
         (dict(nodes=(("add", "sin"), *NAS_CELL.nodes[1:])), "one of identity, tanh, sigmoid, relu"),
         (dict(inject=("add",)), "inject is"),
         (dict(cell_in=15), "cell_in is 15; give the number of a node, 0 to 14"),
@@ -99,35 +112,52 @@ def test_a_space_of_another_base_has_no_such_cell():
 
 
 def functions(cells, rng, inputs=200):
-    """What each cell of base 2 computes, whichever leaf has which weights: a set of numbers for each cell."""
+    """What each cell of base 2 computes, whichever leaf has which weights: a set of numbers for
+    each cell.
+    """
     products, c = rng.normal(size=(2, 2, inputs)), rng.normal(size=inputs)
     deals = [[products[a], products[b]] for a, b in ((0, 1), (1, 0))]
-    return [frozenset(tuple(np.round(np.ravel(numpy_step(cell, deal, c)), 9) + 0.0) for deal in deals) for cell in cells]
+    return [
+        frozenset(tuple(np.round(np.ravel(numpy_step(cell, deal, c)), 9) + 0.0) for deal in deals)
+        for cell in cells
+    ]
 
 
 def test_cells_of_base_2_that_have_one_key_compute_the_same_and_nearly_all_others_do_not():
-    """A sample of the 36,864, and beside each its mirror image and the same with or without a ReLU at the root."""
+    """A sample of the 36,864, and beside each its mirror image and the same with or without a ReLU
+    at the root.
+    """
     rng = np.random.default_rng(0)
     cells = {SMALLEST.decode(SMALLEST.random(rng)) for _ in range(1500)}
     for cell in list(cells):
         (left, right, root), swap = cell.nodes, {0: 1, 1: 0, 2: 2}
-        cells.add(RecurrentCell((right, left, root), cell.inject, swap[cell.cell_in], swap[cell.cell_out]))
+        cells.add(
+            RecurrentCell((right, left, root), cell.inject, swap[cell.cell_in], swap[cell.cell_out])
+        )
         other = "relu" if root[1] == "identity" else "identity" if root[1] == "relu" else root[1]
-        cells.add(RecurrentCell((left, right, (root[0], other)), cell.inject, cell.cell_in, cell.cell_out))
+        cells.add(
+            RecurrentCell((left, right, (root[0], other)), cell.inject, cell.cell_in, cell.cell_out)
+        )
     cells = sorted(cells, key=str)
     computed = defaultdict(set)  # by key
     for cell, function in zip(cells, functions(cells, rng), strict=True):
         computed[cell.canonical_key()].add(function)
     assert len(computed) < len(cells) - 1000 and all(len(same) == 1 for same in computed.values())
-    assert len(set.union(*computed.values())) > 0.99 * len(computed)  # what is not seen: a positive factor may leave a ReLU
+    assert len(set.union(*computed.values())) > 0.99 * len(
+        computed
+    )  # what is not seen: a positive factor may leave a ReLU
 
 
 def mirrored(cell, number, rng):
-    """The subtree below `number` with the two sides of each node swapped or not: its nodes in the new order, by rows from below."""
+    """The subtree below `number` with the two sides of each node swapped or not: its nodes in the
+    new order, by rows from below.
+    """
     children = cell.children(number)
     if children is None:
         return [[number]]
-    a, b = (mirrored(cell, child, rng) for child in (children if rng.random() < 0.5 else children[::-1]))
+    a, b = (
+        mirrored(cell, child, rng) for child in (children if rng.random() < 0.5 else children[::-1])
+    )
     return [x + y for x, y in zip(a, b, strict=True)] + [[number]]
 
 
@@ -135,10 +165,17 @@ def mirrored(cell, number, rng):
 def test_swapping_the_sides_of_nodes_leaves_the_key_and_what_is_computed(point, seed):
     cell, rng = SPACE.decode(point), np.random.default_rng(seed)
     order = list(itertools.chain(*mirrored(cell, 14, rng)))
-    other = RecurrentCell(tuple(cell.nodes[n] for n in order), cell.inject, order.index(cell.cell_in), order.index(cell.cell_out))
+    other = RecurrentCell(
+        tuple(cell.nodes[n] for n in order),
+        cell.inject,
+        order.index(cell.cell_in),
+        order.index(cell.cell_out),
+    )
     assert other.canonical_key() == cell.canonical_key()
     leaves, c = rng.normal(size=(8, 2, 5)), rng.normal(size=5)
-    np.testing.assert_allclose(numpy_step(other, leaves[order[:8]], c), numpy_step(cell, leaves, c), rtol=1e-9)
+    np.testing.assert_allclose(
+        numpy_step(other, leaves[order[:8]], c), numpy_step(cell, leaves, c), rtol=1e-9
+    )
 
 
 # ---- the published cell ----
@@ -147,7 +184,9 @@ def test_swapping_the_sides_of_nodes_leaves_the_key_and_what_is_computed(point, 
 def test_nascell_s_step_is_the_published_one():
     """The formulas of the published code, one a line."""
     rng = np.random.default_rng(0)
-    (x0, h0), (x1, h1), (x2, h2), (x3, h3), (x4, h4), (x5, h5), (x6, h6), (x7, h7) = leaves = rng.normal(size=(8, 2, 5))
+    (x0, h0), (x1, h1), (x2, h2), (x3, h3), (x4, h4), (x5, h5), (x6, h6), (x7, h7) = leaves = (
+        rng.normal(size=(8, 2, 5))
+    )
     c = rng.normal(size=5)
     sigmoid, relu, tanh = ACTIVATE["sigmoid"], ACTIVATE["relu"], np.tanh
     first = tanh(sigmoid(x0 + h0) * relu(x1 + h1))
@@ -161,8 +200,18 @@ def test_nascell_s_step_is_the_published_one():
 
 
 def test_a_picture_shows_every_node_and_where_the_memory_goes():
-    texts = [text.get_text() for text in figure_of(NAS_CELL, "NASCell").axes[0].texts if text.get_text()]
-    for label, count in (("+  sigmoid", 5), ("×  identity", 1), ("x", 8), ("h", 8), ("+ c, tanh", 1), ("= new c", 1), ("NASCell", 1)):
+    texts = [
+        text.get_text() for text in figure_of(NAS_CELL, "NASCell").axes[0].texts if text.get_text()
+    ]
+    for label, count in (
+        ("+  sigmoid", 5),
+        ("×  identity", 1),
+        ("x", 8),
+        ("h", 8),
+        ("+ c, tanh", 1),
+        ("= new c", 1),
+        ("NASCell", 1),
+    ):
         assert texts.count(label) == count, label
     assert sorted(int(text) for text in texts if text.isdigit()) == list(range(15))
 
@@ -171,7 +220,9 @@ def test_a_picture_shows_every_node_and_where_the_memory_goes():
 
 
 def alike(target):
-    """point -> in how many of the decisions it agrees with `target`, and in how many pairs of neighbours."""
+    """point -> in how many of the decisions it agrees with `target`, and in how many pairs of
+    neighbours.
+    """
 
     def reward(point):
         same = [a == b for a, b in zip(point, target, strict=True)]
@@ -192,7 +243,9 @@ def best_of(strategy, reward, trials):
 def test_reinforce_beats_random_search_on_a_toy_landscape_with_every_seed():
     reward = alike(SPACE.encode(NAS_CELL))
     for seed in range(5):
-        learned, drawn = (best_of(kind(SPACE, seed), reward, 150) for kind in (Reinforce, RandomSearch))
+        learned, drawn = (
+            best_of(kind(SPACE, seed), reward, 150) for kind in (Reinforce, RandomSearch)
+        )
         assert learned > drawn + 0.1, f"seed {seed}: {learned:.3f} against {drawn:.3f}"
 
 
@@ -214,13 +267,17 @@ def numpy_layer(cell, x, kernel, recurrent_kernel, bias=0.0):
 
 def assert_computes_what_numpy_computes(cell, seed, use_bias=False):
     rng = np.random.default_rng(seed)
-    layer = layers.RNN(TreeCell(cell, 3, use_bias=use_bias), return_sequences=True, return_state=True)
+    layer = layers.RNN(
+        TreeCell(cell, 3, use_bias=use_bias), return_sequences=True, return_state=True
+    )
     x = rng.normal(size=(2, 4, 5)).astype("float32")
     layer(x)
     for weight in layer.weights:
         weight.assign(rng.normal(size=weight.shape) / 2)
     outputs, h, c = (ops.convert_to_numpy(part) for part in layer(x))
-    expected, memory = numpy_layer(cell, x.astype("float64"), *(ops.convert_to_numpy(weight) for weight in layer.weights))
+    expected, memory = numpy_layer(
+        cell, x.astype("float64"), *(ops.convert_to_numpy(weight) for weight in layer.weights)
+    )
     np.testing.assert_allclose(outputs, expected, rtol=2e-3, atol=1e-4)
     np.testing.assert_allclose(c, memory, rtol=2e-3, atol=1e-4)
     np.testing.assert_array_equal(h, outputs[:, -1])
@@ -235,7 +292,9 @@ def test_nascell_computes_what_numpy_computes(use_bias):
 @given(st.sampled_from([2, 4, 8]), st.integers(0, 10**6))
 def test_any_cell_computes_what_numpy_computes(base, seed):
     space = RecurrentSpace(base)
-    assert_computes_what_numpy_computes(space.decode(space.random(np.random.default_rng(seed))), seed)
+    assert_computes_what_numpy_computes(
+        space.decode(space.random(np.random.default_rng(seed))), seed
+    )
 
 
 @pytest.mark.parametrize(("features", "units"), [(7, 5), (200, 200), (1, 9)])
@@ -243,17 +302,26 @@ def test_nascell_has_the_published_number_of_parameters(features, units):
     for use_bias in (False, True):
         layer = layers.RNN(TreeCell(NAS_CELL, units, use_bias=use_bias))
         layer.build((None, 4, features))
-        assert layer.count_params() == 8 * units * (features + units) + (8 * units if use_bias else 0)
+        assert layer.count_params() == 8 * units * (features + units) + (
+            8 * units if use_bias else 0
+        )
 
 
 def test_a_layer_of_it_is_saved_and_loads_as_any_other(tmp_path):
     inputs = keras.Input((None, 3))
-    model = keras.Model(inputs, layers.RNN(TreeCell(NAS_CELL, 4, use_bias=True, weight_decay=0.1))(inputs))
+    model = keras.Model(
+        inputs, layers.RNN(TreeCell(NAS_CELL, 4, use_bias=True, weight_decay=0.1))(inputs)
+    )
     model.save(tmp_path / "m.keras")
     loaded, x = keras.saving.load_model(tmp_path / "m.keras"), np.ones((2, 6, 3), "float32")
     np.testing.assert_array_equal(loaded(x), model(x))
     cell = loaded.layers[1].cell
-    assert (cell.cell, cell.use_bias, cell.weight_decay, len(loaded.losses)) == (NAS_CELL, True, 0.1, 2)
+    assert (cell.cell, cell.use_bias, cell.weight_decay, len(loaded.losses)) == (
+        NAS_CELL,
+        True,
+        0.1,
+        2,
+    )
 
 
 # ---- the language model ----
@@ -272,7 +340,10 @@ def test_a_language_model_computes_what_numpy_computes(tied):
     for number in range(2):
         parts = (value for path, value in weights.items() if path.startswith(f"cell_{number}/"))
         x, _ = numpy_layer(NAS_CELL, x, *parts)
-    logits = x @ weights["vocabulary/vectors" if tied else "vocabulary/outputs"].T + weights["vocabulary/bias"]
+    logits = (
+        x @ weights["vocabulary/vectors" if tied else "vocabulary/outputs"].T
+        + weights["vocabulary/bias"]
+    )
     expected = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     np.testing.assert_allclose(model(WORDS), expected, rtol=2e-3, atol=1e-5)
     assert model.count_params() == cost_of(NAS_CELL, **TINY, tied=tied).parameters
@@ -289,10 +360,21 @@ def test_a_language_model_sees_only_the_words_before():
 
 
 def test_a_language_model_is_saved_with_its_cell_and_words_and_loads(tmp_path):
-    model = networks.build(NAS_CELL, **TINY, class_names=list("abcdefg"), level="character", dropout_rate=0.5, weight_decay=1e-4)
+    model = networks.build(
+        NAS_CELL,
+        **TINY,
+        class_names=list("abcdefg"),
+        level="character",
+        dropout_rate=0.5,
+        weight_decay=1e-4,
+    )
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert (type(loaded), loaded.genotype, loaded.class_names) == (LanguageModel, NAS_CELL, tuple("abcdefg"))
+    assert (type(loaded), loaded.genotype, loaded.class_names) == (
+        LanguageModel,
+        NAS_CELL,
+        tuple("abcdefg"),
+    )
     assert loaded.get_config()["level"] == "character" and len(loaded.losses) == 5
     np.testing.assert_array_equal(loaded(WORDS), model(WORDS))
 
@@ -319,12 +401,20 @@ def test_perplexity_is_exp_of_the_mean_cross_entropy_over_all_words():
 def train_a_step(cell):
     """Loss before and after a step on one batch, eagerly."""
     model = networks.build(cell, num_cells=1, filters=2, input_shape=(3,), classes=5)
-    model.compile(keras.optimizers.SGD(0.1, global_clipnorm=1.0), "sparse_categorical_crossentropy", run_eagerly=True)
+    model.compile(
+        keras.optimizers.SGD(0.1, global_clipnorm=1.0),
+        "sparse_categorical_crossentropy",
+        run_eagerly=True,
+    )
     x, y = np.array([[0, 1, 2], [3, 4, 0]]), np.array([[1, 2, 3], [4, 0, 1]])
     before = [ops.convert_to_numpy(weight) for weight in model.trainable_weights]
     loss = model.train_on_batch(x, y)
     after = [ops.convert_to_numpy(weight) for weight in model.trainable_weights]
-    assert model.output_shape == (None, 3, 5) and np.isfinite(loss) and all(np.isfinite(weight).all() for weight in after)
+    assert (
+        model.output_shape == (None, 3, 5)
+        and np.isfinite(loss)
+        and all(np.isfinite(weight).all() for weight in after)
+    )
     assert any((old != new).any() for old, new in zip(before, after, strict=True))
 
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+
 from nasnet_tf import genotype as genotypes
 from nasnet_tf import spaces, strategies
 
@@ -146,7 +147,11 @@ class Search(NamedTuple):
 
 
 FEW = dict(units=8, embedding=4)  # weights of a controller
-SIMPLE = ("identity", "conv_1x1", "sep_conv_3x3")  # of 1,296 points, none of which is proposed twice
+SIMPLE = (
+    "identity",
+    "conv_1x1",
+    "sep_conv_3x3",
+)  # of 1,296 points, none of which is proposed twice
 NASNET, TWO = partial(spaces.NASNetSpace, 2), partial(spaces.PNASSpace, 2)
 PNAS = partial(spaces.PNASSpace, 3, growing=True)
 STRIDES = partial(spaces.LayerwiseSpace, 4, strides=True)
@@ -325,7 +330,16 @@ def saved(ending):
     return quick(names, SYSTEMS.__contains__)
 
 
-SYSTEMS = ("nasnet_a", "nas_bench_201", "hierarchical", "layerwise", "recurrent", "dna", "cut_dna", "trained_sgd")
+SYSTEMS = (
+    "nasnet_a",
+    "nas_bench_201",
+    "hierarchical",
+    "layerwise",
+    "recurrent",
+    "dna",
+    "cut_dna",
+    "trained_sgd",
+)
 SAVED = saved(".keras")
 OPEN = """
 import sys
@@ -482,6 +496,7 @@ def trained(folder, resume=False, stop=None):
     """The figures of a training of three epochs, which is stopped after the epoch `stop`."""
     import keras
     import tensorflow as tf
+
     from nasnet_tf import networks, training
 
     def after(epoch, *_):

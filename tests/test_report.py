@@ -1,4 +1,6 @@
-"""What nasnet_tf.report promises: pictures of cells and searches, one page, whole files, no pyplot."""
+"""What nasnet_tf.report promises: pictures of cells and searches, one page, whole files, no
+pyplot.
+"""
 
 import base64
 import html.parser
@@ -12,9 +14,19 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from nasnet_tf.drawing.rows import crossings_between, packed_width, spread
 from nasnet_tf.drawing.style import FAMILIES, family_of, short_name
-from nasnet_tf.genotype import COMBINATIONS, GENOTYPES, OPERATION_NAMES, Block, Cell, Genotype, check, unused
+from nasnet_tf.genotype import (
+    COMBINATIONS,
+    GENOTYPES,
+    OPERATION_NAMES,
+    Block,
+    Cell,
+    Genotype,
+    check,
+    unused,
+)
 from nasnet_tf.report import draw_genotype, draw_pareto, draw_search, write_page
 from nasnet_tf.report.curves import best_so_far, running_mean
 from nasnet_tf.report.pareto import pareto_figure, short
@@ -22,7 +34,9 @@ from nasnet_tf.systems.cells import figure as cells
 from nasnet_tf.systems.cells.layout import Rows, layout
 
 NASNET_A = GENOTYPES["nasnet_a"]
-IN_TWO_PARTS = Cell((Block(1, "conv_1x1", 1, "avg_pool_3x3"), Block(2, "avg_pool_3x3", 1, "sep_conv_7x7")), (0, 3))  # joined by concat only
+IN_TWO_PARTS = Cell(
+    (Block(1, "conv_1x1", 1, "avg_pool_3x3"), Block(2, "avg_pool_3x3", 1, "sep_conv_7x7")), (0, 3)
+)  # joined by concat only
 PUBLISHED = sorted({cell for genotype in GENOTYPES.values() for cell in genotype})
 
 
@@ -30,7 +44,11 @@ def random_cell(seed, blocks):
     rng = random.Random(seed)
     made = tuple(
         Block(
-            rng.randrange(i + 2), rng.choice(OPERATION_NAMES), rng.randrange(i + 2), rng.choice(OPERATION_NAMES), rng.choice(COMBINATIONS)
+            rng.randrange(i + 2),
+            rng.choice(OPERATION_NAMES),
+            rng.randrange(i + 2),
+            rng.choice(OPERATION_NAMES),
+            rng.choice(COMBINATIONS),
         )
         for i in range(blocks)
     )
@@ -42,15 +60,28 @@ def any_cells(draw):
     number = draw(st.integers(1, 9))
     operation, combine = st.sampled_from(OPERATION_NAMES), st.sampled_from(COMBINATIONS)
     blocks = tuple(
-        Block(draw(st.integers(0, i + 1)), draw(operation), draw(st.integers(0, i + 1)), draw(operation), draw(combine))
+        Block(
+            draw(st.integers(0, i + 1)),
+            draw(operation),
+            draw(st.integers(0, i + 1)),
+            draw(operation),
+            draw(combine),
+        )
         for i in range(number)
     )
-    concat = draw(st.sets(st.integers(0, number + 1), min_size=1).filter(lambda states: max(states) > 1))
+    concat = draw(
+        st.sets(st.integers(0, number + 1), min_size=1).filter(lambda states: max(states) > 1)
+    )
     return check(Cell(blocks, tuple(sorted(concat))))
 
 
 def sides(box):
-    return box.x - box.width / 2, box.x + box.width / 2, box.y - box.height / 2, box.y + box.height / 2
+    return (
+        box.x - box.width / 2,
+        box.x + box.width / 2,
+        box.y - box.height / 2,
+        box.y + box.height / 2,
+    )
 
 
 def overlap(one, two):
@@ -59,11 +90,22 @@ def overlap(one, two):
 
 
 def trial(number, reward, **others):
-    return {"trial": number, "reward": reward, "status": "COMPLETED" if reward is not None else "FAILED", "seconds": 1.5, **others}
+    return {
+        "trial": number,
+        "reward": reward,
+        "status": "COMPLETED" if reward is not None else "FAILED",
+        "seconds": 1.5,
+        **others,
+    }
 
 
 def page(tmp_path, **changes):
-    arguments = {"title": "digits", "facts": {"strategy": "random"}, "genotype": None, "trials": [trial(0, 0.5), trial(1, None)]}
+    arguments = {
+        "title": "digits",
+        "facts": {"strategy": "random"},
+        "genotype": None,
+        "trials": [trial(0, 0.5), trial(1, None)],
+    }
     write_page(tmp_path / "report.html", **{**arguments, **changes})
     return (tmp_path / "report.html").read_text(encoding="utf-8")
 
@@ -86,7 +128,9 @@ def test_no_line_runs_behind_a_box(cell):
     for wire in placed.wires:
         for (x0, y0), (x1, y1) in itertools.pairwise(wire.points):
             for left, right, bottom, top in map(sides, placed.boxes):
-                if min(y1, top) - max(y0, bottom) > 1e-6:  # beside each other: then the line is a lane, and runs clear of the box
+                if (
+                    min(y1, top) - max(y0, bottom) > 1e-6
+                ):  # beside each other: then the line is a lane, and runs clear of the box
                     assert x0 == x1
                     assert not left - 0.05 < x0 < right + 0.05
 
@@ -99,12 +143,17 @@ def test_lines_go_up_and_everything_lies_inside_the_picture(cell):
         assert all(y0 < y1 for (_, y0), (_, y1) in itertools.pairwise(wire.points))
         assert all(-1e-6 <= x <= placed.width + 1e-6 for x, _ in wire.points)
     for left, right, bottom, top in map(sides, (*placed.boxes, *placed.shades)):
-        assert left >= -1e-6 and bottom >= -1e-6 and right <= placed.width + 1e-6 and top <= placed.height + 1e-6
+        assert (
+            left >= -1e-6
+            and bottom >= -1e-6
+            and right <= placed.width + 1e-6
+            and top <= placed.height + 1e-6
+        )
 
 
 @settings(max_examples=30, deadline=None)
 @given(any_cells())
-def test_a_cell_has_two_operations_and_a_combination_a_block_two_inputs_a_concatenation_and_an_output(cell):
+def test_a_cell_has_all_its_operations_combinations_inputs_and_its_output(cell):
     placed = layout(cell)
     assert len(placed.boxes) == 3 * len(cell.blocks) + 4
     assert len(placed.wires) == 4 * len(cell.blocks) + len(cell.concat) + 1
@@ -114,12 +163,19 @@ def test_a_cell_has_two_operations_and_a_combination_a_block_two_inputs_a_concat
 @given(any_cells())
 def test_each_operation_is_reached_by_a_line_from_the_state_it_reads(cell):
     placed = layout(cell)
-    into = {(round(x, 6), round(y, 6)): wire.state for wire in placed.wires for x, y in wire.points[-1:]}
+    into = {
+        (round(x, 6), round(y, 6)): wire.state for wire in placed.wires for x, y in wire.points[-1:]
+    }
     for shade in placed.shades:
         block = cell.blocks[int(shade.text) - 2]
         inner = sorted((b for b in placed.boxes if overlap(b, shade)), key=lambda b: b.y)[:2]
         read = sorted((into[round(b.x, 6), round(sides(b)[2], 6)], b.text) for b in inner)
-        names = sorted(((block.input_1, short_name(block.operation_1)), (block.input_2, short_name(block.operation_2))))
+        names = sorted(
+            (
+                (block.input_1, short_name(block.operation_1)),
+                (block.input_2, short_name(block.operation_2)),
+            )
+        )
         assert read == names
 
 
@@ -128,32 +184,53 @@ def test_each_operation_is_reached_by_a_line_from_the_state_it_reads(cell):
 @example(IN_TWO_PARTS)
 def test_a_cell_is_little_wider_than_its_widest_row(cell):
     rows = Rows(cell)
-    widest = max(packed_width([rows.width(k, state) for state in row]) for k, row in enumerate(rows.order))
+    widest = max(
+        packed_width([rows.width(k, state) for state in row]) for k, row in enumerate(rows.order)
+    )
     assert layout(cell).width <= 1.3 * widest + 1
 
 
 def test_the_parts_of_a_cell_that_no_line_joins_stand_side_by_side():
-    p, h = (box for box in layout(IN_TWO_PARTS).boxes if box.text.startswith(("$h_i$", "$h_{i-1}$")))
+    p, h = (
+        box for box in layout(IN_TWO_PARTS).boxes if box.text.startswith(("$h_i$", "$h_{i-1}$"))
+    )
     assert sides(h)[0] - sides(p)[1] < p.width
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(st.floats(-20, 20), st.floats(0.1, 20), st.floats(0.2, 4)), min_size=1, max_size=6), st.floats(1, 3))
+@given(
+    st.lists(
+        st.tuples(st.floats(-20, 20), st.floats(0.1, 20), st.floats(0.2, 4)), min_size=1, max_size=6
+    ),
+    st.floats(1, 3),
+)
 def test_boxes_are_spread_in_order_within_the_frame_as_near_to_their_wishes_as_can_be(row, slack):
     wishes, weights, widths = zip(*row, strict=True)
     frame = slack * packed_width(widths)
     places = spread(wishes, weights, widths, frame)
 
     def fits(xs):
-        ends = [end for x, width in zip(xs, widths, strict=True) for end in (x - width / 2, x + width / 2)]
+        ends = [
+            end
+            for x, width in zip(xs, widths, strict=True)
+            for end in (x - width / 2, x + width / 2)
+        ]
         gaps = [right - left for left, right in zip(ends[1:-1:2], ends[2::2], strict=True)]
-        return all(gap >= 0.4 - 1e-9 for gap in gaps) and -frame / 2 - 1e-9 <= ends[0] and ends[-1] <= frame / 2 + 1e-9
+        return (
+            all(gap >= 0.4 - 1e-9 for gap in gaps)
+            and -frame / 2 - 1e-9 <= ends[0]
+            and ends[-1] <= frame / 2 + 1e-9
+        )
 
     def cost(xs):
-        return sum(weight * (x - wish) ** 2 for x, wish, weight in zip(xs, wishes, weights, strict=True))
+        return sum(
+            weight * (x - wish) ** 2 for x, wish, weight in zip(xs, wishes, weights, strict=True)
+        )
 
     assert fits(places)
-    for first, last in itertools.combinations(range(len(row) + 1), 2):  # no run of neighbours has a better place (the problem is convex)
+    for first, last in itertools.combinations(
+        range(len(row) + 1), 2
+    ):  # no run of neighbours has a better place (the problem is convex)
         for step in (-0.01, 0.01):
             moved = [x + step * (first <= i < last) for i, x in enumerate(places)]
             assert not fits(moved) or cost(moved) >= cost(places) - 1e-9
@@ -175,7 +252,9 @@ def test_blocks_that_read_only_the_inputs_stand_in_one_row():
 
 
 def test_two_blocks_whose_inputs_are_far_apart_are_put_in_the_order_without_crossings():
-    crossed = Cell((Block(0, "identity", 0, "identity"), Block(1, "identity", 1, "identity")), (2, 3))
+    crossed = Cell(
+        (Block(0, "identity", 0, "identity"), Block(1, "identity", 1, "identity")), (2, 3)
+    )
     xs = {shade.text: shade.x for shade in layout(crossed).shades}
     assert xs["3"] < xs["2"]  # p is on the left
 
@@ -185,20 +264,30 @@ def test_ordering_leaves_no_more_crossings_than_the_order_given(seed):
     rows = Rows(random_cell(seed, 8))
     given_order = [[1, 0], *map(sorted, rows.order[1:])]
     count = [
-        sum(crossings_between(some[k - 1], some[k], rows.sources, k) for k in range(1, len(some))) for some in (rows.order, given_order)
+        sum(crossings_between(some[k - 1], some[k], rows.sources, k) for k in range(1, len(some)))
+        for some in (rows.order, given_order)
     ]
     assert count[0] <= count[1]
 
 
 def test_states_the_output_does_not_depend_on_are_dead_with_their_lines():
-    cell = Cell((Block(0, "identity", 0, "identity"), Block(2, "conv_1x1", 1, "identity"), Block(0, "identity", 0, "identity")), (4,))
+    cell = Cell(
+        (
+            Block(0, "identity", 0, "identity"),
+            Block(2, "conv_1x1", 1, "identity"),
+            Block(0, "identity", 0, "identity"),
+        ),
+        (4,),
+    )
     placed = layout(cell)
-    assert {shade.text: shade.live for shade in placed.shades} == {"2": False, "3": False, "4": True}
-    assert {box.text.split("\n")[0]: box.live for box in placed.boxes if box.text.startswith("$h")} == {
-        "$h_{i-1}$": False,
-        "$h_i$": True,
-        "$h_{i+1}$": True,
+    assert {shade.text: shade.live for shade in placed.shades} == {
+        "2": False,
+        "3": False,
+        "4": True,
     }
+    assert {
+        box.text.split("\n")[0]: box.live for box in placed.boxes if box.text.startswith("$h")
+    } == {"$h_{i-1}$": False, "$h_i$": True, "$h_{i+1}$": True}
     assert sum(not wire.live for wire in placed.wires) == 8
 
 
@@ -264,9 +353,19 @@ def test_no_word_sticks_out_of_the_picture_or_of_its_box(genotype):
     boxes = [patch.get_window_extent(renderer) for patch in axes.patches if patch.get_zorder() == 4]
     for text in axes.texts:
         extent = text.get_window_extent(renderer)
-        assert figure.bbox.x0 <= extent.x0 and extent.x1 <= figure.bbox.x1 and extent.y1 <= figure.bbox.y1
+        assert (
+            figure.bbox.x0 <= extent.x0
+            and extent.x1 <= figure.bbox.x1
+            and extent.y1 <= figure.bbox.y1
+        )
         if text.get_zorder() == 5:
-            assert any(box.x0 < extent.x0 and extent.x1 < box.x1 and box.y0 < extent.y0 and extent.y1 < box.y1 for box in boxes), text
+            assert any(
+                box.x0 < extent.x0
+                and extent.x1 < box.x1
+                and box.y0 < extent.y0
+                and extent.y1 < box.y1
+                for box in boxes
+            ), text
 
 
 def test_a_picture_of_another_kind_is_refused(tmp_path):
@@ -323,7 +422,10 @@ def test_the_running_mean_is_over_five_trials_that_succeeded_or_a_fifth_of_them(
 def test_a_page_is_one_whole_html_document_that_loads_nothing(tmp_path):
     text = page(tmp_path, genotype=NASNET_A, baseline=[0.1, None], notes=["a note"])
     assert text.startswith("<!DOCTYPE html>") and text.endswith("</html>\n")
-    assert all(source.startswith("data:image/svg+xml;base64,") for source in re.findall(r'(?:src|href)="([^"]*)"', text))
+    assert all(
+        source.startswith("data:image/svg+xml;base64,")
+        for source in re.findall(r'(?:src|href)="([^"]*)"', text)
+    )
     assert "url(" not in text and "@import" not in text and "<script" not in text
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
@@ -347,7 +449,10 @@ def test_the_tags_of_a_page_are_closed_in_order(tmp_path):
 def test_the_pictures_in_a_page_are_sound_svg(tmp_path):
     pictures = re.findall(r'base64,([^"]*)"', page(tmp_path, genotype=NASNET_A))
     assert len(pictures) == 2
-    assert all(ElementTree.fromstring(base64.b64decode(picture)).tag.endswith("svg") for picture in pictures)
+    assert all(
+        ElementTree.fromstring(base64.b64decode(picture)).tag.endswith("svg")
+        for picture in pictures
+    )
 
 
 def test_all_text_in_a_page_is_escaped(tmp_path):
@@ -359,7 +464,9 @@ def test_all_text_in_a_page_is_escaped(tmp_path):
 
 
 def test_a_page_lists_the_best_twenty_trials_best_first(tmp_path):
-    text = page(tmp_path, trials=[trial(number, number / 100) for number in range(30)] + [trial(30, None)])
+    text = page(
+        tmp_path, trials=[trial(number, number / 100) for number in range(30)] + [trial(30, None)]
+    )
     listed = re.findall(r'<tr><td class="number">(\d+)</td>', text)
     assert listed == [str(number) for number in range(29, 9, -1)]
     assert "31 trials ended, 1 of them failed. The best 20:" in text
@@ -376,19 +483,27 @@ def test_a_page_of_a_search_that_has_just_begun(tmp_path):
 
 
 def test_a_trial_without_a_reward_key_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"trials\[1\] lacks 'reward'; each trial needs trial, reward, status, seconds"):
+    with pytest.raises(
+        ValueError,
+        match=r"trials\[1\] lacks 'reward'; each trial needs trial, reward, status, seconds",
+    ):
         page(tmp_path, trials=[trial(0, 0.5), {"trial": 1, "status": "FAILED", "seconds": 0}])
 
 
 def test_the_baseline_of_a_page_may_be_rewards_or_trials(tmp_path):
     of_rewards, of_trials = (
-        page(tmp_path, baseline=found).split("Best trials") for found in ([0.25, None], [trial(0, 0.25), trial(1, None)])
+        page(tmp_path, baseline=found).split("Best trials")
+        for found in ([0.25, None], [trial(0, 0.25), trial(1, None)])
     )
     assert of_rewards[0] == of_trials[0], "the pictures are the same"
 
 
 def test_the_best_trials_are_those_of_the_search_and_of_the_baseline(tmp_path):
-    text = page(tmp_path, trials=[trial(0, 0.5), trial(1, 0.7)], baseline=[trial(5, 0.6), trial(6, 0.9), trial(7, None)])
+    text = page(
+        tmp_path,
+        trials=[trial(0, 0.5), trial(1, 0.7)],
+        baseline=[trial(5, 0.6), trial(6, 0.9), trial(7, None)],
+    )
     listed = re.findall(r'<tr><td class="number">(\d+)</td>', text.split("Best trials")[1])
     assert listed == ["6", "1", "5", "0"] and text.count("<td>random baseline</td>") == 2
     assert "5 trials ended, 3 of them of the random baseline, 1 of them failed." in text
@@ -443,7 +558,13 @@ def priced(number, accuracy, multiply_adds):
     return trial(number, accuracy, val_accuracy=accuracy, multiply_adds=multiply_adds)
 
 
-PRICED = [priced(0, 0.5, 1000), priced(1, 0.6, 2000), priced(2, 0.55, 30_000), priced(3, None, 500), priced(4, 0.9, 90_000)]
+PRICED = [
+    priced(0, 0.5, 1000),
+    priced(1, 0.6, 2000),
+    priced(2, 0.55, 30_000),
+    priced(3, None, 500),
+    priced(4, 0.9, 90_000),
+]
 
 
 def test_the_front_is_drawn_through_the_trials_that_nothing_beats():
@@ -451,10 +572,16 @@ def test_the_front_is_drawn_through_the_trials_that_nothing_beats():
     (line,) = axes.lines
     assert list(zip(*line.get_data(), strict=True)) == [(1000, 0.5), (1500, 0.7), (90_000, 0.9)]
     assert [text.get_text() for text in axes.texts] == ["0", "7", "4"]
-    assert sum(len(c.get_offsets()) for c in axes.collections) == 5 + 3  # every trial that succeeded, and the front's marks
+    assert (
+        sum(len(c.get_offsets()) for c in axes.collections) == 5 + 3
+    )  # every trial that succeeded, and the front's marks
 
 
-@pytest.mark.parametrize("trials", [[], [priced(0, None, 10)], [priced(0, 0.5, 10)], [priced(0, 0.5, 10), priced(1, 0.5, 10)]], ids=len)
+@pytest.mark.parametrize(
+    "trials",
+    [[], [priced(0, None, 10)], [priced(0, 0.5, 10)], [priced(0, 0.5, 10), priced(1, 0.5, 10)]],
+    ids=len,
+)
 def test_there_is_a_picture_however_few_trials_there_are(tmp_path, trials):
     draw_pareto(trials, tmp_path / "pareto.svg", target=100.0)
     ElementTree.parse(tmp_path / "pareto.svg")
@@ -471,6 +598,10 @@ def test_the_page_shows_cost_where_it_is_told(tmp_path):
     assert "Accuracy and cost" in page(tmp_path, trials=PRICED, baseline=[0.5], target=5000)
 
 
-@pytest.mark.parametrize(("value", "says"), [(950, "950"), (12_345, "12.3k"), (999_900, "1M"), (1.5e6, "1.5M"), (2.4e10, "24G")], ids=str)
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [(950, "950"), (12_345, "12.3k"), (999_900, "1M"), (1.5e6, "1.5M"), (2.4e10, "24G")],
+    ids=str,
+)
 def test_costs_are_written_short(value, says):
     assert short(value) == says

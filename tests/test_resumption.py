@@ -2,7 +2,14 @@
 
 import keras_tuner
 import pytest
-from nasnet_tf.spaces import DNASpace, HierarchicalSpace, LayerwiseSpace, NASBench201Space, NASNetSpace
+
+from nasnet_tf.spaces import (
+    DNASpace,
+    HierarchicalSpace,
+    LayerwiseSpace,
+    NASBench201Space,
+    NASNetSpace,
+)
 from nasnet_tf.tuners import CellHyperModel, StrategySearch
 
 # {system: (space, strategy, settings)}

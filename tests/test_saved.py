@@ -1,4 +1,6 @@
-"""Files of weights: what our networks write is found damaged where it is; of what others write it is said whether it could be checked."""
+"""Files of weights: what our networks write is found damaged where it is; of what others write it
+is said whether it could be checked.
+"""
 
 import gzip
 import json
@@ -11,6 +13,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+
 from nasnet_tf.genotype import NAS_CELL, NASNET_A, Hierarchical, Layer, Layerwise, NASBench201
 from nasnet_tf.network import Network
 from nasnet_tf.saved import NOT_VERIFIED, verify
@@ -21,8 +24,13 @@ from nasnet_tf.zoo.checkpoints import unpacked
 from nasnet_tf.zoo.load import load_model
 
 ALL = (
-    NASNET_A, NASBench201("nor_conv_1x1", *["none"] * 5), NAS_CELL, Hierarchical.chain((1,), (3,)), Layerwise((Layer(3, 3, 24),)), LINEAR,
-)  # fmt: skip
+    NASNET_A,
+    NASBench201("nor_conv_1x1", *["none"] * 5),
+    NAS_CELL,
+    Hierarchical.chain((1,), (3,)),
+    Layerwise((Layer(3, 3, 24),)),
+    LINEAR,
+)
 GENOTYPES = {genotype.schema: genotype for genotype in ALL}
 CIFAR = dict(stem="cifar", num_cells=1, filters=4, classes=3, input_shape=(8, 8, 3))
 
@@ -52,7 +60,9 @@ def with_a_bit_turned(path, place):
 
 def test_every_file_of_weights_that_a_network_writes_has_a_checksum(folder):
     found = {path.name: verify(path) for path in folder.iterdir() if path.suffix != ".json"}
-    assert len(found) >= 5 and all(said.startswith("verified: its") for said in found.values()), found
+    assert len(found) >= 5 and all(said.startswith("verified: its") for said in found.values()), (
+        found
+    )
 
 
 @pytest.mark.parametrize("name", ["a.weights.h5", "a.h5", "a.keras"])
@@ -66,8 +76,12 @@ def test_a_bit_turned_anywhere_is_noticed(folder, tmp_path, name):
         except ValueError as error:
             assert name in str(error) and "\n" not in str(error)
             continue
-        if name == "a.keras":  # the zip's directory has no checksum: a file of it may be lost, which is then missed
-            assert (said == NOT_VERIFIED and place < 2) or members(tmp_path / name).items() <= members(folder / name).items()
+        if (
+            name == "a.keras"
+        ):  # the zip's directory has no checksum: a file of it may be lost, which is then missed
+            assert (said == NOT_VERIFIED and place < 2) or members(
+                tmp_path / name
+            ).items() <= members(folder / name).items()
         else:  # without its first bytes it is no HDF5 file, without its mark a checksum is none
             assert said == NOT_VERIFIED and (place < 8 or place > len(whole) - 90)
 
@@ -112,9 +126,9 @@ def test_a_pipe_or_a_folder_in_place_of_weights_is_refused_at_once(network, tmp_
 
 
 def test_networks_of_every_genotype_write_checksums(tmp_path):
-    networks.build(NASBench201(*["none"] * 6), num_cells=1, filters=2, input_shape=(8, 8, 3), classes=2).save_weights(
-        tmp_path / "b.weights.h5"
-    )
+    networks.build(
+        NASBench201(*["none"] * 6), num_cells=1, filters=2, input_shape=(8, 8, 3), classes=2
+    ).save_weights(tmp_path / "b.weights.h5")
     assert verify(tmp_path / "b.weights.h5") == "verified: its SHA-256"
 
 
@@ -122,22 +136,35 @@ def test_networks_of_every_genotype_write_checksums(tmp_path):
 def test_a_network_of_every_genotype_is_loaded_from_its_file(schema, tmp_path):
     genotype = GENOTYPES[schema]
     sizes = {} if getattr(genotype, "sized", False) else dict(num_cells=1, filters=4)
-    shape = dict(input_shape=(5,)) if getattr(genotype, "reads", "") == "text" else dict(input_shape=(8, 8, 3))
+    shape = (
+        dict(input_shape=(5,))
+        if getattr(genotype, "reads", "") == "text"
+        else dict(input_shape=(8, 8, 3))
+    )
     model = networks.build(genotype, classes=3, **sizes, **shape)
     model.save(tmp_path / "a.keras")
-    for one, other in zip(load_model(tmp_path / "a.keras").get_weights(), model.get_weights(), strict=True):
+    for one, other in zip(
+        load_model(tmp_path / "a.keras").get_weights(), model.get_weights(), strict=True
+    ):
         np.testing.assert_array_equal(one, other)
 
 
 def test_a_report_says_whether_the_file_could_be_verified(folder, network, tmp_path):
-    assert str(load_weights(network, folder / "a.weights.h5")).splitlines()[0].endswith("arrays loaded; verified: its SHA-256")
+    assert (
+        str(load_weights(network, folder / "a.weights.h5"))
+        .splitlines()[0]
+        .endswith("arrays loaded; verified: its SHA-256")
+    )
     assert load_weights(network, folder / "a.keras").verified == "verified: its CRC-32"
     bare = tmp_path / "bare.weights.h5"
     keras.saving.save_weights(network, bare)  # not the network's own method
     assert load_weights(network, bare).verified == NOT_VERIFIED
     with h5py.File(bare, "r") as file, h5py.File(tmp_path / "summed.weights.h5", "w") as summed:
         file.visititems(lambda name, thing: _summed(summed, name, thing))
-    assert load_weights(network, tmp_path / "summed.weights.h5").verified == "verified: Fletcher-32 of its arrays"
+    assert (
+        load_weights(network, tmp_path / "summed.weights.h5").verified
+        == "verified: Fletcher-32 of its arrays"
+    )
     assert load_weights(network, network).verified == ""
 
 
@@ -159,16 +186,30 @@ def archive(path, config, weights=b"", compression=zipfile.ZIP_DEFLATED):
 
 @pytest.mark.parametrize("load", [load_model, verify])
 def test_an_archive_that_unpacks_to_far_more_is_refused(tmp_path, load):
-    for path in (archive(tmp_path / "a.keras", " " * 150_000_000), archive(tmp_path / "b.keras", "{}", bytes(150_000_000))):
-        with pytest.raises(ValueError, match=f"{path.name} .*unpacks from|{path.name} .*config.json has"):
+    for path in (
+        archive(tmp_path / "a.keras", " " * 150_000_000),
+        archive(tmp_path / "b.keras", "{}", bytes(150_000_000)),
+    ):
+        with pytest.raises(
+            ValueError, match=f"{path.name} .*unpacks from|{path.name} .*config.json has"
+        ):
             load(path)
 
 
 def test_a_network_that_is_larger_than_its_weights_is_not_built(folder, tmp_path):
     with zipfile.ZipFile(folder / "a.keras") as file:
         config, weights = json.loads(file.read("config.json")), file.read("model.weights.h5")
-    for name, value in (("filters", 10_000), ("classes", 10**9), ("num_cells", 900), ("num_cells", 10**9)):
-        path = archive(tmp_path / "large.keras", json.dumps({**config, "config": {**config["config"], name: value}}), weights)
+    for name, value in (
+        ("filters", 10_000),
+        ("classes", 10**9),
+        ("num_cells", 900),
+        ("num_cells", 10**9),
+    ):
+        path = archive(
+            tmp_path / "large.keras",
+            json.dumps({**config, "config": {**config["config"], name: value}}),
+            weights,
+        )
         with pytest.raises(ValueError, match="large.keras"):
             load_model(path)
 
@@ -180,14 +221,20 @@ def test_a_packed_checkpoint_that_unpacks_to_far_more_is_refused(tmp_path):
             member.size = 40_000_000 if kind == "data" else 0
             member.pax_headers = {"comment": "a" * 5_000_000} if kind == "header" else {}
             file.addfile(member, _Zeros() if kind == "data" else None)
-        with pytest.raises(ValueError, match="unpacks to more than 100 times|has a header of"), unpacked(tmp_path / f"{kind}.tar.gz"):
+        with (
+            pytest.raises(ValueError, match="unpacks to more than 100 times|has a header of"),
+            unpacked(tmp_path / f"{kind}.tar.gz"),
+        ):
             pass
 
 
 def test_a_packed_file_of_zeros_is_no_checkpoint_and_takes_no_time(tmp_path):
     (tmp_path / "zeros.tar.gz").write_bytes(gzip.compress(bytes(100_000_000), 1))
     begun = time.process_time()
-    with pytest.raises(ValueError, match="holds 0 checkpoints"), unpacked(tmp_path / "zeros.tar.gz"):
+    with (
+        pytest.raises(ValueError, match="holds 0 checkpoints"),
+        unpacked(tmp_path / "zeros.tar.gz"),
+    ):
         pass
     assert time.process_time() - begun < 2
 

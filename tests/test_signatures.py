@@ -1,8 +1,11 @@
-"""An argument that is not taken is an error that names the nearest one, everywhere; signatures say what there is."""
+"""An argument that is not taken is an error that names the nearest one, everywhere; signatures say
+what there is.
+"""
 
 import inspect
 
 import pytest
+
 from nasnet_tf.cost import cost, cost_of
 from nasnet_tf.genotype import NASNET_A
 from nasnet_tf.network import Network
@@ -10,7 +13,15 @@ from nasnet_tf.signatures import checked, passes_on
 from nasnet_tf.spaces import SPACES, get
 from nasnet_tf.systems import SYSTEMS, networks
 from nasnet_tf.tuners import CellHyperModel, LanguageHyperModel
-from nasnet_tf.zoo import AmoebaNetA, NASNetA, PNASNet5, adapt, create_model, from_keras_applications, load_weights
+from nasnet_tf.zoo import (
+    AmoebaNetA,
+    NASNetA,
+    PNASNet5,
+    adapt,
+    create_model,
+    from_keras_applications,
+    load_weights,
+)
 
 
 def one_of_each_kind():
@@ -39,7 +50,13 @@ CALLS = {
 
 @pytest.mark.parametrize("name", CALLS)
 def test_a_misspelt_argument_is_answered_with_the_nearest(name):
-    with pytest.raises(TypeError, match="takes no argument 'filter', did you mean 'filters'[?] No 'num_cell', did you mean 'num_cells'[?]"):
+    with pytest.raises(
+        TypeError,
+        match=(
+            "takes no argument 'filter', did you mean 'filters'[?] No 'num_cell', did you mean"
+            " 'num_cells'[?]"
+        ),
+    ):
         CALLS[name](filter=8, num_cell=2)
 
 
@@ -53,24 +70,40 @@ def test_a_misspelt_argument_that_asks_for_nothing_is_refused_too(wrong):
 @pytest.mark.parametrize("genotype", one_of_each_kind(), ids=lambda genotype: genotype.schema)
 def test_no_kind_of_network_and_no_cost_drops_an_argument(genotype):
     for call in (networks.build, cost_of):
-        with pytest.raises(TypeError, match=f"of {genotype.schema} takes no argument 'clases', did you mean 'classes'"):
+        with pytest.raises(
+            TypeError,
+            match=f"of {genotype.schema} takes no argument 'clases', did you mean 'classes'",
+        ):
             call(genotype, clases=3)
 
 
 def test_what_another_kind_takes_is_refused_if_it_asks_for_something():
-    kind = next(genotype for genotype in one_of_each_kind() if genotype.schema == "nasnet_tf.nas_bench_201")
+    kind = next(
+        genotype for genotype in one_of_each_kind() if genotype.schema == "nasnet_tf.nas_bench_201"
+    )
     assert cost_of(kind, stem=None) == cost_of(kind)
-    with pytest.raises(ValueError, match="stem is 'imagenet', but a cost of nasnet_tf.nas_bench_201 has no stem; leave it out"):
+    with pytest.raises(
+        ValueError,
+        match="stem is 'imagenet', but a cost of nasnet_tf.nas_bench_201 has no stem; leave it out",
+    ):
         cost_of(kind, stem="imagenet")
 
 
 def test_a_size_is_left_out_of_a_kind_that_has_its_own():
     dna = next(genotype for genotype in one_of_each_kind() if genotype.schema == "nasnet_tf.dna")
-    assert cost_of(dna, num_cells=3, filters=9, input_shape=(4, 4, 1)) == cost_of(dna, input_shape=(4, 4, 1))
+    assert cost_of(dna, num_cells=3, filters=9, input_shape=(4, 4, 1)) == cost_of(
+        dna, input_shape=(4, 4, 1)
+    )
 
 
 def test_an_argument_near_no_other_is_answered_with_all_of_them():
-    with pytest.raises(TypeError, match=r"adapt takes no argument 'zzz'[.] It takes source, input_range, classes, stem, .*trainable, name"):
+    with pytest.raises(
+        TypeError,
+        match=(
+            r"adapt takes no argument 'zzz'[.] It takes source, input_range, classes, stem,"
+            r" .*trainable, name"
+        ),
+    ):
         adapt("m.keras", zzz=1)
     with pytest.raises(TypeError, match="takes no argument 'model'"):
         from_keras_applications(model=1)
@@ -81,7 +114,9 @@ def test_an_argument_near_no_other_is_answered_with_all_of_them():
 NETWORKS = [system.network() for system in SYSTEMS.values()]
 
 
-@pytest.mark.parametrize("function", [*NETWORKS, NASNetA, PNASNet5, AmoebaNetA, create_model, adapt])
+@pytest.mark.parametrize(
+    "function", [*NETWORKS, NASNetA, PNASNet5, AmoebaNetA, create_model, adapt]
+)
 def test_signatures_name_every_argument(function):
     parameters = inspect.signature(function).parameters
     assert "classes" in parameters
@@ -92,7 +127,12 @@ def test_a_variant_takes_what_a_network_takes():
     ours = set(inspect.signature(Network).parameters) - {"genotype"}
     for function in (NASNetA, PNASNet5, AmoebaNetA, create_model):
         theirs = set(inspect.signature(function).parameters)
-        assert ours <= theirs and theirs - ours <= {"variant", "model_name", "weights", "penultimate_filters"}
+        assert ours <= theirs and theirs - ours <= {
+            "variant",
+            "model_name",
+            "weights",
+            "penultimate_filters",
+        }
 
 
 def test_a_function_that_passes_arguments_on_shows_and_takes_those_of_its_target():

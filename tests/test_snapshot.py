@@ -1,4 +1,6 @@
-"""A snapshot is read back as it was written, or refused; the states of earlier versions are still read."""
+"""A snapshot is read back as it was written, or refused; the states of earlier versions are still
+read.
+"""
 
 import json
 import math
@@ -8,6 +10,7 @@ import zlib
 
 import numpy as np
 import pytest
+
 from nasnet_tf.files import write_json, write_whole
 from nasnet_tf.journal import Journal
 from nasnet_tf.saved import seal
@@ -16,9 +19,14 @@ from nasnet_tf.snapshot import read_snapshot, write_snapshot
 
 def test_a_snapshot_is_read_back_as_it_was_written(tmp_path):
     path = tmp_path / "state"
-    write_snapshot(path, {"a/b": np.arange(3.0), "c": np.array(7)}, epoch=3, rows=[{"loss": math.inf}], of=None)
+    write_snapshot(
+        path, {"a/b": np.arange(3.0), "c": np.array(7)}, epoch=3, rows=[{"loss": math.inf}], of=None
+    )
     arrays, facts = read_snapshot(path, ["epoch", "rows", "of"])
-    assert facts == {"epoch": 3, "rows": [{"loss": math.inf}], "of": None} and list(arrays) == ["a/b", "c"]
+    assert facts == {"epoch": 3, "rows": [{"loss": math.inf}], "of": None} and list(arrays) == [
+        "a/b",
+        "c",
+    ]
     assert arrays["a/b"].tolist() == [0, 1, 2] and arrays["c"] == 7
     assert [file.name for file in tmp_path.iterdir()] == ["state"]
 
@@ -64,9 +72,13 @@ def test_states_of_earlier_versions_are_read(tmp_path):
     path = tmp_path / "a.npz"
     np.savez(path, best=0.25, **{"0": np.ones(2)})  # training/keep.py
     assert read_snapshot(path, ["best"], like=[np.ones(2)])[1] == {"best": 0.25}
-    np.savez(path, of=json.dumps({"epochs": 2}), rows=json.dumps([{"loss": 1.0}]), **{"0": np.ones(2)})  # tuners/progress.py
+    np.savez(
+        path, of=json.dumps({"epochs": 2}), rows=json.dumps([{"loss": 1.0}]), **{"0": np.ones(2)}
+    )  # tuners/progress.py
     assert read_snapshot(path, ["of", "rows"])[1] == {"of": {"epochs": 2}, "rows": [{"loss": 1.0}]}
-    np.savez(path, history=7, observed=np.array(1))  # tuners/learner.py, which added a checksum of its own
+    np.savez(
+        path, history=7, observed=np.array(1)
+    )  # tuners/learner.py, which added a checksum of its own
     path.write_bytes(path.read_bytes() + b"%08x" % zlib.crc32(path.read_bytes()))
     arrays, facts = read_snapshot(path, ["history"])
     assert facts == {"history": 7} and list(arrays) == ["observed"]
@@ -106,4 +118,6 @@ def test_a_new_file_is_flushed_and_then_its_folder(tmp_path, monkeypatch, way):
     monkeypatch.setattr(os, "fsync", flushed)
     monkeypatch.setattr(os, "replace", renamed)
     WAYS[way](tmp_path / "a")
-    assert done == (["file", "renamed", "folder"] if way.startswith("write") else ["file", "folder"])
+    assert done == (
+        ["file", "renamed", "folder"] if way.startswith("write") else ["file", "folder"]
+    )

@@ -1,18 +1,30 @@
-"""The trials of a search by the records of its log, and how an oracle shares its work with those who wait."""
+"""The trials of a search by the records of its log, and how an oracle shares its work with those
+who wait.
+"""
 
 import threading
 import time
 
 import keras_tuner
 import pytest
+
 from nasnet_tf import journal
 from nasnet_tf.journal import Log
 from nasnet_tf.study import History, is_passing
 from nasnet_tf.tuners import StrategyOracle
 
 HEAD = {"objective": {"score": "max"}}
-_OTHER = 'Traceback (most recent call last):\n  File "a.py", line 3, in run\n    # No space left on device\nValueError: no such column'
-FAILED = {"status": "FAILED", "score": None, "metrics": {}, "message": "ValueError: no such column", "seconds": 1.0}
+_OTHER = (
+    'Traceback (most recent call last):\n  File "a.py", line 3, in run\n    # No space left on'
+    " device\nValueError: no such column"
+)
+FAILED = {
+    "status": "FAILED",
+    "score": None,
+    "metrics": {},
+    "message": "ValueError: no such column",
+    "seconds": 1.0,
+}
 
 
 def begin(number):
@@ -20,7 +32,15 @@ def begin(number):
 
 
 def end(number, score=0.5, **more):
-    return {"end": str(number), "status": "COMPLETED", "score": score, "metrics": {}, "message": None, "seconds": 1.0, **more}
+    return {
+        "end": str(number),
+        "status": "COMPLETED",
+        "score": score,
+        "metrics": {},
+        "message": None,
+        "seconds": 1.0,
+        **more,
+    }
 
 
 def history(*records, head=HEAD):
@@ -29,7 +49,9 @@ def history(*records, head=HEAD):
 
 def refused(*records, head=HEAD):
     """What is said of a log that is refused."""
-    with pytest.raises(ValueError, match=r"^t\.log: line \d+ .*; restore a copy of the file\.$") as raised:
+    with pytest.raises(
+        ValueError, match=r"^t\.log: line \d+ .*; restore a copy of the file\.$"
+    ) as raised:
         history(*records, head=head)
     return str(raised.value)
 
@@ -38,10 +60,25 @@ def refused(*records, head=HEAD):
 
 
 def test_a_history_tells_what_ended_and_what_is_best():
-    found = history(begin(0), begin(1), end(1, 0.7), end(0, 0.9), begin(2), {"lost": "2"}, begin(3), {"end": "3", **FAILED})
-    assert found.best() == ["0", "1"] and found.end_order == ["1", "0", "3"] and found.unfinished() == ["2"]
+    found = history(
+        begin(0),
+        begin(1),
+        end(1, 0.7),
+        end(0, 0.9),
+        begin(2),
+        {"lost": "2"},
+        begin(3),
+        {"end": "3", **FAILED},
+    )
+    assert (
+        found.best() == ["0", "1"]
+        and found.end_order == ["1", "0", "3"]
+        and found.unfinished() == ["2"]
+    )
     assert found.failed() == ["3"] and found.lost["2"] == 1 and found.failed_in_a_row == 1
-    assert history(begin(0), begin(1), end(0, 0.7), end(1, 0.9), head={"objective": {"score": "min"}}).best() == ["0", "1"]
+    assert history(
+        begin(0), begin(1), end(0, 0.7), end(1, 0.9), head={"objective": {"score": "min"}}
+    ).best() == ["0", "1"]
 
 
 @pytest.mark.parametrize(
@@ -55,26 +92,55 @@ def test_a_history_tells_what_ended_and_what_is_best():
         [begin(0), end(0), {"again": "0"}],
         [{"lost": "0"}],
     ],
-    ids=["began twice", "ended twice", "swapped", "began out of turn", "retried after its end", "again without failing", "lost unbegun"],
+    ids=[
+        "began twice",
+        "ended twice",
+        "swapped",
+        "began out of turn",
+        "retried after its end",
+        "again without failing",
+        "lost unbegun",
+    ],
 )
 def test_records_that_do_not_follow_each_other_are_refused(records):
-    assert f"line {len(records) + 1 if records[0] != end(0) and records[0] != begin(1) else 2} " in refused(*records)
+    assert (
+        f"line {len(records) + 1 if records[0] != end(0) and records[0] != begin(1) else 2} "
+        in refused(*records)
+    )
 
 
 @pytest.mark.parametrize(
     "record",
     [
-        3, [], {}, {"more": 1}, {"begin": 0, "point": [0]}, {"begin": "0"}, {"begin": "0", "point": "x"}, {"begin": None, "point": [0]},
-        {"space": {}}, {"space": [{"class_name": "Choice"}]}, {"begin": "0", "point": [0], "values": 3}, {"begin": [], "point": [0]},
+        3,
+        [],
+        {},
+        {"more": 1},
+        {"begin": 0, "point": [0]},
+        {"begin": "0"},
+        {"begin": "0", "point": "x"},
+        {"begin": None, "point": [0]},
+        {"space": {}},
+        {"space": [{"class_name": "Choice"}]},
+        {"begin": "0", "point": [0], "values": 3},
+        {"begin": [], "point": [0]},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_is_no_record_of_a_trial_is_refused(record):
     assert "line 2 " in refused(record)
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"status": None}, {"score": "high"}, {"score": None}, {"metrics": 3}, {"seconds": "long"}, {"message": 3}]
+    "wrong",
+    [
+        {"status": None},
+        {"score": "high"},
+        {"score": None},
+        {"metrics": 3},
+        {"seconds": "long"},
+        {"message": 3},
+    ],
 )
 def test_an_end_that_is_not_whole_is_refused(wrong):
     assert "line 3 " in refused(begin(0), end(0, **wrong))
@@ -92,8 +158,19 @@ def test_a_score_that_is_not_finite_is_never_the_best(score):
 
 
 def test_a_failed_trial_that_is_run_again_counts_as_if_it_had_not_ended():
-    records = [begin(0), {"lost": "0"}, {"end": "0", **FAILED}, begin(1), end(1, 0.3), {"again": "0"}]
-    assert history(*records).end_order == ["1"] and history(*records).unfinished() == ["0"] and not history(*records).lost["0"]
+    records = [
+        begin(0),
+        {"lost": "0"},
+        {"end": "0", **FAILED},
+        begin(1),
+        end(1, 0.3),
+        {"again": "0"},
+    ]
+    assert (
+        history(*records).end_order == ["1"]
+        and history(*records).unfinished() == ["0"]
+        and not history(*records).lost["0"]
+    )
     assert history(*records, end(0, 0.4)).best() == ["0", "1"]
 
 
@@ -112,8 +189,11 @@ def test_the_original_of_a_duplicate_is_found_through_other_duplicates():
         "PermissionError: [Errno 1] Operation not permitted: 'trial_0/checkpoint.npz'",
         "OSError: [Errno 28] No space left on device",
         'Traceback (most recent call last):\n  File "a.py", line 3, in run\n    fit()\nMemoryError',
-        'Traceback (most recent call last):\n  File "a.py", line 3, in run\n    fit()\nResourceExhaustedError: Graph execution error:\n\n'
-        "OOM when allocating tensor\nHint: see the list [Op:Conv2D]",
+        (
+            'Traceback (most recent call last):\n  File "a.py", line 3, in run\n   '
+            " fit()\nResourceExhaustedError: Graph execution error:\n\nOOM when allocating"
+            " tensor\nHint: see the list [Op:Conv2D]"
+        ),
         "ResourceExhaustedError: OOM when allocating tensor with shape[4096,4096]",
         "XlaRuntimeError: RESOURCE_EXHAUSTED: Out of memory while trying to allocate 8 bytes",
     ],
@@ -122,7 +202,9 @@ def test_failures_of_the_machine_pass(message):
     assert is_passing(message)
 
 
-@pytest.mark.parametrize("message", [None, "", "ArithmeticError: training diverged: loss is nan", _OTHER])
+@pytest.mark.parametrize(
+    "message", [None, "", "ArithmeticError: training diverged: loss is nan", _OTHER]
+)
 def test_other_failures_do_not(message):
     assert not is_passing(message)
 
@@ -138,7 +220,11 @@ class Slow:
     def __init__(self, space, seed=0):
         from nasnet_tf.strategies import RandomSearch
 
-        self.random, self.thinks, self.go_on = RandomSearch(space, seed), threading.Event(), threading.Event()
+        self.random, self.thinks, self.go_on = (
+            RandomSearch(space, seed),
+            threading.Event(),
+            threading.Event(),
+        )
 
     def propose(self, number, pending=(), attempt=0):
         self.thinks.set()
@@ -152,7 +238,9 @@ class Slow:
 def oracle(folder, strategy="random", options=50, trials=10, **given):
     hp = keras_tuner.HyperParameters()
     hp.Choice("one", list(range(options)))
-    made = StrategyOracle(strategy, keras_tuner.Objective("score", "max"), trials, hyperparameters=hp, seed=0, **given)
+    made = StrategyOracle(
+        strategy, keras_tuner.Objective("score", "max"), trials, hyperparameters=hp, seed=0, **given
+    )
     made._set_project_dir(str(folder), "s")
     made.verbose = 0
     return made
@@ -166,7 +254,9 @@ def ended(search, trial, score=0.5, status="COMPLETED"):
 
 def test_signs_of_life_and_results_do_not_wait_for_a_strategy_that_thinks(tmp_path):
     made = []
-    search = oracle(tmp_path, lambda space, seed: made.append(Slow(space, seed)) or made[-1], repeats=True)
+    search = oracle(
+        tmp_path, lambda space, seed: made.append(Slow(space, seed)) or made[-1], repeats=True
+    )
     search.study._learned()
     made[0].go_on.set()
     first = search.create_trial("a")
@@ -175,7 +265,13 @@ def test_signs_of_life_and_results_do_not_wait_for_a_strategy_that_thinks(tmp_pa
     asking.start()
     assert made[0].thinks.wait(5)
     began = time.monotonic()
-    search.get_trial(first.trial_id), search.expire(), ended(search, first), search.get_best_trials(), search.best_score()
+    (
+        search.get_trial(first.trial_id),
+        search.expire(),
+        ended(search, first),
+        search.get_best_trials(),
+        search.best_score(),
+    )
     assert time.monotonic() - began < 2
     made[0].go_on.set()
     asking.join(5)
@@ -187,12 +283,18 @@ def test_what_ends_while_a_strategy_thinks_is_learned_for_the_next_proposal(tmp_
     for number in range(5):
         ended(search, search.create_trial("a"), number / 10)
     assert search.study._learned()[0].strategy.observed == 5
-    assert [record.get("end") for record in journal.read(tmp_path / "s" / journal.TRIALS).records if "end" in record] == search.end_order
+    assert [
+        record.get("end")
+        for record in journal.read(tmp_path / "s" / journal.TRIALS).records
+        if "end" in record
+    ] == search.end_order
 
 
 def test_a_proposal_may_be_asked_for_before_any_trial_and_changes_nothing(tmp_path):
     search = oracle(tmp_path)
     first = search.populate_space("0")
     assert first["status"] == "RUNNING" and set(first["values"]) == {"one"}
-    assert search.populate_space("trial_x") == first and not (tmp_path / "s" / journal.TRIALS).exists()
+    assert (
+        search.populate_space("trial_x") == first and not (tmp_path / "s" / journal.TRIALS).exists()
+    )
     assert search.create_trial("a").hyperparameters.values == first["values"]

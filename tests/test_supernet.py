@@ -1,7 +1,10 @@
-"""Shared weights: a supernet's children are the networks of their genotypes; the search that trains it goes on where it stopped."""
+"""Shared weights: a supernet's children are the networks of their genotypes; the search that trains
+it goes on where it stopped.
+"""
 
 import numpy as np
 import pytest
+
 from nasnet_tf.genotype import COMBINATIONS
 from nasnet_tf.spaces import Choices, NASNetSpace
 from nasnet_tf.strategies import PPO, OneShot
@@ -31,9 +34,17 @@ def trained_once():
 
 
 def reference(supernet, point, **arguments):
-    """The `Network` of the child with the supernet's weights; kernels that read a cell keep the states which that cell concatenates."""
+    """The `Network` of the child with the supernet's weights; kernels that read a cell keep the
+    states which that cell concatenates.
+    """
     genotype = supernet.space.decode(point)
-    model = Network(genotype, classes=supernet.classes, input_shape=supernet.input_shape, classifier_activation=None, **arguments)
+    model = Network(
+        genotype,
+        classes=supernet.classes,
+        input_shape=supernet.input_shape,
+        classifier_activation=None,
+        **arguments,
+    )
     steps = plan(genotype, arguments["num_cells"], arguments["filters"], arguments["stem"])
     place, states = {step.name: step for step in steps}, supernet.space.num_blocks + 2
     values = supernet.named(point)
@@ -41,10 +52,15 @@ def reference(supernet, point, **arguments):
         layer, name = variable.path.split("/", 1)
         if name.startswith("combine"):
             site, weight = name.split(".", 1)
-            name = f"{site}/{getattr(genotype, place[layer].kind).blocks[int(site[-1]) - 2].combine}.{weight}"
+            block = getattr(genotype, place[layer].kind).blocks[int(site[-1]) - 2]
+            name = f"{site}/{block.combine}.{weight}"
         value = values[f"{layer}/{name}"]
         if value.shape != tuple(variable.shape):
-            source = len(steps) if layer == "predictions" else getattr(place[layer], "p" if name.startswith("previous") else "h")
+            source = (
+                len(steps)
+                if layer == "predictions"
+                else getattr(place[layer], "p" if name.startswith("previous") else "h")
+            )
             kept = list(getattr(genotype, steps[source - 1].kind).concat)
             apart = value.reshape(*value.shape[:-2], states, -1, value.shape[-1])
             value = apart[..., kept, :, :].reshape(variable.shape)
@@ -57,19 +73,26 @@ def assert_child_is_network(space, point, stem="cifar", num_cells=1, filters=4, 
     x = np.random.default_rng(2).normal(3, 2, (3, size, size, 1)).astype("float32")
     supernet = Supernet(space, (size, size, 1), 3, **arguments)
     child = reference(supernet, point, **arguments)
-    np.testing.assert_allclose(supernet.predict(x, point), np.asarray(child(x, training=True)), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        supernet.predict(x, point), np.asarray(child(x, training=True)), rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_a_child_computes_what_the_network_of_its_genotype_computes_with_the_same_weights(seed):
-    space = NASNetSpace(3, ("identity", "sep_conv_3x3", "avg_pool_3x3", "conv_1x3_3x1"), COMBINATIONS)
+    space = NASNetSpace(
+        3, ("identity", "sep_conv_3x3", "avg_pool_3x3", "conv_1x3_3x1"), COMBINATIONS
+    )
     assert_child_is_network(space, space.random(np.random.default_rng(seed)))
 
 
 def test_a_p_that_is_as_wide_as_the_cell_already_is_taken_as_it_is():
     space = NASNetSpace(2, ("sep_conv_3x3",), ("add",))
     chain = space.choices(
-        {name: {"0/input_2": 1, "1/input_1": 2}.get(name.split("/", 1)[1], options[0]) for name, options in space.decisions}
+        {
+            name: {"0/input_2": 1, "1/input_1": 2}.get(name.split("/", 1)[1], options[0])
+            for name, options in space.decisions
+        }
     )
     genotype = space.decode(chain)
     assert genotype.normal.concat == genotype.reduction.concat == (3,)
@@ -84,10 +107,21 @@ def test_children_with_the_imagenet_stem_are_their_networks_too():
 
 def test_a_step_changes_the_weights_of_the_chosen_operations_and_no_others(trained_once):
     trained_once.renew(0)
-    point = tuple(0 if "identity" in options else 1 if "add" in options else 0 for _, options in SMALL.decisions)
+    point = tuple(
+        0 if "identity" in options else 1 if "add" in options else 0
+        for _, options in SMALL.decisions
+    )
     one, two = SMALL.values(point), SMALL.values(point)
-    one |= {f"{cell}/{block}/operation_1": "sep_conv_3x3" for cell in ("normal", "reduction") for block in (0, 1)}
-    two |= {f"{cell}/{block}/operation_2": "sep_conv_3x3" for cell in ("normal", "reduction") for block in (0, 1)}
+    one |= {
+        f"{cell}/{block}/operation_1": "sep_conv_3x3"
+        for cell in ("normal", "reduction")
+        for block in (0, 1)
+    }
+    two |= {
+        f"{cell}/{block}/operation_2": "sep_conv_3x3"
+        for cell in ("normal", "reduction")
+        for block in (0, 1)
+    }
     one, two = SMALL.choices(one), SMALL.choices(two)
     before = trained_once.named(one), trained_once.named(two)
     tables = [table.numpy() for table in trained_once.tables]
@@ -95,16 +129,25 @@ def test_a_step_changes_the_weights_of_the_chosen_operations_and_no_others(train
     after = trained_once.named(one), trained_once.named(two)
     left = [name for name in before[0] if "left" in name and "pointwise" in name]
     right = [name for name in before[1] if "right" in name and "kernel" in name]
-    assert len(left) == 2 * 2 * 3 and all((after[0][name] != before[0][name]).any() for name in left)  # two a separable convolution
+    assert len(left) == 2 * 2 * 3 and all(
+        (after[0][name] != before[0][name]).any() for name in left
+    )  # two a separable convolution
     assert len(right) >= 2 * 2 * 2 * 3 and all(
-        (after[1][name] == before[1][name]).all() for name in right if "sep" in name or ".2." in name
+        (after[1][name] == before[1][name]).all()
+        for name in right
+        if "sep" in name or ".2." in name
     )
-    changed = sum(len(np.flatnonzero((table.numpy() != old).any(-1))) for table, old in zip(trained_once.tables, tables, strict=True))
+    changed = sum(
+        len(np.flatnonzero((table.numpy() != old).any(-1)))
+        for table, old in zip(trained_once.tables, tables, strict=True)
+    )
     assert changed <= 3 * 4  # a row an edge
 
 
 def test_gradients_are_those_of_plain_differentiation(trained_once):
-    """A step without momentum moves a weight by rate times slope; the slope by finite differences."""
+    """A step without momentum moves a weight by rate times slope; the slope by finite
+    differences.
+    """
     supernet, point = trained_once, SMALL.random(np.random.default_rng(5))
     start = {k: np.zeros_like(v) if "momenta" in k else v for k, v in supernet.state().items()}
     supernet.restore(start)
@@ -120,7 +163,10 @@ def test_gradients_are_those_of_plain_differentiation(trained_once):
     slopes = {k: (start[k] - moved[k]) / 1e-3 for k in moved}
     norm = np.sqrt(sum((s**2).sum() for s in slopes.values()))
     small_step = 1e-3 / norm
-    ahead, behind = ({**start, **{k: start[k] + sign * small_step * slopes[k] for k in moved}} for sign in (1, -1))
+    ahead, behind = (
+        {**start, **{k: start[k] + sign * small_step * slopes[k] for k in moved}}
+        for sign in (1, -1)
+    )
     assert (loss(ahead) - loss(behind)) / (2 * small_step * norm) == pytest.approx(norm, rel=0.05)
 
 
@@ -142,7 +188,9 @@ def test_a_renewed_supernet_is_a_new_one(trained_once):
 
 def test_the_seed_says_the_initial_weights():
     states = [small(seed).state() for seed in (0, 0, 1)]
-    same, other = (all(np.array_equal(states[0][k], state[k]) for k in state) for state in states[1:])
+    same, other = (
+        all(np.array_equal(states[0][k], state[k]) for k in state) for state in states[1:]
+    )
     assert same and not other
 
 
@@ -162,7 +210,13 @@ def test_the_state_of_another_supernet_is_refused(trained_once):
 
 def sharing(supernet, **kwargs):
     return WeightSharing(
-        supernet, PPO(SMALL, 3, minibatch=4, elites=0, draws=1), shuffled(X, Y, 8, 0), (X, Y), updates=2, children=4, **kwargs
+        supernet,
+        PPO(SMALL, 3, minibatch=4, elites=0, draws=1),
+        shuffled(X, Y, 8, 0),
+        (X, Y),
+        updates=2,
+        children=4,
+        **kwargs,
     )
 
 
@@ -235,7 +289,9 @@ def test_a_ranking_is_handed_out_best_first_past_what_is_out_or_turned_down_and_
 
 
 class Ranked(OneShotSearch):
-    """Shares and trains nothing: the ranking is given, a child is as good as its first choice says."""
+    """Shares and trains nothing: the ranking is given, a child is as good as its first choice
+    says.
+    """
 
     shared = 0
 
@@ -252,7 +308,13 @@ def test_the_tuner_shares_once_and_then_tries_the_ranking_in_order(tmp_path):
     points = [(0, 0, 1, 1, 0) * 2, (0, 0, 0, 1, 0) * 2, (1, 1, 1, 1, 1) * 2]
 
     def tuner(max_trials):
-        made = Ranked(CellHyperModel((8, 8, 1), 3, space=space), "val_accuracy", max_trials, seed=0, directory=str(tmp_path))
+        made = Ranked(
+            CellHyperModel((8, 8, 1), 3, space=space),
+            "val_accuracy",
+            max_trials,
+            seed=0,
+            directory=str(tmp_path),
+        )
         made.given = points
         made.search(X, Y, validation_data=(X, Y), verbose=0)
         return made
@@ -265,11 +327,15 @@ def test_the_tuner_shares_once_and_then_tries_the_ranking_in_order(tmp_path):
 
 def test_one_shot_search_refuses_a_network_it_cannot_share_weights_of(tmp_path):
     with pytest.raises(ValueError, match="knows no residual"):
-        OneShotSearch(CellHyperModel((8, 8, 1), 3, residual=True), "val_accuracy", directory=str(tmp_path))
+        OneShotSearch(
+            CellHyperModel((8, 8, 1), 3, residual=True), "val_accuracy", directory=str(tmp_path)
+        )
 
 
 def test_one_shot_search_needs_validation_data(tmp_path):
-    tuner = OneShotSearch(CellHyperModel((8, 8, 1), 3, space=SMALL), "val_accuracy", directory=str(tmp_path))
+    tuner = OneShotSearch(
+        CellHyperModel((8, 8, 1), 3, space=SMALL), "val_accuracy", directory=str(tmp_path)
+    )
     with pytest.raises(ValueError, match="needs training images and validation_data"):
         tuner.search(X, Y)
 
@@ -279,9 +345,17 @@ def test_a_whole_one_shot_search(tmp_path):
     child = CellHyperModel((8, 8, 1), 3, space=SMALL, filters=2, num_cells=(1, 0, 0))
     shares = []
     tuner = OneShotSearch(
-        child, "val_accuracy", 2, seed=0, share_epochs=2, candidates=4, settings={"minibatch": 4}, on_share=shares.append,
-        directory=str(tmp_path), isolation="none",
-    )  # fmt: skip
+        child,
+        "val_accuracy",
+        2,
+        seed=0,
+        share_epochs=2,
+        candidates=4,
+        settings={"minibatch": 4},
+        on_share=shares.append,
+        directory=str(tmp_path),
+        isolation="none",
+    )
     x, validation = (tf.data.Dataset.from_tensor_slices((X, Y)).batch(size) for size in (8, 10))
     tuner.search(x, validation_data=validation, epochs=1, verbose=0)
     assert shares == sorted(shares) and shares[-1] == 1.0

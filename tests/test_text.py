@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nasnet_tf.data.text import END, UNKNOWN, Text, is_text, load_text, text_batches
 
 
@@ -18,31 +19,68 @@ def spelt(data, numbers):
 
 
 def test_words_are_numbered_by_how_often_they_stand_in_the_training_part(tmp_path):
-    words = ["a"] * 50 + ["b"] * 20 + ["c"] * 10 + ["d"] * 10 + ["e"] * 10  # 80 to train, then d, then e
+    words = (
+        ["a"] * 50 + ["b"] * 20 + ["c"] * 10 + ["d"] * 10 + ["e"] * 10
+    )  # 80 to train, then d, then e
     data = load_text(written(tmp_path, " ".join(words)), steps=4)
     assert data.vocabulary == (UNKNOWN, "a", "b", "c") and data.name == "a_text"
-    assert [part.tolist() for part in (data.train[:2], data.validation, data.test)] == [[1, 1], [0] * 10, [0] * 10]
+    assert [part.tolist() for part in (data.train[:2], data.validation, data.test)] == [
+        [1, 1],
+        [0] * 10,
+        [0] * 10,
+    ]
     few = load_text(written(tmp_path, " ".join(words)), steps=4, most=3)
     assert few.vocabulary == (UNKNOWN, "a", "b") and few.train[-1] == 0
-    assert load_text(written(tmp_path, " ".join(words)), steps=4, vocabulary=(UNKNOWN, "e")).test.tolist() == [1] * 10
+    assert (
+        load_text(
+            written(tmp_path, " ".join(words)), steps=4, vocabulary=(UNKNOWN, "e")
+        ).test.tolist()
+        == [1] * 10
+    )
 
 
 def test_a_word_is_letters_and_digits_or_a_mark(tmp_path):
     line = "Don't panic,\r\n  Zaphod_42: ünlü!"
     data = load_text(written(tmp_path, f"{line}\n" * 100), steps=4)
-    assert spelt(data, data.train[:10]) == ["Don", "'", "t", "panic", ",", "Zaphod_42", ":", "ünlü", "!", "Don"]
+    assert spelt(data, data.train[:10]) == [
+        "Don",
+        "'",
+        "t",
+        "panic",
+        ",",
+        "Zaphod_42",
+        ":",
+        "ünlü",
+        "!",
+        "Don",
+    ]
 
 
 def test_a_prepared_text_keeps_its_words_and_line_ends(tmp_path):
     data = load_text(written(tmp_path, " mr. <unk> is n't N years old \n\n" * 100), steps=4)
-    assert spelt(data, data.train[:9]) == ["mr.", UNKNOWN, "is", "n't", "N", "years", "old", END, "mr."]
+    assert spelt(data, data.train[:9]) == [
+        "mr.",
+        UNKNOWN,
+        "is",
+        "n't",
+        "N",
+        "years",
+        "old",
+        END,
+        "mr.",
+    ]
     assert data.vocabulary[0] == UNKNOWN and data.vocabulary.count(UNKNOWN) == 1
 
 
 def test_characters_are_characters(tmp_path):
-    data = load_text(written(tmp_path, b"\xef\xbb\xbf" + "häh\n".encode() * 100), level="character", steps=4)
+    data = load_text(
+        written(tmp_path, b"\xef\xbb\xbf" + "häh\n".encode() * 100), level="character", steps=4
+    )
     assert "".join(spelt(data, data.train[:8])) == "häh\nhäh\n" and data.classes == 4
-    assert "320 train, 40 validation, 40 test characters, vocabulary 4, 0.0% of the test part unknown" in data.describe()
+    assert (
+        "320 train, 40 validation, 40 test characters, vocabulary 4, 0.0% of the test part unknown"
+        in data.describe()
+    )
 
 
 @given(st.integers(12, 200), st.integers(1, 11))
@@ -51,7 +89,10 @@ def test_windows_hold_every_word_but_the_rest_once_and_the_next_one(count, steps
     data = Text("t", "word", tuple(map(str, part)), part, part, part, steps)
     x, y = data.windows("test")
     assert (y == x + 1).all() and x.shape == (len(x), steps) == data.windows("train")[0].shape
-    assert x.ravel().tolist() == list(range(len(x) * steps)) and count - steps < len(x) * steps + 1 <= count
+    assert (
+        x.ravel().tolist() == list(range(len(x) * steps))
+        and count - steps < len(x) * steps + 1 <= count
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,7 +102,10 @@ def test_windows_hold_every_word_but_the_rest_once_and_the_next_one(count, steps
         (b" \n\n ", "is empty; give a text"),
         (b"abc\0def" * 100, "no text: there are zero bytes"),
         ("caf\xe9 ".encode("latin-1") * 100, r"no text in UTF-8 \(byte 3\)"),
-        (b"too short", "2 words are too few for windows of 35 in each of three parts; give at least 370"),
+        (
+            b"too short",
+            "2 words are too few for windows of 35 in each of three parts; give at least 370",
+        ),
     ],
 )
 def test_what_is_no_text_is_refused_by_name(tmp_path, content, says):
@@ -87,7 +131,11 @@ def test_what_makes_no_sense_is_refused(tmp_path, monkeypatch):
 
 def test_a_text_is_told_from_an_archive_a_picture_and_a_folder(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.zeros(3))
-    assert is_text(written(tmp_path, "hello")) and not is_text(tmp_path / "a.npz") and not is_text(tmp_path)
+    assert (
+        is_text(written(tmp_path, "hello"))
+        and not is_text(tmp_path / "a.npz")
+        and not is_text(tmp_path)
+    )
     assert not is_text(tmp_path / "nowhere") and not is_text(written(tmp_path, b"\x89PNG", "p.png"))
 
 

@@ -1,4 +1,6 @@
-"""Training: phases, frozen layers, averages of weights, what the loss is made of, resumption, the clock."""
+"""Training: phases, frozen layers, averages of weights, what the loss is made of, resumption, the
+clock.
+"""
 
 import csv
 import dataclasses
@@ -10,6 +12,7 @@ import types
 import keras
 import numpy as np
 import pytest
+
 from nasnet_tf import data, training
 from nasnet_tf.data.recipes import recipe_batches
 from nasnet_tf.genotype import Block, Cell, Genotype
@@ -56,14 +59,31 @@ class Record(keras.callbacks.Callback):
 
 @pytest.fixture(scope="module")
 def trained(digits, tmp_path_factory):
-    """(model, history, what on_epoch was told, weights after every step, log.csv, how often averages became the weights)."""
+    """(model, history, what on_epoch was told, weights after every step, log.csv, how often
+    averages became the weights).
+    """
     recipe = Recipe(epochs=3, batch_size=64, average_weights=0.5)
-    model, told, steps, finals, folder = network(digits, recipe), [], [], [], tmp_path_factory.mktemp("trained")
+    model, told, steps, finals, folder = (
+        network(digits, recipe),
+        [],
+        [],
+        [],
+        tmp_path_factory.mktemp("trained"),
+    )
     with pytest.MonkeyPatch.context() as patch:
         finalize = optimizers.SGD.finalize_variable_values
-        patch.setattr(optimizers.SGD, "finalize_variable_values", lambda self, var_list: (finals.append(1), finalize(self, var_list)))
+        patch.setattr(
+            optimizers.SGD,
+            "finalize_variable_values",
+            lambda self, var_list: (finals.append(1), finalize(self, var_list)),
+        )
         history = training.train(
-            model, *recipe_batches(digits, recipe), recipe, folder=folder, callbacks=[Record(steps)], on_epoch=lambda *a: told.append(a)
+            model,
+            *recipe_batches(digits, recipe),
+            recipe,
+            folder=folder,
+            callbacks=[Record(steps)],
+            on_epoch=lambda *a: told.append(a),
         )
     return model, history, told, steps, folder, len(finals)
 
@@ -74,7 +94,11 @@ def test_training_lowers_the_loss(trained):
 
 
 def test_each_epoch_is_told_with_the_share_that_is_done(trained):
-    assert [(epoch, round(share, 3)) for epoch, share, _ in trained[2]] == [(1, 0.333), (2, 0.667), (3, 1.0)]
+    assert [(epoch, round(share, 3)) for epoch, share, _ in trained[2]] == [
+        (1, 0.333),
+        (2, 0.667),
+        (3, 1.0),
+    ]
     assert trained[2][-1][2]["val_loss"] == trained[1]["val_loss"][-1]
 
 
@@ -93,9 +117,17 @@ def averaged_by_hand(steps, most):
 def test_the_final_weights_are_the_average_of_those_after_every_step(trained):
     model, _, _, steps, _, _ = trained
     assert len(steps) == 54
-    for final, average in zip(values(model.trainable_variables), averaged_by_hand(steps, 0.5), strict=True):
+    for final, average in zip(
+        values(model.trainable_variables), averaged_by_hand(steps, 0.5), strict=True
+    ):
         np.testing.assert_allclose(final, average, rtol=1e-4, atol=1e-5)
-    assert max(np.abs(f - w).max() for f, w in zip(values(model.trainable_variables), steps[-1], strict=True)) > 1e-4
+    assert (
+        max(
+            np.abs(f - w).max()
+            for f, w in zip(values(model.trainable_variables), steps[-1], strict=True)
+        )
+        > 1e-4
+    )
 
 
 def test_the_average_is_what_is_validated(trained, digits):
@@ -122,14 +154,20 @@ def test_the_network_normalizes_pixels_itself(trained, digits):
     assert abs(normal.mean()) < 1e-3 and abs(normal.std() - 1) < 1e-2
 
 
-def test_a_saved_network_predicts_the_same_and_knows_its_classes_and_its_optimizer(trained, digits, tmp_path):
+def test_a_saved_network_predicts_the_same_and_knows_its_classes_and_its_optimizer(
+    trained, digits, tmp_path
+):
     trained[0].save(tmp_path / "m.keras")
     loaded = keras.saving.load_model(tmp_path / "m.keras")
     x = digits.x_test[:8]
-    np.testing.assert_allclose(training.predict(loaded, x), training.predict(trained[0], x), atol=1e-6)
+    np.testing.assert_allclose(
+        training.predict(loaded, x), training.predict(trained[0], x), atol=1e-6
+    )
     assert loaded.class_names == digits.class_names
     assert type(loaded.optimizer) is optimizers.SGD
-    for one, other in zip(values(loaded.optimizer.variables), values(trained[0].optimizer.variables), strict=True):
+    for one, other in zip(
+        values(loaded.optimizer.variables), values(trained[0].optimizer.variables), strict=True
+    ):
         np.testing.assert_array_equal(one, other)
 
 
@@ -144,10 +182,22 @@ def test_accuracy_is_the_share_of_right_answers(trained, digits):
 
 @pytest.fixture(scope="module")
 def two_heads():
-    """(history of one step, outputs and weights before, weights after, labels, weights of the images)."""
+    """(history of one step, outputs and weights before, weights after, labels, weights of the
+    images).
+    """
     rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 255, (32, 12, 12, 3), dtype=np.uint8), (np.arange(32) % 4 == 0).astype(np.int32)
-    recipe = Recipe(epochs=1, batch_size=32, auxiliary_weight=0.4, label_smoothing=0.1, weight_decay=0.0, freeze_batch_norms=True)
+    x, y = (
+        rng.integers(0, 255, (32, 12, 12, 3), dtype=np.uint8),
+        (np.arange(32) % 4 == 0).astype(np.int32),
+    )
+    recipe = Recipe(
+        epochs=1,
+        batch_size=32,
+        auxiliary_weight=0.4,
+        label_smoothing=0.1,
+        weight_decay=0.0,
+        freeze_batch_norms=True,
+    )
     options = dict(input_shape=(12, 12, 3), classes=2, mean=(128,) * 3, std=(64,) * 3)
     keras.utils.set_random_seed(0)
     model = Network(TINY, **SIZE, **options, **training.training_arguments(recipe, 1))
@@ -162,17 +212,27 @@ def two_heads():
 def test_the_loss_is_that_of_both_heads_smoothed_and_weighted(two_heads):
     history, outputs, _, _, y, weights = two_heads
     true = np.eye(2)[y] * 0.9 + 0.05
-    main, auxiliary = ((-(true * np.log(outputs[head])).sum(-1) * weights).mean() for head in ("predictions", "auxiliary"))
+    main, auxiliary = (
+        (-(true * np.log(outputs[head])).sum(-1) * weights).mean()
+        for head in ("predictions", "auxiliary")
+    )
     assert history["predictions_loss"] == pytest.approx([main], rel=1e-4)
     assert history["auxiliary_loss"] == pytest.approx([auxiliary], rel=1e-4)
     assert history["loss"] == pytest.approx([main + 0.4 * auxiliary], rel=1e-4)
 
 
 def test_balanced_classes_weigh_the_images_of_the_batches(digits):
-    few = dataclasses.replace(digits, x_train=digits.x_train[:4], y_train=np.array([7, 7, 7, 1], np.int32))
-    batches, validation = recipe_batches(few, Recipe(epochs=1, batch_size=4, class_weights="balanced"))
+    few = dataclasses.replace(
+        digits, x_train=digits.x_train[:4], y_train=np.array([7, 7, 7, 1], np.int32)
+    )
+    batches, validation = recipe_batches(
+        few, Recipe(epochs=1, batch_size=4, class_weights="balanced")
+    )
     ((_, labels, weights),) = batches(0)
-    assert sorted(zip(labels.numpy().tolist(), weights.numpy().tolist(), strict=True)) == [(1, 2.0)] + [(7, pytest.approx(2 / 3))] * 3
+    assert (
+        sorted(zip(labels.numpy().tolist(), weights.numpy().tolist(), strict=True))
+        == [(1, 2.0)] + [(7, pytest.approx(2 / 3))] * 3
+    )
     assert len(next(iter(validation))) == 2
 
 
@@ -182,7 +242,11 @@ def test_the_figures_of_the_main_head_are_called_as_without_another(two_heads):
 
 def test_frozen_batch_norms_keep_what_they_have_while_their_layers_learn(two_heads):
     _, _, before, after, _, _ = two_heads
-    norms = [path for path in before if path.endswith(("gamma", "beta", "moving_mean", "moving_variance"))]
+    norms = [
+        path
+        for path in before
+        if path.endswith(("gamma", "beta", "moving_mean", "moving_variance"))
+    ]
     changed = {path for path in before if not np.array_equal(before[path], after[path])}
     assert norms and not changed & set(norms)
     assert changed == set(before) - set(norms)
@@ -193,8 +257,12 @@ def test_frozen_batch_norms_keep_what_they_have_while_their_layers_learn(two_hea
 
 @pytest.fixture(scope="module")
 def two_phases(digits):
-    """(paths of the weights, their values before, after the first phase, after the second; model; history; told)."""
-    recipe = Recipe(epochs=1, head_epochs=1, batch_size=256, freeze_until="reduction_cell_1", warmup_epochs=0.2)
+    """(paths of the weights, their values before, after the first phase, after the second; model;
+    history; told).
+    """
+    recipe = Recipe(
+        epochs=1, head_epochs=1, batch_size=256, freeze_until="reduction_cell_1", warmup_epochs=0.2
+    )
     model, told = network(digits, recipe), []
     seen = [values(model.weights)]
 
@@ -208,7 +276,11 @@ def two_phases(digits):
 
 def changed(two_phases, before, after):
     paths, seen = two_phases[:2]
-    return {path for path, one, other in zip(paths, seen[before], seen[after], strict=True) if not np.array_equal(one, other)}
+    return {
+        path
+        for path, one, other in zip(paths, seen[before], seen[after], strict=True)
+        if not np.array_equal(one, other)
+    }
 
 
 def test_in_the_first_phase_the_classifier_alone_changes(two_phases):
@@ -218,7 +290,9 @@ def test_in_the_first_phase_the_classifier_alone_changes(two_phases):
 def test_what_lies_before_the_first_layer_that_learns_is_bit_for_bit_what_it_was(two_phases):
     different = changed(two_phases, 0, 2)
     assert {path.split("/")[0] for path in different} == {"reduction_cell_1", "predictions"}
-    assert different == {path for path in two_phases[0] if path.startswith(("reduction_cell_1/", "predictions/"))}
+    assert different == {
+        path for path in two_phases[0] if path.startswith(("reduction_cell_1/", "predictions/"))
+    }
 
 
 def test_both_phases_are_told_as_one_training(two_phases):
@@ -243,7 +317,9 @@ def test_freezing_is_undone_by_freezing_nothing(digits):
 def test_layers_from_the_one_that_is_named_learn_and_their_batch_norms_if_not_frozen(digits):
     model = network(digits, None)
     everything = learning(model)
-    late = {path for path in everything if path.split("/")[0] in ("reduction_cell_1", "predictions")}
+    late = {
+        path for path in everything if path.split("/")[0] in ("reduction_cell_1", "predictions")
+    }
     assert learning(training.freeze(model, "reduction_cell_1")) == late
     assert learning(training.freeze(model, "reduction_cell_1", batch_norms=True)) == {
         path for path in late if not path.endswith((".gamma", ".beta"))
@@ -253,23 +329,37 @@ def test_layers_from_the_one_that_is_named_learn_and_their_batch_norms_if_not_fr
 
 def test_both_heads_learn_when_the_classifier_alone_does():
     model = Network(TINY, **SIZE, input_shape=(12, 12, 3), auxiliary_head=True)
-    assert {path.split("/")[0] for path in learning(training.freeze(model, "predictions"))} == {"predictions", "auxiliary"}
+    assert {path.split("/")[0] for path in learning(training.freeze(model, "predictions"))} == {
+        "predictions",
+        "auxiliary",
+    }
 
 
 def test_an_unknown_layer_is_told_with_those_there_are(digits):
-    with pytest.raises(ValueError, match="no layer 'cell_9' to freeze until; there are stem, cell_0, .*predictions"):
+    with pytest.raises(
+        ValueError, match="no layer 'cell_9' to freeze until; there are stem, cell_0, .*predictions"
+    ):
         training.freeze(network(digits, None), "cell_9")
 
 
 # Resumption
 
-REGULAR = Recipe(epochs=3, batch_size=256, average_weights=0.9, drop_path_rate=0.3, dropout_rate=0.2)
+REGULAR = Recipe(
+    epochs=3, batch_size=256, average_weights=0.9, drop_path_rate=0.3, dropout_rate=0.2
+)
 
 
 def run(digits, recipe, folder=None, **options):
     """(model, history) of a training from the same seed, every epoch of which is written."""
     model = network(digits, recipe)
-    return model, training.train(model, *recipe_batches(digits, recipe), recipe, folder=folder, checkpoint_seconds=0, **options)
+    return model, training.train(
+        model,
+        *recipe_batches(digits, recipe),
+        recipe,
+        folder=folder,
+        checkpoint_seconds=0,
+        **options,
+    )
 
 
 def interrupt(digits, recipe, folder, **options):
@@ -324,26 +414,34 @@ def folder(interrupted, tmp_path):
     return shutil.copytree(interrupted, tmp_path / "copy")
 
 
-def test_a_training_goes_on_from_the_middle_of_an_epoch_and_from_its_very_end(uninterrupted, folder, digits):
+def test_a_training_goes_on_from_the_middle_of_an_epoch_and_from_its_very_end(
+    uninterrupted, folder, digits
+):
     def stop_after_the_last(epoch, share, figures):
         if epoch == 3:
             raise Stop
 
     assert json.loads((folder / "training.json").read_text())["epoch"] == 1
     interrupt(digits, REGULAR, folder, resume=True, on_epoch=stop_after_the_last)
-    assert json.loads((folder / "training.json").read_text())["epoch"] == 3, "written, but the average is not yet the weights"
+    assert json.loads((folder / "training.json").read_text())["epoch"] == 3, (
+        "written, but the average is not yet the weights"
+    )
     finished = run(digits, REGULAR, folder, resume=True)
     same(finished, uninterrupted)
     rows = list(csv.DictReader((folder / "log.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
-    np.testing.assert_allclose([float(row["loss"]) for row in rows], uninterrupted[1]["loss"], rtol=1e-4)
+    np.testing.assert_allclose(
+        [float(row["loss"]) for row in rows], uninterrupted[1]["loss"], rtol=1e-4
+    )
     assert [float(row["seconds"]) for row in rows] == sorted(float(row["seconds"]) for row in rows)
     assert sorted(path.name for path in folder.iterdir() if path.is_file()) == ["log.csv"]
 
 
 @pytest.mark.slow
 def test_a_training_of_two_phases_goes_on_from_wherever_it_ended(digits, tmp_path):
-    recipe = dataclasses.replace(REGULAR, epochs=2, head_epochs=1, optimizer="rmsprop", learning_rate=0.01)
+    recipe = dataclasses.replace(
+        REGULAR, epochs=2, head_epochs=1, optimizer="rmsprop", learning_rate=0.01
+    )
     whole = run(digits, recipe)
     for name, options in {
         "after the last epoch of the first phase": dict(on_epoch=stop),
@@ -368,14 +466,18 @@ def resume(model, folder, recipe=REGULAR, **options):
 )
 def test_another_training_is_not_gone_on_with(recipe, arguments, complaint, folder, digits):
     model = training.network_for(TINY, digits, REGULAR, **{**SIZE, **arguments})
-    with pytest.raises(ValueError, match=f"the training in {folder} {complaint}; give what it was begun with") as found:
+    with pytest.raises(
+        ValueError, match=f"the training in {folder} {complaint}; give what it was begun with"
+    ) as found:
         resume(model, folder, recipe)
     assert len(str(found.value)) < 400 + len(str(folder))
 
 
 def test_a_training_by_epochs_is_not_gone_on_with_by_the_clock(folder, digits):
     with pytest.raises(ValueError, match="epochs = 3, not None"):
-        resume(network(digits, REGULAR), folder, dataclasses.replace(REGULAR, epochs=None), minutes=1)
+        resume(
+            network(digits, REGULAR), folder, dataclasses.replace(REGULAR, epochs=None), minutes=1
+        )
 
 
 def test_where_nothing_is_there_is_nothing_to_go_on_with(digits, tmp_path):
@@ -399,7 +501,9 @@ def test_where_nothing_is_there_is_nothing_to_go_on_with(digits, tmp_path):
         lambda text: '{"training": {}}',
         lambda text: json.dumps({**json.loads(text), "training": []}),
         lambda text: json.dumps({**json.loads(text), "epoch": "1"}),
-        lambda text: json.dumps({name: value for name, value in json.loads(text).items() if name != "random"}),
+        lambda text: json.dumps(
+            {name: value for name, value in json.loads(text).items() if name != "random"}
+        ),
     ],
 )
 def test_a_torn_state_is_one_clear_error(torn, folder, digits):
@@ -409,7 +513,15 @@ def test_a_torn_state_is_one_clear_error(torn, folder, digits):
         resume(network(digits, REGULAR), folder)
 
 
-@pytest.mark.parametrize("torn", [lambda whole: whole[: len(whole) // 2], lambda whole: b"", lambda whole: whole[:-1] + b"x", None])
+@pytest.mark.parametrize(
+    "torn",
+    [
+        lambda whole: whole[: len(whole) // 2],
+        lambda whole: b"",
+        lambda whole: whole[:-1] + b"x",
+        None,
+    ],
+)
 def test_torn_weights_are_one_clear_error(torn, folder, digits):
     (path,) = folder.glob("*.weights.h5")
     path.unlink() if torn is None else path.write_bytes(torn(path.read_bytes()))
@@ -422,7 +534,9 @@ def test_weights_that_are_no_numbers_end_a_training_and_are_not_written(digits, 
     x = np.full((32, 8, 8, 1), np.nan, np.float32)
     batches = data.pipeline(x, np.zeros(32, np.int32), 32)
     with pytest.raises(ArithmeticError, match="the loss became nan; try a smaller learning rate"):
-        training.train(network(digits, recipe), batches, batches, recipe, folder=tmp_path, checkpoint_seconds=0)
+        training.train(
+            network(digits, recipe), batches, batches, recipe, folder=tmp_path, checkpoint_seconds=0
+        )
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["log.csv"]
 
 
@@ -445,7 +559,9 @@ class Model:
 
 
 def ticking(schedule, now, seconds, validation=0.0, first=0):
-    """(steps of each epoch, the rate at every step), where a step of epoch k takes seconds(k), and a validation so many of those."""
+    """(steps of each epoch, the rate at every step), where a step of epoch k takes seconds(k), and
+    a validation so many of those.
+    """
     model, rates, counts = Model(), [], []
     schedule.set_model(model)
     for epoch in range(first, 1000):
@@ -475,19 +591,27 @@ def test_by_the_clock_a_training_ends_in_the_middle_of_an_epoch(now):
 
 def test_by_the_clock_the_rate_falls_along_a_cosine_over_the_time(now):
     _, rates = ticking(Clock(0.1, 4, 100.0, 160.0), now, lambda epoch: 2)
-    np.testing.assert_allclose(rates[2:], [0.1 * 0.5 * (1 + math.cos(math.pi * step / 29)) for step in range(2, 30)], rtol=1e-6)
+    np.testing.assert_allclose(
+        rates[2:],
+        [0.1 * 0.5 * (1 + math.cos(math.pi * step / 29)) for step in range(2, 30)],
+        rtol=1e-6,
+    )
 
 
 def test_by_the_clock_the_rate_warms_up_too(now):
     _, rates = ticking(Clock(0.1, 4, 100.0, 160.0, warmup=2.0), now, lambda epoch: 2)
     _, without = ticking(Clock(0.1, 4, 160.0, 220.0), now, lambda epoch: 2)
-    np.testing.assert_allclose(rates, [rate * min(step / 8, 1) for step, rate in enumerate(without)])
+    np.testing.assert_allclose(
+        rates, [rate * min(step / 8, 1) for step, rate in enumerate(without)]
+    )
 
 
 def test_by_the_clock_an_epoch_on_jax_has_the_rate_of_its_middle(now, monkeypatch):
     monkeypatch.setattr(clock.keras.backend, "backend", lambda: "jax")
     _, rates = ticking(Clock(0.1, 2, 100.0, 160.0), now, lambda epoch: 3)
-    expected = [0.1 * 0.5 * (1 + math.cos(math.pi * (6 * epoch + 3) / 57)) for epoch in range(1, 10)]
+    expected = [
+        0.1 * 0.5 * (1 + math.cos(math.pi * (6 * epoch + 3) / 57)) for epoch in range(1, 10)
+    ]
     np.testing.assert_allclose(rates[2:], np.repeat(expected, 2))
 
 
@@ -540,7 +664,9 @@ def test_the_share_is_of_the_time_or_of_the_epochs_where_that_is_more(now):
 
 
 class Ticks(keras.callbacks.Callback):
-    """Lets a second pass with every batch, and 20 before the first of a fit; notes the rate at the end of every epoch."""
+    """Lets a second pass with every batch, and 20 before the first of a fit; notes the rate at the
+    end of every epoch.
+    """
 
     def __init__(self, now, rates):
         super().__init__()
@@ -573,7 +699,15 @@ def test_a_training_by_the_clock_takes_its_time_in_two_parts(digits, tmp_path, m
     recipe = Recipe(batch_size=256, head_epochs=2, average_weights=0.999)
     interrupt(digits, recipe, tmp_path, minutes=2, on_epoch=stop_at(5), callbacks=[Ticks(now, [])])
     now[0] += 12345
-    _, history = run(digits, recipe, tmp_path, minutes=2, on_epoch=stop_at(None), callbacks=[Ticks(now, rates)], resume=True)
+    _, history = run(
+        digits,
+        recipe,
+        tmp_path,
+        minutes=2,
+        on_epoch=stop_at(None),
+        callbacks=[Ticks(now, rates)],
+        resume=True,
+    )
     count = len(history["phase"])
     assert (history["phase"], history["epoch"]) == ([0] + [1] * (count - 1), [1, *range(1, count)])
     assert history["seconds"][0] in (24, 25), "the classifier alone has a fifth of the time"
@@ -589,12 +723,16 @@ def test_by_the_clock_the_whole_of_a_training_takes_its_time(digits, monkeypatch
         monkeypatch.setattr(module, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
     model, recipe = network(digits, Recipe()), Recipe(batch_size=256)
     batches = recipe_batches(digits, recipe)
-    history = training.train(model, *batches, recipe, minutes=1, after=10.0, callbacks=[Ticks(now, [])])
+    history = training.train(
+        model, *batches, recipe, minutes=1, after=10.0, callbacks=[Ticks(now, [])]
+    )
     assert 48 <= now[0] - 1000 <= 51, "ten of the sixty seconds are for what comes after"
     assert history["epoch"][-1] > 1
 
 
-@pytest.mark.parametrize("budget", [{}, {"minutes": 0}, {"minutes": -1}, {"minutes": math.nan}, {"minutes": math.inf}])
+@pytest.mark.parametrize(
+    "budget", [{}, {"minutes": 0}, {"minutes": -1}, {"minutes": math.nan}, {"minutes": math.inf}]
+)
 def test_a_training_needs_a_budget(budget):
     with pytest.raises(ValueError, match="give one of them, above 0"):
         training.train(None, None, None, **budget)
@@ -609,8 +747,12 @@ def test_a_training_has_one_budget():
 
 
 def test_batches_for_several_devices_have_their_first_images_twice():
-    batches = data.pipeline(np.arange(7, dtype=np.float32).reshape(7, 1, 1, 1), np.arange(7), 4, weights=np.arange(7.0))
-    found = [[np.asarray(part).ravel().tolist() for part in batch] for batch in divisible(batches, 4)]
+    batches = data.pipeline(
+        np.arange(7, dtype=np.float32).reshape(7, 1, 1, 1), np.arange(7), 4, weights=np.arange(7.0)
+    )
+    found = [
+        [np.asarray(part).ravel().tolist() for part in batch] for batch in divisible(batches, 4)
+    ]
     assert found == [[[0, 1, 2, 3]] * 3, [[4, 5, 6, 4]] * 3]
     assert len(divisible(batches, 4)) == 2 and divisible(batches, 1) is batches
 
@@ -622,7 +764,13 @@ def test_a_batch_of_one_image_is_enough_for_several_devices():
 
 def test_after_a_hundred_steps_the_batch_norms_of_the_cifar_recipe_know_the_images(digits):
     recipe = dataclasses.replace(
-        RECIPES["cifar"], epochs=6, batch_size=64, auxiliary_weight=0, drop_path_rate=0, cutout=0, augmentation="none"
+        RECIPES["cifar"],
+        epochs=6,
+        batch_size=64,
+        auxiliary_weight=0,
+        drop_path_rate=0,
+        cutout=0,
+        augmentation="none",
     )
     model = network(digits, recipe)
     assert model.get_layer("cell_0").batch_norm_momentum == 0.9
@@ -632,7 +780,10 @@ def test_after_a_hundred_steps_the_batch_norms_of_the_cifar_recipe_know_the_imag
     assert abs(history["accuracy"][-1] - found["accuracy"]) < 0.05
 
 
-@pytest.mark.parametrize(("side", "stem"), [(8, "cifar"), (32, "cifar"), (63, "cifar"), (64, "imagenet"), (224, "imagenet")])
+@pytest.mark.parametrize(
+    ("side", "stem"),
+    [(8, "cifar"), (32, "cifar"), (63, "cifar"), (64, "imagenet"), (224, "imagenet")],
+)
 def test_the_stem_suits_the_size_of_the_images(side, stem):
     assert plan.default_stem((side, side, 3)) == stem
 
@@ -643,7 +794,16 @@ def test_the_stem_suits_the_size_of_the_images(side, stem):
 def state_of(folder, **described):
     """A folder with the state of a training that is described so."""
     folder.mkdir()
-    state = {"phase": 0, "epoch": 1, "seconds": 1.0, "history": [], "weights": "w", "sha256": "", "random": [], "training": described}
+    state = {
+        "phase": 0,
+        "epoch": 1,
+        "seconds": 1.0,
+        "history": [],
+        "weights": "w",
+        "sha256": "",
+        "random": [],
+        "training": described,
+    }
     (folder / "training.json").write_text(json.dumps(state))
     return folder
 
@@ -652,8 +812,16 @@ def state_of(folder, **described):
     "before, now, says",
     [
         ({"classes": 10}, {"classes": 12}, "has data classes = 10, not 12"),
-        ({"shape": [8, 8, 1]}, {"shape": [9, 8, 1]}, r"has data shape = \[8, 8, 1\], not \[9, 8, 1\]"),
-        (None, {"classes": 12}, "cannot be read"),  # the weights are not there: the data was no reason to refuse
+        (
+            {"shape": [8, 8, 1]},
+            {"shape": [9, 8, 1]},
+            r"has data shape = \[8, 8, 1\], not \[9, 8, 1\]",
+        ),
+        (
+            None,
+            {"classes": 12},
+            "cannot be read",
+        ),  # the weights are not there: the data was no reason to refuse
         ({"classes": 10}, None, "cannot be read"),
         ({"classes": 10}, {"classes": 10}, "cannot be read"),
     ],
@@ -673,6 +841,8 @@ def test_only_a_trainings_folder_is_written_to(tmp_path):
     state_of(own), empty.mkdir(), theirs.mkdir()
     (killed / "tensorboard").mkdir(parents=True)
     (theirs / "training.json").write_text("{}")
-    assert [holds_other_things(folder) for folder in (own, empty, killed, tmp_path / "nowhere", theirs)] == [False] * 4 + [True]
+    assert [
+        holds_other_things(folder) for folder in (own, empty, killed, tmp_path / "nowhere", theirs)
+    ] == [False] * 4 + [True]
     (theirs / "log.csv").write_text("phase,epoch,seconds\n")
     assert not holds_other_things(theirs)

@@ -1,4 +1,6 @@
-"""The arguments of `keras_tuner.Tuner` have their meaning in our tuners; what a tuner does not take is refused by name."""
+"""The arguments of `keras_tuner.Tuner` have their meaning in our tuners; what a tuner does not take
+is refused by name.
+"""
 
 import inspect
 import math
@@ -9,10 +11,18 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+
 from nasnet_tf.children.compiling import Compiling
 from nasnet_tf.evaluation import Worker
 from nasnet_tf.spaces import NASNetSpace
-from nasnet_tf.tuners import CellHyperModel, OneShotSearch, PPOOracle, PPOSearch, StrategyOracle, StrategySearch
+from nasnet_tf.tuners import (
+    CellHyperModel,
+    OneShotSearch,
+    PPOOracle,
+    PPOSearch,
+    StrategyOracle,
+    StrategySearch,
+)
 
 
 def small_data():
@@ -22,7 +32,15 @@ def small_data():
 
 def small_search(path, isolation="none", **arguments):
     hypermodel = CellHyperModel((8, 8, 3), 2, space=NASNetSpace(1), num_cells=1, filters=2)
-    tuner = PPOSearch(hypermodel, arguments.pop("objective", "val_accuracy"), 1, seed=0, directory=path, isolation=isolation, **arguments)
+    tuner = PPOSearch(
+        hypermodel,
+        arguments.pop("objective", "val_accuracy"),
+        1,
+        seed=0,
+        directory=path,
+        isolation=isolation,
+        **arguments,
+    )
     x, y = small_data()
     tuner.search(x, y, validation_data=(x, y), epochs=1, verbose=0, batch_size=8)
     return tuner, tuner.oracle.get_best_trials(1)[0]
@@ -30,9 +48,16 @@ def small_search(path, isolation="none", **arguments):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("isolation", ["process", "none"])
-def test_optimizer_loss_and_metrics_of_a_tuner_take_the_place_of_the_hypermodels(tmp_path, isolation):
-    optimizer, metrics = keras.optimizers.Adam(0.125), ["accuracy", keras.metrics.SparseCategoricalCrossentropy(name="nats")]
-    tuner, trial = small_search(tmp_path, isolation, optimizer=optimizer, metrics=metrics, loss=Constant())
+def test_optimizer_loss_and_metrics_of_a_tuner_take_the_place_of_the_hypermodels(
+    tmp_path, isolation
+):
+    optimizer, metrics = (
+        keras.optimizers.Adam(0.125),
+        ["accuracy", keras.metrics.SparseCategoricalCrossentropy(name="nats")],
+    )
+    tuner, trial = small_search(
+        tmp_path, isolation, optimizer=optimizer, metrics=metrics, loss=Constant()
+    )
     assert trial.metrics.exists("val_nats") and trial.metrics.exists("val_accuracy")
     assert trial.metrics.get_last_value("val_loss") == pytest.approx(7.0)
     (model,) = tuner.get_best_models(1)
@@ -57,7 +82,13 @@ def test_a_native_child_larger_than_asked_for_is_a_failed_trial():
     size = sum(math.prod(weight.shape) for weight in model.trainable_weights)
     for one in (native, model):
         Compiling(max_model_size=size).check_size(one)
-        with pytest.raises(ValueError, match=f"Oversized model: {size:,} trainable parameters, more than max_model_size={size - 1:,}"):
+        with pytest.raises(
+            ValueError,
+            match=(
+                f"Oversized model: {size:,} trainable parameters, more than"
+                f" max_model_size={size - 1:,}"
+            ),
+        ):
             Compiling(max_model_size=size - 1).check_size(one)
 
 
@@ -71,7 +102,9 @@ def test_a_child_is_trained_as_often_as_asked_for_and_the_mean_is_its_result(tmp
         return {"val_accuracy": accuracy}, {"val_accuracy": [0.0, accuracy]}
 
     monkeypatch.setattr("nasnet_tf.children.runner.train_child", train)
-    monkeypatch.setattr(Worker, "run", lambda self, function, *args, **kwargs: function(*args, **kwargs))
+    monkeypatch.setattr(
+        Worker, "run", lambda self, function, *args, **kwargs: function(*args, **kwargs)
+    )
     _, trial = small_search(tmp_path, "process", executions_per_trial=3)
     assert trial.score == pytest.approx(0.5)
     (kept,) = tmp_path.glob("untitled_project/trial_*/*checkpoint.npz")
@@ -91,11 +124,20 @@ def test_children_are_trained_under_a_distribution_strategy(tmp_path):
 
     x, y = small_data()
     hypermodel = CellHyperModel((8, 8, 3), 2, space=NASNetSpace(1), num_cells=1, filters=2)
-    tuner = Watched(hypermodel, "val_accuracy", 1, directory=tmp_path, distribution_strategy=strategy)
+    tuner = Watched(
+        hypermodel, "val_accuracy", 1, directory=tmp_path, distribution_strategy=strategy
+    )
     tuner.search(x, y, validation_data=(x, y), epochs=1, verbose=0)
     assert strategy in seen and tuner.isolation == "none"
     with pytest.raises(ValueError, match="distribution_strategy holds devices of this process"):
-        PPOSearch(hypermodel, "val_accuracy", 1, directory=tmp_path, distribution_strategy=strategy, isolation="process")
+        PPOSearch(
+            hypermodel,
+            "val_accuracy",
+            1,
+            directory=tmp_path,
+            distribution_strategy=strategy,
+            isolation="process",
+        )
 
 
 def test_a_search_without_a_hypermodel_is_refused_unless_it_says_what_a_trial_is(tmp_path):
@@ -108,15 +150,25 @@ def test_a_search_without_a_hypermodel_is_refused_unless_it_says_what_a_trial_is
 
     hp = keras_tuner.HyperParameters()
     hp.Choice("a", [1, 2, 3])
-    tuner = Own(objective=keras_tuner.Objective("score", "max"), max_trials=5, hyperparameters=hp, directory=tmp_path)
+    tuner = Own(
+        objective=keras_tuner.Objective("score", "max"),
+        max_trials=5,
+        hyperparameters=hp,
+        directory=tmp_path,
+    )
     tuner.search(verbose=0)
-    assert tuner.oracle.get_best_trials(1)[0].score == max(trial.hyperparameters.get("a") for trial in tuner.oracle.trials.values())
+    assert tuner.oracle.get_best_trials(1)[0].score == max(
+        trial.hyperparameters.get("a") for trial in tuner.oracle.trials.values()
+    )
 
 
 @pytest.mark.parametrize("tuner", [PPOSearch, StrategySearch, OneShotSearch])
 def test_a_tuner_shows_and_takes_what_every_tuner_of_keras_does(tuner):
     names = set(inspect.signature(tuner).parameters)
-    assert set(inspect.signature(keras_tuner.Tuner).parameters) - {"oracle", "kwargs"} <= names and "kwargs" not in names
+    assert (
+        set(inspect.signature(keras_tuner.Tuner).parameters) - {"oracle", "kwargs"} <= names
+        and "kwargs" not in names
+    )
     assert set(inspect.signature(keras_tuner.Oracle).parameters) <= names
     with pytest.raises(TypeError, match="'max_trial', did you mean 'max_trials'"):
         tuner(CellHyperModel((8, 8, 3), 2), max_trial=3)
@@ -124,11 +176,21 @@ def test_a_tuner_shows_and_takes_what_every_tuner_of_keras_does(tuner):
 
 def test_an_oracle_refuses_what_it_does_not_take_with_the_nearest_name():
     for oracle in (PPOOracle, StrategyOracle):
-        with pytest.raises(TypeError, match="'max_retries', did you mean 'max_retries_per_trial'|'max_trials'"):
+        with pytest.raises(
+            TypeError, match="'max_retries', did you mean 'max_retries_per_trial'|'max_trials'"
+        ):
             oracle(objective="a", max_retries=1)
 
 
 def test_executions_that_make_no_number_are_refused(tmp_path):
     for wrong in (0, 1.5, None):
-        with pytest.raises(ValueError, match="executions_per_trial is .*; give how often each child is trained"):
-            PPOSearch(CellHyperModel((8, 8, 3), 2), "val_accuracy", 1, executions_per_trial=wrong, directory=tmp_path)
+        with pytest.raises(
+            ValueError, match="executions_per_trial is .*; give how often each child is trained"
+        ):
+            PPOSearch(
+                CellHyperModel((8, 8, 3), 2),
+                "val_accuracy",
+                1,
+                executions_per_trial=wrong,
+                directory=tmp_path,
+            )

@@ -14,15 +14,23 @@ import time
 
 import keras
 import keras_tuner
-import nasnet_tf
 import numpy as np
 import pytest
+
+import nasnet_tf
 from nasnet_tf import journal
 from nasnet_tf.evaluation import ChildFailed, WorkerLost
 from nasnet_tf.genotype import OPERATION_NAMES
 from nasnet_tf.spaces import NASNetSpace
 from nasnet_tf.strategies import PPO, STRATEGIES
-from nasnet_tf.tuners import CellHyperModel, CellTuner, PPOOracle, PPOSearch, StrategyOracle, StrategySearch
+from nasnet_tf.tuners import (
+    CellHyperModel,
+    CellTuner,
+    PPOOracle,
+    PPOSearch,
+    StrategyOracle,
+    StrategySearch,
+)
 
 SPACE = NASNetSpace(2)
 
@@ -64,7 +72,9 @@ def toy_score(values):
 
 
 def oracle(max_trials=20, seed=0, **kwargs):
-    return PPOOracle(keras_tuner.Objective("score", "max"), max_trials, seed=seed, space=SPACE, **kwargs)
+    return PPOOracle(
+        keras_tuner.Objective("score", "max"), max_trials, seed=seed, space=SPACE, **kwargs
+    )
 
 
 def log(folder):
@@ -95,17 +105,23 @@ def finished(folder, max_trials=20, seed=0, **kwargs):
 
 def test_a_search_runs_as_many_trials_as_asked_for(tmp_path):
     tuner = finished(tmp_path, 13)
-    assert len(tuner.oracle.trials) == 13 and all(t.status == "COMPLETED" for t in tuner.oracle.trials.values())
+    assert len(tuner.oracle.trials) == 13 and all(
+        t.status == "COMPLETED" for t in tuner.oracle.trials.values()
+    )
 
 
 @pytest.mark.parametrize("seed", [0, 7])
 def test_the_same_seed_gives_the_same_search(tmp_path, seed):
-    assert proposals(finished(tmp_path / "a", seed=seed).oracle) == proposals(finished(tmp_path / "b", seed=seed).oracle)
+    assert proposals(finished(tmp_path / "a", seed=seed).oracle) == proposals(
+        finished(tmp_path / "b", seed=seed).oracle
+    )
 
 
 def test_zero_is_a_seed_of_its_own(tmp_path):
     assert oracle(seed=0).seed == 0
-    assert proposals(finished(tmp_path / "a", seed=0).oracle) != proposals(finished(tmp_path / "b", seed=1).oracle)
+    assert proposals(finished(tmp_path / "a", seed=0).oracle) != proposals(
+        finished(tmp_path / "b", seed=1).oracle
+    )
 
 
 def test_proposals_are_the_strategys(tmp_path):
@@ -118,7 +134,12 @@ def test_proposals_are_the_strategys(tmp_path):
 
 
 def test_an_objective_to_minimise_is_learned_with_its_sign(tmp_path):
-    tuner = Toy(PPOOracle(keras_tuner.Objective("score", "min"), 60, seed=0, settings={"learning_rate": 0.01}), tmp_path)
+    tuner = Toy(
+        PPOOracle(
+            keras_tuner.Objective("score", "min"), 60, seed=0, settings={"learning_rate": 0.01}
+        ),
+        tmp_path,
+    )
     tuner.search(verbose=0)
     scores = [tuner.oracle.trials[i].score for i in sorted(tuner.oracle.trials)]
     assert np.mean(scores[40:]) < np.mean(scores[:20])
@@ -147,15 +168,26 @@ def test_the_same_cell_is_trained_once_and_its_reward_reused(tmp_path):
             seen.append(space.key(space.choices(trial.hyperparameters.values)))
             return super().run_trial(trial)
 
-    search = PPOOracle(keras_tuner.Objective("score", "max"), 60, seed=1, space=space, settings=dict(draws=1), repeats=True)
+    search = PPOOracle(
+        keras_tuner.Objective("score", "max"),
+        60,
+        seed=1,
+        space=space,
+        settings=dict(draws=1),
+        repeats=True,
+    )
     tuner = Counting.__new__(Counting)
     tuner.breaks, tuner.trained = lambda trial_id: None, []
-    keras_tuner.engine.base_tuner.BaseTuner.__init__(tuner, search, Small(), directory=str(tmp_path), project_name="toy")
+    keras_tuner.engine.base_tuner.BaseTuner.__init__(
+        tuner, search, Small(), directory=str(tmp_path), project_name="toy"
+    )
     tuner.search(verbose=0)
     assert len(search.trials) == 60 and len(seen) == len(set(seen)) < 60
     by_key = {}
     for trial in search.trials.values():
-        by_key.setdefault(space.key(space.choices(trial.hyperparameters.values)), set()).add(trial.score)
+        by_key.setdefault(space.key(space.choices(trial.hyperparameters.values)), set()).add(
+            trial.score
+        )
     assert all(len(scores) == 1 for scores in by_key.values())
 
 
@@ -164,7 +196,15 @@ def test_the_same_cell_is_trained_once_and_its_reward_reused(tmp_path):
 
 def halving(max_trials, **kwargs):
     objective = keras_tuner.Objective("score", "max")
-    return StrategyOracle("successive-halving", objective, max_trials, seed=0, space=SPACE, settings={"epochs": (1, 2, 4)}, **kwargs)
+    return StrategyOracle(
+        "successive-halving",
+        objective,
+        max_trials,
+        seed=0,
+        space=SPACE,
+        settings={"epochs": (1, 2, 4)},
+        **kwargs,
+    )
 
 
 def test_the_oracle_says_for_how_many_epochs_each_trial_is_trained(tmp_path):
@@ -174,7 +214,9 @@ def test_the_oracle_says_for_how_many_epochs_each_trial_is_trained(tmp_path):
     assert {epochs.count(number) > 3 for number in (1, 2, 4)} == {True} and epochs[0] == 1
     cells = {number: set() for number in (1, 2, 4)}
     for values in proposals(tuner.oracle):
-        cells[values["tuner/epochs"]].add(SPACE.choices({name: values[name] for name, _ in SPACE.decisions}))
+        cells[values["tuner/epochs"]].add(
+            SPACE.choices({name: values[name] for name, _ in SPACE.decisions})
+        )
     assert cells[4] < cells[2] < cells[1], "what is trained longer was trained shortly before"
     assert len(tuner.trained) == 40, "no promoted cell is taken for its twin of fewer epochs"
 
@@ -198,9 +240,16 @@ def test_a_child_is_trained_for_the_epochs_of_its_trial(tmp_path):
 
     trained = []
     tuner = StrategySearch(
-        Quick((1,), 2, space=SPACE), "val_accuracy", 12, strategy="successive-halving", settings={"epochs": (2, 6)}, seed=0,
-        isolation="none", directory=str(tmp_path), project_name="q",
-    )  # fmt: skip
+        Quick((1,), 2, space=SPACE),
+        "val_accuracy",
+        12,
+        strategy="successive-halving",
+        settings={"epochs": (2, 6)},
+        seed=0,
+        isolation="none",
+        directory=str(tmp_path),
+        project_name="q",
+    )
     tuner.search(np.zeros((4, 1)), np.zeros(4), epochs=99, verbose=0)
     assert set(trained) == {(2, 2), (6, 6)}
 
@@ -228,7 +277,12 @@ def test_the_oracle_searches_any_hypermodel_of_discrete_choices(tmp_path):
     search = PPOOracle(keras_tuner.Objective("score", "max"), 30, seed=0)
     AnyChoices(search, any_choices, directory=str(tmp_path), project_name="any").search(verbose=0)
     best = search.get_best_trials()[0]
-    assert best.score == 2.0 and best.hyperparameters.values == {"kind": "wide", "units": 32, "bias": True, "constant": 3}
+    assert best.score == 2.0 and best.hyperparameters.values == {
+        "kind": "wide",
+        "units": 32,
+        "bias": True,
+        "constant": 3,
+    }
     assert all("units" not in v for v in proposals(search) if v["kind"] == "deep")
 
 
@@ -237,7 +291,9 @@ def test_a_strategy_hears_of_the_point_it_proposed_though_some_of_it_has_no_say(
     search = StrategyOracle(name, keras_tuner.Objective("score", "max"), 14, seed=0, repeats=True)
     AnyChoices(search, any_choices, directory=str(tmp_path), project_name="any").search(verbose=0)
     search.study._learned()
-    assert len(set(map(tuple, search.study._replay.strategy.archive.points.tolist()))) == 14, "no point was proposed twice"
+    assert len(set(map(tuple, search.study._replay.strategy.archive.points.tolist()))) == 14, (
+        "no point was proposed twice"
+    )
 
 
 def test_a_continuous_choice_is_refused_with_the_mend(tmp_path):
@@ -247,15 +303,21 @@ def test_a_continuous_choice_is_refused_with_the_mend(tmp_path):
         hp.Float("rate", 0.0, 1.0)
         return keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
 
-    with pytest.raises(ValueError, match="'rate' is not a choice among few values .* use hp.Choice"):
-        AnyChoices(search, continuous, directory=str(tmp_path), project_name="any").search(verbose=0)
+    with pytest.raises(
+        ValueError, match="'rate' is not a choice among few values .* use hp.Choice"
+    ):
+        AnyChoices(search, continuous, directory=str(tmp_path), project_name="any").search(
+            verbose=0
+        )
 
 
 # Failures.
 
 
 def test_a_failed_trial_is_not_a_dead_search(tmp_path):
-    tuner = Toy(oracle(), tmp_path, breaks=lambda i: MemoryError("no room") if i in ("03", "07") else None)
+    tuner = Toy(
+        oracle(), tmp_path, breaks=lambda i: MemoryError("no room") if i in ("03", "07") else None
+    )
     tuner.search(verbose=0)
     failed = {i for i, t in tuner.oracle.trials.items() if t.status == "FAILED"}
     assert failed == {"03", "07"} and len(tuner.oracle.trials) == 20
@@ -287,10 +349,19 @@ def test_a_trial_that_is_run_again_can_recover(tmp_path):
 
 
 def test_a_search_in_which_everything_fails_stops_and_says_why(tmp_path):
-    tuner = Toy(oracle(max_consecutive_failed_trials=4), tmp_path, breaks=lambda i: ValueError("no such column"))
+    tuner = Toy(
+        oracle(max_consecutive_failed_trials=4),
+        tmp_path,
+        breaks=lambda i: ValueError("no such column"),
+    )
     with pytest.raises(RuntimeError, match="no such column"):
         tuner.search(verbose=0)
-    assert [record["end"] for record in log(tmp_path).records if "end" in record] == ["00", "01", "02", "03"]
+    assert [record["end"] for record in log(tmp_path).records if "end" in record] == [
+        "00",
+        "01",
+        "02",
+        "03",
+    ]
 
 
 def test_an_exception_in_the_strategy_does_not_keep_the_lock(tmp_path):
@@ -316,7 +387,9 @@ def test_a_search_that_is_interrupted_anywhere_goes_on_as_if_it_had_not(tmp_path
     again = Toy(oracle(30), tmp_path)
     again.search(verbose=0)
     assert proposals(again.oracle) == whole
-    assert [int(i) for i in again.trained] == list(range(at, 30)), "no trial is lost or trained twice"
+    assert [int(i) for i in again.trained] == list(range(at, 30)), (
+        "no trial is lost or trained twice"
+    )
 
 
 def test_a_snapshot_of_the_strategy_spares_learning_again(tmp_path):
@@ -324,7 +397,9 @@ def test_a_snapshot_of_the_strategy_spares_learning_again(tmp_path):
     finished(tmp_path, 60)
     assert (tmp_path / "toy" / "strategy.npz").is_file()
     again = finished(tmp_path, 70)
-    assert proposals(again.oracle) == whole and [int(i) for i in again.trained] == list(range(60, 70))
+    assert proposals(again.oracle) == whole and [int(i) for i in again.trained] == list(
+        range(60, 70)
+    )
 
 
 def test_a_larger_budget_goes_on_from_where_the_smaller_one_ended(tmp_path):
@@ -338,7 +413,11 @@ def test_a_damaged_snapshot_of_the_strategy_costs_nothing(tmp_path, length):
     finished(tmp_path, 60)
     path = tmp_path / "toy" / "strategy.npz"
     content = path.read_bytes()
-    path.write_bytes(content[:length] if length >= 0 else content[:-100] + bytes([content[-100] ^ 1]) + content[-99:])
+    path.write_bytes(
+        content[:length]
+        if length >= 0
+        else content[:-100] + bytes([content[-100] ^ 1]) + content[-99:]
+    )
     again = finished(tmp_path, 65)
     assert proposals(again.oracle) == whole and len(again.trained) == 5
 
@@ -347,13 +426,17 @@ def test_a_snapshot_of_other_trials_is_not_taken(tmp_path):
     finished(tmp_path, 60)
     whole = proposals(finished(tmp_path / "whole", 65).oracle)
     path = tmp_path / "toy" / "strategy.npz"
-    Toy(oracle(65), tmp_path / "other", breaks=lambda i: ValueError() if i == "03" else None).search(verbose=0)
+    Toy(
+        oracle(65), tmp_path / "other", breaks=lambda i: ValueError() if i == "03" else None
+    ).search(verbose=0)
     (tmp_path / "other" / "toy" / "strategy.npz").replace(path)
     assert proposals(finished(tmp_path, 65).oracle) == whole
 
 
 @pytest.mark.parametrize("promised", [True, False])
-def test_a_log_cut_anywhere_costs_no_more_than_was_cut_or_is_refused_in_one_line(tmp_path, promised):
+def test_a_log_cut_anywhere_costs_no_more_than_was_cut_or_is_refused_in_one_line(
+    tmp_path, promised
+):
     finished(tmp_path, 6)
     path = tmp_path / "toy" / journal.TRIALS
     content = path.read_bytes()
@@ -385,13 +468,22 @@ def test_what_is_left_of_a_log_goes_on_as_the_whole_would_have(tmp_path):
     [
         ({"seed": 1}, "begun with seed 0, now it is 1"),
         ({"settings": {"draws": 1}}, "begun with settings draws null, now it is 1"),
-        ({"objective": keras_tuner.Objective("score", "min")}, 'begun with objective score "max", now it is "min"'),
+        (
+            {"objective": keras_tuner.Objective("score", "min")},
+            'begun with objective score "max", now it is "min"',
+        ),
         ({"strategy": "random"}, 'begun with strategy "ppo", now it is "random"'),
     ],
 )
 def test_another_search_is_refused_in_one_line(tmp_path, change, says):
     finished(tmp_path, 3)
-    given = {"strategy": "ppo", "objective": keras_tuner.Objective("score", "max"), "seed": 0, "space": SPACE, **change}
+    given = {
+        "strategy": "ppo",
+        "objective": keras_tuner.Objective("score", "max"),
+        "seed": 0,
+        "space": SPACE,
+        **change,
+    }
     with pytest.raises(ValueError, match=says):
         Toy(StrategyOracle(max_trials=5, **given), tmp_path)
 
@@ -399,7 +491,9 @@ def test_another_search_is_refused_in_one_line(tmp_path, change, says):
 def test_a_later_version_goes_on_and_says_so(tmp_path, monkeypatch):
     finished(tmp_path, 3)
     monkeypatch.setattr("nasnet_tf.study.head.__version__", "9.0")
-    with pytest.warns(UserWarning, match=f"was begun with nasnet_tf {nasnet_tf.__version__}; this is 9.0"):
+    with pytest.warns(
+        UserWarning, match=f"was begun with nasnet_tf {nasnet_tf.__version__}; this is 9.0"
+    ):
         tuner = Toy(oracle(5), tmp_path)
     tuner.search(verbose=0)
     assert tuner.trained == ["3", "4"]
@@ -408,7 +502,9 @@ def test_a_later_version_goes_on_and_says_so(tmp_path, monkeypatch):
 def test_a_search_of_another_space_is_refused(tmp_path):
     def tuner(space):
         child = CellHyperModel((8, 8, 1), 2, space=space)
-        return StrategySearch(child, "val_accuracy", 3, seed=0, directory=str(tmp_path), project_name="s")
+        return StrategySearch(
+            child, "val_accuracy", 3, seed=0, directory=str(tmp_path), project_name="s"
+        )
 
     tuner(NASNetSpace(2)).save()
     with pytest.raises(ValueError, match="begun with decisions normal/1/input_1 .* now it is null"):
@@ -424,11 +520,18 @@ def test_a_seed_that_is_not_given_is_that_of_the_search(tmp_path):
 def test_a_folder_of_another_oracle_is_refused(tmp_path):
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "oracle.json").write_text("{}")
-    with pytest.raises(ValueError, match="oracle.json is of another oracle, or of an older version; begin anew in another folder"):
+    with pytest.raises(
+        ValueError,
+        match=(
+            "oracle.json is of another oracle, or of an older version; begin anew in another folder"
+        ),
+    ):
         finished(tmp_path, 3)
 
 
-def test_a_disk_that_is_full_stops_the_search_in_one_line_and_it_goes_on_later(tmp_path, monkeypatch):
+def test_a_disk_that_is_full_stops_the_search_in_one_line_and_it_goes_on_later(
+    tmp_path, monkeypatch
+):
     whole = proposals(finished(tmp_path / "whole", 12).oracle)
     appends, append = [], journal._write
 
@@ -441,7 +544,9 @@ def test_a_disk_that_is_full_stops_the_search_in_one_line_and_it_goes_on_later(t
     tuner = Toy(oracle(12), tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(journal, "_write", full)
-        with pytest.raises(RuntimeError, match="trials.log cannot be written: No space left on device; .* --resume") as raised:
+        with pytest.raises(
+            RuntimeError, match="trials.log cannot be written: No space left on device; .* --resume"
+        ) as raised:
             tuner.search(verbose=0)
     assert "\n" not in str(raised.value)
     assert others_may_ask(tuner.oracle)
@@ -488,7 +593,9 @@ def test_choices_that_appear_late_and_conditional_ones_come_back(tmp_path):
             return super().run_trial(trial)
 
     def searched(trials, folder):
-        search = StrategyOracle("aging-evolution", keras_tuner.Objective("score", "max"), trials, seed=0, repeats=True)
+        search = StrategyOracle(
+            "aging-evolution", keras_tuner.Objective("score", "max"), trials, seed=0, repeats=True
+        )
         Late(search, any_choices, directory=str(folder), project_name="any").search(verbose=0)
         return search
 
@@ -555,12 +662,18 @@ def faults(*arguments):
     """What benchmarks/faults.py says."""
     root = pathlib.Path(journal.__file__).parents[1]
     command = [sys.executable, str(root / "benchmarks" / "faults.py"), *map(str, arguments)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(root)}).stdout)
+    return json.loads(
+        subprocess.run(
+            command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(root)}
+        ).stdout
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers, kills", [(1, 8), (3, 8)])
-def test_a_search_that_is_killed_again_and_again_and_its_workers_too_is_the_one_that_was_not(workers, kills):
+def test_a_search_that_is_killed_again_and_again_and_its_workers_too_is_the_one_that_was_not(
+    workers, kills
+):
     found = faults("--kills", kills, "--workers", workers)
     assert sum(found["killed"].values()) >= kills / 2, found
     assert (found["not_ended"], found["ended_twice"], found["failed"]) == (0, 0, 0), found
@@ -574,15 +687,30 @@ def test_hundreds_of_workers_ask_at_once_and_no_trial_is_lost():
 
 def test_files_are_replaced_whole(tmp_path):
     finished(tmp_path, 60)
-    assert {path.name for path in (tmp_path / "toy").iterdir()} == {"trials.log", "trials.log.length", "strategy.npz", "tuner0.json"}
+    assert {path.name for path in (tmp_path / "toy").iterdir()} == {
+        "trials.log",
+        "trials.log.length",
+        "strategy.npz",
+        "tuner0.json",
+    }
 
 
 def test_the_cost_of_a_trial_does_not_grow(tmp_path):
     """Files and memory do, by a record and a few numbers a trial."""
     sizes = []
-    search = StrategyOracle("random", keras_tuner.Objective("score", "max"), None, space=SPACE, hyperparameters=declared(), seed=0)
+    search = StrategyOracle(
+        "random",
+        keras_tuner.Objective("score", "max"),
+        None,
+        space=SPACE,
+        hyperparameters=declared(),
+        seed=0,
+    )
     search._set_project_dir(str(tmp_path), "toy")
-    search.verbose, search.on_end = 0, lambda trial: sizes.append((tmp_path / "toy" / journal.TRIALS).stat().st_size)
+    search.verbose, search.on_end = (
+        0,
+        lambda trial: sizes.append((tmp_path / "toy" / journal.TRIALS).stat().st_size),
+    )
     for number in range(200):
         trial = search.create_trial("a")
         search.update_trial(trial.trial_id, {"score": number % 7})
@@ -598,8 +726,12 @@ def test_keras_tuners_own_oracles_search_the_space(tmp_path):
     class Quick(CellHyperModel):
         def build(self, hp):
             self.genotype(hp)
-            model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")])
-            model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=True)
+            model = keras.Sequential(
+                [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")]
+            )
+            model.compile(
+                "sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=True
+            )
             return model
 
         def fit(self, hp, model, *args, **kwargs):
@@ -608,9 +740,18 @@ def test_keras_tuners_own_oracles_search_the_space(tmp_path):
             return {"val_accuracy": toy_score(hp.values)}
 
     x, y = np.zeros((4, 4, 4, 1)), np.zeros(4)
-    for number, kind in enumerate((keras_tuner.RandomSearch, keras_tuner.BayesianOptimization, keras_tuner.Hyperband)):
+    for number, kind in enumerate(
+        (keras_tuner.RandomSearch, keras_tuner.BayesianOptimization, keras_tuner.Hyperband)
+    ):
         budget = {"max_epochs": 2} if kind is keras_tuner.Hyperband else {"max_trials": 4}
-        tuner = kind(Quick((4, 4, 1), 2), "val_accuracy", **budget, seed=1, directory=str(tmp_path), project_name=str(number))
+        tuner = kind(
+            Quick((4, 4, 1), 2),
+            "val_accuracy",
+            **budget,
+            seed=1,
+            directory=str(tmp_path),
+            project_name=str(number),
+        )
         tuner.search(x, y, verbose=0)
         values = tuner.get_best_hyperparameters()[0].values
         assert (
@@ -626,7 +767,9 @@ def searched(tmp_path_factory):
     x, y = rng.normal(size=(16, 8, 8, 1)).astype("float32"), rng.integers(0, 2, 16)
     child = CellHyperModel((8, 8, 1), 2, space=NASNetSpace(1), filters=2)
     folder = tmp_path_factory.mktemp("searched")
-    tuner = PPOSearch(child, "val_accuracy", 2, seed=0, directory=str(folder), project_name="s", keep_best=1)
+    tuner = PPOSearch(
+        child, "val_accuracy", 2, seed=0, directory=str(folder), project_name="s", keep_best=1
+    )
     import tensorflow as tf
 
     data = tf.data.Dataset.from_tensor_slices((x, y)).batch(8)
@@ -660,7 +803,15 @@ def test_a_dtype_policy_reaches_the_children(tmp_path):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         child = PolicyChild((4, 4, 1), 2, space=NASNetSpace(1))
-        tuner = StrategySearch(child, "val_accuracy", 1, strategy="random", isolation="none", directory=str(tmp_path), project_name="p")
+        tuner = StrategySearch(
+            child,
+            "val_accuracy",
+            1,
+            strategy="random",
+            isolation="none",
+            directory=str(tmp_path),
+            project_name="p",
+        )
     finally:
         keras.config.set_dtype_policy("float32")
     assert tuner._policy.name == "mixed_bfloat16"
@@ -679,18 +830,35 @@ class PolicyChild(CellHyperModel):
 @pytest.mark.parametrize(
     "error, says",
     [
-        ("OSError: [Errno 28] No space left on device: 'checkpoint.npz'", "No space left on device; make room"),
-        ("PermissionError: [Errno 1] Operation not permitted: 'progress.npz'", "Operation not permitted; mend that"),
-        ("OSError: [Errno 30] Read-only file system: 'progress.npz'", "Read-only file system; mend that"),
+        (
+            "OSError: [Errno 28] No space left on device: 'checkpoint.npz'",
+            "No space left on device; make room",
+        ),
+        (
+            "PermissionError: [Errno 1] Operation not permitted: 'progress.npz'",
+            "Operation not permitted; mend that",
+        ),
+        (
+            "OSError: [Errno 30] Read-only file system: 'progress.npz'",
+            "Read-only file system; mend that",
+        ),
     ],
 )
 @pytest.mark.parametrize("isolation", ["process", "none"])
-def test_a_child_that_finds_the_machine_at_fault_is_no_failed_trial(tmp_path, monkeypatch, error, says, isolation):
+def test_a_child_that_finds_the_machine_at_fault_is_no_failed_trial(
+    tmp_path, monkeypatch, error, says, isolation
+):
     def fails(*args, **kwargs):
         raise ChildFailed(error) if isolation == "process" else OSError(error)
 
     child = CellHyperModel((8, 8, 1), 2, space=SPACE)
-    given = {"strategy": "random", "seed": 0, "directory": str(tmp_path), "project_name": "s", "isolation": isolation}
+    given = {
+        "strategy": "random",
+        "seed": 0,
+        "directory": str(tmp_path),
+        "project_name": "s",
+        "isolation": isolation,
+    }
     tuner = StrategySearch(child, "val_accuracy", 3, **given)
     if isolation == "process":
         monkeypatch.setattr(tuner.worker, "run", fails)
@@ -702,21 +870,37 @@ def test_a_child_that_finds_the_machine_at_fault_is_no_failed_trial(tmp_path, mo
 
 
 @pytest.mark.parametrize("times, status", [(3, "COMPLETED"), (4, "FAILED")])
-def test_a_trial_whose_process_is_lost_is_run_again_but_not_for_ever(tmp_path, monkeypatch, times, status):
+def test_a_trial_whose_process_is_lost_is_run_again_but_not_for_ever(
+    tmp_path, monkeypatch, times, status
+):
     def lost(function, *args, **kwargs):
         if len(runs) < times:
             runs.append(function)
-            raise WorkerLost("the training process was killed, as the system does when memory runs out")
+            raise WorkerLost(
+                "the training process was killed, as the system does when memory runs out"
+            )
         return {"val_accuracy": 0.5}, {}
 
     runs, child = [], CellHyperModel((8, 8, 1), 2, space=SPACE)
-    tuner = StrategySearch(child, "val_accuracy", 1, strategy="random", seed=0, directory=str(tmp_path), project_name="s")
+    tuner = StrategySearch(
+        child,
+        "val_accuracy",
+        1,
+        strategy="random",
+        seed=0,
+        directory=str(tmp_path),
+        project_name="s",
+    )
     monkeypatch.setattr(tuner.worker, "run", lost)
     tuner.search(np.zeros((2, 8, 8, 1)), np.zeros(2), verbose=0)
     trial = tuner.oracle.trials["0"]
-    assert trial.status == status and (status == "COMPLETED" or "when memory runs out, 4 times" in trial.message)
+    assert trial.status == status and (
+        status == "COMPLETED" or "when memory runs out, 4 times" in trial.message
+    )
     records = journal.read(tmp_path / "s" / journal.TRIALS).records
-    assert [record["message"].split(",")[0] for record in records if "lost" in record] == ["the training process was killed"] * times
+    assert [record["message"].split(",")[0] for record in records if "lost" in record] == [
+        "the training process was killed"
+    ] * times
 
 
 class Scored(CellHyperModel):
@@ -734,14 +918,27 @@ def test_our_tuner_goes_on_with_any_oracle(tmp_path, own):
     def searched(trials):
         make = StrategyOracle if own else keras_tuner.oracles.RandomSearchOracle
         given = {"strategy": "random"} if own else {}
-        search = make(objective=keras_tuner.Objective("val_accuracy", "max"), max_trials=trials, seed=1, **given)
-        tuner = CellTuner(search, Scored((1,), 2, space=SPACE), isolation="none", directory=str(tmp_path), project_name="s")
+        search = make(
+            objective=keras_tuner.Objective("val_accuracy", "max"),
+            max_trials=trials,
+            seed=1,
+            **given,
+        )
+        tuner = CellTuner(
+            search,
+            Scored((1,), 2, space=SPACE),
+            isolation="none",
+            directory=str(tmp_path),
+            project_name="s",
+        )
         tuner.search(np.zeros((4, 1)), np.zeros(4), verbose=0)
         return tuner
 
     first = searched(2)
     if own:
-        (tmp_path / "s" / "tuner0.json").write_text("")  # torn: Keras Tuner's sign that there is something to reload, which we do not read
+        (tmp_path / "s" / "tuner0.json").write_text(
+            ""
+        )  # torn: Keras Tuner's sign that there is something to reload, which we do not read
     again = searched(4)
     assert len(again.oracle.trials) == 4 and len(again.get_best_genotypes(4)) == 4
     for number, trial in first.oracle.trials.items():
@@ -771,13 +968,24 @@ class WithWeights(CellTuner):
     def run_trial(self, trial, *args, **kwargs):
         model = self.hypermodel.build(trial.hyperparameters)
         figures = self.hypermodel.fit(trial.hyperparameters, model)
-        model.save_weights(os.path.join(self.get_trial_dir(trial.trial_id), "checkpoint.weights.h5"))
+        model.save_weights(
+            os.path.join(self.get_trial_dir(trial.trial_id), "checkpoint.weights.h5")
+        )
         return figures
 
 
 def with_weights(folder, trials, **given):
-    search = StrategyOracle("random", keras_tuner.Objective("val_accuracy", "max"), trials, seed=0, repeats=True)
-    return WithWeights(search, Repeated((1,), 2), isolation="none", directory=str(folder), project_name="s", **given)
+    search = StrategyOracle(
+        "random", keras_tuner.Objective("val_accuracy", "max"), trials, seed=0, repeats=True
+    )
+    return WithWeights(
+        search,
+        Repeated((1,), 2),
+        isolation="none",
+        directory=str(folder),
+        project_name="s",
+        **given,
+    )
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -788,7 +996,9 @@ def test_the_model_of_a_duplicate_is_the_one_that_was_trained(tmp_path, again):
     best = tuner.oracle.get_best_trials(8)
     assert sum("reused" in (trial.message or "") for trial in best) == 6
     models = tuner.get_best_models(8)
-    assert [float(model.layers[-1].kernel[0, 0]) for model in models] == [trial.hyperparameters.get("one") for trial in best]
+    assert [float(model.layers[-1].kernel[0, 0]) for model in models] == [
+        trial.hyperparameters.get("one") for trial in best
+    ]
     assert len(list(tmp_path.rglob("checkpoint.weights.h5"))) == 2
 
 
@@ -796,7 +1006,9 @@ def test_weights_that_are_not_kept_are_missed_in_words(tmp_path):
     tuner = with_weights(tmp_path, 8, keep_best=1)
     tuner.search(verbose=0)
     worst = tuner.oracle.get_best_trials(8)[-1]
-    with pytest.raises(ValueError, match="the weights of trial . are not in .*keep_best is 1; search with more"):
+    with pytest.raises(
+        ValueError, match="the weights of trial . are not in .*keep_best is 1; search with more"
+    ):
         tuner.load_model(worst)
 
 
@@ -825,7 +1037,13 @@ def test_who_ends_meanwhile_does_not_lose_its_weights(tmp_path):
 
 def scored_on(folder, x, y, trials=2):
     search = StrategyOracle("random", keras_tuner.Objective("val_accuracy", "max"), trials, seed=0)
-    tuner = CellTuner(search, Scored((1,), 2, space=SPACE), isolation="none", directory=str(folder), project_name="s")
+    tuner = CellTuner(
+        search,
+        Scored((1,), 2, space=SPACE),
+        isolation="none",
+        directory=str(folder),
+        project_name="s",
+    )
     tuner.search(x, y, verbose=0)
     return tuner
 
@@ -879,16 +1097,25 @@ def test_overwriting_leaves_a_strangers_folder_alone(tmp_path):
 def test_overwriting_leaves_a_search_alone_that_goes_on_in_another_process(tmp_path):
     with_weights(tmp_path, 3).search(verbose=0)
     before = (tmp_path / "s" / "trials.log").read_bytes()
-    code = "import fcntl, sys, time; file = open(sys.argv[1], 'rb'); fcntl.flock(file, fcntl.LOCK_EX); print(1, flush=True); time.sleep(60)"
-    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "s" / "trials.log")], stdout=subprocess.PIPE)
+    code = (
+        "import fcntl, sys, time; file = open(sys.argv[1], 'rb'); fcntl.flock(file, fcntl.LOCK_EX);"
+        " print(1, flush=True); time.sleep(60)"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "s" / "trials.log")], stdout=subprocess.PIPE
+    )
     other.stdout.readline()
     try:
-        with pytest.raises(ValueError, match="another process is searching here; wait until it ends, or stop it"):
+        with pytest.raises(
+            ValueError, match="another process is searching here; wait until it ends, or stop it"
+        ):
             with_weights(tmp_path, 3, overwrite=True)
     finally:
         other.kill()
         other.wait()
-    assert (tmp_path / "s" / "trials.log").read_bytes() == before and list(tmp_path.rglob("checkpoint.weights.h5"))
+    assert (tmp_path / "s" / "trials.log").read_bytes() == before and list(
+        tmp_path.rglob("checkpoint.weights.h5")
+    )
 
 
 # Trials that failed.
@@ -905,16 +1132,27 @@ def test_what_failed_for_a_passing_cause_is_run_again_when_the_search_goes_on(tm
     again = shaky(tmp_path, {})
     again.search(verbose=0)
     assert again.trained == ["03"]
-    assert [number for number, trial in again.oracle.trials.items() if trial.status == "FAILED"] == ["05"]
-    assert again.oracle.end_order == [*(number for number in first.oracle.end_order if number != "03"), "03"]
-    assert shaky(tmp_path, {}).oracle.end_order == again.oracle.end_order, "it reads the same from the disk"
+    assert [
+        number for number, trial in again.oracle.trials.items() if trial.status == "FAILED"
+    ] == ["05"]
+    assert again.oracle.end_order == [
+        *(number for number in first.oracle.end_order if number != "03"),
+        "03",
+    ]
+    assert shaky(tmp_path, {}).oracle.end_order == again.oracle.end_order, (
+        "it reads the same from the disk"
+    )
 
 
 def test_what_failed_otherwise_is_run_again_on_demand(tmp_path):
-    shaky(tmp_path, {"03": ValueError("no such column"), "05": ValueError("no such column")}).search(verbose=0)
+    shaky(
+        tmp_path, {"03": ValueError("no such column"), "05": ValueError("no such column")}
+    ).search(verbose=0)
     again = shaky(tmp_path, {}, retry_failed=True)
     again.search(verbose=0)
-    assert again.trained == ["03", "05"] and {trial.status for trial in again.oracle.trials.values()} == {"COMPLETED"}
+    assert again.trained == ["03", "05"] and {
+        trial.status for trial in again.oracle.trials.values()
+    } == {"COMPLETED"}
 
 
 def test_what_fails_again_is_not_run_for_ever(tmp_path):
@@ -928,7 +1166,11 @@ def test_what_fails_again_is_not_run_for_ever(tmp_path):
 def test_proposals_after_a_trial_that_is_run_again_are_as_if_it_had_ended_late(tmp_path):
     """Interrupted anywhere, too: the strategy learns what the log says."""
     failures = {"03": MemoryError("no room")}
-    whole = Toy(oracle(30), tmp_path / "whole", breaks=lambda number: failures.get(number) if len(whole.trained) < 12 else None)
+    whole = Toy(
+        oracle(30),
+        tmp_path / "whole",
+        breaks=lambda number: failures.get(number) if len(whole.trained) < 12 else None,
+    )
     whole.search(verbose=0)
     shutil.copytree(tmp_path / "whole", tmp_path / "cut")
     one, two = (Toy(oracle(40), tmp_path / folder) for folder in ("whole", "cut"))
@@ -945,7 +1187,9 @@ def test_proposals_after_a_trial_that_is_run_again_are_as_if_it_had_ended_late(t
 
 
 def small(folder, strategy="random", trials=100, **given):
-    search = StrategyOracle(strategy, keras_tuner.Objective("score", "max"), trials, seed=0, **given)
+    search = StrategyOracle(
+        strategy, keras_tuner.Objective("score", "max"), trials, seed=0, **given
+    )
 
     class Small(keras_tuner.HyperModel):
         def build(self, hp):
@@ -961,10 +1205,15 @@ def small(folder, strategy="random", trials=100, **given):
 
 
 @pytest.mark.parametrize("strategy", sorted(set(STRATEGIES) - {"successive-halving"}))
-def test_a_small_space_is_tried_whole_without_repeats_and_then_the_search_ends(tmp_path, capsys, strategy):
+def test_a_small_space_is_tried_whole_without_repeats_and_then_the_search_ends(
+    tmp_path, capsys, strategy
+):
     tried = small(tmp_path, strategy)
     assert len(tried) == len(set(tried)) == 24
-    assert "nothing new is left to try: 24 trials are all that the space has" in capsys.readouterr().out
+    assert (
+        "nothing new is left to try: 24 trials are all that the space has"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_small_space_is_tried_whole_by_what_decides_epochs_too(tmp_path):
@@ -973,7 +1222,10 @@ def test_a_small_space_is_tried_whole_by_what_decides_epochs_too(tmp_path):
 
 
 def test_within_a_budget_nothing_is_tried_twice(tmp_path):
-    assert len(set(small(tmp_path, trials=24))) == 24 and len(set(small(tmp_path / "less", trials=20))) == 20
+    assert (
+        len(set(small(tmp_path, trials=24))) == 24
+        and len(set(small(tmp_path / "less", trials=20))) == 20
+    )
 
 
 def test_a_small_space_that_is_searched_in_parts_is_tried_whole_too(tmp_path):
@@ -994,8 +1246,12 @@ def test_a_small_space_of_networks_ends_when_all_networks_were_tried(tmp_path):
 
     tuner = keras_tuner.engine.base_tuner.BaseTuner.__new__(Toy)
     tuner.breaks, tuner.trained = lambda number: None, []
-    search = StrategyOracle("random", keras_tuner.Objective("score", "max"), 1000, seed=0, space=space)
-    keras_tuner.engine.base_tuner.BaseTuner.__init__(tuner, search, Small(), directory=str(tmp_path), project_name="networks")
+    search = StrategyOracle(
+        "random", keras_tuner.Objective("score", "max"), 1000, seed=0, space=space
+    )
+    keras_tuner.engine.base_tuner.BaseTuner.__init__(
+        tuner, search, Small(), directory=str(tmp_path), project_name="networks"
+    )
     tuner.search(verbose=0)
     tried = [space.key(space.choices(values)) for values in proposals(search)]
     assert len(tried) == len(set(tried)) and set(tried) == keys and len(keys) < 256
@@ -1005,6 +1261,12 @@ def test_process_isolation_of_what_cannot_be_sent_is_refused(tmp_path):
     from keras_tuner.errors import FatalError
 
     oracle = StrategyOracle("random", "val_accuracy", 1)
-    tuner = CellTuner(oracle, CellHyperModel((8, 8, 1), 2), isolation="process", directory=str(tmp_path), project_name="d")
+    tuner = CellTuner(
+        oracle,
+        CellHyperModel((8, 8, 1), 2),
+        isolation="process",
+        directory=str(tmp_path),
+        project_name="d",
+    )
     with pytest.raises(FatalError, match="isolation='process' is not possible"):
         tuner.search(np.zeros((2, 8, 8, 1)), np.zeros(2), callbacks=[lambda: None], verbose=0)

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+
 from nasnet_tf.study.lock import FairLock as Turns
 
 

@@ -1,6 +1,9 @@
-"""A public function or class of the data, the training, the zoo and the strategies takes no unknown argument, and names the nearest."""
+"""A public function or class of the data, the training, the zoo and the strategies takes no unknown
+argument, and names the nearest.
+"""
 
 import pytest
+
 from nasnet_tf import data, strategies, training, zoo
 
 WRONG = {
@@ -40,7 +43,9 @@ WRONG |= {strategies.get(name): wrong for name, wrong in SETTINGS.items()}
 @pytest.mark.parametrize("function", WRONG, ids=lambda function: function.__name__)
 def test_an_unknown_argument_is_an_error_that_names_the_nearest(function):
     wrong, right = WRONG[function]
-    with pytest.raises(TypeError, match=f" takes no argument '{wrong}', did you mean '{right}'[?]$"):
+    with pytest.raises(
+        TypeError, match=f" takes no argument '{wrong}', did you mean '{right}'[?]$"
+    ):
         function(**{wrong: 1})
 
 
@@ -49,12 +54,17 @@ def test_every_strategy_is_checked():
 
 
 def test_a_variant_of_a_family_takes_no_unknown_argument():
-    with pytest.raises(TypeError, match="NASNetA takes no argument 'num_cell', did you mean 'num_cells'[?]"):
+    with pytest.raises(
+        TypeError, match="NASNetA takes no argument 'num_cell', did you mean 'num_cells'[?]"
+    ):
         zoo.NASNetA("cifar", num_cell=2)
     with pytest.raises(TypeError, match="PPO takes no argument 'clp', did you mean 'clip'[?]"):
         strategies.PPO.paper((2, 2), clp=0.1)
 
 
 def test_the_former_names_are_kept():
-    assert (strategies.Prejudged, strategies.Refused) == (strategies.Prescreened, strategies.Rejected)
+    assert (strategies.Prejudged, strategies.Refused) == (
+        strategies.Prescreened,
+        strategies.Rejected,
+    )
     assert training.KeepBest(figure="val_loss").metric == "val_loss"

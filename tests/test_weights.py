@@ -1,4 +1,6 @@
-"""Weights from every source: Keras' files and models, our own, checkpoints of the original code, dicts; and what is refused."""
+"""Weights from every source: Keras' files and models, our own, checkpoints of the original code,
+dicts; and what is refused.
+"""
 
 import gzip
 import json
@@ -11,6 +13,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+
 from nasnet_tf.genotype import NASNET_A, Genotype
 from nasnet_tf.network import Network
 from nasnet_tf.zoo import NASNetA, from_keras_applications, hdf5, official
@@ -20,17 +23,33 @@ from nasnet_tf.zoo.slim import slim_variables
 from nasnet_tf.zoo.weights import load_weights
 
 SLOW = pytest.mark.slow
-IMAGENET = dict(stem="imagenet", num_cells=1, filters=4, stem_filters=8, classes=5, input_shape=(64, 64, 3))
+IMAGENET = dict(
+    stem="imagenet", num_cells=1, filters=4, stem_filters=8, classes=5, input_shape=(64, 64, 3)
+)
 CIFAR = dict(stem="cifar", num_cells=1, filters=4, classes=3, input_shape=(20, 20, 3))
-LAYOUTS = ["h5", "keras", "weights.h5", "in order.h5", "old names.h5", "no names.weights.h5", "no names.keras", "inside.h5", "inside.keras"]
+LAYOUTS = [
+    "h5",
+    "keras",
+    "weights.h5",
+    "in order.h5",
+    "old names.h5",
+    "no names.weights.h5",
+    "no names.keras",
+    "inside.h5",
+    "inside.keras",
+]
 
 
 def randomized(model, seed=0):
-    """`model` with random weights and batch norm statistics, so that no part of it is without effect."""
+    """`model` with random weights and batch norm statistics, so that no part of it is without
+    effect.
+    """
     rng = np.random.default_rng(seed)
     for weight in model.weights:
         positive = "gamma" in weight.path or "variance" in weight.path
-        weight.assign(rng.uniform(0.5, 2, weight.shape) if positive else rng.normal(0, 0.3, weight.shape))
+        weight.assign(
+            rng.uniform(0.5, 2, weight.shape) if positive else rng.normal(0, 0.3, weight.shape)
+        )
     return model
 
 
@@ -56,7 +75,14 @@ def images(*shape):
 def keras_nasnet(**options):
     """The function under NASNetMobile and NASNetLarge, at its smallest; private in Keras."""
     module = pytest.importorskip("keras.src.applications.nasnet")
-    smallest = dict(penultimate_filters=96, num_blocks=1, stem_block_filters=8, skip_reduction=False, weights=None, classes=5)
+    smallest = dict(
+        penultimate_filters=96,
+        num_blocks=1,
+        stem_block_filters=8,
+        skip_reduction=False,
+        weights=None,
+        classes=5,
+    )
     return randomized(module.NASNet(**{**smallest, "input_shape": (64, 64, 3), **options}))
 
 
@@ -75,12 +101,24 @@ def outputs(theirs):
 @pytest.fixture(scope="module")
 def by_role(theirs):
     """The arrays of `theirs` by role."""
-    scopes_and_arrays = [(scope, theirs.get_layer(layer_name(scope, num_cells=1)).get_weights()) for scope in scopes(num_cells=1)]
+    scopes_and_arrays = [
+        (scope, theirs.get_layer(layer_name(scope, num_cells=1)).get_weights())
+        for scope in scopes(num_cells=1)
+    ]
     names = {1: ["weights"], 4: ["gamma", "beta", "moving_mean", "moving_variance"]}
     roles = {}
     for scope, arrays in scopes_and_arrays:
-        pair = ["weights", "biases"] if scope.endswith("FC") else ["depthwise_weights", "pointwise_weights"]
-        roles.update({f"{scope}/{name}": array for name, array in zip(names.get(len(arrays), pair), arrays, strict=True)})
+        pair = (
+            ["weights", "biases"]
+            if scope.endswith("FC")
+            else ["depthwise_weights", "pointwise_weights"]
+        )
+        roles.update(
+            {
+                f"{scope}/{name}": array
+                for name, array in zip(names.get(len(arrays), pair), arrays, strict=True)
+            }
+        )
     return roles
 
 
@@ -94,10 +132,19 @@ def saved(theirs, tmp_path_factory):
             model.save(folder / f"{name}.{ending}")
     theirs.save_weights(folder / "file.weights.h5")
     layers = [layer for layer in theirs.layers if layer.weights]
-    legacy(folder / "file.in order.h5", {f"layer_{number}": layer.get_weights() for number, layer in enumerate(layers)})
-    old = {layer.name.replace("reduction_right1", "reduction_1"): layer.get_weights() for layer in layers}
+    legacy(
+        folder / "file.in order.h5",
+        {f"layer_{number}": layer.get_weights() for number, layer in enumerate(layers)},
+    )
+    old = {
+        layer.name.replace("reduction_right1", "reduction_1"): layer.get_weights()
+        for layer in layers
+    }
     legacy(folder / "file.old names.h5", dict(sorted(old.items())))
-    with zipfile.ZipFile(folder / "file.keras") as archive, zipfile.ZipFile(folder / "file.no names.keras", "w") as copy:
+    with (
+        zipfile.ZipFile(folder / "file.keras") as archive,
+        zipfile.ZipFile(folder / "file.no names.keras", "w") as copy,
+    ):
         for member in ("metadata.json", "config.json", "model.weights.h5"):
             archive.extract(member, folder)
             if member.endswith("h5"):
@@ -111,16 +158,23 @@ def legacy(path, layers, prefix="model"):
     """Writes {layer: arrays} as Keras did before version 3."""
     with h5py.File(path, "w") as file:
         names = [name.encode() for name in layers]
-        file.attrs["layer_names0"], file.attrs["layer_names1"] = names[:50], names[50:]  # as where one attribute has no room
+        file.attrs["layer_names0"], file.attrs["layer_names1"] = (
+            names[:50],
+            names[50:],
+        )  # as where one attribute has no room
         for name, arrays in layers.items():
             group = file.create_group(name)
-            group.attrs["weight_names"] = [f"{prefix}/{name}/array_{number}:0".encode() for number in range(len(arrays))]
+            group.attrs["weight_names"] = [
+                f"{prefix}/{name}/array_{number}:0".encode() for number in range(len(arrays))
+            ]
             for number, array in enumerate(arrays):
                 group[f"{prefix}/{name}/array_{number}:0"] = array
 
 
 def without_names(path):
-    """Takes the names of layers out of a file in the layout of Keras 3, as older releases wrote none."""
+    """Takes the names of layers out of a file in the layout of Keras 3, as older releases wrote
+    none.
+    """
     with h5py.File(path, "a") as file:
         file.visititems(lambda name, thing: thing.attrs.pop("name", None) and None)
 
@@ -130,7 +184,10 @@ def checkpoint(prefix, arrays):
     tf = pytest.importorskip("tensorflow")
     names = sorted(arrays)
     tf.raw_ops.SaveV2(
-        prefix=str(prefix), tensor_names=names, shape_and_slices=[""] * len(names), tensors=[tf.constant(arrays[name]) for name in names]
+        prefix=str(prefix),
+        tensor_names=names,
+        shape_and_slices=[""] * len(names),
+        tensors=[tf.constant(arrays[name]) for name in names],
     )
     return prefix
 
@@ -170,27 +227,37 @@ def refused(network, source, message, error=ValueError, **options):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_saved_keras_nasnet_gives_every_variable_its_array(saved, model, by_role, outputs, layout):
+def test_a_saved_keras_nasnet_gives_every_variable_its_array(
+    saved, model, by_role, outputs, layout
+):
     randomized(model, seed=2)
     report = load_weights(model, saved / f"file.{layout}")
-    assert set(report.loaded) == set(slim_variables(model)) and not report.kept and not report.unused
+    assert (
+        set(report.loaded) == set(slim_variables(model)) and not report.kept and not report.unused
+    )
     assert same(values(model), by_role)
     if layout == LAYOUTS[0]:  # of the same arrays the outputs are the same
         x, expected = outputs
         assert distance(model(x), expected) < 1e-5
 
 
-@pytest.mark.parametrize("options", [dict(), pytest.param(dict(num_blocks=2, skip_reduction=True), marks=SLOW)], ids=str)
+@pytest.mark.parametrize(
+    "options", [dict(), pytest.param(dict(num_blocks=2, skip_reduction=True), marks=SLOW)], ids=str
+)
 def test_layers_with_weights_stand_in_the_known_order(theirs, options):
     model = keras_nasnet(**options) if options else theirs
     num_cells = options.get("num_blocks", 1)
-    assert [layer_name(scope, num_cells) for scope in scopes(num_cells)] == [layer.name for layer in model.layers if layer.weights]
+    assert [layer_name(scope, num_cells) for scope in scopes(num_cells)] == [
+        layer.name for layer in model.layers if layer.weights
+    ]
 
 
 @SLOW
 @pytest.mark.parametrize("size, num_cells", [("Mobile", 4), ("Large", 6)])
 def test_layers_of_the_published_networks_stand_in_the_known_order(size, num_cells):
-    model = getattr(keras.applications, f"NASNet{size}")(weights=None, input_shape=(64, 64, 3), include_top=False)
+    model = getattr(keras.applications, f"NASNet{size}")(
+        weights=None, input_shape=(64, 64, 3), include_top=False
+    )
     expected = [layer_name(scope, num_cells) for scope in scopes(num_cells, include_top=False)]
     assert expected == [layer.name for layer in model.layers if layer.weights]
 
@@ -217,10 +284,14 @@ def test_layers_that_are_no_part_of_a_nasnet_are_passed_over_only_if_asked(their
     assert refused(model, own, r"2 have no place \(hidden, \.\.\.\)")
     report = load_weights(model, own, partial=True)
     assert set(report.unused) == {"hidden", "mine"}
-    assert report.kept == dict.fromkeys(["final_layer/FC/weights", "final_layer/FC/biases"], "the source has no classifier")
+    assert report.kept == dict.fromkeys(
+        ["final_layer/FC/weights", "final_layer/FC/biases"], "the source has no classifier"
+    )
 
 
-@pytest.mark.parametrize("ending", ["keras", pytest.param("h5", marks=SLOW), pytest.param("weights.h5", marks=SLOW)])
+@pytest.mark.parametrize(
+    "ending", ["keras", pytest.param("h5", marks=SLOW), pytest.param("weights.h5", marks=SLOW)]
+)
 def test_a_training_that_keras_wrote_along_is_passed_over(theirs, model, ending, tmp_path):
     theirs.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     theirs.optimizer.build(theirs.trainable_variables)
@@ -235,18 +306,28 @@ def test_arrays_of_bfloat16_are_read(tmp_path):
     with hdf5.datasets(tmp_path / "dense.weights.h5") as (root, found):
         (layer,) = hdf5.checkpoint_layers(root, found, {})
         kernel = layer.arrays[0].read()
-    assert layer.name == dense.name and np.array_equal(kernel.astype("float32"), keras.ops.convert_to_numpy(dense.kernel).astype("float32"))
+    assert layer.name == dense.name and np.array_equal(
+        kernel.astype("float32"), keras.ops.convert_to_numpy(dense.kernel).astype("float32")
+    )
 
 
 def test_a_model_around_a_network_is_refused(small, tmp_path):
     inputs = keras.Input((20, 20, 3))
     keras.Model(inputs, small(inputs)).save(tmp_path / "around.keras")
-    assert refused(small, tmp_path / "around.keras", "is a model around a network of nasnet_tf; open it with keras.saving.load_model")
+    assert refused(
+        small,
+        tmp_path / "around.keras",
+        "is a model around a network of nasnet_tf; open it with keras.saving.load_model",
+    )
 
 
 def test_a_network_in_the_legacy_layout_is_refused(small, tmp_path):
     small.save(tmp_path / "small.h5")
-    assert refused(small, tmp_path / "small.h5", "is a nasnet_tf network in the legacy layout, which is not read; save it with")
+    assert refused(
+        small,
+        tmp_path / "small.h5",
+        "is a nasnet_tf network in the legacy layout, which is not read; save it with",
+    )
 
 
 def test_wiring_that_a_keras_file_states_must_be_the_models(saved):
@@ -262,11 +343,25 @@ def test_a_saved_keras_nasnet_becomes_a_network_with_its_outputs(saved, outputs,
     assert distance(ours(x), expected) < 1e-5
 
 
-@pytest.mark.parametrize("layout", ["weights.h5", pytest.param("in order.h5", marks=SLOW), pytest.param("no names.weights.h5", marks=SLOW)])
+@pytest.mark.parametrize(
+    "layout",
+    [
+        "weights.h5",
+        pytest.param("in order.h5", marks=SLOW),
+        pytest.param("no names.weights.h5", marks=SLOW),
+    ],
+)
 def test_saved_weights_of_a_keras_nasnet_become_a_network_of_their_size(saved, model, layout):
     ours = from_keras_applications(saved / f"file.{layout}")
     config, expected = ours.get_config(), model.get_config()
-    keys = ("num_cells", "filters", "stem_filters", "classes", "skip_reduction", "zero_padded_pools")
+    keys = (
+        "num_cells",
+        "filters",
+        "stem_filters",
+        "classes",
+        "skip_reduction",
+        "zero_padded_pools",
+    )
     assert {key: config[key] for key in keys} == {key: expected[key] for key in keys}
     assert config["input_shape"] == [224, 224, 3]
     load_weights(model, saved / "file.h5")
@@ -276,7 +371,12 @@ def test_saved_weights_of_a_keras_nasnet_become_a_network_of_their_size(saved, m
 @SLOW
 @pytest.mark.parametrize("ending", ["keras", "h5"])
 @pytest.mark.parametrize(
-    "options", [dict(include_top=False, pooling="max", skip_reduction=True), dict(classifier_activation="sigmoid")], ids=str
+    "options",
+    [
+        dict(include_top=False, pooling="max", skip_reduction=True),
+        dict(classifier_activation="sigmoid"),
+    ],
+    ids=str,
 )
 def test_pooling_wiring_and_activation_are_read_from_the_configuration(options, ending, tmp_path):
     theirs = keras_nasnet(**options)
@@ -289,7 +389,9 @@ def test_pooling_wiring_and_activation_are_read_from_the_configuration(options, 
 
 def test_a_model_that_computes_more_than_a_nasnet_is_not_converted(theirs):
     more = keras.Sequential([keras.Input((64, 64, 3)), keras.layers.Rescaling(2.0), theirs])
-    with pytest.raises(ValueError, match=r"has layers a NASNet has not \(Rescaling\); give the NASNet inside it"):
+    with pytest.raises(
+        ValueError, match=r"has layers a NASNet has not \(Rescaling\); give the NASNet inside it"
+    ):
         from_keras_applications(more)
 
 
@@ -301,7 +403,9 @@ def test_a_model_that_computes_more_than_a_nasnet_is_not_converted(theirs):
     [
         dict(auxiliary_head=True, drop_path_rate=0.3, drop_path_steps=10),
         dict(stem="imagenet", stem_filters=6, include_top=False),
-        pytest.param(dict(num_cells=[2, 1, 1], stem_filters=5, residual=True, classes=7), marks=SLOW),
+        pytest.param(
+            dict(num_cells=[2, 1, 1], stem_filters=5, residual=True, classes=7), marks=SLOW
+        ),
     ],
     ids=str,
 )
@@ -333,8 +437,13 @@ def test_heads_that_only_one_side_has_are_left_alone(ending, tmp_path):
     source.save(path) if ending == "keras" else source.save_weights(path)
     target = Network("nasnet_a", **{**CIFAR, "input_shape": (32, 32, 3)})
     report = load_weights(target, path)
-    assert report.kept == dict.fromkeys(["final_layer/FC/weights", "final_layer/FC/biases"], "the source has 7 classes, the model 3")
-    assert set(report.unused.values()) == {"the model has no auxiliary head"} and len(report.unused) == 12
+    assert report.kept == dict.fromkeys(
+        ["final_layer/FC/weights", "final_layer/FC/biases"], "the source has 7 classes, the model 3"
+    )
+    assert (
+        set(report.unused.values()) == {"the model has no auxiliary head"}
+        and len(report.unused) == 12
+    )
     assert set(report.loaded) == set(values(target)) - set(report.kept)
     after, given = values(target), values(source)
     assert all(np.array_equal(after[role], given[role]) for role in report.loaded)
@@ -351,7 +460,9 @@ def test_a_network_in_memory_gives_its_weights_alone_or_as_a_layer(small):
 def test_another_stem_is_taken_over_only_if_asked(small, tmp_path):
     target = Network("nasnet_a", **{**CIFAR, "stem": "imagenet", "input_shape": (64, 64, 3)})
     randomized(small).save_weights(tmp_path / "small.weights.h5")
-    assert refused(target, tmp_path / "small.weights.h5", r"\d+ arrays are missing \(cell_0/.*partial=True")
+    assert refused(
+        target, tmp_path / "small.weights.h5", r"\d+ arrays are missing \(cell_0/.*partial=True"
+    )
     before, given = values(target), values(small)
     report = load_weights(target, tmp_path / "small.weights.h5", partial=True)
     after = values(target)
@@ -359,21 +470,38 @@ def test_another_stem_is_taken_over_only_if_asked(small, tmp_path):
     assert report.unused["l1_stem_3x3/weights"] == "the model has no such variable"
     assert all(np.array_equal(after[role], before[role]) for role in report.kept)
     assert all(np.array_equal(after[role], given[role]) for role in report.loaded)
-    assert {"cell_2/1x1/weights", "reduction_cell_0/1x1/weights", "final_layer/FC/biases"} <= set(report.loaded)
+    assert {"cell_2/1x1/weights", "reduction_cell_0/1x1/weights", "final_layer/FC/biases"} <= set(
+        report.loaded
+    )
 
 
 def test_another_width_of_the_stem_is_taken_over_only_if_asked(saved):
     target = Network("nasnet_a", **{**IMAGENET, "stem_filters": 6})
-    assert refused(target, saved / "file.h5", r"have another shape \(conv0/weights: it is \(3, 3, 3, 8\) in the source, \(3, 3, 3, 6\)")
+    assert refused(
+        target,
+        saved / "file.h5",
+        r"have another shape \(conv0/weights: it is \(3, 3, 3, 8\) in the source, \(3, 3, 3, 6\)",
+    )
     report = load_weights(target, saved / "file.h5", partial=True)
-    assert report.kept["conv0/weights"] == "it is (3, 3, 3, 8) in the source, (3, 3, 3, 6) in the model"
+    assert (
+        report.kept["conv0/weights"]
+        == "it is (3, 3, 3, 8) in the source, (3, 3, 3, 6) in the model"
+    )
 
 
 @pytest.mark.parametrize("ending", ["keras", "weights.h5", pytest.param("object", marks=SLOW)])
-@pytest.mark.parametrize("options", [dict(num_cells=2), dict(filters=8), dict(genotype="other")], ids=str)
+@pytest.mark.parametrize(
+    "options", [dict(num_cells=2), dict(filters=8), dict(genotype="other")], ids=str
+)
 def test_another_body_is_refused_even_in_part(small, options, ending, random_genotype, tmp_path):
     genotype = random_genotype(0, most=3) if "genotype" in options else NASNET_A
-    source = Network(**{"genotype": genotype, **CIFAR, **{key: value for key, value in options.items() if key != "genotype"}})
+    source = Network(
+        **{
+            "genotype": genotype,
+            **CIFAR,
+            **{key: value for key, value in options.items() if key != "genotype"},
+        }
+    )
     path = tmp_path / f"model.{ending}"
     if ending != "object":
         source.save(path) if ending == "keras" else source.save_weights(path)
@@ -390,11 +518,24 @@ def test_a_dict_fills_every_variable(small, arrays):
 
 @pytest.mark.parametrize("kind", ["prefix", "index", "data", "folder", "tar.gz"])
 def test_a_checkpoint_of_the_original_code_fills_every_variable(small, arrays, kind, tmp_path):
-    background = {role: np.concatenate([array[..., :1] * 0 + 9, array], -1) if "/FC/" in role else array for role, array in arrays.items()}
-    trained = {f"{role}/{slot}": array * 0 for role, array in background.items() for slot in ("Momentum", "RMSProp_1")}
+    background = {
+        role: np.concatenate([array[..., :1] * 0 + 9, array], -1) if "/FC/" in role else array
+        for role, array in arrays.items()
+    }
+    trained = {
+        f"{role}/{slot}": array * 0
+        for role, array in background.items()
+        for slot in ("Momentum", "RMSProp_1")
+    }
     (tmp_path / "folder").mkdir()
-    prefix = checkpoint(tmp_path / "folder" / "model.ckpt", {**background, **trained, "global_step": np.int64(7)})
-    paths = {"prefix": prefix, "index": prefix.with_name("model.ckpt.index"), "folder": prefix.parent}
+    prefix = checkpoint(
+        tmp_path / "folder" / "model.ckpt", {**background, **trained, "global_step": np.int64(7)}
+    )
+    paths = {
+        "prefix": prefix,
+        "index": prefix.with_name("model.ckpt.index"),
+        "folder": prefix.parent,
+    }
     paths["data"] = prefix.with_name("model.ckpt.data-00000-of-00001")
     if kind == "tar.gz":
         paths[kind] = tmp_path / "model.tar.gz"
@@ -402,11 +543,17 @@ def test_a_checkpoint_of_the_original_code_fills_every_variable(small, arrays, k
             archive.add(prefix.parent, "nasnet")
     report = load_weights(randomized(small), paths[kind])
     assert same(values(small), arrays)
-    assert set(report.unused) == {*trained, "global_step"} and set(report.unused.values()) == {"only training needs it"}
+    assert set(report.unused) == {*trained, "global_step"} and set(report.unused.values()) == {
+        "only training needs it"
+    }
 
 
 def test_moving_averages_are_preferred(small, arrays):
-    averages = {f"{role}/ExponentialMovingAverage": array + 1 for role, array in arrays.items() if role != "cell_0/1x1/weights"}
+    averages = {
+        f"{role}/ExponentialMovingAverage": array + 1
+        for role, array in arrays.items()
+        if role != "cell_0/1x1/weights"
+    }
     load_weights(small, {**arrays, **averages})
     assert np.array_equal(values(small)["cell_1/1x1/weights"], arrays["cell_1/1x1/weights"] + 1)
     assert np.array_equal(values(small)["cell_0/1x1/weights"], arrays["cell_0/1x1/weights"])
@@ -414,7 +561,9 @@ def test_moving_averages_are_preferred(small, arrays):
 
 def test_a_class_more_is_a_background_class_in_the_original_code_alone(small):
     source = Network("nasnet_a", **{**CIFAR, "classes": 4})
-    assert set(load_weights(small, source).kept.values()) == {"the source has 4 classes, the model 3"}
+    assert set(load_weights(small, source).kept.values()) == {
+        "the source has 4 classes, the model 3"
+    }
     assert not load_weights(small, values(source)).kept
 
 
@@ -427,31 +576,52 @@ def test_a_checkpoint_of_objects_is_refused(small, tmp_path):
 def test_a_folder_of_several_checkpoints_is_refused(small, arrays, tmp_path):
     for name in ("one.ckpt", "two.ckpt"):
         checkpoint(tmp_path / name, {"conv0/weights": np.zeros(1, "float32")})
-    assert refused(small, tmp_path, r"holds 2 checkpoints: one.ckpt, two.ckpt; give a folder with one")
+    assert refused(
+        small, tmp_path, r"holds 2 checkpoints: one.ckpt, two.ckpt; give a folder with one"
+    )
 
 
 def test_operations_of_another_genotype_are_refused_even_in_part(small, arrays):
-    other = {role.replace("separable_5x5", "separable_7x7").replace("sep_5x5", "sep_7x7"): array for role, array in arrays.items()}
+    other = {
+        role.replace("separable_5x5", "separable_7x7").replace("sep_5x5", "sep_7x7"): array
+        for role, array in arrays.items()
+    }
     assert refused(small, other, "has other operations in every cell than the model", partial=True)
 
 
 def test_a_dict_of_which_nothing_fits_is_refused_even_in_part(small):
-    assert refused(small, {"weights": np.zeros(3)}, r"has no array \(weights\) that fits the model", partial=True)
+    assert refused(
+        small,
+        {"weights": np.zeros(3)},
+        r"has no array \(weights\) that fits the model",
+        partial=True,
+    )
 
 
 def test_a_part_of_the_weights_is_taken_only_if_asked(small, arrays):
     del arrays["cell_1/1x1/weights"]
-    assert refused(small, arrays, r"1 arrays are missing \(cell_1/1x1/weights\), 0 have another shape, 0 have no place; compare stem")
-    assert load_weights(small, arrays, partial=True).kept == {"cell_1/1x1/weights": "the source has no such array"}
+    assert refused(
+        small,
+        arrays,
+        r"1 arrays are missing \(cell_1/1x1/weights\), 0 have another shape, 0 have no place;"
+        r" compare stem",
+    )
+    assert load_weights(small, arrays, partial=True).kept == {
+        "cell_1/1x1/weights": "the source has no such array"
+    }
 
 
 # ---- what is damaged, or of another kind ----
 
 
-@pytest.mark.parametrize("value, partial", [(np.nan, False), (np.nan, True), (np.inf, False), (-np.inf, False)])
+@pytest.mark.parametrize(
+    "value, partial", [(np.nan, False), (np.nan, True), (np.inf, False), (-np.inf, False)]
+)
 def test_numbers_that_are_none_are_refused(small, arrays, value, partial):
     arrays["cell_0/1x1/weights"].flat[3] = value
-    assert refused(small, arrays, "holds values in cell_0/1x1/weights that are not finite", partial=partial)
+    assert refused(
+        small, arrays, "holds values in cell_0/1x1/weights that are not finite", partial=partial
+    )
 
 
 def test_negative_variances_are_refused(small, arrays):
@@ -459,7 +629,11 @@ def test_negative_variances_are_refused(small, arrays):
     assert refused(small, arrays, "holds negative variances in cell_0/beginning_bn/moving_variance")
 
 
-@pytest.mark.parametrize("value", [np.array(["a"] * 4), np.zeros(4, complex), np.array([None] * 4)], ids=["text", "complex", "objects"])
+@pytest.mark.parametrize(
+    "value",
+    [np.array(["a"] * 4), np.zeros(4, complex), np.array([None] * 4)],
+    ids=["text", "complex", "objects"],
+)
 def test_arrays_of_no_numbers_are_refused(small, arrays, value):
     arrays["cell_0/beginning_bn/beta"] = value
     assert refused(small, arrays, "weights are numbers")
@@ -564,7 +738,9 @@ def test_links_out_of_a_file_are_not_followed(saved, model, tmp_path):
     shutil.copy(saved / "file.weights.h5", path)
     with h5py.File(path, "a") as file:
         del file["layers/dense/vars/0"]
-        file["layers/dense/vars/0"] = h5py.ExternalLink(saved / "file.weights.h5", "layers/dense/vars/0")
+        file["layers/dense/vars/0"] = h5py.ExternalLink(
+            saved / "file.weights.h5", "layers/dense/vars/0"
+        )
     assert refused(model, path, "has a link at layers/dense/vars/0, which is not followed")
 
 
@@ -573,8 +749,14 @@ def test_an_array_of_absurd_size_is_not_read(saved, model, tmp_path):
     shutil.copy(saved / "file.weights.h5", path)
     with h5py.File(path, "a") as file:
         del file["layers/dense/vars/0"]
-        file.create_dataset("layers/dense/vars/0", shape=(1 << 20, 1 << 20), dtype="float32", chunks=(64, 64))
-    assert refused(model, path, r"says that layers/dense/vars/0 is \(1048576, 1048576\), but does not hold so many")
+        file.create_dataset(
+            "layers/dense/vars/0", shape=(1 << 20, 1 << 20), dtype="float32", chunks=(64, 64)
+        )
+    assert refused(
+        model,
+        path,
+        r"says that layers/dense/vars/0 is \(1048576, 1048576\), but does not hold so many",
+    )
 
 
 def test_groups_without_end_are_refused(model, tmp_path):
@@ -616,7 +798,11 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def as_mobile(monkeypatch):
     """Lets the networks of `model`'s size pass for NASNet-A mobile."""
-    monkeypatch.setitem(official.VARIANTS, "mobile", official.Variant(num_cells=1, filters=4, stem_filters=8, skip_reduction=False))
+    monkeypatch.setitem(
+        official.VARIANTS,
+        "mobile",
+        official.Variant(num_cells=1, filters=4, stem_filters=8, skip_reduction=False),
+    )
 
 
 @pytest.mark.parametrize(
@@ -643,7 +829,9 @@ def test_imagenet_weights_are_fetched_and_loaded(theirs, saved, model, as_mobile
     load_weights(randomized(model), "imagenet")
     assert asked == {
         "name": "nasnet_mobile_no_top.h5",
-        "url": "https://storage.googleapis.com/tensorflow/keras-applications/nasnet/NASNet-mobile-no-top.h5",
+        "url": (
+            "https://storage.googleapis.com/tensorflow/keras-applications/nasnet/NASNet-mobile-no-top.h5"
+        ),
         "cache_subdir": "models",
         "file_hash": "1ed92395b5b598bdda52abe5c0dbfd63",
     }
@@ -660,7 +848,15 @@ def test_without_a_connection_it_is_said_what_to_put_where(model, as_mobile, cac
         load_weights(model, "imagenet")
     message = str(caught.value)
     url = "https://storage.googleapis.com/tensorflow/keras-applications/nasnet/NASNet-mobile-no-top.h5"
-    assert all(part in message for part in (url, str(place), 'weights="/path/NASNet-mobile-no-top.h5"', "1ed92395b5b598bdda52abe5c0dbfd63"))
+    assert all(
+        part in message
+        for part in (
+            url,
+            str(place),
+            'weights="/path/NASNet-mobile-no-top.h5"',
+            "1ed92395b5b598bdda52abe5c0dbfd63",
+        )
+    )
     assert (place.read_bytes() if cached else not place.exists()) == (cached or True)
 
 
@@ -668,7 +864,10 @@ def test_without_a_connection_it_is_said_what_to_put_where(model, as_mobile, cac
 def test_networks_without_imagenet_weights_are_told_which_have_them(options, cache):
     network = Network("nasnet_a", **{**IMAGENET, **options})
     assert refused(
-        network, "imagenet", r"ImageNet weights of NASNet-A mobile \(num_cells=4, filters=44, .* and large \(num_cells=6, filters"
+        network,
+        "imagenet",
+        r"ImageNet weights of NASNet-A mobile \(num_cells=4, filters=44, .* and large"
+        r" \(num_cells=6, filters",
     )
 
 
@@ -681,7 +880,12 @@ def test_the_networks_with_imagenet_weights_are_those_of_the_zoo():
 @pytest.mark.parametrize("name", ["NASNet-mobile.h5", "nasnet_large_no_top.h5"])
 def test_a_file_named_as_a_published_one_must_be_it(saved, model, tmp_path, name):
     shutil.copy(saved / "file.h5", tmp_path / name)
-    assert refused(model, tmp_path / name, "has the name of a file that Keras publishes but not its MD5 .* or rename it", partial=True)
+    assert refused(
+        model,
+        tmp_path / name,
+        "has the name of a file that Keras publishes but not its MD5 .* or rename it",
+        partial=True,
+    )
 
 
 # ---- the report, and full size ----
@@ -689,7 +893,11 @@ def test_a_file_named_as_a_published_one_must_be_it(saved, model, tmp_path, name
 
 def test_a_report_says_what_matched_and_why_the_rest_did_not(small, arrays):
     del arrays["cell_1/1x1/weights"]
-    report = load_weights(small, {**arrays, "global_step": np.int64(1), "aux_1/aux_logits/FC/biases": np.zeros(3)}, partial=True)
+    report = load_weights(
+        small,
+        {**arrays, "global_step": np.int64(1), "aux_1/aux_logits/FC/biases": np.zeros(3)},
+        partial=True,
+    )
     assert str(report).splitlines() == [
         f"the dict: {len(arrays)} arrays loaded",
         "  not changed in the model: 1 (cell_1/1x1/weights): the source has no such array",

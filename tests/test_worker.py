@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+
 from nasnet_tf.children.worker import _HangDetector
 from nasnet_tf.evaluation import ChildFailed, Stopped, Worker, WorkerLost
 
@@ -141,13 +142,20 @@ def alive(pid):
         return False
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not end what is stopped")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere the system does not end what is stopped"
+)
 @pytest.mark.parametrize("state", ["idle", "training", "stopped"])
-def test_a_worker_ends_with_its_parent_and_not_with_the_thread_that_began_it(tmp_path, repository, state):
+def test_a_worker_ends_with_its_parent_and_not_with_the_thread_that_began_it(
+    tmp_path, repository, state
+):
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
     parent = subprocess.Popen(
-        [sys.executable, script, state], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": repository}
+        [sys.executable, script, state],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": repository},
     )
     pid, again = (int(parent.stdout.readline()) for _ in range(2))
     assert pid == again
@@ -173,7 +181,12 @@ def test_a_search_in_a_thread_goes_on_when_the_main_one_is_over(tmp_path, reposi
         "    print(first, worker.run(divmod, 18, 5), Worker().run(divmod, 19, 5))\n"
         "threading.Thread(target=search).start()\n"
     )
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": repository})
+    done = subprocess.run(
+        [sys.executable, script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": repository},
+    )
     assert done.stdout.strip() == "(3, 2) (3, 3) (3, 4)", done.stderr
 
 
@@ -187,7 +200,9 @@ def test_every_thread_gets_the_answers_to_its_own_calls(worker, threads):
     def ask(number):
         answers[number] = [worker.run(divmod, 1000 * number + n, 1000) for n in range(100)]
 
-    asking = [threading.Thread(target=ask, args=(number,), daemon=True) for number in range(threads)]
+    asking = [
+        threading.Thread(target=ask, args=(number,), daemon=True) for number in range(threads)
+    ]
     for thread in asking:
         thread.start()
     for thread in asking:
@@ -206,7 +221,9 @@ class Sent:
 
 
 def test_a_call_from_within_a_call_is_refused(worker):
-    with pytest.raises(RuntimeError, match="called the same worker; give what it calls a worker of its own"):
+    with pytest.raises(
+        RuntimeError, match="called the same worker; give what it calls a worker of its own"
+    ):
         worker.run(abs, Sent(worker))
     assert worker.run(abs, -1) == 1
 
@@ -234,7 +251,9 @@ def test_a_data_set_is_read_in_the_worker_as_it_is_here(worker):
 
     passes = tf.Variable(0)
     dataset = tf.data.Dataset.range(5).map(lambda x: tf.cast(x, tf.int32) + 10 * passes).batch(2)
-    live = tf.data.Dataset.range(1).flat_map(lambda _: tf.data.Dataset.from_tensors(passes.assign_add(1)))
+    live = tf.data.Dataset.range(1).flat_map(
+        lambda _: tf.data.Dataset.from_tensors(passes.assign_add(1))
+    )
     assert worker.run(collect, dataset, 2) == [[[0, 1], [2, 3], [4]]] * 2
     assert worker.run(collect, live, 3) == [[1], [2], [3]], "every pass is a new one"
 

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from nasnet_tf import data as datasets
 from nasnet_tf import search, workflow
 from nasnet_tf.cli import main
@@ -15,15 +16,25 @@ from nasnet_tf.cli.options import as_typed
 from nasnet_tf.workflow import SearchOptions
 
 TINY = dict(
-    max_trials=2, blocks=1, child_epochs=1, child_images=60, child_filters=2, num_cells=1, filters=4,
-    epochs=1, workers=1, seed=3,
-)  # fmt: skip
+    max_trials=2,
+    blocks=1,
+    child_epochs=1,
+    child_images=60,
+    child_filters=2,
+    num_cells=1,
+    filters=4,
+    epochs=1,
+    workers=1,
+    seed=3,
+)
 
 
 def rows(folder):
     """What may not differ between two searches of the same seed."""
     with open(folder / "trials.csv") as file:
-        return sorted((row["strategy"], row["trial"], row["genotype"]) for row in csv.DictReader(file))
+        return sorted(
+            (row["strategy"], row["trial"], row["genotype"]) for row in csv.DictReader(file)
+        )
 
 
 @pytest.mark.slow
@@ -31,12 +42,31 @@ def test_the_function_and_the_command_give_the_same_trials_for_the_same_seed(tmp
     result = search("digits", runs_dir=tmp_path, name="function", verbose=0, **TINY)
     said = capsys.readouterr()
     assert said.out == said.err == ""
-    options = [text for name, value in TINY.items() for text in (f"--{name.replace('_', '-')}", str(value))]
-    assert main(["search", "digits", "--runs-dir", str(tmp_path), "--name", "command", *options, "--json"]) == 0
+    options = [
+        text for name, value in TINY.items() for text in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    assert (
+        main(
+            [
+                "search",
+                "digits",
+                "--runs-dir",
+                str(tmp_path),
+                "--name",
+                "command",
+                *options,
+                "--json",
+            ]
+        )
+        == 0
+    )
     printed = json.loads(capsys.readouterr().out)
     assert rows(tmp_path / "function") == rows(tmp_path / "command") and len(result.trials) == 4
     assert printed.keys() == result.facts.keys()
-    configs = [json.loads((tmp_path / name / "config.json").read_text()) for name in ("function", "command")]
+    configs = [
+        json.loads((tmp_path / name / "config.json").read_text())
+        for name in ("function", "command")
+    ]
     assert configs[0] == configs[1]
 
     assert result.folder == tmp_path / "function" and result.accuracy == result.facts["accuracy"]
@@ -114,14 +144,18 @@ def test_options_are_frozen():
 
 def test_messages_name_arguments_and_the_command_options():
     said = "add `resume=True`, `baseline=False` or `input_range='-1..1'`, give more `max_trials`"
-    assert as_typed(said) == "add --resume, --no-baseline or --input-range -1..1, give more --max-trials"
+    assert (
+        as_typed(said)
+        == "add --resume, --no-baseline or --input-range -1..1, give more --max-trials"
+    )
     assert as_typed("a file `mine` of `fit`") == "a file `mine` of `fit`"
 
 
 def test_the_package_is_imported_without_tensorflow_and_without_the_command():
     code = (
-        "import sys, nasnet_tf; assert 'nasnet_tf.workflow' not in sys.modules; nasnet_tf.search; import nasnet_tf.workflow as w;"
-        "[getattr(w, name) for name in w.__all__]; assert not {'tensorflow', 'keras', 'click'} & set(sys.modules)"
+        "import sys, nasnet_tf; assert 'nasnet_tf.workflow' not in sys.modules; nasnet_tf.search;"
+        " import nasnet_tf.workflow as w;[getattr(w, name) for name in w.__all__]; assert not"
+        " {'tensorflow', 'keras', 'click'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

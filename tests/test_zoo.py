@@ -1,4 +1,6 @@
-"""Published networks: equal to the original graph's outputs, and to `keras.applications` with its own weights."""
+"""Published networks: equal to the original graph's outputs, and to `keras.applications` with its
+own weights.
+"""
 
 import collections
 import json
@@ -7,10 +9,18 @@ import pathlib
 import keras
 import numpy as np
 import pytest
+
 from nasnet_tf.genotype import NASNET_A, PNASNET_5
 from nasnet_tf.layers import AuxiliaryHead
 from nasnet_tf.network import Network
-from nasnet_tf.zoo import NASNetA, adapt, create_model, from_keras_applications, list_models, load_weights
+from nasnet_tf.zoo import (
+    NASNetA,
+    adapt,
+    create_model,
+    from_keras_applications,
+    list_models,
+    load_weights,
+)
 from nasnet_tf.zoo.slim import slim_variables
 
 HERE = pathlib.Path(__file__).parent / "data"
@@ -37,7 +47,11 @@ class Golden:
         with np.load(path) as file:
             self.arrays = dict(file)
         config = json.loads(str(self.arrays["config"]))
-        self.weights = {name.removeprefix("weight|"): array for name, array in self.arrays.items() if name.startswith("weight|")}
+        self.weights = {
+            name.removeprefix("weight|"): array
+            for name, array in self.arrays.items()
+            if name.startswith("weight|")
+        }
         self.network = NASNetA(
             config["kind"],
             num_cells=config["num_cells"] // 3,
@@ -49,21 +63,38 @@ class Golden:
             weight_decay=WEIGHT_DECAY[config["kind"]],
         )
         load_weights(self.network, self.weights)
-        self.taps = keras.Model(self.network.input, {**self.network.endpoints, "Logits": self.network.endpoints["Predictions"]})
+        self.taps = keras.Model(
+            self.network.input,
+            {**self.network.endpoints, "Logits": self.network.endpoints["Predictions"]},
+        )
 
     def expected(self, mode):
-        return {name.split("|")[1]: array for name, array in self.arrays.items() if name.startswith(f"{mode}|") and name != f"{mode}|l2"}
+        return {
+            name.split("|")[1]: array
+            for name, array in self.arrays.items()
+            if name.startswith(f"{mode}|") and name != f"{mode}|l2"
+        }
 
 
-# cifar_n2_f8_core is cifar_n2_f8 without auxiliary head and without the endpoints before the second reduction.
-FILES = [HERE / "mobile_n1_f8_80px.npz", HERE / "cifar_n2_f8_core.npz", SHARED / "cifar_n2_f8.npz", SHARED / "large_n1_f8_75px.npz"]
+# cifar_n2_f8_core is cifar_n2_f8 without auxiliary head and without the endpoints before the second
+# reduction.
+FILES = [
+    HERE / "mobile_n1_f8_80px.npz",
+    HERE / "cifar_n2_f8_core.npz",
+    SHARED / "cifar_n2_f8.npz",
+    SHARED / "large_n1_f8_75px.npz",
+]
 
 
 SLOW = pytest.mark.slow
 
 
 @pytest.fixture(
-    scope="module", params=[pytest.param(path, id=path.stem, marks=SLOW if path.stem == "cifar_n2_f8" else []) for path in FILES]
+    scope="module",
+    params=[
+        pytest.param(path, id=path.stem, marks=SLOW if path.stem == "cifar_n2_f8" else [])
+        for path in FILES
+    ],
 )
 def golden(request):
     return Golden(request.param)
@@ -85,11 +116,20 @@ def test_every_endpoint_is_that_of_the_original_graph(golden, mode):
         w.assign(before)
     expected = golden.expected(mode)
     assert {"Logits", "global_pool", "Reduction_Cell_1"} <= set(expected)
-    assert {name: distance(outputs[name], array) for name, array in expected.items() if distance(outputs[name], array) > 1e-4} == {}
+    assert {
+        name: distance(outputs[name], array)
+        for name, array in expected.items()
+        if distance(outputs[name], array) > 1e-4
+    } == {}
 
 
 def test_the_l2_loss_is_that_of_the_original_graph(golden):
-    auxiliary = sum(float(loss) for layer in golden.network.layers if isinstance(layer, AuxiliaryHead) for loss in layer.losses)
+    auxiliary = sum(
+        float(loss)
+        for layer in golden.network.layers
+        if isinstance(layer, AuxiliaryHead)
+        for loss in layer.losses
+    )
     losses = float(sum(golden.network.losses))
     assert losses - auxiliary == pytest.approx(float(golden.arrays["eval|l2"]), rel=1e-5)
     if auxiliary:  # the original graph has its auxiliary head in training only
@@ -110,7 +150,9 @@ def test_any_genotypes_variables_have_names_of_their_own(random_genotype):
 
 
 def test_filters_can_be_given_as_penultimate_filters():
-    network = NASNetA("cifar", **{**TINY, "filters": None}, penultimate_filters=96, include_top=False)
+    network = NASNetA(
+        "cifar", **{**TINY, "filters": None}, penultimate_filters=96, include_top=False
+    )
     assert network.output_shape[-1] == 96
 
 
@@ -119,7 +161,10 @@ def test_filters_can_be_given_as_penultimate_filters():
     [
         (dict(variant="huge"), "no variant 'huge' of nasnet_a; there are mobile, large, cifar"),
         (dict(penultimate_filters=100), "penultimate_filters is 100; give a multiple of 24"),
-        (dict(penultimate_filters=96, filters=4), "got both filters=4 and penultimate_filters=96; give one of them"),
+        (
+            dict(penultimate_filters=96, filters=4),
+            "got both filters=4 and penultimate_filters=96; give one of them",
+        ),
         (dict(filters=42), "filters is 42; .* multiple of 4"),
         (dict(penultimate_filters=24), "filters is 1; .* multiple of 4"),
     ],
@@ -132,7 +177,9 @@ def test_what_makes_no_nasnet_is_refused(arguments, message):
 
 def test_a_network_stands_on_a_given_tensor(tiny):
     inputs = keras.Input((16, 16, 3))
-    model = NASNetA("cifar", **{**TINY, "input_shape": None}, input_tensor=keras.layers.Rescaling(2.0)(inputs))
+    model = NASNetA(
+        "cifar", **{**TINY, "input_shape": None}, input_tensor=keras.layers.Rescaling(2.0)(inputs)
+    )
     tiny.set_weights(model.get_weights())
     x = images(2, 16, 16, 3)
     assert distance(model(x), np.asarray(tiny(2 * x))) < 1e-5
@@ -165,7 +212,12 @@ def small(size=(64, 64, 3), **options):
     """The function under NASNetMobile and NASNetLarge, at their smallest; private in Keras."""
     module = pytest.importorskip("keras.src.applications.nasnet")
     settings = dict(
-        penultimate_filters=96, num_blocks=1, stem_block_filters=32, skip_reduction=False, filter_multiplier=2, include_top=True
+        penultimate_filters=96,
+        num_blocks=1,
+        stem_block_filters=32,
+        skip_reduction=False,
+        filter_multiplier=2,
+        include_top=True,
     )
     defaults = dict(weights=None, classes=7, default_size=224, classifier_activation=None)
     return randomized(module.NASNet(input_shape=size, **{**settings, **defaults, **options}))
@@ -182,7 +234,11 @@ def same_outputs(theirs, batch=2):
 
 @pytest.fixture(scope="module")
 def keras_mobile():
-    return randomized(keras.applications.NASNetMobile(weights=None, input_shape=(64, 64, 3), classifier_activation=None))
+    return randomized(
+        keras.applications.NASNetMobile(
+            weights=None, input_shape=(64, 64, 3), classifier_activation=None
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -195,13 +251,18 @@ def test_a_converted_nasnet_mobile_has_the_outputs_of_its_source(keras_mobile, o
     assert distance(our_mobile(x), np.asarray(keras_mobile(x))) < 1e-5
 
 
-def test_nasnet_mobile_has_the_weights_of_keras_applications_by_count_and_shape(keras_mobile, our_mobile):
+def test_nasnet_mobile_has_the_weights_of_keras_applications_by_count_and_shape(
+    keras_mobile, our_mobile
+):
     assert our_mobile.count_params() == keras_mobile.count_params() == 5_326_716
     assert shapes(our_mobile) == shapes(keras_mobile)
 
 
 def test_every_number_of_nasnet_mobile_is_converted(keras_mobile, our_mobile):
-    ours, theirs = (np.sort(np.concatenate([w.ravel() for w in model.get_weights()])) for model in (our_mobile, keras_mobile))
+    ours, theirs = (
+        np.sort(np.concatenate([w.ravel() for w in model.get_weights()]))
+        for model in (our_mobile, keras_mobile)
+    )
     assert np.array_equal(ours, theirs)
 
 
@@ -231,7 +292,10 @@ def test_a_converted_nasnet_has_the_outputs_of_its_source_at_any_size_and_top(si
 @pytest.mark.parametrize("activation", ["softmax", pytest.param(None, marks=SLOW)])
 def test_a_converted_classifier_keeps_its_activation(activation):
     theirs = small(classifier_activation=activation)
-    assert from_keras_applications(theirs).get_layer("predictions").activation == theirs.get_layer("predictions").activation
+    assert (
+        from_keras_applications(theirs).get_layer("predictions").activation
+        == theirs.get_layer("predictions").activation
+    )
 
 
 @pytest.mark.slow
@@ -258,14 +322,22 @@ def test_a_model_that_is_no_nasnet_is_refused(model):
 
 @pytest.mark.slow
 def test_nasnet_mobile_at_its_own_size_has_the_outputs_of_keras_applications():
-    theirs = randomized(keras.applications.NASNetMobile(weights=None, input_shape=(224, 224, 3), classifier_activation=None))
+    theirs = randomized(
+        keras.applications.NASNetMobile(
+            weights=None, input_shape=(224, 224, 3), classifier_activation=None
+        )
+    )
     assert theirs.count_params() == 5_326_716
     assert same_outputs(theirs, batch=1)
 
 
 @pytest.mark.slow
 def test_nasnet_large_has_the_outputs_and_the_weights_of_keras_applications():
-    theirs = randomized(keras.applications.NASNetLarge(weights=None, input_shape=(331, 331, 3), include_top=False, pooling="avg"))
+    theirs = randomized(
+        keras.applications.NASNetLarge(
+            weights=None, input_shape=(331, 331, 3), include_top=False, pooling="avg"
+        )
+    )
     ours = from_keras_applications(theirs)
     assert ours.count_params() == theirs.count_params() == 84_916_818
     assert shapes(ours) == shapes(theirs)
@@ -277,9 +349,19 @@ def test_nasnet_large_has_the_outputs_and_the_weights_of_keras_applications():
 
 
 def test_every_model_is_listed_and_made_by_its_name():
-    assert {"nasnet_a_mobile", "nasnet_a_large", "nasnet_a_cifar", "pnasnet_5_mobile", "amoebanet_a_cifar"} <= set(list_models())
+    assert {
+        "nasnet_a_mobile",
+        "nasnet_a_large",
+        "nasnet_a_cifar",
+        "pnasnet_5_mobile",
+        "amoebanet_a_cifar",
+    } <= set(list_models())
     network = create_model("pnasnet_5_cifar", num_cells=1, filters=4, classes=3)
-    assert (network.name, network.genotype, network.output_shape) == ("pnasnet_5_cifar", PNASNET_5, (None, 3))
+    assert (network.name, network.genotype, network.output_shape) == (
+        "pnasnet_5_cifar",
+        PNASNET_5,
+        (None, 3),
+    )
 
 
 @pytest.mark.parametrize(
@@ -299,25 +381,41 @@ def test_models_are_listed_by_patterns(arguments, expected):
 
 
 def test_a_softmax_of_one_class_is_refused_and_a_sigmoid_is_not():
-    with pytest.raises(ValueError, match="classes is 1, whose softmax is always 1.*classes=2, or classifier_activation=.sigmoid"):
+    with pytest.raises(
+        ValueError,
+        match=(
+            "classes is 1, whose softmax is always 1.*classes=2, or classifier_activation=.sigmoid"
+        ),
+    ):
         NASNetA("cifar", num_cells=1, filters=4, classes=1)
-    assert NASNetA("cifar", num_cells=1, filters=4, classes=1, classifier_activation="sigmoid").output_shape == (None, 1)
+    assert NASNetA(
+        "cifar", num_cells=1, filters=4, classes=1, classifier_activation="sigmoid"
+    ).output_shape == (None, 1)
 
 
-@pytest.mark.parametrize(("name", "variant"), [("4@1056", "mobile"), ("6 @ 4032", "large"), ("6@768", "cifar"), ("5@1538", "5@1536")])
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [("4@1056", "mobile"), ("6 @ 4032", "large"), ("6@768", "cifar"), ("5@1538", "5@1536")],
+)
 def test_a_size_of_the_paper_is_the_variant_it_names(name, variant):
     small = dict(num_cells=1, filters=4, classes=2, input_shape=(64, 64, 3))
     assert NASNetA(name, **small).get_config() == NASNetA(variant, **small).get_config()
 
 
-@pytest.mark.parametrize("given", [lambda path: path, lambda path: str(path), lambda path: NASNET_A], ids=["path", "text", "genotype"])
+@pytest.mark.parametrize(
+    "given",
+    [lambda path: path, lambda path: str(path), lambda path: NASNET_A],
+    ids=["path", "text", "genotype"],
+)
 def test_any_genotype_makes_a_network(tmp_path, given):
     NASNET_A.save(tmp_path / "best.json")
     assert create_model(given(tmp_path / "best.json"), **TINY).genotype == NASNET_A
 
 
 def test_an_unknown_model_is_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match="no model 'nasnet_d'; there are nasnet_a_mobile, .* or the path"):
+    with pytest.raises(
+        ValueError, match="no model 'nasnet_d'; there are nasnet_a_mobile, .* or the path"
+    ):
         create_model("nasnet_d")
 
 
@@ -335,42 +433,74 @@ def test_an_adapted_network_has_the_weights_and_the_normalization_of_its_source(
 
 def named(*names, **arguments):
     """A small network of these classes that normalizes."""
-    return NASNetA("cifar", **{**TINY, "classes": len(names)}, mean=[100.0] * 3, std=[50.0] * 3, class_names=names, **arguments)
+    return NASNetA(
+        "cifar",
+        **{**TINY, "classes": len(names)},
+        mean=[100.0] * 3,
+        std=[50.0] * 3,
+        class_names=names,
+        **arguments,
+    )
 
 
 def classifier(network):
     return [np.asarray(weight) for weight in network.get_layer("predictions").weights]
 
 
-@pytest.mark.parametrize("names", [("c", "x", "a"), ("b", "a", "c"), ("x", "y", "z"), ("a", "b", "c", "d"), ("b",) + ("a",)], ids="".join)
+@pytest.mark.parametrize(
+    "names",
+    [("c", "x", "a"), ("b", "a", "c"), ("x", "y", "z"), ("a", "b", "c", "d"), ("b",) + ("a",)],
+    ids="".join,
+)
 def test_a_classifier_is_carried_over_by_the_names_of_the_classes(names):
     source = named("a", "b", "c")
-    source.get_layer("predictions").set_weights([np.arange(288.0).reshape(96, 3), np.array([1.0, 2, 3])])
+    source.get_layer("predictions").set_weights(
+        [np.arange(288.0).reshape(96, 3), np.array([1.0, 2, 3])]
+    )
     network = adapt(source, classes=len(names), class_names=names)
     theirs, ours = classifier(source), classifier(network)
     for place, name in enumerate(names):
-        taken = np.array_equal(ours[0][:, place], theirs[0][:, "abc".index(name)]) if name in "abc" else abs(ours[0][:, place]).max() < 1
+        taken = (
+            np.array_equal(ours[0][:, place], theirs[0][:, "abc".index(name)])
+            if name in "abc"
+            else abs(ours[0][:, place]).max() < 1
+        )
         assert taken and ours[1][place] == (1 + "abc".index(name) if name in "abc" else 0)
     known = sum(name in "abc" for name in names)
-    assert f"of the model's {len(names)} classes the source knows {known} by name" in str(network.weights_report)
+    assert f"of the model's {len(names)} classes the source knows {known} by name" in str(
+        network.weights_report
+    )
 
 
 def test_a_classifier_of_the_same_classes_is_carried_over_whole_and_one_of_unknown_classes_is_not():
     source = named("a", "b", "c")
     same = adapt(source, class_names=("a", "b", "c"))
-    assert not same.weights_report.kept and np.array_equal(classifier(same)[0], classifier(source)[0])
+    assert not same.weights_report.kept and np.array_equal(
+        classifier(same)[0], classifier(source)[0]
+    )
     unnamed = NASNetA("cifar", **TINY, mean=[100.0] * 3, std=[50.0] * 3)
-    assert not np.array_equal(classifier(adapt(unnamed, class_names=("a", "b", "c")))[0], classifier(unnamed)[0])
+    assert not np.array_equal(
+        classifier(adapt(unnamed, class_names=("a", "b", "c")))[0], classifier(unnamed)[0]
+    )
 
 
-@pytest.mark.parametrize("input_range, mean, std", [((-1, 1), 127.5, 127.5), ((0, 1), 0, 255), ((0, 255), 0, 1), (None, None, None)])
+@pytest.mark.parametrize(
+    "input_range, mean, std",
+    [((-1, 1), 127.5, 127.5), ((0, 1), 0, 255), ((0, 255), 0, 1), (None, None, None)],
+)
 def test_a_network_that_does_not_normalize_is_told_what_its_images_were(input_range, mean, std):
     source = NASNetA("cifar", **TINY)
     config = adapt(source, input_range=input_range).get_config()
-    assert (config["mean"], config["std"]) == ((None, None) if mean is None else ([mean] * 3, [std] * 3))
-    with pytest.raises(ValueError, match="does not say what images it was trained on.*-1 and 1.*0 and 1.*0 and 255"):
+    assert (config["mean"], config["std"]) == (
+        (None, None) if mean is None else ([mean] * 3, [std] * 3)
+    )
+    with pytest.raises(
+        ValueError, match="does not say what images it was trained on.*-1 and 1.*0 and 1.*0 and 255"
+    ):
         adapt(source)
-    with pytest.raises(ValueError, match=r"input_range is \(1, 0\); give the lowest and the highest"):
+    with pytest.raises(
+        ValueError, match=r"input_range is \(1, 0\); give the lowest and the highest"
+    ):
         adapt(source, input_range=(1, 0))
 
 

@@ -1,4 +1,6 @@
-"""What Keras asks of every layer: that it comes back from its configuration, builds, computes what it promises, trains and is saved."""
+"""What Keras asks of every layer: that it comes back from its configuration, builds, computes what
+it promises, trains and is saved.
+"""
 
 import json
 
@@ -17,16 +19,25 @@ def symbolic(inputs):
 
 
 def check_serialization(one):
-    """`one` comes back from its configuration and from Keras' JSON, with the same configuration and attributes."""
+    """`one` comes back from its configuration and from Keras' JSON, with the same configuration and
+    attributes.
+    """
     before = _attributes(one)
     serialized = json.loads(json.dumps(keras.saving.serialize_keras_object(one)))
-    for there in (type(one).from_config(one.get_config()), keras.saving.deserialize_keras_object(serialized)):
+    for there in (
+        type(one).from_config(one.get_config()),
+        keras.saving.deserialize_keras_object(serialized),
+    ):
         assert type(there) is type(one)
-        assert json.dumps(there.get_config(), sort_keys=True) == json.dumps(one.get_config(), sort_keys=True)
+        assert json.dumps(there.get_config(), sort_keys=True) == json.dumps(
+            one.get_config(), sort_keys=True
+        )
         assert _attributes(there) == before == _attributes(one)
 
 
-def check_layer(make, inputs, shape, trainable, others=0, seeds=0, losses=0, masks=False, dtype="float32"):
+def check_layer(
+    make, inputs, shape, trainable, others=0, seeds=0, losses=0, masks=False, dtype="float32"
+):
     """
     Args:
         make: the layer, of further arguments such as dtype.
@@ -63,7 +74,11 @@ def _check_built(make, inputs, shape, trainable, others, seeds, dtype):
     output = called(symbolic(inputs))
     for layer in (built, called):
         assert layer.built
-        found = (len(layer.trainable_weights), len(layer.non_trainable_weights), len(_seed_generators(layer)))
+        found = (
+            len(layer.trainable_weights),
+            len(layer.non_trainable_weights),
+            len(_seed_generators(layer)),
+        )
         assert found == (trainable, others, seeds)
     assert (tuple(output.shape[1:]), output.dtype) == (shape[1:], dtype)
     assert tuple(called.compute_output_shape(shapes_of(inputs))) == shape
@@ -103,13 +118,20 @@ def _check_mixed_precision(make, inputs):
 
 def _in_half(layer, inputs):
     def spec(x):
-        return keras.KerasTensor(x.shape, dtype=layer.compute_dtype if "float" in str(x.dtype) else str(x.dtype))
+        return keras.KerasTensor(
+            x.shape, dtype=layer.compute_dtype if "float" in str(x.dtype) else str(x.dtype)
+        )
 
     return keras.tree.map_structure(spec, inputs)
 
 
 def _seed_generators(layer):
-    return [each for one in layer._flatten_layers() for each in vars(one).values() if isinstance(each, keras.random.SeedGenerator)]
+    return [
+        each
+        for one in layer._flatten_layers()
+        for each in vars(one).values()
+        if isinstance(each, keras.random.SeedGenerator)
+    ]
 
 
 def _attributes(one):

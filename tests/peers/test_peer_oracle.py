@@ -4,6 +4,7 @@ import threading
 
 import keras_tuner
 import pytest
+
 from nasnet_tf.tuners import PPOOracle, StrategyOracle
 
 
@@ -56,8 +57,13 @@ def test_a_trial_can_be_ended_by_its_number(tmp_path):
     assert one.trials[trial.trial_id].score == 1.0 and one.end_order == [trial.trial_id]
 
 
-@pytest.mark.parametrize(("retries", "status", "again"), [(0, "INVALID", False), (1, "INVALID", True), (1, "FAILED", False)])
-def test_only_an_invalid_trial_is_run_again_and_only_as_often_as_asked(tmp_path, retries, status, again):
+@pytest.mark.parametrize(
+    ("retries", "status", "again"),
+    [(0, "INVALID", False), (1, "INVALID", True), (1, "FAILED", False)],
+)
+def test_only_an_invalid_trial_is_run_again_and_only_as_often_as_asked(
+    tmp_path, retries, status, again
+):
     one = oracle(tmp_path, max_retries_per_trial=retries)
     first = one.create_trial("a")
     end(one, first, status)
@@ -141,12 +147,17 @@ def test_what_ended_is_there_after_a_restart(tmp_path):
     other = oracle(tmp_path)
     other.reload()
     assert other.end_order == one.end_order
-    assert [trial.score for trial in other.get_best_trials(2)] == [trial.score for trial in one.get_best_trials(2)]
+    assert [trial.score for trial in other.get_best_trials(2)] == [
+        trial.score for trial in one.get_best_trials(2)
+    ]
 
 
 def test_tuners_in_threads_get_trials_of_their_own(tmp_path):
     one, got = oracle(tmp_path, max_trials=None), []
-    threads = [threading.Thread(target=lambda name=name: got.append(one.create_trial(name).trial_id)) for name in "abcdefgh"]
+    threads = [
+        threading.Thread(target=lambda name=name: got.append(one.create_trial(name).trial_id))
+        for name in "abcdefgh"
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
