@@ -21,13 +21,13 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=find_packages(include=["nasnet_tf", "nasnet_tf.*"]),
-    package_data={"nasnet_tf.tables": ["digits.csv.gz"], "nasnet_tf.zoo": ["imagenet_classes.txt"]},
+    package_data={"nasnet_tf": ["py.typed"], "nasnet_tf.tables": ["digits.csv.gz"], "nasnet_tf.zoo": ["imagenet_classes.txt"]},
     install_requires=[
         "click>=8.1",
         "h5py>=3.10",
         "importlib_resources>=5",  # tensorflow-datasets needs it and does not say so
         "keras>=3.9",
-        "keras-tuner>=1.4.7",
+        "keras-tuner>=1.4.7,<1.5",
         "matplotlib>=3.7",
         "ml_dtypes>=0.3",
         "numba>=0.60",

@@ -1,5 +1,6 @@
 """What all tests share: quiet TensorFlow, the same seed and dtype policy for every test, random genotypes."""
 
+import gc
 import os
 import pathlib
 import random
@@ -9,8 +10,16 @@ import hypothesis
 import pytest
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # before anything imports TensorFlow
+# Small products are several times as slow where threads of BLAS wait for each other; processes are what tests run in at once.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before anything imports NumPy
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])  # on busy machines
 hypothesis.settings.load_profile("untimed")
+
+
+def pytest_collection_finish():
+    """What has been imported stays: Keras Tuner collects garbage before each trial, and this is not to be gone through."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -1,16 +1,13 @@
 """The controller with anchor points (Zoph & Le 2017), and the searches it leads."""
 
-import io
 import itertools
 import math
 
-import keras_tuner
 import numpy as np
 import pytest
 from nasnet_tf.spaces import Choices, LayerwiseSpace
 from nasnet_tf.strategies import PPO, RandomSearch, Reinforce
 from nasnet_tf.strategies.anchors import AnchorController
-from nasnet_tf.tuners import CellHyperModel, StrategySearch
 
 GROWING = LayerwiseSpace(8, fewest=4)
 
@@ -221,54 +218,3 @@ def test_reinforce_beats_random_at_equal_budget(seed):
     best, mean = ({name: measure(rewards) for name, rewards in found.items()} for measure in (max, lambda all: np.mean(all[-50:])))
     assert best["reinforce"] > best["random"]
     assert mean["reinforce"] > mean["random"] + 3 * np.std(found["random"]) / 50**0.5
-
-
-@pytest.mark.parametrize("cut", [0, 7, 10, 33])
-def test_a_search_that_was_killed_proposes_what_it_would_have(cut):
-    def search(strategy, numbers):
-        points = []
-        for number in numbers:
-            points.append(strategy.propose(number))
-            strategy.observe(points[-1], None if number % 11 == 4 else float(sum(points[-1]) % 17))
-        return points
-
-    whole, before, after = (Reinforce(GROWING, 5, every=15, minibatch=4) for _ in range(3))
-    proposals = search(whole, range(45))
-    search(before, range(cut))
-    file = io.BytesIO()
-    np.savez(file, **before.state())
-    file.seek(0)
-    after.restore(np.load(file, allow_pickle=False))
-    assert search(after, range(cut, 45)) == proposals[cut:]
-    assert {len(GROWING.decode(point).layers) for point in proposals} == {4, 6, 8}
-
-
-class Told(StrategySearch):
-    """Trains nothing: a network is worth what a landscape says."""
-
-    left = 100
-
-    def run_trial(self, trial, *args, **kwargs):
-        self.left -= 1
-        if self.left < 0:
-            raise KeyboardInterrupt
-        return {"reward": landscape(int(trial.trial_id))(self.hypermodel.genotype(trial.hyperparameters))}
-
-
-def test_a_tuner_that_was_killed_goes_on_with_the_proposals_it_would_have_made(tmp_path):
-    hypermodel = CellHyperModel((8, 8, 1), 2, space=LayerwiseSpace(6, fewest=4))
-    given = dict(strategy="reinforce", settings=dict(minibatch=3, every=10), seed=3, directory=str(tmp_path))
-
-    def tuner(name):
-        return Told(hypermodel, keras_tuner.Objective("reward", "max"), 30, project_name=name, **given)
-
-    whole, killed = tuner("whole"), tuner("killed")
-    whole.search(verbose=0)
-    killed.left = 14
-    with pytest.raises(KeyboardInterrupt):
-        killed.search(verbose=0)
-    again = tuner("killed")
-    again.search(verbose=0)
-    found = [[each.hypermodel.genotype(each.oracle.trials[n].hyperparameters) for n in each.oracle.end_order] for each in (whole, again)]
-    assert found[0] == found[1] and len(set(found[0])) == 30
-    assert [len(network.layers) for network in found[0]] == [4] * 10 + [6] * 20

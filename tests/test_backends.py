@@ -155,9 +155,10 @@ found["difference"] = max(float(np.abs(a - b).max()) for a, b in zip(values(mode
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_phases_frozen_layers_averages_and_resumption_work(backend):
-    found = run(WHOLE, backend)
+@needs_jax
+def test_phases_frozen_layers_averages_and_resumption_work_on_jax():
+    """As test_training.py asks of TensorFlow."""
+    found = run(WHOLE, "jax")
     assert found["first"] == ["predictions"] and found["all"] == ["predictions", "reduction_cell_1"]
     assert found["averaged"] == ["predictions", "reduction_cell_1"], "the average takes the place of the weights at the end"
     assert found["accuracy"] == pytest.approx(found["history"]["val_accuracy"][-1]), "and was what was validated"

@@ -425,10 +425,13 @@ def test_the_epochs_that_are_asked_for_are_those_of_both_phases(epochs, phases):
 
 
 @pytest.mark.slow
-def test_a_picture_is_named_among_the_classes_of_imagenet(capsys, tmp_path):
+def test_a_picture_is_named_among_the_classes_of_imagenet(capsys, tmp_path, monkeypatch):
     from nasnet_tf.zoo import NASNetA
     from nasnet_tf.zoo.classes import class_names
+    from nasnet_tf.zoo.models import FAMILIES
 
+    variants = FAMILIES["nasnet_a"][1]  # a mobile one of a cell a stage and a tenth of the filters
+    monkeypatch.setitem(variants, "mobile", {**variants["mobile"], "num_cells": 1, "filters": 4, "stem_filters": 4})
     picture(tmp_path / "a.jpg")
     NASNetA("mobile").save_weights(tmp_path / "m.weights.h5")
     arguments = ["predict", tmp_path / "a.jpg", "--model", "mobile", "--weights", tmp_path / "m.weights.h5", "--top", 5, "--json"]
@@ -444,10 +447,7 @@ def test_a_network_is_trained_and_fine_tuned_on_another_folder(capsys, tmp_path,
     )
     small = ("--num-cells", 1, "--filters", 2, "--epochs", 1, "--batch-size", 4)
     tuned = ("--init", tmp_path / "a.keras", "--recipe", tmp_path / "recipe.json", "--batch-size", 4)
-    for arguments, out in (
-        ((tiny, "--data", photos, "--image-size", 16, *small), "a.keras"),
-        ((*tuned, "--data", photos), "b.keras"),
-    ):
+    for arguments, out in (((tiny, "--data", photos, "--image-size", 16, *small), "a.keras"), ((*tuned, "--data", photos), "b.keras")):
         assert main([str(a) for a in ("train", *arguments, "--out", tmp_path / out, "--json")]) == 0
         assert json.loads(capsys.readouterr().out)["images"] == 4
     with open(tmp_path / "b.training" / "log.csv") as file:
@@ -458,7 +458,7 @@ def test_a_network_is_trained_and_fine_tuned_on_another_folder(capsys, tmp_path,
 def test_a_killed_training_goes_on_and_ends_as_one_that_was_not(tmp_path, photos, tiny):
     def run(name, *more):
         return nasnet_tf(
-            "train", tiny, "--data", photos, "--image-size", "16", "--num-cells", "1", "--filters", "2", "--epochs", "60",
+            "train", tiny, "--data", photos, "--image-size", "16", "--num-cells", "1", "--filters", "2", "--epochs", "30",
             "--batch-size", "4", "--drop-path-rate", "0.2", "--out", tmp_path / f"{name}.keras", "--json", *more,
             env={**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"},
         )  # fmt: skip
@@ -473,7 +473,7 @@ def test_a_killed_training_goes_on_and_ends_as_one_that_was_not(tmp_path, photos
         time.sleep(0.05)
     killed.kill()
     killed.communicate(timeout=60)
-    assert len(log("killed")) < 60
+    assert len(log("killed")) < 30
     again = run("killed", "--resume")
     for process in (whole, again):
         _, said = process.communicate(timeout=300)
@@ -618,10 +618,10 @@ def test_the_main_job_from_data_to_a_trained_network(tmp_path, capsys):
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 255, (60, 8, 8, 3), dtype=np.uint8), np.arange(60) % 3
     np.savez(tmp_path / "mine.npz", x_train=x, y_train=y)
-    assert main(["search", str(tmp_path / "mine.npz"), "--max-trials", "2", "--runs-dir", str(tmp_path / "runs"), "--json", *TINY]) == 0
+    assert main(["search", str(tmp_path / "mine.npz"), "--max-trials", "1", "--runs-dir", str(tmp_path / "runs"), "--json", *TINY]) == 0
     result = json.loads(capsys.readouterr().out)
     folder = tmp_path / "runs" / "mine"
-    assert result["trials"] == 4 and result["images"] == 12
+    assert result["trials"] == 2 and result["images"] == 12
     assert {path.name for path in folder.iterdir() if path.is_file()} == {
         "best.json", "cells.png", "config.json", "model.keras", "pareto.csv", "pareto.png", "report.html", "result.json", "search.png",
         "trials.csv",
@@ -639,11 +639,11 @@ def test_the_main_job_from_data_to_a_trained_network(tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("space", ["nas-bench-201", "pnas-growing"])
-def test_another_space_is_searched_and_its_best_trained_again(tmp_path, capsys, space):
-    arguments = ["search", "digits", "--space", space, "--max-trials", "1", "--child-images", "60", "--runs-dir", str(tmp_path / "runs")]
+def test_another_space_is_searched_and_its_best_trained_again(tmp_path, capsys):
+    arguments = ["search", "digits", "--space", "nas-bench-201", "--max-trials", "1"]
+    arguments += ["--child-images", "60", "--runs-dir", str(tmp_path / "runs")]
     options = ["--child-epochs", "1", "--child-filters", "2", "--num-cells", "1", "--filters", "2", "--epochs", "1"]
-    assert main([*arguments, *options, *(["--blocks", "2"] if space != "nas-bench-201" else []), "--json"]) == 0
+    assert main([*arguments, *options, "--json"]) == 0
     folder = tmp_path / "runs" / "digits"
     best = genotypes.load(folder / "best.json")
     assert best.to_json() in [row["genotype"] for row in table(folder)] and all(int(row["parameters"]) > 0 for row in table(folder))

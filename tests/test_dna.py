@@ -1,7 +1,6 @@
 """Large-scale evolution: the DNA, its mutations, pairwise evolution."""
 
 import csv
-import io
 import itertools
 import json
 import pathlib
@@ -24,6 +23,9 @@ from nasnet_tf.systems.dna.genotype import LINEAR, MOST_EDGES, Edge, Filter, Ver
 from nasnet_tf.systems.dna.network import DNANetwork, EdgeConvolution
 from nasnet_tf.systems.dna.space import MUTATIONS
 from nasnet_tf.tuners import CellHyperModel, CellTuner, StrategyOracle, StrategySearch
+
+from reference import convolved, normed, part_of, relu, shuffled
+from searching import search
 
 SPACE = DNASpace()
 SMALL = DNA(  # the image, a strided convolution beside a skip of what comes before it, the end
@@ -341,15 +343,6 @@ def test_settings_of_the_space_that_make_no_sense_are_refused(wrong):
 # ---- strategies in a space without decisions ----
 
 
-def search(strategy, score, trials, start=0):
-    """Proposes, scores and observes one after the other; the proposals."""
-    made = []
-    for number in range(start, start + trials):
-        made.append(strategy.propose(number))
-        strategy.observe(made[-1], score(strategy.space.decode(made[-1])))
-    return made
-
-
 def convolutions(dna):
     return sum(edge.filter is not None for edge in dna.edges)
 
@@ -369,24 +362,6 @@ def test_a_strategy_that_needs_decisions_says_so_and_the_others_search(kind):
             ValueError, match=f"{kind.name} needs a space of fixed decisions, which DNASpace is not; take pairwise-evolution"
         ):
             kind(SPACE)
-
-
-@OPEN
-@pytest.mark.parametrize("cut", [0, 4, 17, 40])
-def test_killed_and_restored_it_goes_on_with_the_same_proposals(kind, cut):
-    whole, before, after = (kind(SPACE, seed=3) for _ in range(3))
-
-    def score(dna):
-        return None if convolutions(dna) == 2 else quality(dna)
-
-    proposals = search(whole, score, 60)
-    search(before, score, cut)
-    file = io.BytesIO()
-    np.savez(file, **before.state())
-    file.seek(0)
-    after.restore(np.load(file, allow_pickle=False))
-    assert search(after, score, 60 - cut, start=cut) == proposals[cut:]
-    assert after.parents() == whole.parents()
 
 
 @OPEN
@@ -518,16 +493,6 @@ PIXELS = np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype("float32")
 LABELS = np.array([0, 1, 2, 0])
 
 
-def numpy_convolution(x, kernel, stride):
-    """Plain loops; "same" padding as TensorFlow means it: what is missing is added on both sides, the odd one behind."""
-    for axis, size in ((1, kernel.shape[0]), (2, kernel.shape[1])):
-        missing = max((-(-x.shape[axis] // stride) - 1) * stride + size - x.shape[axis], 0)
-        x = np.pad(x, [(missing // 2, missing - missing // 2) if number == axis else (0, 0) for number in range(4)])
-    rows, columns = (range(0, x.shape[axis] - kernel.shape[axis - 1] + 1, stride) for axis in (1, 2))
-    tall, wide = kernel.shape[:2]
-    return np.stack([np.stack([np.tensordot(x[:, i : i + tall, j : j + wide], kernel, 3) for j in columns], 1) for i in rows], 1)
-
-
 def numpy_resized(x, height, width, channels):
     """Every pixel is the one at its place in the smaller or larger picture."""
     result = np.zeros((len(x), height, width, channels))
@@ -545,14 +510,11 @@ def numpy_network(dna, weights, x):
         for edge in edges:
             term = states[edge.source]
             if edge.filter is not None:
-                term = numpy_convolution(term, weights[f"edge_{edge.name}/kernel"], edge.filter.strides)
+                term = convolved(term, weights[f"edge_{edge.name}/kernel"], (edge.filter.strides,) * 2)
             terms.append(term)
         y = sum(numpy_resized(term, *terms[0].shape[1:]) for term in terms)
         if vertex.activation == "bn_relu":
-            gamma, beta, mean, variance = (
-                weights[f"vertex_{vertex.name}/norm.{part}"] for part in ("gamma", "beta", "moving_mean", "moving_variance")
-            )
-            y = np.maximum((y - mean) / np.sqrt(variance + 1e-5) * gamma + beta, 0)
+            y = relu(normed(y, part_of(weights, f"vertex_{vertex.name}/norm")))
         states[vertex.name] = y
     logits = states[dna.vertices[-1].name].mean((1, 2)) @ weights["predictions/kernel"] + weights["predictions/bias"]
     odds = np.exp(logits - logits.max(1, keepdims=True))
@@ -560,10 +522,7 @@ def numpy_network(dna, weights, x):
 
 
 def with_random_weights(model):
-    rng = np.random.default_rng(0)
-    for variable in model.variables:
-        variable.assign(rng.uniform(0.5, 1.5, variable.shape) if "variance" in variable.path else rng.normal(0, 0.5, variable.shape))
-    return {variable.path: np.asarray(variable) for variable in model.variables}
+    return {variable.path: np.asarray(variable) for variable in shuffled(model, 0, 0.5).weights}
 
 
 def resizing():

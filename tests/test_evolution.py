@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from nasnet_tf.spaces import Choices
-from nasnet_tf.strategies import STRATEGIES, AgingEvolution, LocalSearch, Progressive, RandomSearch, SuccessiveHalving, rungs
+from nasnet_tf.strategies import AgingEvolution, LocalSearch, Progressive, RandomSearch, SuccessiveHalving, rungs
 from nasnet_tf.strategies.archive import Archive
 from nasnet_tf.strategies.local_search import neighbours
 from nasnet_tf.strategies.surrogate import Surrogate
@@ -169,13 +169,6 @@ def test_while_the_last_neighbours_are_trained_local_search_goes_on_elsewhere():
     search.observe((0, 0, 0), 1.0)
     pending = [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
     assert {sum(search.propose(number, pending)) for number in range(4, 60)} == {2, 3}
-
-
-def test_a_space_that_is_known_whole_ends_no_search():
-    for kind in STRATEGIES.values():
-        search = kind((2, 2), seed=1)
-        for number in range(60):
-            search.observe(search.propose(number), float(number % 7))
 
 
 # ---- level by level ----
@@ -364,30 +357,3 @@ def test_rungs_end_at_the_longest_and_begin_at_the_shortest():
 def test_settings_that_make_no_sense_are_refused(kind, settings):
     with pytest.raises(ValueError, match="must be|give"):
         kind((3, 3), **settings)
-
-
-@pytest.mark.parametrize("cut", [0, 7, 40, 133, 260])
-@pytest.mark.parametrize(
-    ("kind", "space"),
-    [(AgingEvolution, Grown()), (LocalSearch, (3, 3, 3, 3)), (Progressive, Grown(most=3)), (SuccessiveHalving, EPOCHS_OF_A_TABLE)],
-    ids=lambda value: getattr(value, "name", ""),
-)
-def test_a_search_with_trials_out_goes_on_the_same_from_its_state(kind, space, cut):
-    def go_on(search, running, numbers, rng):
-        made = []
-        for number in numbers:
-            made.append(search.propose(number, running))
-            running.append(made[-1])
-            if len(running) > 4:
-                point = running.pop(int(rng.integers(5)))
-                search.observe(point, None if sum(point) % 7 == 0 else float(np.sin(sum(point))))
-        return made
-
-    settings = {"beam": 30} if kind is Progressive else {}
-    search, running, rng = kind(space, 5, **settings), [], np.random.default_rng(cut)
-    go_on(search, running, range(cut), rng)
-    again = kind(space, 5, **settings)
-    again.restore(search.state())
-    other = np.random.default_rng(cut)
-    rng = np.random.default_rng(cut)
-    assert go_on(search, list(running), range(cut, cut + 60), rng) == go_on(again, list(running), range(cut, cut + 60), other)

@@ -1,13 +1,7 @@
 """Motifs of motifs: genotype, space, tournament evolution."""
 
-import io
 import itertools
 import math
-import os
-import pathlib
-import signal
-import subprocess
-import sys
 from collections import Counter
 from fractions import Fraction
 
@@ -411,72 +405,9 @@ def test_tournament_evolution_beats_random_search_at_equal_budget(space, seed):
     assert ours > theirs
 
 
-def test_a_killed_search_goes_on_with_the_same_proposals():
-    """Three are always out; the search is killed after 40 proposals, its state written and read."""
-
-    def go(strategy, numbers, out):
-        for number in numbers:
-            out.append(strategy.propose(number, out))
-            made.append(out[-1])
-            if len(out) > 3:
-                ended = out.pop(number % 4)
-                strategy.observe(ended, score(ended))
-
-    score, whole, killed, again, out = landscape(SPACE, 0), *(TournamentEvolution(SPACE, 7) for _ in range(3)), []
-    made = []
-    go(whole, range(80), [])
-    uninterrupted, made = made, []
-    go(killed, range(40), out)
-    file = io.BytesIO()
-    np.savez(file, **killed.state())
-    file.seek(0)
-    again.restore(np.load(file, allow_pickle=False))
-    go(again, range(40, 80), out)
-    assert made == uninterrupted
-    for key, value in whole.state().items():
-        np.testing.assert_array_equal(again.state()[key], value)
-
-
 def test_a_state_of_other_points_is_refused():
     state = evolved(3).state()
     with pytest.raises(ValueError, match="no point of this space"):
         evolved(3).restore(state | {"points": state["points"] + 3})
     with pytest.raises(ValueError, match="strategy 'tournament-evolution', this search 'aging-evolution'"):
         AgingEvolution((3, 2)).restore(state)
-
-
-SEARCH = """
-import os, signal, sys
-import keras_tuner
-from nasnet_tf.spaces import HierarchicalSpace
-from nasnet_tf.tuners import CellHyperModel, StrategyOracle
-
-folder, kill, space, hp = sys.argv[1], sys.argv[2], HierarchicalSpace(), keras_tuner.HyperParameters()
-CellHyperModel((8, 8, 1), 2, space=space).declare_hyperparameters(hp)
-search = StrategyOracle(
-    "tournament-evolution", keras_tuner.Objective("score", "max"), 60, space=space, hyperparameters=hp, allow_new_entries=False, seed=0
-)
-search.verbose = 0
-search._set_project_dir(folder, "toy")
-search.reload()
-while (trial := search.create_trial("a")).status == "RUNNING":
-    if kill and int(trial.trial_id) >= int(kill):
-        os.kill(os.getpid(), signal.SIGKILL)
-    search.update_trial(trial.trial_id, {"score": sum(map(len, map(str, trial.hyperparameters.values.values()))) % 97})
-    trial.status = "COMPLETED"
-    search.end_trial(trial)
-print([sorted(search.trials[number].hyperparameters.values.items()) for number in sorted(search.trials)])
-"""
-
-
-@pytest.mark.slow
-def test_a_search_of_keras_tuner_that_was_killed_proposes_what_it_would_have(tmp_path):
-    def run(folder, kill=""):
-        environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[1])}
-        command = [sys.executable, "-c", SEARCH, str(tmp_path / folder), kill]
-        return subprocess.run(command, env=environment, capture_output=True, text=True)
-
-    whole = run("whole")
-    assert whole.returncode == 0 and whole.stdout.count("l3/0_1") == 60, whole.stderr[-2000:]
-    assert run("killed", "33").returncode == -signal.SIGKILL and run("killed", "51").returncode == -signal.SIGKILL
-    assert run("killed").stdout == whole.stdout

@@ -4,11 +4,6 @@ import csv
 import dataclasses
 import json
 import math
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import keras
 import keras_tuner
@@ -17,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nasnet_tf import genotype as genotypes
-from nasnet_tf import journal
 from nasnet_tf.cli import main
 from nasnet_tf.data import Text
 from nasnet_tf.data.recipes import recipe_batches
@@ -86,7 +80,9 @@ def test_a_native_child_has_the_loss_and_the_gradient_of_its_keras_model(seed, t
     assert ours.compute_gradients(x, y) == pytest.approx(float(loss), rel=1e-4) == ours.evaluate(x, y, 2)
     for weight, gradient in zip(model.trainable_weights, theirs, strict=True):
         expected = np.array(tf.convert_to_tensor(gradient))
-        np.testing.assert_allclose(ours.gradients()[weight.path], expected, atol=2e-4 * max(np.abs(expected).max(), 1e-3), err_msg=weight.path)
+        np.testing.assert_allclose(
+            ours.gradients()[weight.path], expected, atol=2e-4 * max(np.abs(expected).max(), 1e-3), err_msg=weight.path
+        )
 
 
 def test_a_native_child_s_steps_are_those_of_keras_adam():
@@ -311,49 +307,6 @@ def test_a_search_from_a_text_to_a_trained_language_model(tmp_path, capsys, leve
     assert json.loads(capsys.readouterr().out)["perplexity"] == pytest.approx(result["perplexity"])
     assert main(["status", str(folder)]) == 0
     assert f"trained: perplexity {result['perplexity']:.2f}" in capsys.readouterr().out
-
-
-@pytest.mark.slow
-def test_a_search_that_was_killed_goes_on_with_the_proposals_it_would_have_made(tmp_path):
-    source = text(tmp_path)
-
-    def run(name, *more):
-        code = "import sys; from nasnet_tf.cli import main; sys.exit(main())"
-        arguments = (
-            "search",
-            source,
-            "--max-trials",
-            "5",
-            "--no-baseline",
-            "--workers",
-            "1",
-            "--name",
-            name,
-            "--runs-dir",
-            tmp_path,
-            *SMALL,
-        )
-        return subprocess.Popen(
-            [sys.executable, "-c", code, *map(str, (*arguments, *more))], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"},
-        )  # fmt: skip
-
-    def points(name):
-        path = tmp_path / name / "search" / journal.TRIALS
-        return [record["point"] for record in journal.read(path).records if "begin" in record] if path.exists() else []
-
-    first = run("killed")
-    while len(points("killed")) < 3:
-        assert first.poll() is None, first.stderr.read()
-        time.sleep(0.05)
-    first.send_signal(signal.SIGKILL)
-    first.communicate(timeout=60)
-    for name, more in (("killed", ["--resume"]), ("whole", [])):
-        process = run(name, *more)
-        _, said = process.communicate(timeout=300)
-        assert process.returncode == 0, said
-    assert points("killed") == points("whole") and len(points("whole")) == 5
-    assert [row["val_perplexity"] for row in table(tmp_path / "killed")] == [row["val_perplexity"] for row in table(tmp_path / "whole")]
 
 
 @pytest.mark.slow

@@ -23,13 +23,10 @@ from nasnet_tf.systems.layerwise.network import LayerwiseNetwork
 from nasnet_tf.systems.layerwise.plan import plan_layerwise
 from nasnet_tf.tuners import CellHyperModel
 
+from reference import arrays, convolved, normed, part_of, relu, shuffled
+
 FOUR = Layerwise(
-    (
-        Layer(3, 3, 24),
-        Layer(1, 5, 36, strides=(2, 1)),
-        Layer(3, 1, 48, pool=True, inputs=(1, 2)),
-        Layer(5, 5, 64, inputs=(1,)),
-    )
+    (Layer(3, 3, 24), Layer(1, 5, 36, strides=(2, 1)), Layer(3, 1, 48, pool=True, inputs=(1, 2)), Layer(5, 5, 64, inputs=(1,)))
 )
 GROWING = LayerwiseSpace(8, fewest=4)
 SPACES = [LayerwiseSpace(5), LayerwiseSpace(4, strides=True), LayerwiseSpace(6, pooling=True), GROWING]
@@ -227,23 +224,10 @@ def chain(*inputs, **changes):
     return Layerwise(tuple(Layer(3, 3, 24, inputs=of)._replace(**changes.get(f"layer_{k}", {})) for k, of in enumerate(inputs, start=1)))
 
 
-def random_weights(model, seed=0):
-    rng = np.random.default_rng(seed)
-    for weight in model.weights:
-        weight.assign(rng.uniform(0.5, 1.5, weight.shape) if "variance" in weight.name else rng.normal(size=weight.shape))
-
-
 def numpy_layer(x, layer, strides=(1, 1)):
-    """Convolution of the image padded as TensorFlow means "same", batch norm, ReLU."""
-    weights = {weight.name: keras.ops.convert_to_numpy(weight) for weight in layer.weights}
-    kernel = weights["convolution.kernel"]
-    sizes = [-(-side // stride) for side, stride in zip(x.shape[1:3], strides, strict=True)]
-    missing = [max((n - 1) * s + k - side, 0) for n, s, k, side in zip(sizes, strides, kernel.shape[:2], x.shape[1:3], strict=True)]
-    x = np.pad(x, [(0, 0), *((pixels // 2, pixels - pixels // 2) for pixels in missing), (0, 0)])
-    windows = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[:2], (1, 2))[:, :: strides[0], :: strides[1]]
-    y = np.einsum("bhwcij,ijcf->bhwf", windows, kernel)
-    scale = weights["convolution.gamma"] / np.sqrt(weights["convolution.moving_variance"] + 1e-5)
-    return np.maximum((y - weights["convolution.moving_mean"]) * scale + weights["convolution.beta"], 0)
+    """Convolution, batch norm, ReLU."""
+    part = part_of(arrays(layer), "convolution")
+    return relu(normed(convolved(x, part["kernel"], strides), part))
 
 
 IMAGES = np.random.default_rng(3).normal(size=(2, 8, 8, 1)).astype("float32")
@@ -252,7 +236,7 @@ IMAGES = np.random.default_rng(3).normal(size=(2, 8, 8, 1)).astype("float32")
 def test_a_layer_is_convolution_batch_norm_and_relu_whatever_its_sides_and_strides():
     network = chain((), layer_1=dict(height=5, width=3, strides=(2, 3), filters=48))
     model = networks.build(network, **TINY)
-    random_weights(model)
+    shuffled(model, seed=0)
     theirs = numpy_layer(IMAGES, model.get_layer("layer_1_convolution_1"), (2, 3))
     assert theirs.shape == (2, 4, 3, 4)
     np.testing.assert_allclose(between(model, "image", "layer_1_relu_1", IMAGES), theirs, atol=1e-4)
@@ -260,14 +244,14 @@ def test_a_layer_is_convolution_batch_norm_and_relu_whatever_its_sides_and_strid
 
 def test_a_layer_that_none_feeds_reads_the_image():
     model = networks.build(chain((), (1,), ()), **TINY)
-    random_weights(model)
+    shuffled(model, seed=0)
     theirs = numpy_layer(IMAGES, model.get_layer("layer_3_convolution_1"))
     np.testing.assert_allclose(between(model, "image", "layer_3_relu_1", IMAGES), theirs, atol=1e-4)
 
 
 def test_what_feeds_a_layer_is_concatenated_on_depth():
     model = networks.build(chain((), (1,), (1, 2)), **TINY)
-    random_weights(model)
+    shuffled(model, seed=0)
     parts = [between(model, "image", f"layer_{number}_relu_1", IMAGES) for number in (1, 2)]
     theirs = numpy_layer(np.concatenate(parts, -1), model.get_layer("layer_3_convolution_1"))
     np.testing.assert_allclose(between(model, "image", "layer_3_relu_1", IMAGES), theirs, atol=1e-3)
@@ -276,7 +260,7 @@ def test_what_feeds_a_layer_is_concatenated_on_depth():
 def test_what_feeds_no_layer_goes_to_the_classifier():
     network = chain((), (), (1,), ())
     model = networks.build(network, **TINY)
-    random_weights(model)
+    shuffled(model, seed=0)
     assert network.loose == (2, 3, 4)
     means = [between(model, "image", f"layer_{number}_relu_1", IMAGES).mean((1, 2)) for number in network.loose]
     kernel, bias = (keras.ops.convert_to_numpy(weight) for weight in model.get_layer("predictions").weights)
@@ -286,7 +270,7 @@ def test_what_feeds_no_layer_goes_to_the_classifier():
 
 def test_the_smaller_is_padded_with_zeros():
     model = networks.build(chain((), (), (), (1, 2, 3), layer_2=dict(strides=(2, 1)), layer_3=dict(strides=(3, 3))), **TINY)
-    random_weights(model)
+    shuffled(model, seed=0)
     one, two, three = (between(model, "image", f"layer_{number}_relu_1", IMAGES) for number in (1, 2, 3))
     assert (one.shape[1:3], two.shape[1:3], three.shape[1:3]) == ((8, 8), (4, 8), (3, 3))
     theirs = np.zeros((2, 8, 8, 6))
@@ -305,7 +289,7 @@ def test_a_pool_halves_what_a_layer_gives():
 @pytest.mark.parametrize("strides", [(1, 1), (2, 1)])
 def test_a_layer_may_stand_for_three_densely_connected_convolutions(strides):
     model = networks.build(chain((), (1,), layer_2=dict(strides=strides)), **TINY, num_cells=3)
-    random_weights(model)
+    shuffled(model, seed=0)
     x = between(model, "image", "layer_1_output", IMAGES)
     dense, found = strides == (1, 1), []
     for number in (1, 2, 3):
@@ -392,9 +376,8 @@ def test_forty_random_networks_train_a_step():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("space", ["layerwise", "layerwise-strides", "layerwise-pooling"])
-def test_spaces_of_layers_are_searched_beside_their_baseline(tmp_path, capsys, space):
-    arguments = ["search", "digits", "--space", space, "--strategy", "reinforce", "--max-trials", "1", "--child-images", "60"]
+def test_a_space_of_layers_is_searched_beside_its_baseline(tmp_path, capsys):
+    arguments = ["search", "digits", "--space", "layerwise-pooling", "--strategy", "reinforce", "--max-trials", "1", "--child-images", "60"]
     options = ["--child-epochs", "2", "--child-filters", "4", "--num-cells", "1", "--filters", "4", "--epochs", "1", "--json"]
     assert main([*arguments, *options, "--runs-dir", str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["trials"] == 2

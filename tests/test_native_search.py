@@ -1,6 +1,5 @@
 """Children by compiled kernels in a search: which may be, that nothing is lost by it, several side by side."""
 
-import os
 import pathlib
 import time
 
@@ -142,10 +141,17 @@ def test_images_of_another_size_are_refused():
         network.fit(X[:, :4], Y)
 
 
-def test_the_best_models_come_back_with_their_weights(tmp_path):
-    tuner = search(tmp_path, trials=2, keep_best=1)
-    assert len(list(pathlib.Path(tuner.project_dir).rglob("checkpoint.npz"))) == 1
-    model, best = tuner.get_best_models()[0], tuner.oracle.get_best_trials()[0]
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The tuner of a search that has trained its children in one process."""
+    tuner = search(tmp_path_factory.mktemp("alone"), keep_best=1)
+    tuner.worker.close()
+    return tuner
+
+
+def test_the_best_models_come_back_with_their_weights(alone):
+    assert len(list(pathlib.Path(alone.project_dir).rglob("checkpoint.npz"))) == 1
+    model, best = alone.get_best_models()[0], alone.oracle.get_best_trials()[0]
     assert isinstance(model, Network)
     _, accuracy = model.evaluate(*FIT["validation_data"], verbose=0)
     assert accuracy == pytest.approx(best.score)
@@ -158,37 +164,39 @@ def test_what_a_lost_process_left_of_a_childs_weights_is_removed(tmp_path):
     assert not left.exists() and (tmp_path / "checkpoint.npz").exists()
 
 
-def test_weights_of_another_network_are_refused(tmp_path):
-    tuner = search(tmp_path, trials=1)
-    trial = tuner.oracle.get_best_trials()[0]
-    tuner.hypermodel.filters = 4
+def test_weights_of_another_network_are_refused(alone, monkeypatch):
+    trial = alone.oracle.get_best_trials()[0]
+    monkeypatch.setattr(alone.hypermodel, "filters", 4)
     with pytest.raises(ValueError):
-        tuner.load_model(trial)
-    np.savez(pathlib.Path(tuner.get_trial_dir(trial.trial_id)) / "checkpoint.npz", other=np.zeros(3))
+        alone.load_model(trial)
+    path = pathlib.Path(alone.get_trial_dir(trial.trial_id)) / "checkpoint.npz"
+    whole = path.read_bytes()
+    np.savez(path, other=np.zeros(3))
     with pytest.raises(ValueError, match="checkpoint.npz is of another network: it has no"):
-        tuner.load_model(trial)
+        alone.load_model(trial)
+    path.write_bytes(whole)
 
 
-def test_several_workers_train_each_trial_once(tmp_path):
-    tuner = search(tmp_path, trials=6, workers=3)
-    assert sorted(tuner.oracle.trials) == list("012345") == sorted(tuner.oracle.end_order)
+def test_several_workers_train_each_trial_once(tmp_path, alone):
+    tuner = search(tmp_path, workers=2)
+    assert sorted(tuner.oracle.trials) == list("0123") == sorted(tuner.oracle.end_order)
     assert {trial.status for trial in tuner.oracle.trials.values()} == {"COMPLETED"}
-    alone = search(tmp_path / "alone", trials=6)
     for number, trial in alone.oracle.trials.items():  # a child's seed is its trial's, whoever trains it
         assert trial.score == tuner.oracle.trials[number].score
 
 
-class Dies(CellHyperModel):
-    """Takes its process with it."""
+class Fails(CellHyperModel):
+    """Fails in its process."""
 
     def fit(self, hp, model, *args, **kwargs):
-        os._exit(3)
+        raise ValueError("no such column")
 
 
 @pytest.mark.slow
 def test_what_goes_wrong_beside_is_heard_of(tmp_path):
+    child = Fails((8, 8, 1), 2, space=NASNetSpace(1), filters=2)
     with pytest.raises(RuntimeError, match="consecutive failures"):
-        search(tmp_path, Dies((8, 8, 1), 2, space=NASNetSpace(1), filters=2), trials=20, workers=2, max_consecutive_failed_trials=2)
+        search(tmp_path, child, trials=20, workers=2, max_consecutive_failed_trials=2)
 
 
 class HangsOnce(keras.callbacks.Callback):
@@ -207,7 +215,7 @@ class HangsOnce(keras.callbacks.Callback):
 @pytest.mark.slow
 def test_a_child_that_hangs_is_trained_again(tmp_path):
     tuner = StrategySearch(child(), "val_accuracy", 1, strategy="random", seed=0, directory=str(tmp_path), project_name="s")
-    tuner.worker.patience = 5.0  # in place of 120
+    tuner.worker.patience = 3.0  # in place of 120
     began = time.monotonic()
     tuner.search(X, **FIT, callbacks=[HangsOnce(tmp_path / "hung")], verbose=0)
     (trial,) = tuner.oracle.get_best_trials()
@@ -236,7 +244,7 @@ def test_workers_need_processes(tmp_path):
 
 @pytest.mark.slow
 def test_memory_stays_as_it_is_from_child_to_child(tmp_path):
-    tuner, sizes = StrategySearch(child(), "val_accuracy", 60, strategy="random", seed=0, directory=str(tmp_path), project_name="m"), []
+    tuner, sizes = StrategySearch(child(), "val_accuracy", 25, strategy="random", seed=0, directory=str(tmp_path), project_name="m"), []
     tuner.oracle.on_end = lambda trial: sizes.append(tuner.worker.memory_mb)
     tuner.search(X, **FIT, verbose=0)
     assert max(sizes[10:]) < 1.1 * sizes[9]

@@ -25,6 +25,8 @@ from nasnet_tf.systems.nas_bench_201.network import EdgesCell, NASBench201Networ
 from nasnet_tf.training import RECIPES, network_for
 from nasnet_tf.training.freezing import freeze
 
+from reference import arrays, averaged, convolved, normed, part_of, relu, shuffled
+
 ROOT = pathlib.Path(__file__).parent.parent
 TABLE = ROOT.parent / "shared" / "data" / "nas_bench_201" / "nb201_merged.csv.gz"
 ARCH = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_3x3~2|"
@@ -93,7 +95,7 @@ KERNELS = {name: np.random.default_rng(n).normal(size=(6, PIXELS, PIXELS)) for n
 INPUT, CONSTANTS = np.random.default_rng(2).normal(size=PIXELS), np.random.default_rng(3).normal(size=6)
 
 
-def convolved(name, weights, x):
+def nonlinear(name, weights, x):
     """Some nonlinear function with weights that is the same constant, for either size, where the input is zero."""
     return np.tanh(KERNELS[name][weights] @ x) + CONSTANTS[weights]
 
@@ -110,7 +112,7 @@ def output(cell, weights):
             elif name == "avg_pool_3x3":
                 total = total + POOL @ x
             elif name != "none":
-                total = total + convolved(name, weights[source, node], x)
+                total = total + nonlinear(name, weights[source, node], x)
         nodes.append(total)
     return nodes[3]
 
@@ -221,43 +223,23 @@ def test_the_cost_holds_for_other_sizes_too():
     assert (trainable(model), model.count_params()) == (side.trainable, side.parameters)
 
 
-def numpy_convolution(x, kernel, stride, padding):
-    """Plain loops; pixels outside the image are zero. `padding` pixels on each side."""
-    x = np.pad(x, [(0, 0), (padding, padding), (padding, padding), (0, 0)])
-    size = kernel.shape[0]
-    rows, columns = (range(0, n - size + 1, stride) for n in x.shape[1:3])
-    return np.stack([np.stack([np.tensordot(x[:, i : i + size, j : j + size], kernel, 3) for j in columns], 1) for i in rows], 1)
-
-
-def numpy_average(x):
-    """Of the 3x3 pixels around each that are in the image."""
-    ones, kernel = np.ones_like(x[..., :1]), np.ones((3, 3, 1, 1))
-    each = [numpy_convolution(x[..., c : c + 1], kernel, 1, 1) for c in range(x.shape[-1])]
-    return np.concatenate(each, -1) / numpy_convolution(ones, kernel, 1, 1)
-
-
-def random_weights(layer, rng):
-    for weight in layer.weights:
-        weight.assign(rng.uniform(0.5, 1.5, weight.shape) if "variance" in weight.name else rng.normal(size=weight.shape))
-    return {weight.name: keras.ops.convert_to_numpy(weight) for weight in layer.weights}
-
-
 def numpy_conv_norm(x, weights, name, stride=1):
-    kernel = weights[f"{name}.kernel"]
-    y = numpy_convolution(np.maximum(x, 0), kernel, stride, kernel.shape[0] // 2)
-    scale = weights[f"{name}.gamma"] / np.sqrt(weights[f"{name}.moving_variance"] + 1e-5)
-    return (y - weights[f"{name}.moving_mean"]) * scale + weights[f"{name}.beta"]
+    """ReLU, convolution with as many pixels of zeros on both sides, batch norm."""
+    part = part_of(weights, name)
+    kernel = part["kernel"]
+    y = convolved(relu(x), kernel, (stride, stride), padding=kernel.shape[0] // 2)
+    return normed(y, part)
 
 
 def test_a_cell_computes_what_numpy_computes():
     rng = np.random.default_rng(0)
     x, layer = rng.normal(size=(2, 6, 5, 3)).astype("float32"), EdgesCell(CELL)
     ours = keras.ops.convert_to_numpy(layer(x))
-    weights = random_weights(layer, rng)
+    weights = arrays(shuffled(layer, rng))
     ours = keras.ops.convert_to_numpy(layer(x))
     one = numpy_conv_norm(x, weights, "edge_0_1.1")
     two = numpy_conv_norm(one, weights, "edge_1_2.1")
-    theirs = x + numpy_average(one) + numpy_conv_norm(two, weights, "edge_2_3.1")
+    theirs = x + averaged(one) + numpy_conv_norm(two, weights, "edge_2_3.1")
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
@@ -266,7 +248,7 @@ def test_a_reduction_computes_what_numpy_computes(side):
     rng = np.random.default_rng(0)
     x, layer = rng.normal(size=(2, side, side, 3)).astype("float32"), ResidualReduction(4)
     layer(x)
-    weights = random_weights(layer, rng)
+    weights = arrays(shuffled(layer, rng))
     ours = keras.ops.convert_to_numpy(layer(x))
     deep = numpy_conv_norm(numpy_conv_norm(x, weights, "first", 2), weights, "second")
     half = np.stack([np.stack([x[:, i : i + 2, j : j + 2].mean((1, 2)) for j in range(0, side, 2)], 1) for i in range(0, side, 2)], 1)

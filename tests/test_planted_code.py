@@ -75,7 +75,7 @@ def test_search_runs_nothing_of_the_current_folder(planted, repository):
     code = "import sys; from nasnet_tf.cli.main import main; sys.exit(main(sys.argv[1:]))"
     asked = (
         "search", "digits", "--max-trials", "1", "--blocks", "1", "--child-epochs", "1", "--num-cells", "1", "--filters", "4",
-        "--epochs", "1", "--prejudge", "parameters",
+        "--epochs", "1", "--prejudge", "parameters", "--no-baseline",
     )  # fmt: skip
     assert_unharmed(run(sys.executable, script(planted, code), *asked, PYTHONPATH=repository), planted)
 

@@ -90,7 +90,7 @@ def test_networks_are_scored_and_timed_in_the_worker(tmp_path):
     judge = Prejudge(Limits(latency=60_000.0), score="naswot", images=images, pool=2)
     trials, tuner = searched(tmp_path, 1, isolation="process", prejudge=judge)
     assert trials[0].status == "COMPLETED" and min(tuner.worker.memory_mb, tuner.prescreen.memory_mb) > 0
-    (judged,) = [judgement for judgement in tuner.oracle.study._replay.strategy._judgements.values()][:1]
+    (judged,) = [judgement for judgement in tuner.oracle.study._replay.strategy._verdicts.values()][:1]
     assert np.isfinite(judged[0]) and judged[1] is None
 
 
@@ -163,7 +163,7 @@ def test_a_relative_folder_is_sent_to_workers_as_an_absolute_one(tmp_path, monke
 def test_real_workers_side_by_side_propose_what_one_alone_does(tmp_path):
     judge = Prejudge(score="synflow", pool=2)
     alone, side_by_side = (
-        searched(tmp_path / str(workers), 3, isolation="process", prejudge=judge, workers=workers)[1] for workers in (1, 2)
+        searched(tmp_path / str(workers), 2, isolation="process", prejudge=judge, workers=workers)[1] for workers in (1, 2)
     )
     for number, trial in alone.oracle.trials.items():
         assert trial.hyperparameters.values == side_by_side.oracle.trials[number].hyperparameters.values

@@ -13,19 +13,14 @@ from nasnet_tf import genotype as genotypes
 from nasnet_tf.cost import cost_of
 from nasnet_tf.genotype import NAS_CELL, RecurrentCell
 from nasnet_tf.spaces import RecurrentSpace
-from nasnet_tf.strategies import STRATEGIES, RandomSearch, Reinforce
+from nasnet_tf.strategies import RandomSearch, Reinforce
 from nasnet_tf.systems import networks
 from nasnet_tf.systems.figures import figure_of
 from nasnet_tf.systems.recurrent.network import LanguageModel, Perplexity, TreeCell
 
 SPACE, SMALLEST = RecurrentSpace(), RecurrentSpace(2)
 POINTS = st.tuples(*(st.integers(0, size - 1) for size in SPACE.sizes))
-ACTIVATE = {
-    "identity": lambda x: x,
-    "tanh": np.tanh,
-    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-    "relu": lambda x: np.maximum(x, 0),
-}
+ACTIVATE = {"identity": lambda x: x, "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "relu": lambda x: np.maximum(x, 0)}
 COMBINE = {"add": np.add, "elem_mult": np.multiply}
 
 
@@ -199,20 +194,6 @@ def test_reinforce_beats_random_search_on_a_toy_landscape_with_every_seed():
     for seed in range(5):
         learned, drawn = (best_of(kind(SPACE, seed), reward, 150) for kind in (Reinforce, RandomSearch))
         assert learned > drawn + 0.1, f"seed {seed}: {learned:.3f} against {drawn:.3f}"
-
-
-@pytest.mark.parametrize("kind", [STRATEGIES[name] for name in ("reinforce", "aging-evolution", "auto")], ids=lambda kind: kind.name)
-def test_a_search_that_was_killed_proposes_what_it_would_have_proposed(kind):
-    reward, whole, before = alike(SPACE.encode(NAS_CELL)), kind(SPACE, 3), kind(SPACE, 3)
-    best_of(whole, reward, 25)
-    best_of(before, reward, 25)
-    after = kind(SPACE, 3)
-    after.restore(before.state())
-    for number in range(25, 32):
-        points = whole.propose(number), after.propose(number)
-        assert points[0] == points[1]
-        for strategy in (whole, after):
-            strategy.observe(points[0], reward(points[0]))
 
 
 # ---- the Keras cell ----

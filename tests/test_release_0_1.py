@@ -147,11 +147,7 @@ class Search(NamedTuple):
 
 
 FEW = dict(units=8, embedding=4)  # weights of a controller
-SIMPLE = (
-    "identity",
-    "conv_1x1",
-    "sep_conv_3x3",
-)  # of 1,296 points, none of which is proposed twice
+SIMPLE = ("identity", "conv_1x1", "sep_conv_3x3")  # of 1,296 points, none of which is proposed twice
 NASNET, TWO = partial(spaces.NASNetSpace, 2), partial(spaces.PNASSpace, 2)
 PNAS = partial(spaces.PNASSpace, 3, growing=True)
 STRIDES = partial(spaces.LayerwiseSpace, 4, strides=True)
@@ -330,16 +326,7 @@ def saved(ending):
     return quick(names, SYSTEMS.__contains__)
 
 
-SYSTEMS = (
-    "nasnet_a",
-    "nas_bench_201",
-    "hierarchical",
-    "layerwise",
-    "recurrent",
-    "dna",
-    "cut_dna",
-    "trained_sgd",
-)
+SYSTEMS = ("nasnet_a", "nas_bench_201", "hierarchical", "layerwise", "recurrent", "dna", "cut_dna", "trained_sgd")
 SAVED = saved(".keras")
 OPEN = """
 import sys

@@ -1,12 +1,9 @@
 """Search strategies: ask, tell, stop, go on."""
 
-import io
 import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from nasnet_tf import strategies
 from nasnet_tf.spaces import NASBench201Space, NASNetSpace
 from nasnet_tf.strategies import PPO, STRATEGIES, RandomSearch, Reinforce
@@ -14,19 +11,11 @@ from nasnet_tf.strategies.controller import Controller
 from nasnet_tf.strategies.logits import Logits
 from nasnet_tf.strategies.ppo import clipped_slopes
 
+from searching import search
+
 NASNET = NASNetSpace().sizes
-EVERY = pytest.mark.parametrize("kind", STRATEGIES.values(), ids=STRATEGIES)
 LEARNERS = pytest.mark.parametrize("kind", [Reinforce, PPO], ids=lambda kind: kind.name)
 CONTROLLERS = pytest.mark.parametrize("controller", ["lstm", "table"])
-
-
-def search(strategy, score, trials, start=0):
-    """Proposes, scores and observes one after the other; the proposals."""
-    made = []
-    for number in range(start, start + trials):
-        made.append(strategy.propose(number))
-        strategy.observe(made[-1], score(made[-1]))
-    return made
 
 
 # ---- the controller ----
@@ -183,16 +172,10 @@ def pairs(rng):
     return lambda choices: float(sum(e[pair] for e, pair in zip(effects, itertools.pairwise(choices), strict=True)))
 
 
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("landscape", [accuracies])
-def test_ppo_s_last_100_of_500_beat_random_clearly(landscape, seed):
-    beats_random(landscape, seed)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("landscape", [matching, separable, mixture, pairs])
-def test_ppo_s_last_100_of_500_beat_random_on_other_landscapes(landscape):
-    beats_random(landscape, seed=0)
+@pytest.mark.parametrize("landscape", [accuracies, mixture, pairs])
+def test_ppo_s_last_100_of_500_beat_random_clearly(landscape):
+    assert margin(landscape, seed=0) > 5
 
 
 def margin(landscape, seed, **settings):
@@ -211,58 +194,7 @@ def margin(landscape, seed, **settings):
     return (means[0] - means[1]) / np.sqrt(sum(errors))
 
 
-def beats_random(landscape, seed):
-    assert margin(landscape, seed) > 5
-
-
 # ---- the protocol ----
-
-
-@EVERY
-def test_a_proposal_depends_on_seed_number_and_observations_and_changes_nothing(kind):
-    one, other = kind(NASNET, seed=0), kind(NASNET, seed=0)
-    forward = [one.propose(number) for number in range(5)]
-    assert [other.propose(number) for number in reversed(range(5))] == forward[::-1]
-    assert len(set(forward)) == 5
-    assert all(type(choice) is int and 0 <= choice < size for choices in forward for choice, size in zip(choices, NASNET, strict=True))
-
-
-@EVERY
-def test_the_same_seed_is_the_same_search_and_seed_0_is_not_seed_1(kind):
-    one, two, three = (search(kind(NASNET, seed=seed), sum, 16) for seed in (0, 0, 1))
-    assert one == two != three
-
-
-@EVERY
-@settings(max_examples=5, deadline=None)
-@given(cut=st.integers(0, 25), seed=st.integers(0, 3))
-def test_restored_at_any_point_it_goes_on_the_same_to_the_bit(kind, cut, seed):
-    sizes = (3, 1, 4, 2)
-    whole, before, after = kind(sizes, seed), kind(sizes, seed), kind(sizes, seed)
-    proposals = search(whole, scored_or_failed, 40)
-    search(before, scored_or_failed, cut)
-    file = io.BytesIO()
-    np.savez(file, **before.state())
-    file.seek(0)
-    after.restore(np.load(file, allow_pickle=False))
-    assert search(after, scored_or_failed, 40 - cut, start=cut) == proposals[cut:]
-    assert after.observed == 40
-    for key, value in whole.state().items():
-        np.testing.assert_array_equal(after.state()[key], value, err_msg=key)
-
-
-def scored_or_failed(choices):
-    return None if sum(choices) == 5 else float(sum(choices))
-
-
-@EVERY
-def test_a_state_is_a_copy(kind):
-    strategy = kind((2, 2))
-    state = strategy.state()
-    kept = {key: value.copy() for key, value in state.items()}
-    search(strategy, sum, 10)
-    for key, value in kept.items():
-        np.testing.assert_array_equal(state[key], value)
 
 
 def test_a_state_of_another_strategy_space_seed_or_width_is_refused():
@@ -280,35 +212,6 @@ def test_a_state_of_another_strategy_space_seed_or_width_is_refused():
         assert all(np.array_equal(before[key], value, equal_nan=key == "lowest") for key, value in strategy.state().items())
     with pytest.raises(ValueError, match="weights; restore what state"):
         PPO((2, 3)).restore({key: value for key, value in state.items() if key != "weights"})
-
-
-@EVERY
-def test_no_reward_is_learned_for_a_failed_trial(kind):
-    strategy, learned = kind((2, 2)), []
-    strategy._learn = lambda choices, reward: learned.append(reward)
-    for reward in (None, float("nan"), -0.5, None, -0.2, float("inf"), -0.9, None):
-        strategy.observe((0, 0), reward)
-    assert [reward for reward in learned if reward == reward and reward > -np.inf] in ([-0.5, -0.2, -0.9], [-0.5, -0.2, -0.9, 0.0])
-    assert strategy.observed == 8
-
-
-@EVERY
-@pytest.mark.parametrize("offset", [-1000.0, 0.5])
-def test_failures_are_never_taken_for_the_best_whatever_the_rewards_are(kind, offset):
-    """The rewards of a search that minimises are negative, and of one that fails at first nobody knows them."""
-
-    def score(choices):
-        return None if choices[0] == 2 or not any(choices) else offset - sum((choice - 1) ** 2 for choice in choices)
-
-    strategy = kind((5,) * 4, seed=1)
-    for _ in range(6):
-        strategy.observe((0, 0, 0, 0), None)
-    made = search(strategy, score, 70, start=6)
-    failed = np.mean([score(point) is None for point in made[40:]])
-    assert failed < 0.5, "random search fails one time in five"
-    archive = getattr(strategy, "archive", None)
-    if archive is not None and kind.name != "successive-halving":
-        assert np.isfinite(archive.rewards).all() and (archive.rewards <= offset).all()
 
 
 def test_a_climb_stands_at_no_failed_trial():
@@ -359,13 +262,6 @@ def test_the_default_keeps_exploring_at_first(kind):
     strategy = kind((5,) * 6)
     search(strategy, lambda choices: float(sum(choices)), 50)
     assert strategy.entropy() > 0.4
-
-
-@EVERY
-def test_what_is_no_point_of_the_space_is_refused(kind):
-    for choices in ((0,), (0, 3), (0, -1)):
-        with pytest.raises(ValueError, match="no point of this space"):
-            kind((2, 3)).observe(choices, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def assert_child_is_network(space, point, stem="cifar", num_cells=1, filters=4, 
     np.testing.assert_allclose(supernet.predict(x, point), np.asarray(child(x, training=True)), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_child_computes_what_the_network_of_its_genotype_computes_with_the_same_weights(seed):
     space = NASNetSpace(3, ("identity", "sep_conv_3x3", "avg_pool_3x3", "conv_1x3_3x1"), COMBINATIONS)
     assert_child_is_network(space, space.random(np.random.default_rng(seed)))
@@ -275,20 +275,15 @@ def test_one_shot_search_needs_validation_data(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["arrays", "datasets"])
-def test_a_whole_one_shot_search(tmp_path, kind):
+def test_a_whole_one_shot_search(tmp_path):
     child = CellHyperModel((8, 8, 1), 3, space=SMALL, filters=2, num_cells=(1, 0, 0))
     shares = []
     tuner = OneShotSearch(
         child, "val_accuracy", 2, seed=0, share_epochs=2, candidates=4, settings={"minibatch": 4}, on_share=shares.append,
         directory=str(tmp_path), isolation="none",
     )  # fmt: skip
-    given = dict(x=X, y=Y, validation_data=(X, Y), batch_size=8)
-    if kind == "datasets":
-        given = dict(
-            x=tf.data.Dataset.from_tensor_slices((X, Y)).batch(8), validation_data=tf.data.Dataset.from_tensor_slices((X, Y)).batch(10)
-        )
-    tuner.search(**given, epochs=1, verbose=0)
+    x, validation = (tf.data.Dataset.from_tensor_slices((X, Y)).batch(size) for size in (8, 10))
+    tuner.search(x, validation_data=validation, epochs=1, verbose=0)
     assert shares == sorted(shares) and shares[-1] == 1.0
     tried = [space_point(tuner.oracle.trials[i]) for i in ("0", "1")]
     assert tried == [tuple(row["choices"]) for row in tuner.ranking()[:2]]

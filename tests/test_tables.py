@@ -262,8 +262,7 @@ def test_random_search_finds_what_was_published_within_a_tenth(nb201):
 # ---- searches ----
 
 SMALL = Table(
-    Choices.of_sizes((2, 2)),
-    {(0, 0): Figures(0.5, 50.0, 10.0), (0, 1): Figures(0.9, 70.0, 20.0), (1, 0): Figures(0.7, 90.0, 30.0)},
+    Choices.of_sizes((2, 2)), {(0, 0): Figures(0.5, 50.0, 10.0), (0, 1): Figures(0.9, 70.0, 20.0), (1, 0): Figures(0.7, 90.0, 30.0)}
 )
 
 

@@ -4,12 +4,7 @@ import csv
 import dataclasses
 import json
 import math
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 import types
 
 import keras
@@ -287,18 +282,11 @@ def stop(*figures):
 
 
 class StopAt(keras.callbacks.Callback):
-    """Raises at a batch of an epoch, or at the beginning of the fit of that number."""
+    """Raises at a batch of an epoch."""
 
-    fits = 0
-
-    def __init__(self, epoch=None, batch=None, fit=None):
+    def __init__(self, epoch, batch):
         super().__init__()
-        self.at, self.fit = (epoch, batch), fit
-
-    def on_train_begin(self, logs=None):
-        self.fits += 1
-        if self.fits == self.fit:
-            raise Stop
+        self.at = (epoch, batch)
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
@@ -358,41 +346,12 @@ def test_a_training_of_two_phases_goes_on_from_wherever_it_ended(digits, tmp_pat
     recipe = dataclasses.replace(REGULAR, epochs=2, head_epochs=1, optimizer="rmsprop", learning_rate=0.01)
     whole = run(digits, recipe)
     for name, options in {
-        "in the first phase, which holds nothing yet": dict(callbacks=[StopAt(0, 1)]),
         "after the last epoch of the first phase": dict(on_epoch=stop),
-        "between the phases": dict(callbacks=[StopAt(fit=2)]),
         "in the second epoch of the second": dict(callbacks=[StopAt(1, 1)]),
     }.items():
         folder = tmp_path / name
         interrupt(digits, recipe, folder, **options)
-        same(run(digits, recipe, folder, resume="nothing" not in name), whole)
-
-
-SCRIPT = """
-import sys
-sys.path[:0] = sys.argv[1].split(":")
-from test_training import REGULAR, data, dataclasses, run
-run(data.load("digits", validation=0.2), dataclasses.replace(REGULAR, epochs=6), sys.argv[2], on_epoch=lambda *a: print(a[0], flush=True))
-"""
-
-
-@pytest.mark.slow
-def test_a_training_that_was_killed_goes_on(digits, tmp_path):
-    recipe = dataclasses.replace(REGULAR, epochs=6)
-    here = os.path.dirname(__file__)
-    process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, f"{here}:{os.path.dirname(here)}", str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    for line in process.stdout:
-        if line.strip() == "2":
-            break
-    time.sleep(0.05)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert 1 <= json.loads((tmp_path / "training.json").read_text())["epoch"] < 6
-    same(run(digits, recipe, tmp_path, resume=True), run(digits, recipe))
-    assert [row["epoch"] for row in csv.DictReader((tmp_path / "log.csv").open())] == [str(epoch + 1) for epoch in range(6)]
-    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["log.csv"]
+        same(run(digits, recipe, folder, resume=True), whole)
 
 
 def resume(model, folder, recipe=REGULAR, **options):

@@ -30,19 +30,13 @@ def small_search(path, isolation="none", **arguments):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("isolation", ["process", "none"])
-def test_optimizer_and_metrics_of_a_tuner_take_the_place_of_the_hypermodels(tmp_path, isolation):
+def test_optimizer_loss_and_metrics_of_a_tuner_take_the_place_of_the_hypermodels(tmp_path, isolation):
     optimizer, metrics = keras.optimizers.Adam(0.125), ["accuracy", keras.metrics.SparseCategoricalCrossentropy(name="nats")]
-    tuner, trial = small_search(tmp_path, isolation, optimizer=optimizer, metrics=metrics)
+    tuner, trial = small_search(tmp_path, isolation, optimizer=optimizer, metrics=metrics, loss=Constant())
     assert trial.metrics.exists("val_nats") and trial.metrics.exists("val_accuracy")
+    assert trial.metrics.get_last_value("val_loss") == pytest.approx(7.0)
     (model,) = tuner.get_best_models(1)
     assert type(model.optimizer) is keras.optimizers.Adam and model.optimizer is not optimizer
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("isolation", ["process", "none"])
-def test_the_loss_of_a_tuner_takes_the_place_of_the_hypermodels(tmp_path, isolation):
-    _, trial = small_search(tmp_path, isolation, loss=Constant())
-    assert trial.metrics.get_last_value("val_loss") == pytest.approx(7.0)
 
 
 class Constant(keras.losses.Loss):
@@ -50,10 +44,9 @@ class Constant(keras.losses.Loss):
         return 7.0 + 0.0 * keras.ops.sum(y_pred, axis=-1)
 
 
-@pytest.mark.parametrize("isolation", [pytest.param("process", marks=pytest.mark.slow), "none"])
-def test_a_model_larger_than_asked_for_is_a_failed_trial(tmp_path, isolation):
+def test_a_model_larger_than_asked_for_is_a_failed_trial(tmp_path):
     with pytest.raises(RuntimeError, match="Oversized model: .*parameters"):
-        small_search(tmp_path, isolation, max_model_size=50, max_consecutive_failed_trials=1)
+        small_search(tmp_path, max_model_size=50, max_consecutive_failed_trials=1)
 
 
 @pytest.mark.slow

@@ -175,8 +175,9 @@ def test_a_saved_keras_nasnet_gives_every_variable_its_array(saved, model, by_ro
     report = load_weights(model, saved / f"file.{layout}")
     assert set(report.loaded) == set(slim_variables(model)) and not report.kept and not report.unused
     assert same(values(model), by_role)
-    x, expected = outputs
-    assert distance(model(x), expected) < 1e-5
+    if layout == LAYOUTS[0]:  # of the same arrays the outputs are the same
+        x, expected = outputs
+        assert distance(model(x), expected) < 1e-5
 
 
 @pytest.mark.parametrize("options", [dict(), pytest.param(dict(num_blocks=2, skip_reduction=True), marks=SLOW)], ids=str)
@@ -295,27 +296,26 @@ def test_a_model_that_computes_more_than_a_nasnet_is_not_converted(theirs):
 # ---- our own ----
 
 
-@pytest.mark.parametrize("ending", ["keras", "weights.h5"])
 @pytest.mark.parametrize(
     "options",
     [
         dict(auxiliary_head=True, drop_path_rate=0.3, drop_path_steps=10),
         dict(stem="imagenet", stem_filters=6, include_top=False),
-        pytest.param(dict(auxiliary_head=True, classes=7), marks=SLOW),
-        pytest.param(dict(num_cells=[2, 1, 1], stem_filters=5, residual=True), marks=SLOW),
+        pytest.param(dict(num_cells=[2, 1, 1], stem_filters=5, residual=True, classes=7), marks=SLOW),
     ],
     ids=str,
 )
-def test_a_saved_network_gives_its_weights(options, ending, tmp_path):
+def test_a_saved_network_gives_its_weights(options, tmp_path):
     source = randomized(Network("nasnet_a", **{**CIFAR, **options}), seed=1)
     source.compile("adam", "mse")
     source.optimizer.build(source.trainable_variables)
-    path = tmp_path / f"model.{ending}"
-    source.save(path) if ending == "keras" else source.save_weights(path)
+    source.save(tmp_path / "model.keras")
+    source.save_weights(tmp_path / "model.weights.h5")
     target = Network("nasnet_a", **{**CIFAR, **options, "drop_path_rate": 0.1})
-    report = load_weights(target, path)
-    assert same(values(target), values(source))
-    assert not report.kept and not report.unused
+    for ending in ("keras", "weights.h5"):
+        report = load_weights(randomized(target, seed=2), tmp_path / f"model.{ending}")
+        assert same(values(target), values(source))
+        assert not report.kept and not report.unused
 
 
 def test_a_file_is_known_by_its_content(small, arrays, tmp_path):
@@ -699,14 +699,10 @@ def test_a_report_says_what_matched_and_why_the_rest_did_not(small, arrays):
 
 
 @SLOW
-@pytest.mark.parametrize("layout", ["in order.h5", "keras"])
-def test_nasnet_mobile_takes_its_weights_from_files_of_full_size(layout, tmp_path):
+def test_nasnet_mobile_takes_its_weights_from_a_file_of_full_size(tmp_path):
     theirs = randomized(keras.applications.NASNetMobile(weights=None, input_shape=(64, 64, 3)))
-    path = tmp_path / f"mobile.{layout}"
-    if layout == "in order.h5":
-        legacy(path, {f"layer_{number}": layer.get_weights() for number, layer in enumerate(theirs.layers) if layer.weights})
-    else:
-        theirs.save_weights(path) if layout == "weights.h5" else theirs.save(path)
+    path = tmp_path / "mobile.keras"
+    theirs.save(path)
     ours = NASNetA("mobile", input_shape=(64, 64, 3), zero_padded_pools=True)
     assert len(load_weights(ours, path).loaded) == 1126
     x = images(1, 64, 64, 3)

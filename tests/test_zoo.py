@@ -216,10 +216,7 @@ def test_a_converted_network_keeps_the_name_and_the_classes(keras_mobile, our_mo
         ((75, 65, 3), dict(num_blocks=2, skip_reduction=True, stem_block_filters=96)),
         ((64, 64, 3), dict(include_top=False, pooling="max")),
         pytest.param((47, 96, 3), dict(num_blocks=2), marks=SLOW),
-        pytest.param((47, 96, 3), dict(num_blocks=1, skip_reduction=True), marks=SLOW),
         pytest.param((64, 64, 3), dict(include_top=False), marks=SLOW),
-        pytest.param((64, 64, 3), dict(include_top=False, pooling="avg"), marks=SLOW),
-        pytest.param((33, 33, 3), dict(skip_reduction=True), marks=SLOW),
     ],
     ids=str,
 )
@@ -231,7 +228,7 @@ def test_a_converted_nasnet_has_the_outputs_of_its_source_at_any_size_and_top(si
     assert distance(ours(x), np.asarray(theirs(x))) < 1e-5
 
 
-@pytest.mark.parametrize("activation", ["softmax", pytest.param("sigmoid", marks=SLOW), pytest.param(None, marks=SLOW)])
+@pytest.mark.parametrize("activation", ["softmax", pytest.param(None, marks=SLOW)])
 def test_a_converted_classifier_keeps_its_activation(activation):
     theirs = small(classifier_activation=activation)
     assert from_keras_applications(theirs).get_layer("predictions").activation == theirs.get_layer("predictions").activation

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from operator import index
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class Decision(NamedTuple):
     """One discrete decision: what it decides, and the options in order."""
 
     name: str
-    options: tuple
+    options: Sequence
 
 
 class CategoricalSpace(Space):
@@ -51,7 +51,7 @@ class CategoricalSpace(Space):
         )
 
     @functools.cached_property
-    def sizes(self) -> tuple[int, ...]:
+    def sizes(self) -> tuple[int, ...]:  # type: ignore[override]
         """Number of options of each decision."""
         return tuple(len(options) for _, options in self.decisions)
 

@@ -23,6 +23,7 @@ VERSION = 1  # of all schemas
 _MAX_BYTES = 1_000_000  # a genotype of five blocks takes about 1 kB
 
 
+@dataclasses.dataclass(frozen=True)
 class BaseGenotype:
     """Base of the genotypes of a system. The fields of the dataclass are numbers, texts, truth
     values and tuples of them.

@@ -66,7 +66,8 @@ class Graph:
         self.momentum = 0.9 if momentum is None else momentum
         self.epsilon = 1e-5 if epsilon is None else epsilon
         self.nodes, self.weights, self.sites = [], [], {}
-        self.output = self.auxiliary = None
+        self.output: Value | None = None
+        self.auxiliary: Graph | None = None
         self.paths = 0
         self._prefix, self._rectified = "", {}
 

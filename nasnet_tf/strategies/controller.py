@@ -49,7 +49,7 @@ class Trace(NamedTuple):
 class Controller:
     """Distribution over the choices of a space whose decision t has `sizes[t]` options."""
 
-    _layers = ("",)  # of the LSTM: what the names of their weights end in
+    _layers: tuple[str, ...] = ("",)  # of the LSTM: what the names of their weights end in
 
     def __init__(self, sizes, units: int = 100, embedding: int = 32):
         self.sizes, self.units, self.embedding = tuple(sizes), units, embedding

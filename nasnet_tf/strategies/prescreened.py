@@ -73,12 +73,12 @@ class Prescreened(Strategy):
         self._verdicts = OrderedDict()  # key: (score, why it was rejected or None)
 
     @property
-    def observed(self) -> int:
+    def observed(self) -> int:  # type: ignore[override]
         """How many rewards the strategy has observed."""
         return self.strategy.observed
 
     @property
-    def lowest(self) -> float:
+    def lowest(self) -> float:  # type: ignore[override]
         """The lowest reward it has seen; NaN before the first."""
         return self.strategy.lowest
 

@@ -60,7 +60,7 @@ class Logbook:
         journal = self._journal = Journal(self.path, self._head)
         if len(journal.records) != self._known:
             self._take(Log(journal.head, journal.records, 0))
-        journal.records = ()
+        journal.records = []
         return True
 
     def read(self) -> bool:

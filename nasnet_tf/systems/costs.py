@@ -35,7 +35,8 @@ def counted_arguments(genotype) -> tuple[str, ...]:
     """Names of the arguments that `cost_of` takes for genotypes of this system; those of `cost` for
     a system that does not count.
     """
-    return tuple(inspect.signature(_count(genotype) or cost).parameters)[1:]
+    count = _count(genotype) or cost
+    return () if count is None else tuple(inspect.signature(count).parameters)[1:]
 
 
 def defaults_of(genotype) -> dict:

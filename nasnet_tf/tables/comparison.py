@@ -77,7 +77,7 @@ def curve(histories: Sequence[History], table: Table, seconds: float | None = No
     A search over trainings that ended before the longest keeps its incumbent to the end.
     """
     if seconds is None:
-        at = np.arange(1, max(len(h.test) for h in histories) + 1)
+        at: np.ndarray = np.arange(1, max(len(h.test) for h in histories) + 1)
         rows = [
             [h.signal[i], h.test[i]] for h in histories for i in [np.minimum(at, len(h.test)) - 1]
         ]

@@ -117,9 +117,10 @@ class Table:
                     f"{path}: signal, test and cost are columns of a CSV; leave them out for a"
                     " benchmark's own file."
                 )
-            return cls(*official(path, progress), path.resolve().name.removesuffix(".tfrecord"))
-        names, rows = read_rows(path)
-        rows = list(rows)
+            space, metrics = official(path, progress)
+            return cls(space, metrics, path.resolve().name.removesuffix(".tfrecord"))
+        names, lines = read_rows(path)
+        rows = list(lines)
         nas_bench_201 = "arch" in names and all(
             fields[names.index("arch")].startswith("|") for _, fields in rows[:1]
         )

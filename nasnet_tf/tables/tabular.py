@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasnet_tf.tables.table import Table
+from nasnet_tf.tables.table import Metrics, Table
 
 __all__ = ["MOST_TRAININGS", "History", "Trainings", "simulate"]
 
@@ -74,7 +74,8 @@ class Trainings:
         self._rng = (
             np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(3,))) if noise else None
         )
-        self._best, self._best_signal = None, -np.inf
+        self._best: Metrics | None = None
+        self._best_signal = -np.inf
         self._cost, self._history = 0.0, []
 
     def __len__(self) -> int:
@@ -91,7 +92,7 @@ class Trainings:
         metrics = self.table.get(point)
         if metrics is None:
             return self.count(point, None, self.table.mean_cost)
-        noise = self._rng.normal(0.0, self.noise) if self.noise else 0.0
+        noise = 0.0 if self._rng is None else self._rng.normal(0.0, self.noise)
         return self.count(point, metrics.signal + noise, metrics.cost)
 
     def count(self, point: tuple[int, ...], signal: float | None, cost: float) -> float | None:

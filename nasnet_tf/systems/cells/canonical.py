@@ -58,7 +58,7 @@ def _orders(
     least = min(ready.values())
     tied = [state for state, block in ready.items() if block == least]
     if len(tied) > 1:  # twins that are read by the same blocks in the same way need no second try
-        tied = {_role(cell, state): state for state in tied}.values()
+        tied = list({_role(cell, state): state for state in tied}.values())
     for state in tied:
         others = {other: block for other, block in ready.items() if other != state}
         named = {**names, state: len(done) + 2}

@@ -111,20 +111,24 @@ def network_graph(
     with graph.layer("stem"):
         spec = stem_convolution(stem, filters, stem_filters)
         outputs = [graph.part("convolution", spec, input_shape[2])(*graph.inputs)]
-    options = dict(residual=residual, zero_padded_pools=zero_padded_pools)
     for step in steps:
         cell, sizes = getattr(genotype, step.kind), (step.filters, step.strides, step.adapt)
         with graph.layer(step.name):
             h, p = outputs[step.h], outputs[step.p]
-            outputs.append(cell_graph(graph, cell, *sizes, h, p, **options))
-    graph.output = graph.relu(outputs[-1])
+            outputs.append(
+                cell_graph(
+                    graph, cell, *sizes, h, p,
+                    residual=residual, zero_padded_pools=zero_padded_pools,
+                )
+            )  # fmt: skip
+    graph.output = features = graph.relu(outputs[-1])
     if include_top:
-        graph.classified(graph.output, classes)
+        graph.classified(features, classes)
     if auxiliary_head:
         reductions = [number for number, step in enumerate(steps) if step.kind == "reduction"]
         before = outputs[reductions[-1]]
-        graph.auxiliary = Graph(before, momentum=graph.momentum, epsilon=graph.epsilon)
-        with graph.auxiliary.layer("auxiliary"):
-            x = auxiliary_features(graph.auxiliary, before, AUXILIARY_POOL.out(before.size))
-            graph.auxiliary.output = graph.auxiliary.dense("dense", x.channels, classes)(x)
+        head = graph.auxiliary = Graph(before, momentum=graph.momentum, epsilon=graph.epsilon)
+        with head.layer("auxiliary"):
+            x = auxiliary_features(head, before, AUXILIARY_POOL.out(before.size))
+            head.output = head.dense("dense", x.channels, classes)(x)
     return graph

@@ -90,7 +90,8 @@ def plan(
         number += count
 
     # Halvings before, and channels of, each output; the channels of the stem fit no cell.
-    steps, levels, channels = [], [0], [None]
+    steps, levels = [], [0]
+    channels: list[int | None] = [None]
     for position, (name, kind, width) in enumerate(cells):
         h = len(levels) - 1
         p = max(h - 1, 0)

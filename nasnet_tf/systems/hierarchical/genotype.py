@@ -209,16 +209,17 @@ def _living(motif, brings) -> tuple[Edge, ...]:
 
 def _key(edges, sink, names) -> str:
     """32 hex digits of a motif, by the keys of its operations."""
-    same = {0: 0}  # node -> the one it is by identities
+    same: dict[int | None, int] = {0: 0}  # node -> the one it is by identities
     for node in sorted({edge.node for edge in edges}):
         incoming = [edge for edge in edges if edge.node == node]
         alone = len(incoming) == 1 and incoming[0].operation == "identity"
         same[node] = same[incoming[0].source] if alone else node
     kept = [(same[a], b, names[operation]) for a, b, operation in edges if same[b] == b]
-    places = _numbered({same[node] for node in same}, kept, same.get(sink))
+    end = same.get(sink)
+    places = _numbered({same[node] for node in same}, kept, end)
     text = (
         sorted((places[a], places[b], operation) for a, b, operation in kept),
-        places.get(same.get(sink)),
+        None if end is None else places.get(end),
     )
     return hashlib.sha256(repr(text).encode()).hexdigest()[:32]
 

@@ -29,7 +29,7 @@ def cell_graph(graph: Graph, genotype: Hierarchical, filters: int, x: Value) -> 
     widths = [x.channels, *(feature_map.channels for feature_map in made)]
     parts = [graph.part(m.name, m.part, widths[m.sources[0]]) for m in made]
     joined = functools.cache(graph.concatenate)
-    values = [(x,)]
+    values: list[tuple[Value, ...]] = [(x,)]
     for feature_map, part in zip(made, parts, strict=True):
         read = tuple(value for source in feature_map.sources for value in values[source])
         if feature_map.part is not None:

@@ -11,7 +11,7 @@ from nasnet_tf.systems.hierarchical.genotype import PRIMITIVES, Hierarchical, mo
 
 __all__ = ["FLAT", "HierarchicalSpace"]
 
-FLAT = {"motifs": (1,), "nodes": (11,)}
+FLAT: dict = {"motifs": (1,), "nodes": (11,)}
 
 
 class HierarchicalSpace(CategoricalSpace):
@@ -42,7 +42,8 @@ class HierarchicalSpace(CategoricalSpace):
                 f" {motifs=}, {nodes=}, {mutations=}."
             )
         self.motifs, self.nodes, self.mutations = motifs, nodes, mutations
-        decisions, chances, below = [], [], PRIMITIVES
+        decisions, chances = [], []
+        below: tuple[str, ...] = PRIMITIVES
         for level, (count, size) in enumerate(zip(motifs, nodes, strict=True), start=2):
             for number in range(count):
                 name = f"l{level}/{number}" if count > 1 else f"l{level}"

@@ -50,7 +50,7 @@ class LayerwiseSpace(CategoricalSpace):
                 " step=2, layers=20, say."
             )
         self.layers, self.pooling = layers, pooling
-        self._parts = {"height": _SIDES, "width": _SIDES}
+        self._parts: dict[str, tuple[int, ...]] = {"height": _SIDES, "width": _SIDES}
         self._parts |= {"stride_height": _STRIDES, "stride_width": _STRIDES} if strides else {}
         self._parts |= {"filters": _NARROW_FILTERS if pooling else _FILTERS}
         decisions = [] if fewest is None else [Decision("layers", self.depths)]

@@ -4,6 +4,8 @@ it.
 
 from __future__ import annotations
 
+from typing import Any
+
 from nasnet_tf.drawing.shapes import canvas, draw_box, draw_text, draw_title
 from nasnet_tf.drawing.style import COLOURS, DEAD, INK, PALE, family_of, short_name
 from nasnet_tf.systems.nas_bench_201.genotype import NASBench201
@@ -32,7 +34,7 @@ def edges_figure(genotype: NASBench201, title: str = ""):
     for (source, node), operation in genotype.edges.items():
         bend, ink = BENT.get((source, node), 0.0), PALE if operation == "none" else INK
         start, end = source * APART, node * APART
-        style = dict(
+        style: dict[str, Any] = dict(
             arrowstyle="-|>,head_length=4,head_width=2.2",
             connectionstyle=f"arc3,rad={-2 * bend / (end - start)}",
             shrinkA=0,

@@ -47,7 +47,7 @@ class RecurrentSpace(CategoricalSpace):
                 f"the cell is of base {decoded.base}, this space of {self.base}; give"
                 f" RecurrentSpace({decoded.base})."
             )
-        values = {"cell_in": decoded.cell_in, "cell_out": decoded.cell_out}
+        values: dict[str, object] = {"cell_in": decoded.cell_in, "cell_out": decoded.cell_out}
         for part, pair in zip(self._parts, [*decoded.nodes, decoded.inject], strict=True):
             values[f"{part}_combiner"], values[f"{part}_activation"] = pair
         return self.choices(values)

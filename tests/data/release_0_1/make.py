@@ -29,14 +29,7 @@ SIZE = dict(num_cells=1, filters=2, input_shape=(8, 8, 3), classes=3)
 
 
 def main():
-    for name in sys.argv[1:] or [
-        "proposals",
-        "genotypes",
-        "recipe",
-        "networks",
-        "searches",
-        "training",
-    ]:
+    for name in sys.argv[1:] or ["proposals", "genotypes", "recipe", "networks", "searches", "training"]:
         globals()[f"write_{name}"]()
 
 
@@ -118,14 +111,7 @@ def write_recipe():
 def systems():
     """{name: (genotype, arguments)} of a network of each system, or two."""
     cell = genotypes.NASNET_A
-    whole = dict(
-        SIZE,
-        stem="imagenet",
-        filters=4,
-        input_shape=(81, 81, 3),
-        residual=True,
-        auxiliary_head=True,
-    )
+    whole = dict(SIZE, stem="imagenet", filters=4, input_shape=(81, 81, 3), residual=True, auxiliary_head=True)
     picture = dict(mean=[120.0, 110.0, 100.0], std=[60.0, 61.0, 62.0], class_names=["a", "b", "c"])
     block = genotypes.Block(0, "conv_1x1", 1, "max_pool_3x3")
     tiny = genotypes.Genotype(*[genotypes.Cell((block,), (2,))] * 2)
@@ -133,44 +119,21 @@ def systems():
     return {
         "nasnet_a": (cell, SIZE),
         "amoebanet_a": (genotypes.AMOEBANET_A, SIZE),
-        "darts": (
-            random_point(spaces.DARTSSpace()),
-            dict(SIZE, drop_path_rate=0.2, dropout_rate=0.1),
-        ),
+        "darts": (random_point(spaces.DARTSSpace()), dict(SIZE, drop_path_rate=0.2, dropout_rate=0.1)),
         "pnas": (random_point(spaces.PNASSpace()), dict(SIZE, skip_reduction=True, **picture)),
-        "pnas_pooled": (
-            random_point(spaces.PNASSpace(2), 1),
-            dict(SIZE, include_top=False, pooling="avg"),
-        ),
+        "pnas_pooled": (random_point(spaces.PNASSpace(2), 1), dict(SIZE, include_top=False, pooling="avg")),
         "imagenet_stem": (tiny, whole | picture | dict(classes=2, class_names=["a", "b"])),
         "half_precision": (tiny, dict(SIZE, dtype="mixed_bfloat16")),
         "zero_padded": (tiny, dict(SIZE, zero_padded_pools=True, gradient_checkpointing=True)),
         "nas_bench_201": (random_point(spaces.NASBench201Space()), dict(SIZE, **picture)),
         "hierarchical": (random_point(spaces.HierarchicalSpace((3, 1), (3, 4))), SIZE),
-        "hierarchical_flat": (
-            random_point(spaces.HierarchicalSpace((1,), (5,)), 3),
-            dict(SIZE, stem="imagenet", filters=4),
-        ),
+        "hierarchical_flat": (random_point(spaces.HierarchicalSpace((1,), (5,)), 3), dict(SIZE, stem="imagenet", filters=4)),
         "layerwise": (random_point(spaces.LayerwiseSpace(4, pooling=True)), layers),
-        "layerwise_strides": (
-            random_point(spaces.LayerwiseSpace(4, strides=True)),
-            dict(layers, num_cells=2),
-        ),
-        "recurrent": (
-            genotypes.NAS_CELL,
-            dict(SIZE, input_shape=(5,), num_cells=2, classes=7, filters=3),
-        ),
+        "layerwise_strides": (random_point(spaces.LayerwiseSpace(4, strides=True)), dict(layers, num_cells=2)),
+        "recurrent": (genotypes.NAS_CELL, dict(SIZE, input_shape=(5,), num_cells=2, classes=7, filters=3)),
         "recurrent_untied": (
             random_point(spaces.RecurrentSpace(4)),
-            dict(
-                SIZE,
-                input_shape=(None,),
-                classes=7,
-                tied=False,
-                use_bias=True,
-                dropout_rate=0.2,
-                level="character",
-            ),
+            dict(SIZE, input_shape=(None,), classes=7, tied=False, use_bias=True, dropout_rate=0.2, level="character"),
         ),
         "dna": (random_point(spaces.DNASpace(), 3), dict(input_shape=(8, 8, 3), classes=3)),
     }
@@ -237,16 +200,10 @@ def others():
     for optimizer in ("sgd", "rmsprop", "adam"):
         more = dict(average_weights=0.9, label_smoothing=0.1)
         recipe = training.Recipe(epochs=1, batch_size=4, optimizer=optimizer, **more)
-        yield (
-            f"trained_{optimizer}",
-            fitted(tiny, recipe, SIZE, np.zeros((8, 8, 8, 3), np.float32), np.arange(8) % 3),
-        )
+        yield (f"trained_{optimizer}", fitted(tiny, recipe, SIZE, np.zeros((8, 8, 8, 3), np.float32), np.arange(8) % 3))
     words = np.arange(40).reshape(8, 5) % 7
     language = training.Recipe(epochs=1, batch_size=4, optimizer="adam", augmentation="none")
-    yield (
-        "trained_language",
-        fitted(*found["recurrent"][:1], language, found["recurrent"][1], words, words),
-    )
+    yield ("trained_language", fitted(*found["recurrent"][:1], language, found["recurrent"][1], words, words))
 
 
 def fitted(genotype, recipe, size, x, y):
