@@ -134,7 +134,7 @@ def test_what_was_reached_before_an_interruption_still_counts_for_early_stopping
 @pytest.mark.parametrize("make", [native, traced])
 def test_a_training_tells_of_every_step_while_it_lasts(monkeypatch, make):
     told = []
-    monkeypatch.setattr("nasnet_tf.children.progress.tell_steps", told.append)
+    monkeypatch.setattr("nasnet_tf.children.train.tell_steps", told.append)
     make().fit(X, Y, callbacks=[Pulse()], verbose=0, **FIT)
     assert told == [
         *range(1 + 4 * (3 + 1 + 1)),

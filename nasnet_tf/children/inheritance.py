@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import os
 
-import numpy as np
-
-from nasnet_tf.files import replacing
 from nasnet_tf.npz import read_npz
+from nasnet_tf.snapshot import write_snapshot
 
 __all__ = ["inherit", "keep"]
 
 
 def keep(model, path: str | os.PathLike) -> None:
     """Writes the weights of a Keras model by their paths as an .npz, whole or not at all."""
-    with replacing(path) as temporary:
-        np.savez(temporary, **{variable.path: np.asarray(variable) for variable in model.variables})
+    write_snapshot(path, {variable.path: variable for variable in model.variables})
 
 
 def inherit(model, path: str | os.PathLike) -> list[str]:

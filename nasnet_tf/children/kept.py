@@ -9,6 +9,8 @@ import pathlib
 import threading
 from collections.abc import Callable
 
+from nasnet_tf.npz import read_npz
+
 __all__ = ["NAMED", "PROGRESS", "TOO_BIG_TO_KEEP", "TRACED", "KeptWeights", "load_named", "rename"]
 
 # Weights of a child in its folder, from Keras or native; the first is Keras Tuner's name.
@@ -67,8 +69,6 @@ def load_named(model, file: pathlib.Path) -> None:
     """Gives a model the weights in an .npz file, by their paths. Raises ValueError if they are of
     another network.
     """
-    from nasnet_tf.npz import read_npz
-
     weights = read_npz(file)
     missing = [each.path for each in model.trainable_variables if each.path not in weights]
     if missing:

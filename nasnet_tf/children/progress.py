@@ -14,15 +14,14 @@ import time
 import keras
 import numpy as np
 
-from nasnet_tf.files import replacing
 from nasnet_tf.layers.model import build_optimizer
-from nasnet_tf.npz import read_npz
+from nasnet_tf.snapshot import read_snapshot, write_snapshot
 
 __all__ = ["Progress"]
 
 
 class Progress(keras.callbacks.Callback):
-    """Writes weights, the optimizer's memory and the figures so far after epochs, and begins after
+    """Writes weights, the optimizer's memory and the metrics so far after epochs, and begins after
     the last that was written.
 
     Args:
@@ -30,26 +29,27 @@ class Progress(keras.callbacks.Callback):
         of: what is trained, in JSON's words: data, network, epochs and whatever else a training
             that goes on must have the same.
         others: the training's callbacks before this one. Those that can `remember` are told the
-            figures of before an interruption.
+            metrics of before an interruption.
         seconds: epochs that end sooner than this after the last state was written are not written.
 
     The model is a compiled Keras model or a `nasnet_tf.native.NativeNetwork`. Only the first `fit`
     is kept: with another one, what is lost begins anew.
 
     Attributes:
-        rows: the figures of each epoch, also of those before an interruption.
+        rows: the metrics of each epoch, also of those before an interruption.
         resumed: whether there was one.
     """
 
     def __init__(self, path: str | os.PathLike, of, others=(), seconds: float = 30.0):
         super().__init__()
-        self.path, self.of, self.seconds = pathlib.Path(path), json.dumps(of), seconds
+        self.path, self.seconds = pathlib.Path(path), seconds
+        self.of = json.loads(json.dumps(of))  # as a file has it
         self.others = [callback for callback in others if hasattr(callback, "remember")]
         self.rows, self.resumed, self._fits = [], False, 0
 
     @property
     def history(self) -> dict[str, list[float]]:
-        """{figure: value after each epoch}"""
+        """{metric: value after each epoch}"""
         return {
             name: [row[name] for row in self.rows if name in row]
             for name in dict.fromkeys(name for row in self.rows for name in row)
@@ -61,25 +61,21 @@ class Progress(keras.callbacks.Callback):
             self.resumed = False
             return self.remove()
         with contextlib.suppress(OSError, ValueError, KeyError):
-            state = read_npz(self.path)
-            rows, values = json.loads(str(state["rows"])), self._values()
-            new = [state[str(number)] for number in range(len(values))]
-            if str(state["of"]) == self.of and [v.shape for v in new] == [
-                tuple(v.shape) for v in values
-            ]:
-                for value, saved in zip(values, new, strict=True):
-                    _assign(value, saved)
-                self.rows, self.resumed = rows, True
-                self.model._initial_epoch = len(rows)  # as Keras' BackupAndRestore does
-                for callback, row in itertools.product(self.others, rows):
-                    callback.remember(row)
+            values = self._values()
+            saved, facts = read_snapshot(self.path, ["of", "rows"], like=values)
+            if facts["of"] != self.of:
+                return
+            for number, value in enumerate(values):
+                _assign(value, saved[str(number)])
+            self.rows, self.resumed = facts["rows"], True
+            self.model._initial_epoch = len(self.rows)  # as Keras' BackupAndRestore does
+            for callback, row in itertools.product(self.others, self.rows):
+                callback.remember(row)
 
     def on_epoch_end(self, epoch, logs=None):
         self.rows.append({name: float(value) for name, value in (logs or {}).items()})
         if self._fits == 1 and time.monotonic() - self._written >= self.seconds:
-            arrays = {str(number): np.asarray(value) for number, value in enumerate(self._values())}
-            with replacing(self.path) as temporary:
-                np.savez(temporary, of=self.of, rows=json.dumps(self.rows), **arrays)
+            write_snapshot(self.path, self._values(), of=self.of, rows=self.rows)
             self._written = time.monotonic()
 
     def remove(self) -> None:

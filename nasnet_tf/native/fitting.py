@@ -7,7 +7,7 @@ import random
 
 import numpy as np
 
-from nasnet_tf.files import replacing
+from nasnet_tf.snapshot import write_snapshot
 
 
 class NativeModel:
@@ -20,8 +20,7 @@ class NativeModel:
 
     def save_weights(self, path):
         """Writes `named()` as an .npz, whole or not at all."""
-        with replacing(path) as temporary:
-            np.savez(temporary, **self.named())
+        write_snapshot(path, self.named())
 
     def fit(
         self, x, y=None, batch_size=None, epochs=1, verbose=0, callbacks=(), validation_data=None,

@@ -14,16 +14,14 @@ Source: Pham et al. 2018, arXiv 1802.03268, sections 2.2 and 2.3. Unlike there, 
 
 from __future__ import annotations
 
-import json
 import math
 import pathlib
 import time
 
 import numpy as np
 
-from nasnet_tf.files import parse_json, replacing
-from nasnet_tf.npz import read_npz
 from nasnet_tf.one_shot.supernet import Supernet
+from nasnet_tf.snapshot import read_snapshot, write_snapshot
 
 _DRAWS = 5  # proposals for each child of the ranking, before giving up on finding different ones
 
@@ -129,16 +127,15 @@ class WeightSharing:
         names = ("epoch", "proposed", "seconds", "history")
         counters = {name: getattr(self, name) for name in names}
         pathlib.Path(file).parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as temporary:
-            np.savez(temporary, counters=np.array(json.dumps(counters)), **arrays)
+        write_snapshot(file, arrays, counters=counters)
 
     def load(self, file) -> None:
         """Restores what `save` wrote. Raises ValueError that names the file if it is damaged or of
         another search.
         """
         try:
-            arrays = read_npz(file)
-            counters = parse_json(str(arrays.pop("counters")))
+            arrays, facts = read_snapshot(file, ["counters"])
+            counters = facts["counters"]
             parts = {
                 kind: {k.removeprefix(kind): v for k, v in arrays.items() if k.startswith(kind)}
                 for kind in ("controller/", "supernet/")

@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import math
-import os
 import pathlib
 import time
 import zlib
@@ -18,6 +16,7 @@ import numpy as np
 
 from nasnet_tf.contracts.fidelity import WithEpochs
 from nasnet_tf.contracts.space import Space
+from nasnet_tf.snapshot import read_snapshot, write_snapshot
 from nasnet_tf.strategies import Strategy
 from nasnet_tf.study.records import PARENT, Records
 from nasnet_tf.study.schema import SearchSchema
@@ -220,13 +219,8 @@ class StrategyReplay:
         now = time.monotonic()
         if self._file is None or now - self._saved < self._save_took / _SAVE_SHARE:
             return
-        content = io.BytesIO()
-        np.savez(content, history=self._learned, **self.strategy.state())
-        content = content.getvalue()
-        temporary = self._file.with_name(f".{self._file.name}")
         with contextlib.suppress(OSError):  # what is not saved is learned again
-            temporary.write_bytes(content + _crc(content))
-            os.replace(temporary, self._file)
+            write_snapshot(self._file, self.strategy.state(), history=self._learned)
         self._saved = time.monotonic()
         self._save_took = self._saved - now
 
@@ -237,12 +231,8 @@ class StrategyReplay:
         if self._file is None:
             return
         with contextlib.suppress(OSError, ValueError, KeyError):
-            content = self._file.read_bytes()
-            if _crc(content[:-8]) != content[-8:]:
-                return
-            with np.load(io.BytesIO(content), allow_pickle=False) as saved:
-                state = dict(saved)
-            learned, checksum = self._ended[: int(state["observed"])], int(state.pop("history"))
+            state, facts = read_snapshot(self._file, ["history"])
+            learned, checksum = self._ended[: int(state["observed"])], facts["history"]
             if len(learned) == state["observed"] and self._checksum(learned, 0) == checksum:
                 self.strategy.restore(state)
                 self._learned = checksum
@@ -256,7 +246,3 @@ class StrategyReplay:
 
 def _digest(key):
     return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
-
-
-def _crc(content):
-    return b"%08x" % zlib.crc32(content)
