@@ -15,6 +15,7 @@ from nasnet_tf.contracts.genotype import from_json
 from nasnet_tf.layers.operations import PACKAGE
 from nasnet_tf.saved import WEIGHTS, Damaged, archive_config, verify
 from nasnet_tf.systems.costs import cost_of, counted_arguments
+from nasnet_tf.systems.networks import import_all
 from nasnet_tf.zoo import hdf5
 from nasnet_tf.zoo.source import SourceError
 
@@ -28,6 +29,7 @@ def load_model(path: str | os.PathLike) -> keras.Model:
 
     Raises: FileNotFoundError; ValueError that names the file if it is damaged or no saved model.
     """
+    import_all()
     path = pathlib.Path(path)
     verify(path)
     try:
