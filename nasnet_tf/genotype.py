@@ -2,6 +2,7 @@
 files. No Keras here.
 """
 
+from nasnet_tf.contracts.genotype import SCHEMAS as KINDS  # the name of release 0.1
 from nasnet_tf.contracts.genotype import BaseGenotype, from_json
 from nasnet_tf.systems import NAMED, load
 from nasnet_tf.systems.cells.canonical import canonical
@@ -33,6 +34,7 @@ __all__ = [
     "COMBINATIONS",
     "DNA",
     "GENOTYPES",
+    "KINDS",
     "NAMED",
     "NASNET_A",
     "NAS_CELL",
