@@ -346,9 +346,7 @@ def test_a_baseline_that_fails_again_and_again_does_not_end_the_search(gave_up):
 
     failures, said = [], []
     _beside(
-        failures,
-        said.append,
-        SimpleNamespace(search=search, oracle=SimpleNamespace(gave_up=gave_up)),
+        failures, said.append, SimpleNamespace(run=search, study=SimpleNamespace(gave_up=gave_up))
     )
     assert (len(failures), len(said)) == ((0, 1) if gave_up else (1, 0))
     assert not said or "ValueError: no such column" in said[0]

@@ -8,10 +8,10 @@ import pathlib
 import keras
 import numpy as np
 import pytest
+import searching
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import convolved, normed, part_of, relu, shuffled
-from searching import search
 
 from nasnet_tf import genotype as genotypes
 from nasnet_tf.children.inheritance import inherit, keep
@@ -474,6 +474,11 @@ def test_settings_of_the_space_that_make_no_sense_are_refused(wrong):
 
 
 # ---- strategies in a space without decisions ----
+
+
+def search(strategy, score, trials):
+    """The points that are proposed one after the other; their genotypes are scored."""
+    return searching.search(strategy, lambda point: score(strategy.space.decode(point)), trials)
 
 
 def convolutions(dna):

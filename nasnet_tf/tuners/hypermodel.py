@@ -50,5 +50,4 @@ class LanguageHyperModel(LanguageChild, CellHyperModel):
     """
 
     def __init__(self, steps, words, *, name=None, **kwargs):
-        LanguageChild.__init__(self, steps, words, **kwargs)
-        keras_tuner.HyperModel.__init__(self, name=name)
+        super().__init__(steps, words, name=name, **kwargs)
