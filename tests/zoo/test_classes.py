@@ -11,7 +11,7 @@ from nasnet_tf.zoo import decode_predictions, preprocess_input
 from nasnet_tf.zoo.classes import class_names
 
 INDEX = (
-    pathlib.Path(__file__).parents[2]
+    pathlib.Path(__file__).parents[3]
     / "shared"
     / "data"
     / "nasnet_reference"

@@ -23,8 +23,8 @@ from nasnet_tf.zoo import (
 )
 from nasnet_tf.zoo.slim import slim_variables
 
-HERE = pathlib.Path(__file__).parent / "data"
-SHARED = pathlib.Path(__file__).parents[2] / "shared" / "data" / "slim_golden"
+HERE = pathlib.Path(__file__).parents[1] / "data"
+SHARED = pathlib.Path(__file__).parents[3] / "shared" / "data" / "slim_golden"
 WEIGHT_DECAY = {"cifar": 5e-4, "mobile": 4e-5, "large": 5e-5}
 TINY = dict(num_cells=1, filters=4, classes=3, input_shape=(16, 16, 3))
 

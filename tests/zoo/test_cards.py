@@ -11,7 +11,7 @@ from nasnet_tf.genotype import GENOTYPES, Genotype
 from nasnet_tf.training import RECIPES, Recipe
 from nasnet_tf.zoo.models import variant_arguments
 
-FOLDER = pathlib.Path(__file__).parents[1] / "zoo"
+FOLDER = pathlib.Path(__file__).parents[2] / "zoo"
 CARDS = [
     path for path in sorted(FOLDER.glob("*/card.json")) if json.loads(path.read_text())["builder"]
 ]

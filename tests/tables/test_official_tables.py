@@ -690,7 +690,7 @@ def test_a_folder_of_something_else_is_named(tmp_path):
 
 # ---- the guide ----
 
-GUIDE = pathlib.Path(__file__).parents[1] / "docs" / "tables.md"
+GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "tables.md"
 
 
 @pytest.fixture

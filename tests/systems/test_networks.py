@@ -29,7 +29,7 @@ from nasnet_tf.systems.nas_bench_201.network import EdgesCell, NASBench201Networ
 from nasnet_tf.training import RECIPES, network_for
 from nasnet_tf.training.freezing import freeze
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parents[2]
 TABLE = ROOT.parent / "shared" / "data" / "nas_bench_201" / "nb201_merged.csv.gz"
 ARCH = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_3x3~2|"
 CELL = NASBench201.from_arch(ARCH)

@@ -19,7 +19,7 @@ from nasnet_tf.tables.comparison import curve, seed_of, summary
 from nasnet_tf.tables.table import DIGITS, Figures, Table
 from nasnet_tf.tables.tabular import History, Trainings, simulate
 
-SHARED = pathlib.Path(__file__).parents[2] / "shared" / "data"
+SHARED = pathlib.Path(__file__).parents[3] / "shared" / "data"
 NB201 = SHARED / "nas_bench_201" / "nb201_merged.csv.gz"
 LANAS = SHARED / "lanas_nasnet_space" / "lanas_trace.jsonl.gz"
 

@@ -12,7 +12,7 @@ from nasnet_tf.data import Augmentation, DataSet, load, pipeline
 from nasnet_tf.data.images import resize
 from nasnet_tf.data.split import stratified
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 CIFAR = SHARED / "cifar10" / "cifar10_lossless_subset.npz"
 FLOWERS = SHARED / "flower_photos" / "flower_photos_short128.zip"
 
@@ -101,7 +101,7 @@ def test_loading_arrays_needs_no_tensorflow(tmp_path):
         f"import sys; from nasnet_tf.data import load; load('digits'); load({npz(tmp_path)!r});"
         " assert 'tensorflow' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 
 # ---- splits ----

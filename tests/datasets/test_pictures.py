@@ -247,7 +247,7 @@ def test_a_program_that_stops_in_the_middle_of_a_pass_ends(paths):
         " next(batches)"
     )
     subprocess.run(
-        [sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1], timeout=600
+        [sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], timeout=600
     )
 
 
@@ -379,7 +379,7 @@ def test_loading_and_splitting_files_needs_no_tensorflow(tmp_path):
         f"from nasnet_tf.data import load; load({str(pets(tmp_path / 'pets'))!r}, in_memory=False)"
     )
     code = f"import sys; {load_it}; assert 'tensorflow' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 
 def test_a_folder_stays_in_its_files_when_its_arrays_would_be_too_large(tmp_path, monkeypatch):
