@@ -11,7 +11,8 @@ weights on the validation images, and trained by themselves `--seeds` times, sco
 images. So are the best few of the controller's ranking.
 
 A stand-alone training is one by the supernet's own traced step from fresh weights: to the weights
-it uses it is the training of the `Network` of that genotype (tests/one_shot/test_supernet.py), with SGD,
+it uses it is the training of the `Network` of that genotype
+(tests/one_shot/test_supernet.py), with SGD,
 momentum 0.9, a cosine to 0, and batch norms by the statistics of the batch in scoring as well.
 
 Writes OUT.csv, a row a child, and OUT.json: Spearman's and Kendall's correlation with 95 %
