@@ -44,8 +44,7 @@ class Study(ProposedTrials):
     it ends, whole, before the strategy learns from it. After a restart the strategy learns the
     ended trials again, in the order they ended, so it proposes what it would have proposed; trials
     that were running are run again, and those that failed because memory, the disk or their process
-    was lost. A trial costs the same however many there were before. Any number of threads may ask
-    and tell.
+    was lost. Any number of threads may ask and tell.
 
     Args:
         strategy: the name of a `nasnet_tf.strategies` strategy, or anything that makes one from a
@@ -56,20 +55,17 @@ class Study(ProposedTrials):
             None keeps the search in memory.
         metric, direction: name of the score, and whether it is to be maximized ("max") or minimized
             ("min").
-        objectives: {name: direction} of what makes up the score; by default the metric alone.
-        seed: of the strategy; 0 counts as a seed. None takes any, or that of the log.
+        objectives: {name: direction} of what makes up the score; by default the metric.
+        seed: of the strategy; None takes any, or that of the log.
         settings: further arguments of the strategy. Of one with `fidelity`, `epochs` are the
             lengths of training that it may choose from, (1, 3, 9) by default.
         schemas: what is declared, where that may grow; by default the decisions of the space.
-        lease_seconds: how long a worker with `LEASED` in its id may give no sign of life before its
-            trial is given to another.
-        repeats: whether a space of at most 10,000 points may be searched with repeats, as the
-            strategies' papers do. By default no network of such a space is proposed twice, and the
-            search ends when nothing new is left.
-        retry_failed: whether all trials that failed before a search goes on are run again, whatever
-            the reason.
+        lease_seconds: how long a worker with `LEASED` in its id may give no sign of life.
+        repeats: whether a network may be proposed twice in a space of at most 10,000 points. By
+            default it is not, and the search ends when nothing new is left.
+        retry_failed: whether all trials that failed before a search goes on are run again.
         max_retries: how often a trial that fails is run again at once.
-        max_failures: after so many failed trials in a row the search is given up; None: never.
+        max_failures: failed trials in a row that end the search; None: no number does.
         listener: a `Listener`.
 
     Attributes:
@@ -125,8 +121,8 @@ class Study(ProposedTrials):
     # Ask and tell.
 
     def ask(self, worker: str = "") -> Trial | None:
-        """The next trial for a worker to run; None when the search is over. Waits while a trial of
-        another worker may come back.
+        """The next trial for a worker; None when the search is over. Waits while one may come
+        back.
         """
         while (answer := self.next(worker)).status == "IDLE":
             time.sleep(_POLL)

@@ -26,7 +26,8 @@ from nasnet_tf.zoo.source import SLIM, Source, SourceError, Stored, stored
 
 _AVERAGE = "/ExponentialMovingAverage"
 _SLOT = re.compile(
-    r".*/(Adadelta|Adagrad|Adam|ExponentialMovingAverage|Ftrl|Momentum|RMSProp)(_\d+)?|(.*/)?(beta[12]_power|global_step)"
+    r".*/(Adadelta|Adagrad|Adam|ExponentialMovingAverage|Ftrl|Momentum|RMSProp)(_\d+)?"
+    r"|(.*/)?(beta[12]_power|global_step)"
 )
 _MOST_EXPANSION = 100  # unpacked bytes for each packed one
 _ALWAYS = 16 << 20  # unpacked bytes that are always allowed
