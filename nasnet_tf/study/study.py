@@ -71,8 +71,7 @@ class Study(ProposedTrials):
     Attributes:
         history: the `nasnet_tf.study.History` of the trials.
         should_stop: a function; once it returns True no more trials are handed out.
-        proposer: a function that proposes in place of the strategy, or None: of the number of a
-            trial, it returns what `propose` does.
+        proposer: proposes in place of the strategy: a function of a trial's number; or None.
         data: what the search is of, as JSON has it: a log of another is refused.
         gave_up: why the search was given up, or None.
         exhausted: in words, once nothing new is left to try.
