@@ -60,6 +60,8 @@ class Progress(keras.callbacks.Callback):
         if self._fits > 1:
             self.resumed = False
             return self.remove()
+        if not self.path.is_file():
+            return
         with contextlib.suppress(OSError, ValueError, KeyError):
             values = self._values()
             saved, facts = read_snapshot(self.path, ["of", "rows"], like=values)

@@ -80,8 +80,7 @@ def load_weights(model: Network, source, partial: bool = False) -> WeightsReport
     """
     if not isinstance(model, Network):
         raise ValueError(
-            "load_weights fills a nasnet_tf.systems.cells.network.Network; got"
-            f" {type(model).__name__}."
+            f"load_weights fills a nasnet_tf.network.Network; got {type(model).__name__}."
         )
     path = (
         official.fetch(official.file_for(model))

@@ -161,7 +161,7 @@ class Clerk:
         assert self.busy.acquire(blocking=False), "a worker was called while it was at work"
         self.asked.append(function.__name__)
         if function.__name__ == "train_child":
-            self.folders.append(args[4])
+            self.folders.append(args[5])
         time.sleep(0.02)
         self.busy.release()
         return (

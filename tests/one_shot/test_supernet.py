@@ -289,21 +289,13 @@ def test_a_ranking_is_handed_out_best_first_past_what_is_out_or_turned_down_and_
 
 
 class Ranked(OneShotSearch):
-    """Shares and trains nothing: the ranking is given, a child is as good as its first choice
-    says.
-    """
-
-    shared = 0
-
-    def _share(self, *args, **kwargs):
-        self.shared += 1
-        return [{"choices": list(point), "shared_accuracy": 0.5} for point in self.given]
+    """Trains nothing."""
 
     def run_trial(self, trial, *args, **kwargs):
         return {"val_accuracy": 0.5}
 
 
-def test_the_tuner_shares_once_and_then_tries_the_ranking_in_order(tmp_path):
+def test_the_tuner_shares_once_and_then_tries_the_ranking_in_order(tmp_path, monkeypatch):
     space = NASNetSpace(1, ("identity", "sep_conv_3x3"))
     points = [(0, 0, 1, 1, 0) * 2, (0, 0, 0, 1, 0) * 2, (1, 1, 1, 1, 1) * 2]
 
@@ -315,12 +307,19 @@ def test_the_tuner_shares_once_and_then_tries_the_ranking_in_order(tmp_path):
             seed=0,
             directory=str(tmp_path),
         )
-        made.given = points
         made.search(X, Y, validation_data=(X, Y), verbose=0)
         return made
 
-    first, second = tuner(2), tuner(3)
-    assert (first.shared, second.shared) == (1, 0)
+    shared = []
+
+    def share(ranking, *args, **kwargs):
+        shared.append(ranking)
+        return [{"choices": list(point), "shared_accuracy": 0.5} for point in points]
+
+    monkeypatch.setattr("nasnet_tf.one_shot.ranking.Ranking._share", share)
+    tuner(2)
+    second = tuner(3)
+    assert len(shared) == 1
     values = [second.oracle.trials[i].hyperparameters.values for i in ("0", "1", "2")]
     assert [space.choices(v) for v in values] == points
 

@@ -2,6 +2,8 @@
 who wait.
 """
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -10,8 +12,11 @@ import pytest
 
 from nasnet_tf import journal
 from nasnet_tf.journal import Log
-from nasnet_tf.study import History, is_passing
+from nasnet_tf.spaces import CategoricalSpace, NASNetSpace
+from nasnet_tf.study import History, Study, is_passing
 from nasnet_tf.tuners import StrategyOracle
+
+SMALL = CategoricalSpace([("one", (0, 1, 2)), ("other", (0, 1))])
 
 HEAD = {"objective": {"score": "max"}}
 _OTHER = (
@@ -298,3 +303,55 @@ def test_a_proposal_may_be_asked_for_before_any_trial_and_changes_nothing(tmp_pa
         search.populate_space("trial_x") == first and not (tmp_path / "s" / journal.TRIALS).exists()
     )
     assert search.create_trial("a").hyperparameters.values == first["values"]
+
+
+def test_a_study_needs_neither_keras_nor_keras_tuner():
+    code = (
+        "import nasnet_tf.study, sys; "
+        "assert not {'keras', 'keras_tuner', 'tensorflow'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_study_of_a_space_is_asked_and_told(tmp_path, kept):
+    def searched(trials):
+        study = Study("random", SMALL, trials, seed=3, folder=tmp_path / "s" if kept else None)
+        while (trial := study.ask()) is not None:
+            study.tell(trial.number, sum(SMALL.choices(trial.values)), metrics={"cost": 2.0})
+        return study
+
+    first, whole = searched(4), searched(6)
+    assert first.history.end_order == ["0", "1", "2", "3"]
+    points = [whole.point(number) for number in whole.history.end_order]
+    assert len(set(points)) == 6 and points[:4] == [first.point(n) for n in first.history.end_order]
+    best = whole.ended(whole.best(1)[0])
+    assert best.score == max(map(sum, points)) == whole.best_score()
+    assert best.metrics == {"cost": 2.0, "score": best.score} and best.reason == ""
+
+
+def test_a_trial_that_failed_says_why_and_is_never_the_best():
+    study = Study("random", SMALL, 3, seed=0, max_failures=None)
+    for score, message in ((0.5, None), (None, "out of paint"), (float("nan"), None)):
+        study.tell(study.ask().number, score, message=message)
+    assert study.ask() is None
+    assert study.best() == ["0"] and study.ended("1").reason == "out of paint"
+    assert [study.ended(number).status for number in "012"] == ["COMPLETED", "FAILED", "FAILED"]
+
+
+def test_points_of_one_network_are_trained_once():
+    space = NASNetSpace(1, ("identity",), ("add",))
+    study, asked = Study("random", space, 40, seed=0, repeats=True), []
+    while (trial := study.ask()) is not None:
+        asked.append(trial.genotype.canonical_key())
+        study.tell(trial.number, len(asked))
+    assert len(asked) == len(set(asked)) < 40 == len(study.history.ended)
+    reused = [n for n in study.history.ended if study.original(n) != n]
+    assert all("its result was reused" in study.ended(number).message for number in reused)
+
+
+def test_a_study_has_something_to_search():
+    with pytest.raises(ValueError, match="give it a space"):
+        Study("random")
+    with pytest.raises(ValueError, match="at least 1"):
+        Study("random", SMALL, 0)

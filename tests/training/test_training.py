@@ -16,7 +16,8 @@ import pytest
 from nasnet_tf import data, training
 from nasnet_tf.data.recipes import recipe_batches
 from nasnet_tf.genotype import Block, Cell, Genotype
-from nasnet_tf.network import Network, plan
+from nasnet_tf.network import Network
+from nasnet_tf.systems.stages import default_stem
 from nasnet_tf.training import RECIPES, Recipe, checkpoint, clock, fit, follow, optimizers
 from nasnet_tf.training.clock import Clock
 from nasnet_tf.training.devices import divisible
@@ -785,7 +786,7 @@ def test_after_a_hundred_steps_the_batch_norms_of_the_cifar_recipe_know_the_imag
     [(8, "cifar"), (32, "cifar"), (63, "cifar"), (64, "imagenet"), (224, "imagenet")],
 )
 def test_the_stem_suits_the_size_of_the_images(side, stem):
-    assert plan.default_stem((side, side, 3)) == stem
+    assert default_stem((side, side, 3)) == stem
 
 
 # What a training is of, and whose folder it is.
