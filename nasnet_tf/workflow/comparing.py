@@ -49,7 +49,7 @@ class CompareOptions(Options):
     runs: int = option(COUNT, "Searches a strategy, each with a seed of its own.", 50)
     noise: float = option(Range(float, 0), "Standard deviation added to the signal.", 0.0)
     through_oracle: bool = option(
-        FLAG, "Let Keras Tuner carry the searches; tens of times slower.", False
+        FLAG, "Search by studies, log and all, as the other commands do; slower.", False
     )
     workers: int | None = option(COUNT, "Processes.  [default: one a core]")
     signal: str | None = option(str, "Column with what a search observes.  [default: signal]")
