@@ -71,11 +71,11 @@ def _genotypes():
     rng = np.random.default_rng(0)
     motifs = HierarchicalSpace()
     filters = g.DNA(
-        (g.dna.Vertex(0, "linear"), g.dna.Vertex(1, "bn_relu"), g.dna.Vertex(2, "linear")),
+        (g.Vertex(0, "linear"), g.Vertex(1, "bn_relu"), g.Vertex(2, "linear")),
         (
-            g.dna.Edge(0, 0, 1, False, g.dna.Filter(3.0, 3.0, 1.0, 8.0)),
-            g.dna.Edge(1, 1, 2),
-            g.dna.Edge(2, 0, 2, True),
+            g.Edge(0, 0, 1, False, g.Filter(3.0, 3.0, 1.0, 8.0)),
+            g.Edge(1, 1, 2),
+            g.Edge(2, 0, 2, True),
         ),
         0.1,
     )

@@ -23,7 +23,7 @@ from nasnet_tf.systems.cells.published import (
     from_darts,
     get,
 )
-from nasnet_tf.systems.dna.genotype import DNA
+from nasnet_tf.systems.dna.genotype import DNA, Edge, Filter, Vertex
 from nasnet_tf.systems.hierarchical.genotype import Hierarchical
 from nasnet_tf.systems.layerwise.genotype import Layer, Layerwise
 from nasnet_tf.systems.nas_bench_201.genotype import NASBench201
@@ -44,12 +44,15 @@ __all__ = [
     "BaseGenotype",
     "Block",
     "Cell",
+    "Edge",
+    "Filter",
     "Genotype",
     "Hierarchical",
     "Layer",
     "Layerwise",
     "NASBench201",
     "RecurrentCell",
+    "Vertex",
     "canonical",
     "check",
     "from_darts",
