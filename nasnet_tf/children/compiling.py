@@ -41,9 +41,8 @@ class Compiling:
         """Compiles `model` as it was, but for the changes."""
         changes = self.changes
         if changes:
-            compiled = getattr(
-                model, "_compile_config", None
-            )  # the arguments of the last compile()
+            # The arguments of the last compile().
+            compiled = getattr(model, "_compile_config", None)
             model.compile(**{**({} if compiled is None else compiled.config), **changes})
 
     def __reduce__(self):

@@ -17,7 +17,9 @@ from collections.abc import Iterable, Sequence
 
 import keras
 
-__all__ = ["MedianStopping", "StopBelowMedian", "StopHopeless"]
+from nasnet_tf.study import EPOCH
+
+__all__ = ["MedianStopping", "StopBelowMedian", "StopHopeless", "reached"]
 
 
 class MedianStopping:
@@ -56,6 +58,15 @@ class MedianStopping:
             statistics.median(judged[epoch]) if epoch in judged else -float("inf")
             for epoch in range(1, len(averages) + 1)
         ]
+
+
+def reached(curve: Sequence[float], epochs: int) -> tuple[str | None, dict[str, float]]:
+    """(a remark if the training was stopped, {`EPOCH` and a number: value}) of what a child had
+    reached after each of at most so many epochs.
+    """
+    stopped = 0 < len(curve) < epochs
+    message = f"stopped early, after epoch {len(curve)}" if stopped else None
+    return message, {f"{EPOCH}{number}": value for number, value in enumerate(curve, start=1)}
 
 
 class StopBelowMedian(keras.callbacks.Callback):

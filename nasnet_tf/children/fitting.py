@@ -44,14 +44,8 @@ def accelerated() -> bool:
     return not all(device.startswith("cpu") for device in keras.distribution.list_devices())
 
 
-_FIT = (
-    "x",
-    "y",
-    "batch_size",
-    "epochs",
-    "verbose",
-    "callbacks",
-)  # of `keras.Model.fit`, in its order
+# Of `keras.Model.fit`, in its order.
+_FIT = ("x", "y", "batch_size", "epochs", "verbose", "callbacks")
 
 
 def is_plain(args, kwargs, is_data) -> bool:

@@ -9,9 +9,13 @@ import pathlib
 import threading
 from collections.abc import Callable
 
+from nasnet_tf.files import remove_temporaries
 from nasnet_tf.npz import read_npz
 
-__all__ = ["NAMED", "PROGRESS", "TOO_BIG_TO_KEEP", "TRACED", "KeptWeights", "load_named", "rename"]
+__all__ = [
+    "NAMED", "PROGRESS", "TOO_BIG_TO_KEEP", "TRACED", "KeptWeights", "load_named",
+    "remove_leftovers", "rename",
+]  # fmt: skip
 
 # Weights of a child in its folder, from Keras or native; the first is Keras Tuner's name.
 TRACED, NAMED = "checkpoint.weights.h5", "checkpoint.npz"
@@ -24,13 +28,20 @@ class KeptWeights:
 
     Args:
         count: how many of the best trials' weights stay.
-        folder_of: the folder of a trial, by its number.
-        numbers: of the trials whose weights are there already.
+        folder: of the search: each trial has a folder of its own in it.
+        inherits: whether children begin with the weights of others: then those that are there
+            already count.
     """
 
-    def __init__(self, count: int, folder_of: Callable[[str], pathlib.Path], numbers=()):
-        self.count, self._folder_of = count, folder_of
-        self._numbers, self._lock = set(numbers), threading.Lock()
+    def __init__(self, count: int, folder: pathlib.Path, inherits: bool):
+        self.count, self._folder = count, folder
+        there = folder.glob(f"trial_*/{NAMED}") if inherits else ()
+        self._numbers = {file.parent.name.removeprefix("trial_") for file in there}
+        self._lock = threading.Lock()
+
+    def folder_of(self, number: str) -> pathlib.Path:
+        """The folder of a trial."""
+        return self._folder / f"trial_{number}"
 
     def settle(self, number: str, best: Callable[[int], list[str]], parents: Callable) -> None:
         """After a trial ended: deletes the weights that are not needed any more.
@@ -47,15 +58,25 @@ class KeptWeights:
                 self._numbers.discard(other)
                 for name in TOO_BIG_TO_KEEP:
                     with contextlib.suppress(OSError):  # nothing is lost if it stays
-                        (self._folder_of(other) / name).unlink(missing_ok=True)
+                        (self.folder_of(other) / name).unlink(missing_ok=True)
 
-    def missing(self, number: str, folder: pathlib.Path) -> None:
-        """Raises ValueError if the weights of the trial are not in its folder."""
-        if not any((folder / name).is_file() for name in (TRACED, NAMED)):
+    def find(self, number: str) -> pathlib.Path:
+        """The file of a trial's weights. Raises ValueError if there is none."""
+        folder = self.folder_of(number)
+        files = [folder / name for name in (NAMED, TRACED) if (folder / name).is_file()]
+        if not files:
             raise ValueError(
                 f"the weights of trial {number} are not in {folder}: keep_best is {self.count};"
                 " search with more."
             )
+        return files[0]
+
+
+def remove_leftovers(folder: pathlib.Path) -> None:
+    """Deletes from a trial's folder what only its training needed."""
+    with contextlib.suppress(OSError):  # nothing is lost if it stays
+        (folder / PROGRESS).unlink(missing_ok=True)
+        remove_temporaries(folder)
 
 
 def rename(folder: pathlib.Path, old: str, new: str) -> None:

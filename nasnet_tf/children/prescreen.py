@@ -12,7 +12,7 @@ from nasnet_tf.contracts.categorical import CategoricalSpace
 from nasnet_tf.scores.latency import latency
 from nasnet_tf.scores.limits import Limits
 from nasnet_tf.scores.zero_cost import SCORES, score
-from nasnet_tf.strategies import Prejudged, Refused
+from nasnet_tf.strategies import Prescreened, Rejected
 
 # Attempts of the strategy to find an allowed point: counting takes milliseconds, measuring seconds.
 _ATTEMPTS, _MEASURED = 100, 5
@@ -48,7 +48,7 @@ class Prescreen:
         self.score, self.images, self.pool = score, images, pool
 
     def in_front_of(self, strategy, size: Mapping, run):
-        """What makes the strategy, prejudged, from a space and a seed.
+        """What makes the strategy, prescreened, from a space and a seed.
 
         Args:
             strategy: the name of one, or what makes one.
@@ -65,7 +65,7 @@ class Prescreen:
                 )
             bench = _Bench(self, space, size, run)
             attempts = _ATTEMPTS if self.limits.latency is None else _MEASURED
-            return Prejudged(
+            return Prescreened(
                 make(space, seed, **settings),
                 bench.accepts,
                 bench.score if self.score else None,
@@ -91,7 +91,7 @@ class _Bench:
             genotype, self.size, lambda: self._measured(latency, genotype, **self.size)
         )
         if exceeded:
-            raise Refused(exceeded)
+            raise Rejected(exceeded)
         return True
 
     def score(self, point):
@@ -107,4 +107,4 @@ class _Bench:
         try:
             return self.run(function, *args, **kwargs)
         except (ChildFailed, ArithmeticError) as error:
-            raise Refused(str(error)) from None
+            raise Rejected(str(error)) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import pathlib
 from collections.abc import Callable
@@ -11,13 +12,25 @@ import numpy as np
 
 from nasnet_tf.children.compiling import Compiling
 from nasnet_tf.children.kept import rename
+from nasnet_tf.children.ray_worker import Cluster, RayWorker
 from nasnet_tf.children.train import NUMBER, train_child
-from nasnet_tf.children.worker import ChildFailed, WorkerLost
+from nasnet_tf.children.worker import ChildFailed, Worker, WorkerLost
 from nasnet_tf.study import MOST_LOST, OF_THE_MACHINE
 
-__all__ = ["machine_failure", "run_again_if_lost", "seed_of", "train_executions"]
+__all__ = [
+    "machine_failure", "run_again_if_lost", "seed_of", "train_executions", "worker_maker",
+]  # fmt: skip
 
 _BEST = "best_"  # before the names of the weights of the best training so far, of several
+
+
+def worker_maker(
+    engine: str, address: str | None, threads: int | None, gpus_per_trial: float
+) -> Callable:
+    """What makes workers of an engine, "local" or "ray". Arguments as of `CellTuner`."""
+    if engine == "ray":
+        return functools.partial(RayWorker, Cluster(address), threads, gpus_per_trial)
+    return functools.partial(Worker, threads)
 
 
 def seed_of(seed: int, number: str) -> int:
@@ -58,7 +71,7 @@ def machine_failure(error, folder) -> str | None:
 
 
 def train_executions(
-    run, child, given, values, *, seed, policy, folder, metric, better, count=1,
+    run, child, given, values, *, seed, policy, folder, metric, better=None, count=1,
     compiling=None, args=(), kwargs=None,
 ):  # fmt: skip
     """(metrics, history) of a child: the means of `count` trainings. The weights of the best of
@@ -70,7 +83,7 @@ def train_executions(
         seed: of the first training.
         folder: of the trial.
         metric: name of the score.
-        better: of the metrics of two trainings, whether the first are better.
+        better: of the metrics of two trainings, whether the first are better; of several alone.
     """
     folder = pathlib.Path(folder).absolute()
     outcomes, best = [], None

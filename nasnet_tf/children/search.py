@@ -4,7 +4,6 @@ result.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import pathlib
 import threading
@@ -12,18 +11,14 @@ import time
 
 import keras
 
-from nasnet_tf.children.early import MedianStopping, StopBelowMedian
-from nasnet_tf.children.kept import NAMED, PROGRESS, TRACED, KeptWeights, load_named
-from nasnet_tf.children.ray_worker import Cluster, RayWorker
+from nasnet_tf.children.early import MedianStopping, StopBelowMedian, reached
+from nasnet_tf.children.kept import NAMED, KeptWeights, load_named, remove_leftovers
 from nasnet_tf.children.runner import machine_failure, run_again_if_lost, seed_of, train_executions
 from nasnet_tf.children.worker import ChildFailed, Stopped, Worker
 from nasnet_tf.contracts.fidelity import EPOCHS
-from nasnet_tf.files import remove_temporaries
 from nasnet_tf.study import EPOCH, Outcome, Study
 
 __all__ = ["ChildSearch"]
-
-_POLL = 0.05  # seconds until a worker that has to wait asks again
 
 
 class ChildSearch:
@@ -37,12 +32,12 @@ class ChildSearch:
             inherit, where the space `inherits`.
         workers: how many children are trained side by side. With more than one, what is proposed
             depends on which child happens to end first.
-        threads: of each, see `nasnet_tf.evaluation.Worker`.
         stop_early: a `MedianStopping`: children that fall behind are stopped, and their reward is
             what they had reached.
         ranking: a `nasnet_tf.one_shot.ranking.Ranking` that the study's strategy reads: it is made
             first.
-        engine, address, gpus_per_trial: as of `nasnet_tf.tuners.CellTuner`.
+        make_worker: makes what trains a child, see `nasnet_tf.children.runner.worker_maker`.
+        prescreen: a worker in which the study's strategy measures genotypes, closed at the end.
     """
 
     def __init__(
@@ -53,33 +48,19 @@ class ChildSearch:
         *,
         keep_best: int = 3,
         workers: int = 1,
-        threads: int | None = None,
         stop_early: MedianStopping | None = None,
         ranking=None,
-        engine: str = "local",
-        address: str | None = None,
-        gpus_per_trial: float = 0.0,
+        make_worker=Worker,
+        prescreen=None,
     ):
         self.child, self.study, self.folder = child, study, pathlib.Path(folder)
         self.workers, self.stop_early, self.ranking = workers, stop_early, ranking
-        self._make_worker = functools.partial(Worker, threads)
-        if engine == "ray":
-            self._make_worker = functools.partial(
-                RayWorker, Cluster(address), threads, gpus_per_trial
-            )
-        self.prescreen = self._make_worker()  # its process begins when it is needed
+        self._make_worker = make_worker
+        self._measuring = [] if prescreen is None else [prescreen]
         self._running = []  # workers
         self._inherits = child.space.inherits
-        there = []
-        if self._inherits:
-            paths = self.folder.glob(f"trial_*/{NAMED}")
-            there = [path.parent.name.removeprefix("trial_") for path in paths]
-        self._weights = KeptWeights(keep_best, self.folder_of, there)
+        self._weights = KeptWeights(keep_best, self.folder, self._inherits)
         self._policy = keras.config.dtype_policy().name
-
-    def folder_of(self, number: str) -> pathlib.Path:
-        """The folder of a trial."""
-        return self.folder / f"trial_{number}"
 
     def genotype(self, number: str):
         """The genotype of a trial."""
@@ -111,7 +92,7 @@ class ChildSearch:
             self.stop()
             raise
         finally:
-            for worker in (*self._running, self.prescreen):
+            for worker in (*self._running, *self._measuring):
                 worker.close()
             self.study.close()
         if failures:
@@ -121,8 +102,7 @@ class ChildSearch:
         """Breaks off the children that are being trained, from another thread: they stay
         unfinished, and `run` raises `Stopped`.
         """
-        self.prescreen.stop()
-        for worker in self._running:
+        for worker in (*self._measuring, *self._running):
             worker.stop()
 
     def load_model(self, number: str):
@@ -132,13 +112,9 @@ class ChildSearch:
         Raises: ValueError if the weights are not there any more.
         """
         number = self.study.original(number)
-        folder = self.folder_of(number)
-        self._weights.missing(number, folder)
+        file = self._weights.find(number)
         model = self.child.build(self.study.records.values(number))
-        if (folder / NAMED).is_file():
-            load_named(model, folder / NAMED)
-        else:
-            model.load_weights(folder / TRACED)
+        load_named(model, file) if file.name == NAMED else model.load_weights(file)
         return model
 
     def _work(self, name, worker, failures, args, kwargs):
@@ -155,7 +131,7 @@ class ChildSearch:
 
     def _try(self, worker, trial, args, kwargs):
         """Trains the child of a trial, and tells the study."""
-        number, folder = trial.number, self.folder_of(trial.number)
+        number = trial.number
         try:
             outcome = self._trained(worker, trial, args, kwargs)
         except (ChildFailed, OSError) as error:
@@ -165,9 +141,7 @@ class ChildSearch:
                 raise
             outcome = Outcome("FAILED", message=str(error), step=None)
         self.study.finish(number, outcome)
-        with contextlib.suppress(OSError):  # nothing is lost if it stays
-            (folder / PROGRESS).unlink(missing_ok=True)
-            remove_temporaries(folder)
+        remove_leftovers(self._weights.folder_of(number))
         self._weights.settle(number, self._best, self._parents)
 
     def _trained(self, worker, trial, args, kwargs):
@@ -179,20 +153,18 @@ class ChildSearch:
             stop = StopBelowMedian(thresholds, metric, self.study.direction)
             kwargs["callbacks"] = [*(kwargs.get("callbacks") or ()), stop]
         began = time.monotonic()
+        note_lost = functools.partial(self.study.note_lost, trial.number)
         metrics, history = train_executions(
-            functools.partial(
-                run_again_if_lost, worker, functools.partial(self.study.note_lost, trial.number)
-            ),
+            functools.partial(run_again_if_lost, worker, note_lost),
             self.child, trial.values, trial.values, seed=seed_of(self.study.seed, trial.number),
-            policy=self._policy, folder=self.folder_of(trial.number), metric=metric, better=None,
+            policy=self._policy, folder=self._weights.folder_of(trial.number), metric=metric,
             args=args, kwargs=kwargs,
         )  # fmt: skip
         metrics["seconds"] = round(time.monotonic() - began, 2)
-        message, curve = None, history.get(metric, [])
+        message = None
         if self.stop_early is not None:
-            if 0 < len(curve) < kwargs.get("epochs", 1):
-                message = f"stopped early, after epoch {len(curve)}"
-            metrics |= {f"{EPOCH}{number}": value for number, value in enumerate(curve, start=1)}
+            message, by_epoch = reached(history.get(metric, []), kwargs.get("epochs", 1))
+            metrics |= by_epoch
         recorded = {name: [self._direction(name), [0, metrics[name]]] for name in metrics}
         return Outcome("COMPLETED", metrics[metric], recorded, 0, message)
 
@@ -205,8 +177,8 @@ class ChildSearch:
         for number in self.study.best():
             metrics = self.study.history.ended[number].get("metrics") or {}
             count = sum(name.startswith(EPOCH) for name in metrics)
-            reached = (metrics[f"{EPOCH}{epoch}"][-1][1] for epoch in range(1, count + 1))
-            yield [sign * value for value in reached]
+            values = (metrics[f"{EPOCH}{epoch}"][-1][1] for epoch in range(1, count + 1))
+            yield [sign * value for value in values]
 
     def _best(self, count):
         return [self.study.original(number) for number in self.study.best(count)]

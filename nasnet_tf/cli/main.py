@@ -24,12 +24,8 @@ _COMMANDS = {
     "info": "What a genotype, a model of the zoo or a saved network is made of and costs.",
 }
 _PACKAGE = pathlib.Path(nasnet_tf.__file__).parent
-_MISTAKES = (
-    ValueError,
-    TypeError,
-    LookupError,
-    ImportError,
-)  # where this package raises them, they say what to mend
+# Where this package raises them, they say what to mend.
+_MISTAKES = (ValueError, TypeError, LookupError, ImportError)
 _REPORT = (
     "This is a fault of nasnet-tf, not a mistake of yours. Please report it: the command, what it"
     " prints with --traceback, and what nasnet-tf info prints."
@@ -156,9 +152,8 @@ def _say(error, status):
 def run():
     """Entry point of the console script."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(
-            errors="backslashreplace"
-        )  # a terminal that knows no accents shows their codes
+        # A terminal that knows no accents shows their codes.
+        stream.reconfigure(errors="backslashreplace")
     from nasnet_tf.cli.clock import is_the_process
 
     is_the_process()

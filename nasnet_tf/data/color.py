@@ -24,9 +24,8 @@ def colored(images, limits, key):
     import tensorflow as tf
 
     lowest, highest = limits
-    chance = tf.random.stateless_uniform(
-        (3, tf.shape(images)[0], 1, 1, 1), tf.random.fold_in(key, 2)
-    )  # 1 is for boxes
+    of_color = tf.random.fold_in(key, 2)  # 1 is for boxes
+    chance = tf.random.stateless_uniform((3, tf.shape(images)[0], 1, 1, 1), of_color)
     shift = (2 * chance[0] - 1) * BRIGHTNESS * (highest - lowest)
     factor = SATURATION[0] + chance[1] * (SATURATION[1] - SATURATION[0])
     first = tf.where(chance[2] < 0.5, shift, 0.0)

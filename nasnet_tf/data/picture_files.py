@@ -47,19 +47,8 @@ SUFFIXES = (
     ".ico",
     ".jp2",
 )
-_FORMATS = (
-    "JPEG",
-    "PNG",
-    "BMP",
-    "DIB",
-    "GIF",
-    "WEBP",
-    "TIFF",
-    "AVIF",
-    "PPM",
-    "ICO",
-    "JPEG2000",
-)  # none that runs programs
+# None that runs programs.
+_FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "AVIF", "PPM", "ICO", "JPEG2000")
 MISSING = "no such file"
 _ORIENTATION = 0x0112  # the EXIF tag
 _GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")

@@ -105,10 +105,11 @@ class AnchorController(Controller):
             here = slice(decisions.start, decisions.stop)
             if step in self._anchor_steps:
                 anchor_states.append(below)
+                # (earlier, B, U)
                 mixed = np.tanh(
                     np.array(anchor_states)[: len(decisions)] @ w["previous_anchor"]
                     + below @ w["current_anchor"]
-                )  # (earlier, B, U)
+                )
                 argument = (mixed @ w["attention"]).T[..., None]
                 choices[:, here] = sampled(
                     np.concatenate([np.zeros_like(argument), argument], -1), draws[:, here]

@@ -55,9 +55,8 @@ class Controller:
         self.sizes, self.units, self.embedding = tuple(sizes), units, embedding
         self.shapes = self._shapes(len(self.sizes), max(self.sizes))
         self.count = sum(map(prod, self.shapes.values()))
-        self._padding = np.where(
-            np.arange(max(self.sizes)) < np.array(self.sizes)[:, None], 0.0, -1e30
-        )  # (T, n)
+        is_option = np.arange(max(self.sizes)) < np.array(self.sizes)[:, None]  # (T, n)
+        self._padding = np.where(is_option, 0.0, -1e30)
         # sigmoid(x) = (1 + tanh(x / 2)) / 2, so that one tanh serves all four gates
         self._scale = np.repeat([0.5, 0.5, 0.5, 1.0], units)
         self._shift = 1.0 - self._scale

@@ -24,9 +24,8 @@ from nasnet_tf.study.failures import is_passing
 
 __all__ = ["Begin", "History"]
 
-_REUSED = re.compile(
-    r"the same network as trial (\d+);"
-)  # the message of versions that had no "reused"
+# The message of versions that had no "reused".
+_REUSED = re.compile(r"the same network as trial (\d+);")
 
 
 class Begin(NamedTuple):

@@ -23,12 +23,17 @@ class Trial(NamedTuple):
     Args:
         number: as text, from "0" on.
         values: {name: value} of the parameters.
-        genotype: what the space makes of them; None without a space.
+        space: what they are of, or None.
     """
 
     number: str
     values: dict
-    genotype: object = None
+    space: Space | None = None
+
+    @property
+    def genotype(self):
+        """What the space makes of the values; None without a space."""
+        return None if self.space is None else self.space.decode(self.space.choices(self.values))
 
 
 class Ended(NamedTuple):
@@ -114,7 +119,7 @@ class StoredTrials:
     def trial(self, number: str) -> Trial:
         """The trial of that number."""
         values = self.records.values(number)
-        return Trial(number, values, None if self.space is None else self.genotype(number))
+        return Trial(number, values, self.space)
 
     def ended(self, number: str) -> Ended:
         """The trial of that number, which has ended."""

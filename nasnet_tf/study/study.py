@@ -16,9 +16,8 @@ from nasnet_tf.study.stored import Listener, Trial
 
 __all__ = ["EPOCH", "MOST_LOST", "Answer", "Study"]
 
-EPOCH = (
-    "epoch_"  # with a number from 1: the metric that holds what a trial reached after that epoch
-)
+# With a number from 1: the metric that holds what a trial reached after that epoch.
+EPOCH = "epoch_"
 MOST_LOST = 3  # processes that a trial may lose and be run again
 _POLL = 0.05  # seconds until a worker that waits for a trial asks again
 

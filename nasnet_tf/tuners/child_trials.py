@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import pathlib
 import pickle
 import threading
 import time
@@ -18,12 +17,11 @@ from keras_tuner.src.engine import tuner_utils
 from keras_tuner.src.engine.tuner import maybe_distribute
 
 from nasnet_tf.children import runner
-from nasnet_tf.children.early import StopBelowMedian
-from nasnet_tf.children.kept import NAMED, PROGRESS, load_named
+from nasnet_tf.children.early import StopBelowMedian, reached
+from nasnet_tf.children.kept import NAMED, load_named, remove_leftovers
 from nasnet_tf.children.streams import is_dataset
 from nasnet_tf.children.worker import ChildFailed
 from nasnet_tf.contracts.fidelity import EPOCHS
-from nasnet_tf.files import remove_temporaries
 from nasnet_tf.study import EPOCH
 from nasnet_tf.tuners.oracle import MESSAGE, LeaseLost
 
@@ -55,10 +53,9 @@ class ChildTrials(keras_tuner.Tuner):
         kwargs["callbacks"] = [*(kwargs.get("callbacks") or ()), stop]
         results, history = self._train(trial, *args, **kwargs)
         curve = history.get(objective.name, [])
-        if 0 < len(curve) < kwargs.get("epochs", 1):
-            trial.message = f"stopped early, after epoch {len(curve)}"
-        reached = {f"{EPOCH}{number}": value for number, value in enumerate(curve, start=1)}
-        return {**tuner_utils.convert_to_metrics_dict(results, objective), **reached}
+        message, by_epoch = reached(curve, kwargs.get("epochs", 1))
+        trial.message = message or trial.message
+        return {**tuner_utils.convert_to_metrics_dict(results, objective), **by_epoch}
 
     def _train(self, trial, *args, **kwargs):
         """What Keras Tuner expects of `run_trial`, and {metric: value after each epoch} if the
@@ -166,12 +163,11 @@ class ChildTrials(keras_tuner.Tuner):
         original = self._original(trial.trial_id)
         if original != trial.trial_id:
             trial = self.oracle.get_trial(original)
-        folder = pathlib.Path(self.project_dir) / f"trial_{original}"
-        self._weights.missing(original, folder)
-        if not (folder / NAMED).is_file():
+        file = self._weights.find(original)
+        if file.name != NAMED:
             return super().load_model(trial)
         model = self._try_build(trial.hyperparameters)
-        load_named(model, folder / NAMED)
+        load_named(model, file)
         return model
 
     def _original(self, number):
@@ -186,9 +182,8 @@ class ChildTrials(keras_tuner.Tuner):
             self.compiling.compile(model)
 
     def _build_hypermodel(self, hp):
-        keras.config.set_dtype_policy(
-            self._policy
-        )  # Keras Tuner has just called clear_session(), which resets it
+        # Keras Tuner has just called clear_session(), which resets it.
+        keras.config.set_dtype_policy(self._policy)
         return super()._build_hypermodel(hp)
 
     def on_trial_end(self, trial):
@@ -202,10 +197,7 @@ class ChildTrials(keras_tuner.Tuner):
                 stacklevel=2,
             )
             return
-        with contextlib.suppress(OSError):  # nothing is lost if it stays
-            folder = pathlib.Path(self.get_trial_dir(trial.trial_id))
-            (folder / PROGRESS).unlink(missing_ok=True)
-            remove_temporaries(folder)
+        remove_leftovers(self._weights.folder_of(trial.trial_id))
         self._weights.settle(trial.trial_id, self._best, self._parents)
 
     def _best(self, count):
@@ -221,9 +213,8 @@ class ChildTrials(keras_tuner.Tuner):
         return kept if parents is None else parents()
 
     def _configure_tensorboard_dir(self, callbacks, trial, execution=0):
-        if any(
-            type(callback).__name__ == "TensorBoard" for callback in callbacks
-        ):  # else nothing needs tensorboard
+        if any(type(callback).__name__ == "TensorBoard" for callback in callbacks):
+            # Else nothing needs tensorboard.
             super()._configure_tensorboard_dir(callbacks, trial, execution)
 
     def get_best_models(self, num_models=1):

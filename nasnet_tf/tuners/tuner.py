@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import os
 import pathlib
 import threading
@@ -15,9 +14,9 @@ from keras_tuner.src.distribute import utils as dist_utils
 
 from nasnet_tf.children.compiling import Compiling
 from nasnet_tf.children.early import MedianStopping
-from nasnet_tf.children.kept import NAMED, KeptWeights
-from nasnet_tf.children.ray_worker import Cluster, RayWorker
-from nasnet_tf.children.worker import Stopped, Worker
+from nasnet_tf.children.kept import KeptWeights
+from nasnet_tf.children.runner import worker_maker
+from nasnet_tf.children.worker import Stopped
 from nasnet_tf.files import write_json
 from nasnet_tf.fingerprint import of_arguments
 from nasnet_tf.signatures import checked
@@ -95,10 +94,7 @@ class CellTuner(ChildTrials):
         self.isolation = isolation if distribution_strategy is None else "none"
         self.keep_best, self.stop_early = keep_best, stop_early
         self.compiling = Compiling(optimizer, loss, metrics, max_model_size)
-        self._make_worker = functools.partial(Worker, threads)
-        if engine == "ray":
-            cluster = Cluster(address)
-            self._make_worker = functools.partial(RayWorker, cluster, threads, gpus_per_trial)
+        self._make_worker = worker_maker(engine, address, threads, gpus_per_trial)
         self.worker, self.workers, self._others = self._make_worker(), workers, ()
         # Measures what is proposed to whichever worker; its process begins when it is needed.
         self.prescreen = self._make_worker()
@@ -126,10 +122,7 @@ class CellTuner(ChildTrials):
             overwrite,
             executions_per_trial,
         )
-        folder = pathlib.Path(self.project_dir)
-        files = folder.glob(f"trial_*/{NAMED}") if self._inherits else ()
-        there = {file.parent.name.removeprefix("trial_") for file in files}
-        self._weights = KeptWeights(keep_best, lambda number: folder / f"trial_{number}", there)
+        self._weights = KeptWeights(keep_best, pathlib.Path(self.project_dir), self._inherits)
         if self._is_worker():
             self.tuner_id += LEASED
             # Not at the top: Keras Tuner warns of inconsistent versions of protobuf.

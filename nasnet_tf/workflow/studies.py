@@ -62,15 +62,17 @@ def make_search(label, child, options, *, folder, limit, cores, screening, data)
         data: the fingerprint of the data.
     """
     from nasnet_tf.children.early import MedianStopping
+    from nasnet_tf.children.runner import worker_maker
     from nasnet_tf.children.search import ChildSearch
 
     folder = folder / ("baseline" if label == BASELINE else "search")
     strategy, ranking = _strategy(label, child, options, folder, limit)
-    measure = _Measure()
+    make_worker = worker_maker(options.engine, options.address, cores[1], options.gpus_per_trial)
+    prescreen = make_worker()  # its process begins when it is needed
     if screening:
         from nasnet_tf.children.prescreen import Prescreen
 
-        strategy = Prescreen(**screening).in_front_of(strategy, child.size, measure)
+        strategy = Prescreen(**screening).in_front_of(strategy, child.size, prescreen.run)
     study = Study(
         strategy,
         child.space,
@@ -87,29 +89,16 @@ def make_search(label, child, options, *, folder, limit, cores, screening, data)
         study.should_stop = lambda: (
             time.monotonic() > limit and (ranking is None or study.history.end_order)
         )
-    search = ChildSearch(
+    return ChildSearch(
         child,
         study,
         folder,
         workers=cores[0],
-        threads=cores[1],
         stop_early=MedianStopping() if options.stop_early else None,
         ranking=ranking,
-        engine=options.engine,
-        address=options.address,
-        gpus_per_trial=options.gpus_per_trial,
+        make_worker=make_worker,
+        prescreen=prescreen,
     )
-    measure.search = search
-    return search
-
-
-class _Measure:
-    """Runs what measures a genotype in the worker that a search has for it."""
-
-    search = None
-
-    def __call__(self, function, *args, **kwargs):
-        return self.search.prescreen.run(function, *args, **kwargs)
 
 
 def _strategy(label, child, options, folder, limit):

@@ -178,7 +178,7 @@ class Clerk:
 def test_proposals_of_workers_side_by_side_are_measured_by_a_worker_that_trains_nothing(
     tmp_path, monkeypatch, workers
 ):
-    monkeypatch.setattr("nasnet_tf.tuners.tuner.Worker", Clerk)
+    monkeypatch.setattr("nasnet_tf.children.runner.Worker", Clerk)
     monkeypatch.setattr(Clerk, "made", [])
     judge = Prejudge(score="parameters", pool=2)
     trials, tuner = searched(tmp_path, 12, isolation="process", prejudge=judge, workers=workers)
@@ -195,7 +195,7 @@ def test_proposals_of_workers_side_by_side_are_measured_by_a_worker_that_trains_
 
 
 def test_a_relative_folder_is_sent_to_workers_as_an_absolute_one(tmp_path, monkeypatch):
-    monkeypatch.setattr("nasnet_tf.tuners.tuner.Worker", Clerk)
+    monkeypatch.setattr("nasnet_tf.children.runner.Worker", Clerk)
     monkeypatch.chdir(tmp_path)
     _, tuner = searched("runs", 1, isolation="process")
     assert tuner.worker.folders == [str(tmp_path / "runs" / "s" / "trial_0")]
