@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nasnet_tf.workflow import sources
-from nasnet_tf.workflow.catalogue import cost_of, genotype, reads, sized
+from nasnet_tf.workflow.catalogue import cost_of, genotype, reads
 from nasnet_tf.workflow.networks import image_size_of, load_model
 
 __all__ = ["beginning"]
@@ -42,7 +42,7 @@ class FromScratch:
     """A network of a genotype with random weights, made for the data."""
 
     def __init__(self, genotype, size, name):
-        if sized(genotype) and size:
+        if genotype.sized and size:
             named = " and ".join(f"`{option}`" for option in size)
             raise ValueError(
                 f"a network of {genotype.schema} has a size of its own; leave {named} out."

@@ -17,7 +17,6 @@ __all__ = [
     "make_space",
     "reads",
     "reward_of",
-    "sized",
     "strategy_for",
 ]
 
@@ -33,11 +32,6 @@ def genotype(text):
 def reads(genotype) -> str:
     """What a network of the genotype is trained on: "images" or "text"."""
     return "images" if genotype is None else genotype.reads
-
-
-def sized(genotype) -> bool:
-    """Whether a network of the genotype has a size of its own."""
-    return genotype.sized
 
 
 def make_space(name, blocks=None):

@@ -27,10 +27,6 @@ def load_model(path):
     """The saved network at `path`, in Keras' safe mode. Raises ValueError that names the file."""
     start_keras()
 
-    from nasnet_tf.systems import networks
-
-    networks.import_all()
-
     from nasnet_tf.zoo.load import load_model
 
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 
-__all__ = ["folder_name", "new_file", "new_folder"]
+__all__ = ["check_name", "new_file", "new_folder"]
 
 
 def new_file(path: pathlib.Path | None, overwrite: bool, option: str) -> None:
@@ -23,9 +23,9 @@ def new_folder(path: pathlib.Path, overwrite: bool, hint: str) -> pathlib.Path:
     return path
 
 
-def folder_name(name: str) -> str:
-    """`name`, if it can be that of a folder in another and of nothing outside it. Raises ValueError
-    if not.
+def check_name(name: str) -> None:
+    """Raises ValueError unless `name` can be that of a folder in another, and of nothing outside
+    it.
     """
     of_path = pathlib.PurePosixPath(name).name, pathlib.PureWindowsPath(name).name
     if name in ("", ".", "..") or of_path != (name, name) or not name.isprintable():
@@ -33,4 +33,3 @@ def folder_name(name: str) -> str:
             f"`name` is {name!r}; give the name of one folder, such as digits. `runs_dir` says"
             " where it lies."
         )
-    return name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nasnet_tf.workflow import prescreen, sources
-from nasnet_tf.workflow.catalogue import cost_arguments, cost_of, reward_of, sized
+from nasnet_tf.workflow.catalogue import cost_arguments, cost_of, reward_of
 from nasnet_tf.workflow.table import Shown
 
 # of the training images, to judge children by; the network at the end trains on more of them
@@ -43,7 +43,7 @@ class PictureSearch:
         sources.refuse_text(
             options, f"the space {options.space} is searched on pictures; add `space='recurrent'`"
         )
-        if not sized(space.decode(space.first)):
+        if not space.decode(space.first).sized:
             return {"child_batch_size": 64, **_SIZES}
         options.refuse(
             _SIZES,

@@ -11,7 +11,7 @@ from nasnet_tf.workflow.monitor import RESUME_HINT
 from nasnet_tf.workflow.networks import start_keras
 from nasnet_tf.workflow.notices import silence
 from nasnet_tf.workflow.options import SearchOptions
-from nasnet_tf.workflow.paths import folder_name
+from nasnet_tf.workflow.paths import check_name
 from nasnet_tf.workflow.pictures import PictureSearch
 from nasnet_tf.workflow.results import SearchResult
 from nasnet_tf.workflow.side_by_side import facts_of, run_searches, size_in_words
@@ -76,7 +76,7 @@ def resolve(options: SearchOptions, kind, space) -> SearchOptions:
     Raises: ValueError for options that do not suit it or each other.
     """
     if options.name is not None:
-        folder_name(options.name)
+        check_name(options.name)
     if options.retry_failed and not options.resume:
         raise ValueError("`retry_failed` is for a search that goes on; add `resume=True`.")
     found = options.filled(**kind.defaults(options, space))
