@@ -50,5 +50,5 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def install() -> None:
-    """Makes the old names importable."""
-    sys.meta_path.append(_Finder())
+    """Makes the old names importable, also where an older checkout has left empty folders."""
+    sys.meta_path.insert(0, _Finder())

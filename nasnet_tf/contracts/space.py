@@ -52,6 +52,12 @@ class Space:
         """A point that stands for the genotype. Raises ValueError if the space has none."""
         raise NotImplementedError
 
+    def adapt(self, genotype) -> tuple:
+        """The point of a genotype, or of one that differs from it only in what this space has a
+        rule for. Raises ValueError if the space has none.
+        """
+        return self.encode(genotype)
+
     def key(self, point) -> str:
         """Points with equal keys are trained once."""
         raise NotImplementedError

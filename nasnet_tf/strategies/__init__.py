@@ -14,6 +14,7 @@ from nasnet_tf.strategies.random import RandomSearch
 from nasnet_tf.strategies.reinforce import Reinforce
 from nasnet_tf.strategies.successive_halving import SuccessiveHalving, rungs
 from nasnet_tf.strategies.tournament_evolution import TournamentEvolution
+from nasnet_tf.strategies.warm_start import WarmStart
 
 __all__ = [
     "PPO",
@@ -34,6 +35,7 @@ __all__ = [
     "Strategy",
     "SuccessiveHalving",
     "TournamentEvolution",
+    "WarmStart",
     "get",
     "rungs",
 ]

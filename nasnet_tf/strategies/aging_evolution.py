@@ -39,6 +39,7 @@ class AgingEvolution(Strategy):
     """
 
     name = "aging-evolution"
+    uses_any_trial = True
     open = True
 
     @checked

@@ -25,6 +25,7 @@ class Auto(Strategy):
     """
 
     name = "auto"
+    uses_any_trial = True
 
     @passes_on(Predictor)
     def __init__(self, space, seed=0, *, alone=500, **settings):

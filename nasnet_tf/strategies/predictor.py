@@ -43,6 +43,7 @@ class Predictor(Strategy):
     """
 
     name = "predictor"
+    uses_any_trial = True
 
     @checked
     def __init__(self, space, seed=0, *, first=6, candidates=1000, parents=20, every=2, most=128):

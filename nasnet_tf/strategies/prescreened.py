@@ -70,6 +70,7 @@ class Prescreened(Strategy):
             strategy.seed,
             strategy.name,
         )
+        self.uses_any_trial = strategy.uses_any_trial
         self._verdicts = OrderedDict()  # key: (score, why it was rejected or None)
 
     @property

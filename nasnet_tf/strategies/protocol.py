@@ -38,6 +38,7 @@ class Strategy:
     name = ""  # in the state, so that a strategy refuses the state of another
     fidelity = False  # whether the last decision of its space is how long a point is trained
     open = False  # whether it also searches spaces without decisions: it samples and mutates points
+    uses_any_trial = False  # whether it learns as well from trials that it did not propose
 
     @checked
     def __init__(self, space, seed: int = 0):

@@ -42,6 +42,7 @@ class ProposedTrials(StoredTrials):
         repeats: bool,
         retry_failed: bool,
         listener: Listener | None,
+        lag: int | None,
     ):
         make = strategies.get(strategy) if isinstance(strategy, str) else strategy
         settings = dict(settings or {})
@@ -51,7 +52,10 @@ class ProposedTrials(StoredTrials):
             raise ValueError("a study has nothing to search; give it a space.")
         asked = {"strategy": strategy_name(make), "settings": settings_of(settings)}
         self.data, self.proposer, self.repeats = None, None, repeats
+        self.lag, self._ready = lag, 0
         self.seed = random.randrange(1, 10000) if seed is None else seed
+        if lag is not None and lag < 1:
+            raise ValueError(f"lag is {lag}; give at least 1, or None for none.")
         has_fidelity = getattr(make, "fidelity", False)
         self.epochs = tuple(settings.pop("epochs", _EPOCHS)) if has_fidelity else None
         self._make_strategy = functools.partial(make, **settings)
@@ -117,9 +121,32 @@ class ProposedTrials(StoredTrials):
             )  # fmt: skip
             folder = self._folder and self._folder()
             file = None if folder is None else pathlib.Path(folder) / "strategy.npz"
-            self._replay = StrategyReplay(search, self.records, self.history.end_order, file)
+            order = self.history.start_order if self.lag else self.history.end_order
+            self._replay, self._ready = StrategyReplay(search, self.records, order, file), 0
+        schema = self.schemas.current()
+        if self.lag:
+            self._count_ready()
+            return self._replay, schema, self._ready, self.history.start_order[self._ready :]
         running = [*self.leases.running.values(), *self._queue]
-        return self._replay, self.schemas.current(), self._on_disk, running
+        return self._replay, schema, self._on_disk, running
+
+    @property
+    def _is_behind(self):
+        """Whether a trial has not ended that the next proposal learns from."""
+        return bool(self.lag) and self._ready < self._wanted
+
+    @property
+    def _wanted(self):
+        """How many trials the next proposal learns from, if there is a lag."""
+        return max(len(self.history.start_order) - self.lag + 1, 0)
+
+    def _count_ready(self):
+        """Counts the trials from the first on that have ended, as many as are wanted."""
+        history, unwritten = self.history, set(self.history.end_order[self._on_disk :])
+        for number in history.start_order[self._ready : self._wanted]:
+            if number not in history.ended or number in unwritten:
+                break
+            self._ready += 1
 
     def _run_failed_again(self):
         """Queues the trials that had failed for a passing cause when the log was read."""

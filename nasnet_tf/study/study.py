@@ -56,14 +56,17 @@ class Study(ProposedTrials):
             ("min").
         objectives: {name: direction} of what makes up the score; by default the metric.
         seed: of the strategy; None takes any, or that of the log.
-        settings: further arguments of the strategy. Of one with `fidelity`, `epochs` are the
-            lengths of training that it may choose from, (1, 3, 9) by default.
+        settings: of the strategy. Of one with `fidelity`, `epochs` are the lengths of training that
+            it may choose from, (1, 3, 9) by default.
         schemas: what is declared, where that may grow; by default the decisions of the space.
         lease_seconds: how long a worker with `LEASED` in its id may give no sign of life.
         repeats: whether a network may be proposed twice in a space of at most 10,000 points. By
             default it is not, and the search ends when nothing new is left.
         retry_failed: whether all trials that failed before a search goes on are run again.
         max_retries: how often a trial that fails is run again at once.
+        lag: trial k is proposed from the results of trials 0 to k - lag, in this order, and waits
+            for them: so proposals do not depend on how long trials take. None: from all that have
+            ended by then.
         max_failures: failed trials in a row that end the search; None: no number does.
         listener: a `Listener`.
 
@@ -94,6 +97,7 @@ class Study(ProposedTrials):
         retry_failed: bool = False,
         max_retries: int = 0,
         max_failures: int | None = 10,
+        lag: int | None = None,
         listener: Listener | None = None,
     ):
         if max_trials is not None and max_trials < 1:
@@ -114,6 +118,7 @@ class Study(ProposedTrials):
             repeats=repeats,
             retry_failed=retry_failed,
             listener=listener,
+            lag=lag,
         )
 
     # Ask and tell.
@@ -144,9 +149,7 @@ class Study(ProposedTrials):
     # What workers do.
 
     def next(self, worker: str) -> Answer:
-        """What the worker is to run next. A network that an ended trial has trained is not run
-        again: its result is reused.
-        """
+        """What the worker is to run next. Of a network that was trained the result is reused."""
         while True:
             answer, duplicate_of = self._next(worker)
             self._log.flush()
@@ -166,6 +169,8 @@ class Study(ProposedTrials):
                         return answer, None
                     number = None if self._queue else self._new_number()
                     replay, schema, count, running = self._to_learn()
+                    if number is not None and self._is_behind:
+                        return Answer("IDLE"), None
                 replay.learn(schema, count)
                 proposed = None if number is None else self._propose(number, replay, running)
                 with self.lock.ahead():
@@ -275,9 +280,7 @@ class Study(ProposedTrials):
             return self.history.lost[number]
 
     def renew(self, number: str, worker: str) -> None:
-        """A sign of life of the worker that runs a trial. If it or the study was away, it has its
-        trial again, unless another has.
-        """
+        """A sign of life of a worker. If it was away, it has its trial again if no other has."""
         with self.lock:
             if number in self._queue and self.leases.may_return(worker, number):
                 self._queue.remove(number)
@@ -285,9 +288,7 @@ class Study(ProposedTrials):
             self.leases.renew(worker, number)
 
     def expire(self) -> None:
-        """Takes trials from workers that have given no sign of life for too long: others get them,
-        but not for ever.
-        """
+        """Takes trials from workers that gave no sign of life for too long; others get them."""
         with self.lock:
             for number in self.leases.late():
                 reason = f"its worker gave no sign of life for {self.lease_seconds:g} s"

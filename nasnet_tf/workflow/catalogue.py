@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 
 from nasnet_tf.strategies import STRATEGIES
@@ -14,6 +15,7 @@ __all__ = [
     "cost_of",
     "default_size",
     "genotype",
+    "known_points",
     "make_space",
     "reads",
     "reward_of",
@@ -27,6 +29,15 @@ default_size = costs.defaults_of
 def genotype(text):
     """The genotype a user names: a published name or the path of a JSON file of any kind."""
     return NAMED[text] if text in NAMED else load(text)
+
+
+def known_points(space) -> dict[str, tuple]:
+    """{name: point} of the published genotypes that the space has, up to what it has a rule for."""
+    found = {}
+    for name, published in system_of(space.decode(space.first)).published.items():
+        with contextlib.suppress(ValueError):
+            found[name] = space.adapt(published)
+    return found
 
 
 def reads(genotype) -> str:

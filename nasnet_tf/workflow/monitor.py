@@ -25,14 +25,15 @@ class Monitor:
         folder: the `SearchFolder`.
         searches: the `ChildSearch`es by label.
         size: arguments of `cost_of`, of the network whose costs are written.
-        limit: when the search ends, by the monotonic clock, or None.
+        clock: a `SearchClock`.
+        first: the `FirstTrials`.
         max_trials: of each search, or None.
         stages: takes the reports.
     """
 
-    def __init__(self, folder, searches, size, limit, max_trials, stages):
+    def __init__(self, folder, searches, size, clock, first, max_trials, stages):
         self.folder, self.table, self.searches = folder, folder.table, searches
-        self.size, self.limit, self.stages = size, limit, stages
+        self.size, self.clock, self.first, self.stages = size, clock, first, stages
         self.wanted = (max_trials or 0) * len(searches)
         self._lock, self._over = threading.Lock(), threading.Event()
         for label, search in searches.items():
@@ -45,28 +46,37 @@ class Monitor:
     def trial_ended(self, label, trial):
         """Reports a trial, a `nasnet_tf.study.Ended`."""
         with self._lock:
-            again = (label, trial.number) in self.table.rows
+            known = len(self.table.rows)
             row = self._record(label, trial)
+            again = len(self.table.rows) == known
             self.table.save() if again else self.table.append(row)
-            self.stages.say(self._line(label, trial, row))
+            self.stages.say(self._line(trial, row))
+        if row["seconds"] and trial.score is not None:
+            genotype = self.searches[label].child.genotype(trial.values)
+            self.clock.trained(genotype, row["seconds"])
 
     def _record(self, label, trial):
         genotype = self.searches[label].child.genotype(trial.values)
-        return self.table.record(label, trial, genotype, studies.note_of(trial), self.size)
+        label, note = self.first.label(int(trial.number), genotype, label)
+        return self.table.record(label, trial, genotype, studies.note_of(trial) or note, self.size)
 
-    def _line(self, label, trial, row):
+    def search_of(self, row):
+        """The `ChildSearch` that trained the child of a row."""
+        return self.searches.get(row["strategy"]) or next(iter(self.searches.values()))
+
+    def _line(self, trial, row):
         failed = trial.status != "COMPLETED"
         outcome = f"failed: {trial.reason}" if failed else wording.number(trial.score)
         seconds = f"  {row['seconds']:.0f} s" if row["seconds"] else ""
         best = self.table.best()
         record = "-" if best is None else wording.number(best["reward"])
-        return f"{label} {trial.number}  {outcome}{seconds}  best {record}"
+        return f"{row['strategy']} {trial.number}  {outcome}{seconds}  best {record}"
 
     def _run(self):
         while not self._over.wait(_PERIOD):
             if self.wanted:
                 self.stages.share(min(len(self.table.rows) / self.wanted, 1.0))
-            if self.limit is not None and time.monotonic() > self._last_moment():
+            if self.clock.limit is not None and time.monotonic() > self._last_moment():
                 for search in self.searches.values():
                     search.stop()
 
@@ -75,8 +85,9 @@ class Monitor:
         it.
         """
         if self.table.best() is not None:
-            return self.limit
-        return self.limit + _FIRST_SHARE * max(self.stages.budget.ends - self.limit, 0)
+            return self.clock.last_moment
+        limit = self.clock.limit
+        return limit + _FIRST_SHARE * max(self.stages.budget.ends - limit, 0)
 
     def close(self, facts, was_interrupted=False):
         """Writes the page. Returns the best genotype, or None."""

@@ -62,7 +62,7 @@ class SearchOptions(DataOptions):
         MINUTES, "How long in all.  [default: 10, if no `max_trials` is given]"
     )
     max_trials: int | None = option(
-        COUNT, "How many cells to try; as many again at random, for comparison."
+        COUNT, "How many cells to try; without `warm_start` as many again at random."
     )
     strategy: str = option(
         (*STRATEGIES, "one-shot"), "How to search; auto suits the space.", "auto"
@@ -77,7 +77,12 @@ class SearchOptions(DataOptions):
     overwrite: bool = option(
         FLAG, "Delete what a search wrote to the folder and begin again.", False
     )
-    baseline: bool = option(SWITCH, "Try random cells beside the search.", True)
+    baseline: bool = option(SWITCH, "Try random cells too, to compare with.", True)
+    warm_start: bool | None = option(
+        SWITCH,
+        "Begin with published cells that the space has and a few random ones, and learn from them;"
+        " otherwise as many random ones are tried beside the search.  [default: with auto]",
+    )
     blocks: int | None = option(
         COUNT, "B, blocks a cell.  [default: the paper's, where `space` has blocks]"
     )
@@ -159,12 +164,16 @@ class SearchOptions(DataOptions):
         return self.minutes is None and self.max_trials is None
 
     def with_budget(self, before: dict):
-        """These options with a budget and a number of images for the children.
+        """These options with a budget, a number of images for the children and a beginning.
 
         Args:
             before: config.json of the search that goes on, {} of one that begins.
         """
         given = self.filled(child_images=before.get("child_images"))
+        if before:  # a search of release 0.1 has no word of it
+            given = given.filled(warm_start=before.get("warm_start"))
+        else:
+            given = given.filled(warm_start=given.strategy == "auto")
         if self.has_no_budget and before:
             given = given.filled(
                 **{name: before.get(name) for name in ("minutes", "max_trials", "epochs")}

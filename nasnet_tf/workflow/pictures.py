@@ -89,6 +89,22 @@ class PictureSearch:
         x, x_validation = np.asarray(data.x_train[train]), np.asarray(data.x_validation[validation])
         return x, data.y_train[train], x_validation, data.y_validation[validation]
 
+    def final_seconds(self, genotype, seconds):
+        """Seconds that the network at the end takes for as many steps as do it good; None where
+        that is not known.
+
+        Args:
+            seconds: that the genotype's child takes for an image in an epoch.
+        """
+        from nasnet_tf.workflow.sizes import seconds_to_train
+
+        sizes = self.child_size, (self.options.num_cells, self.options.filters)
+        child, final = (cost_of(genotype, **cost_arguments(self.data, *size)) for size in sizes)
+        if child is None or final is None:
+            return None
+        times = final.multiply_adds / max(child.multiply_adds, 1)
+        return seconds_to_train(len(self.data.x_train), seconds, times)
+
     def prescreen(self, x, scored):
         """See `nasnet_tf.workflow.prescreen.prescreen`."""
         return prescreen.prescreen(self.data, self.options, x, scored)

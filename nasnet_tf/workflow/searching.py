@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from nasnet_tf.signatures import passes_on
-from nasnet_tf.workflow import catalogue
+from nasnet_tf.workflow import catalogue, first_trials
 from nasnet_tf.workflow.folder import FINAL, SearchFolder, read_config
 from nasnet_tf.workflow.monitor import RESUME_HINT
 from nasnet_tf.workflow.networks import start_keras
@@ -60,6 +60,7 @@ def run_search(options: SearchOptions, make_stages, began: float | None = None) 
     task = kind(options, space)  # raises before anything is begun
     path = options.runs_dir / (task.data.name if options.name is None else options.name)
     options = options.with_budget(read_config(path) if options.resume else {})
+    first_trials.check(options)
     folder = SearchFolder(path, options.config(), options.resume, options.overwrite, task.shown)
     result = folder.nothing_left()
     if result is not None and not options.retry_failed:

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from nasnet_tf.fingerprint import of_data
 from nasnet_tf.workflow import studies
+from nasnet_tf.workflow.first_trials import FirstTrials
 from nasnet_tf.workflow.monitor import Monitor
+from nasnet_tf.workflow.search_clock import SearchClock
 from nasnet_tf.workflow.table import BASELINE
 
 __all__ = ["Found", "facts_of", "run_searches", "size_in_words"]
@@ -39,13 +41,25 @@ def run_searches(folder, task, options, limit, stages) -> Found:
     stages.begin("searching")
     child = studies.child_of(task)
     x, y, *validation_data = task.some(options.child_images)
-    searches = _searches(folder, task, options, limit, child, x)
+    epochs = options.child_epochs
+    first = FirstTrials.of(options, task.space)
+    labels = _labels(options)
+    cores = studies.share_cores(options, len(labels))
+    clock = SearchClock(
+        limit,
+        stages.budget.ends,
+        cores[0] * len(labels),
+        len(first.known),
+        lambda genotype, seconds: task.final_seconds(genotype, seconds / (len(x) * epochs)),
+        stages.say,
+    )
+    searches = _searches(folder, task, options, labels, clock, first, cores, child, x)
     stages.budget.keep(folder.clock)
     folder.begin()
     if "one-shot" in searches:
         searches["one-shot"].ranking.on_share = stages.counter("sharing weights")
-    monitor = Monitor(folder, searches, task.size, limit, options.max_trials, stages)
-    fit = {"epochs": options.child_epochs, "batch_size": options.child_batch_size, "verbose": 0}
+    monitor = Monitor(folder, searches, task.size, clock, first, options.max_trials, stages)
+    fit = {"epochs": epochs, "batch_size": options.child_batch_size, "verbose": 0}
     try:
         _train(searches, stages.say, x, y, validation_data=tuple(validation_data), **fit)
     except BaseException:
@@ -56,18 +70,23 @@ def run_searches(folder, task, options, limit, stages) -> Found:
     return _found(folder, task, options, monitor)
 
 
-def _searches(folder, task, options, limit, child, x):
-    """The searches by label, the first before its baseline."""
-    with_baseline = options.baseline and options.strategy != "random"
-    labels = [options.strategy, *([BASELINE] if with_baseline else [])]
-    cores, data = studies.share_cores(options, len(labels)), of_data(task.data)
+def _labels(options):
+    """The labels of the searches, the first before its baseline."""
+    beside = options.baseline and not options.warm_start and options.strategy != "random"
+    return [options.strategy, *([BASELINE] if beside else [])]
+
+
+def _searches(folder, task, options, labels, clock, first, cores, child, x):
+    """The searches by label."""
+    data = of_data(task.data)
     return {
         label: studies.make_search(
             label,
             child,
             options,
             folder=folder.path,
-            limit=limit,
+            clock=clock,
+            first=first,
             cores=cores,
             screening=task.prescreen(x, scored=label != BASELINE),
             data=data,
@@ -134,7 +153,7 @@ def _found(folder, task, options, monitor):
     drawing = time.monotonic() - began
     if genotype is not None:
         best = folder.table.best()
-        return Found(genotype, monitor.searches[best["strategy"]], best, drawing)
+        return Found(genotype, monitor.search_of(best), best, drawing)
     if folder.table.rows:
         raise RuntimeError(f"no trial succeeded; the reasons are in {folder.path / 'trials.csv'}.")
     monitor.stages.say(

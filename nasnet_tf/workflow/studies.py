@@ -49,14 +49,15 @@ def settings_of(label, options) -> dict:
     return {"epochs": rungs(options.child_epochs)} if decides else {}
 
 
-def make_search(label, child, options, *, folder, limit, cores, screening, data):
+def make_search(label, child, options, *, folder, clock, first, cores, screening, data):
     """A `ChildSearch` whose log is open: no other process can be searching there.
 
     Args:
         label: the name of the strategy, or `BASELINE`.
         child: a `CellChild`.
         folder: a `pathlib.Path`.
-        limit: when the search ends, by the monotonic clock, or None.
+        clock: the `SearchClock`.
+        first: the `FirstTrials`.
         cores: see `share_cores`.
         screening: see `nasnet_tf.workflow.prescreen.prescreen`.
         data: the fingerprint of the data.
@@ -66,13 +67,15 @@ def make_search(label, child, options, *, folder, limit, cores, screening, data)
     from nasnet_tf.children.search import ChildSearch
 
     folder = folder / ("baseline" if label == BASELINE else "search")
-    strategy, ranking = _strategy(label, child, options, folder, limit)
+    strategy, ranking = _strategy(label, child, options, folder, clock.limit)
     make_worker = worker_maker(options.engine, options.address, cores[1], options.gpus_per_trial)
     prescreen = make_worker()  # its process begins when it is needed
     if screening:
         from nasnet_tf.children.prescreen import Prescreen
 
         strategy = Prescreen(**screening).in_front_of(strategy, child.size, prescreen.run)
+    if label != BASELINE:
+        strategy = first.in_front_of(strategy)
     study = Study(
         strategy,
         child.space,
@@ -82,13 +85,12 @@ def make_search(label, child, options, *, folder, limit, cores, screening, data)
         seed=options.seed + _BASELINE_SEED * (label == BASELINE),
         settings=settings_of(label, options),
         retry_failed=options.retry_failed,
+        lag=2 * cores[0] if options.warm_start and cores[0] > 1 else None,
     )
     study.data = data
     study.open()  # before anything is written: another process may be searching here
-    if limit is not None:
-        study.should_stop = lambda: (
-            time.monotonic() > limit and (ranking is None or study.history.end_order)
-        )
+    if clock.limit is not None:
+        study.should_stop = lambda: clock.is_over and (ranking is None or study.history.end_order)
     return ChildSearch(
         child,
         study,

@@ -56,6 +56,10 @@ class TextSearch:
             found += [x[chosen], y[chosen]]
         return found
 
+    def final_seconds(self, genotype, seconds):
+        """Not known of texts: see `PictureSearch.final_seconds`."""
+        return None
+
     def prescreen(self, x, scored):
         """Nothing: recurrent cells of one base cost the same."""
         return {}

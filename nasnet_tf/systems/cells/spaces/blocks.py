@@ -65,6 +65,13 @@ class BlockSpace(CategoricalSpace):
             values |= self._values(name, cell.blocks)
         return self.choices(values)
 
+    def adapt(self, genotype: Genotype) -> tuple[int, ...]:
+        """The point of a genotype, with the states concatenated that this space's rule says. Raises
+        ValueError if the space has no such blocks.
+        """
+        cells = [Cell(cell.blocks, self.concat(cell.blocks)) for cell in genotype]
+        return self.encode(Genotype(*cells))
+
     def key(self, point) -> str:
         """32 hex digits, equal exactly if the genotypes are the same up to naming."""
         return self.decode(point).canonical_key()

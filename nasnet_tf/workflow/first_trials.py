@@ -1,0 +1,82 @@
+"""What a search with a warm start tries before its strategy proposes anything."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from nasnet_tf import strategies
+from nasnet_tf.strategies import WarmStart
+from nasnet_tf.workflow.catalogue import known_points
+from nasnet_tf.workflow.table import BASELINE
+
+__all__ = ["PUBLISHED", "FirstTrials", "check"]
+
+PUBLISHED = "published cell"  # how the trials of such are labelled
+_MOST = 5  # published cells, and as many random ones, for a picture of what the space holds
+_SHARE = 4  # of so many trials at most one is of a published cell, and one of a random one
+
+
+def check(options) -> None:
+    """Raises ValueError for a strategy that learns from its own proposals alone."""
+    found = strategies.STRATEGIES.get(options.strategy)
+    if options.warm_start and not (found and found.uses_any_trial):
+        able = [name for name, each in strategies.STRATEGIES.items() if each.uses_any_trial]
+        raise ValueError(
+            f"`warm_start` is for strategies that learn from any trial, {', '.join(able)};"
+            f" {options.strategy} learns from what it proposed itself: leave it out."
+        )
+
+
+class FirstTrials(NamedTuple):
+    """The first trials of a search.
+
+    Args:
+        known: {name: point} of published cells.
+        genotypes: {name: genotype} of these points.
+        num_random: how many random cells follow.
+    """
+
+    known: dict
+    genotypes: dict
+    num_random: int
+
+    @classmethod
+    def of(cls, options, space) -> FirstTrials:
+        """Those of a search on the space; none without a warm start."""
+        if not options.warm_start:
+            return cls({}, {}, 0)
+        most = min(_MOST, (options.max_trials or _MOST * _SHARE) // _SHARE)
+        known = dict(list(known_points(space).items())[:most])
+        genotypes = {name: space.decode(point) for name, point in known.items()}
+        return cls(known, genotypes, most if options.baseline else 0)
+
+    @property
+    def count(self) -> int:
+        """How many trials are not proposed by the strategy."""
+        return len(self.known) + self.num_random
+
+    def in_front_of(self, strategy):
+        """What makes the strategy with these trials first, from a space and a seed.
+
+        Args:
+            strategy: the name of one, or what makes one.
+        """
+        if not self.count:
+            return strategy
+        make = strategies.get(strategy) if isinstance(strategy, str) else strategy
+
+        def warm(space, seed=0, **settings):
+            return WarmStart(make(space, seed, **settings), self.known.values(), self.num_random)
+
+        known = ", ".join(self.known) or "no published cell"
+        warm.name = f"{getattr(make, 'name', '')} after {known} and {self.num_random} random ones"
+        return warm
+
+    def label(self, number: int, genotype, otherwise: str) -> tuple[str, str]:
+        """(the strategy that a trial is labelled with, a remark on it)."""
+        if number >= self.count:
+            return otherwise, ""
+        for name, known in list(self.genotypes.items())[number : number + 1]:
+            if genotype == known:
+                return PUBLISHED, name
+        return BASELINE, ""

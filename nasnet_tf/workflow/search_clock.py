@@ -1,0 +1,67 @@
+"""When a search by the clock ends, so that the network at the end has the time it needs."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+__all__ = ["SearchClock"]
+
+_FEWEST = 10  # cells: for fewer it does not pay to go on
+
+
+class SearchClock:
+    """Says whether the time of a search is over.
+
+    It begins with a share of the time. Once children have been trained, it is known how long the
+    network at the end takes, and the search ends early enough for that; or at once, where hardly
+    any cell could be tried until then.
+
+    Args:
+        limit: when the search ends at the latest, by the monotonic clock; None where the time is
+            not limited.
+        ends: when everything ends.
+        workers: how many children are trained side by side.
+        fewest: trials that are tried in any case.
+        needed: (genotype, seconds of its child) -> seconds that the network at the end takes, or
+            None where that is not known.
+        say: takes a line for the user.
+    """
+
+    def __init__(self, limit, ends, workers, fewest, needed, say):
+        self.limit, self._ends, self._workers, self._say = limit, ends, workers, say
+        self._fewest, self._needed = max(fewest, workers), needed
+        self._trained, self._seconds, self._finals = 0, [], []
+        self.last_moment = limit
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further child may begin."""
+        return self.limit is not None and time.monotonic() > self.limit
+
+    def trained(self, genotype, seconds: float) -> None:
+        """A child was trained in so many seconds."""
+        self._trained += 1
+        # the first child of each worker waits for the worker
+        if self.limit is None or self._trained <= self._workers:
+            return
+        needed = self._needed(genotype, seconds)
+        if needed is None:
+            return
+        self._seconds.append(seconds)
+        self._finals.append(needed)
+        if self._trained >= self._fewest:
+            self._shorten(statistics.median(self._seconds), statistics.median(self._finals))
+
+    def _shorten(self, child, final):
+        now, limit = time.monotonic(), min(self.limit, self._ends - final)
+        if self.is_over or limit >= self.limit:
+            return
+        more = (limit - now) * self._workers / child
+        if more < _FEWEST:
+            self._say(
+                f"the network at the end needs about {final:.0f} s, which leaves no time to search:"
+                " the best cell so far is taken"
+            )
+            limit = now
+        self.limit, self.last_moment = limit, max(limit, now + child)

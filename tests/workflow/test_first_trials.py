@@ -1,0 +1,121 @@
+"""What a search by `auto` begins with, and when it ends."""
+
+import time
+
+import pytest
+
+from nasnet_tf.genotype import AMOEBANET_A, NASNET_A, PNASNET_5
+from nasnet_tf.spaces import SPACES
+from nasnet_tf.workflow.catalogue import known_points
+from nasnet_tf.workflow.first_trials import PUBLISHED, FirstTrials, check
+from nasnet_tf.workflow.options import SearchOptions
+from nasnet_tf.workflow.search_clock import SearchClock
+from nasnet_tf.workflow.sizes import seconds_to_train
+from nasnet_tf.workflow.table import BASELINE
+
+PUBLISHED_CELLS = {"nasnet_a": NASNET_A, "pnasnet_5": PNASNET_5, "amoebanet_a": AMOEBANET_A}
+
+
+def options(**given):
+    return SearchOptions(data="digits", **given).with_budget({})
+
+
+def test_auto_has_a_warm_start_and_others_have_none():
+    assert options().warm_start and not options(strategy="ppo").warm_start
+    assert not options(warm_start=False).warm_start
+
+
+def test_a_search_of_release_0_1_goes_on_without_one():
+    before = SearchOptions(data="digits", resume=True).with_budget({"minutes": 1.0})
+    assert before.warm_start is None
+
+
+def test_a_warm_start_is_refused_for_a_strategy_that_learns_from_itself_alone():
+    with pytest.raises(ValueError, match="`warm_start` is for .*auto.*; ppo learns from what"):
+        check(options(strategy="ppo", warm_start=True))
+
+
+@pytest.mark.parametrize("name", ["nasnet", "amoeba"])
+def test_the_known_cells_have_the_blocks_that_were_published(name):
+    space = SPACES[name]()
+    found = {known: space.decode(point) for known, point in known_points(space).items()}
+    assert set(found) == set(PUBLISHED_CELLS)
+    for known, genotype in found.items():
+        for cell, published in zip(genotype, PUBLISHED_CELLS[known], strict=True):
+            assert cell.blocks == published.blocks
+
+
+def test_a_space_without_published_points_knows_none():
+    assert known_points(SPACES["darts"]()) == {}
+    assert known_points(SPACES["nasnet"](num_blocks=2)) == {}
+
+
+@pytest.mark.parametrize(
+    ("trials", "known", "random"), [(None, 3, 5), (20, 3, 5), (8, 2, 2), (4, 1, 1), (3, 0, 0)]
+)
+def test_of_few_trials_most_are_the_strategys(trials, known, random):
+    first = FirstTrials.of(options(max_trials=trials, minutes=1.0), SPACES["nasnet"]())
+    assert (len(first.known), first.num_random) == (known, random)
+
+
+def test_the_first_trials_are_labelled_by_what_they_are():
+    space = SPACES["nasnet"]()
+    first = FirstTrials.of(options(), space)
+    known = space.decode(known_points(space)["pnasnet_5"])
+    assert first.label(1, known, "auto") == (PUBLISHED, "pnasnet_5")
+    assert first.label(1, NASNET_A, "auto") == (BASELINE, "")  # it was not allowed
+    assert first.label(3, known, "auto") == (BASELINE, "")
+    assert first.label(8, known, "auto") == ("auto", "")
+
+
+def clock(limit, ends, needed, said, fewest=3, workers=2):
+    now = time.monotonic()
+    return SearchClock(
+        now + limit, now + ends, workers, fewest, lambda genotype, seconds: needed, said.append
+    )
+
+
+def test_a_search_whose_network_needs_little_has_its_whole_share():
+    said = []
+    found = clock(450, 1000, 100, said)
+    before = found.limit
+    for _ in range(5):
+        found.trained(None, 2.0)
+    assert found.limit == before and not found.is_over and not said
+
+
+def test_a_search_ends_early_enough_for_the_network_at_the_end():
+    said = []
+    found = clock(450, 1000, 800, said)
+    for _ in range(5):
+        found.trained(None, 2.0)
+    assert 190 < found.limit - time.monotonic() < 201 and not found.is_over and not said
+
+
+def test_a_search_with_time_for_hardly_any_cell_ends_at_once():
+    said = []
+    found = clock(450, 1000, 900, said)
+    for number in range(5):
+        found.trained(None, 30.0)
+        assert found.is_over == (number >= 2)
+    assert len(said) == 1 and "needs about 900 s" in said[0]
+    assert 20 < found.last_moment - time.monotonic() < 31  # a child that is trained may end
+
+
+def test_what_is_not_known_or_not_limited_changes_nothing():
+    unknown, unlimited = clock(450, 1000, None, []), clock(450, 1000, 900, [])
+    unlimited.limit = None
+    for found in (unknown, unlimited):
+        for _ in range(5):
+            found.trained(None, 30.0)
+        assert not found.is_over
+
+
+def test_the_time_of_a_training_grows_with_images_cost_and_shrinks_with_cores(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0}, raising=False)
+    one = seconds_to_train(640, 0.01, 1.0)
+    assert one == pytest.approx(2 * 10 * 640 * 0.01)  # twice ten epochs
+    assert seconds_to_train(640, 0.01, 32.0) == pytest.approx(16 * one)
+    assert seconds_to_train(10**6, 0.01, 1.0) == pytest.approx(2 * 2000 * 64 * 0.01)  # steps
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1}, raising=False)
+    assert one / 2 < seconds_to_train(640, 0.01, 1.0) < one
