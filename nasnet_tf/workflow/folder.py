@@ -14,16 +14,34 @@ from nasnet_tf.study.project import clear, is_project
 from nasnet_tf.workflow.budget import Budget, noted
 from nasnet_tf.workflow.table import Shown, TrialTable
 
-__all__ = ["CHOICE", "FINAL", "SEARCHES", "SearchFolder", "read_config"]
+__all__ = [
+    "CHOICE",
+    "FINAL",
+    "FINALISTS",
+    "FINALISTS_PLAN",
+    "SEARCHES",
+    "SearchFolder",
+    "read_config",
+]
 
-SEARCHES = ("search", "baseline")  # folders, each a search's
+FINALISTS, FINALISTS_PLAN = "finalists", "finalists.json"
+SEARCHES = ("search", "baseline", FINALISTS)  # folders, each a search's
 # the folder of the training at the end, and which network that is of
 FINAL, CHOICE = "model.training", "choice.json"
 _CONFIG, _RESULT = "config.json", "result.json"
 _CLOCK = "clock.json"  # while a search by the clock runs
 _PICTURES = ("cells.png", "search.png", "pareto.png", "report.html")
 _FILES = (
-    *(_CONFIG, _RESULT, _CLOCK, "trials.csv", "pareto.csv", "best.json", "model.keras"),
+    *(
+        _CONFIG,
+        _RESULT,
+        _CLOCK,
+        FINALISTS_PLAN,
+        "trials.csv",
+        "pareto.csv",
+        "best.json",
+        "model.keras",
+    ),
     *_PICTURES,
 )
 _LENGTH = ("minutes", "max_trials", "epochs")

@@ -98,6 +98,11 @@ class SearchOptions(DataOptions):
         "On how many images, or windows of a text, at most.  [default: 2000; 200 a minute"
         " with `minutes` below 10]",
     )
+    finalists: int | None = option(
+        COUNT,
+        "How many of the best cells are trained at the size of the network at the end before one is"
+        " taken.  [default: 2 to 4, as `minutes` allow]",
+    )
     num_cells: int | None = option(
         COUNT, "N of the network that is trained at the end.  [default: 2]"
     )

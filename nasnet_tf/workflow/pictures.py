@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nasnet_tf.workflow import prescreen, sources
+from nasnet_tf.workflow import prescreen, sizes, sources
 from nasnet_tf.workflow.catalogue import cost_arguments, cost_of, reward_of
 from nasnet_tf.workflow.table import Shown
 
@@ -77,33 +77,41 @@ class PictureSearch:
         }
 
     def some(self, most):
-        """Training and validation images for the children: at most so many, of the training and
-        validation parts.
+        """Training and validation images for the children: at most so many, or all there are, of
+        the training and validation parts.
         """
         import numpy as np
 
         data, rng = self.data, np.random.default_rng(self.options.seed)
         train = rng.permutation(len(data.x_train))[:most]
-        validation = rng.permutation(len(data.x_validation))[: max(most // 4, 1)]
+        count = None if most is None else max(most // 4, 1)
+        validation = rng.permutation(len(data.x_validation))[:count]
         # pictures that are files are read here
         x, x_validation = np.asarray(data.x_train[train]), np.asarray(data.x_validation[validation])
         return x, data.y_train[train], x_validation, data.y_validation[validation]
 
     def final_seconds(self, genotype, seconds):
-        """Seconds that the network at the end takes for as many steps as do it good; None where
-        that is not known.
+        """Seconds that the network at the end takes for as many steps as do it good, on all cores;
+        None where that is not known.
 
         Args:
-            seconds: that the genotype's child takes for an image in an epoch.
+            seconds: that the genotype's child took.
         """
-        from nasnet_tf.workflow.sizes import seconds_to_train
+        epoch = self.epoch_seconds(genotype, seconds)
+        return epoch and sizes.seconds_to_train(len(self.data.x_train), epoch)
 
-        sizes = self.child_size, (self.options.num_cells, self.options.filters)
-        child, final = (cost_of(genotype, **cost_arguments(self.data, *size)) for size in sizes)
+    def epoch_seconds(self, genotype, seconds):
+        """Seconds that the network at the end takes for an epoch on one core; None where that is
+        not known. Arguments as of `final_seconds`.
+        """
+        options, images = self.options, len(self.data.x_train)
+        both = self.child_size, (options.num_cells, options.filters)
+        child, final = (cost_of(genotype, **cost_arguments(self.data, *size)) for size in both)
         if child is None or final is None:
             return None
-        times = final.multiply_adds / max(child.multiply_adds, 1)
-        return seconds_to_train(len(self.data.x_train), seconds, times)
+        times = (final.multiply_adds / max(child.multiply_adds, 1)) ** sizes.GROWTH
+        few = min(options.child_images or images, images)
+        return times * images * seconds / (options.child_epochs * few)
 
     def prescreen(self, x, scored):
         """See `nasnet_tf.workflow.prescreen.prescreen`."""

@@ -114,7 +114,7 @@ def _deliver(folder, task, options, found, stages):
     data = task.whole()
     final = FinalTraining(
         found.genotype,
-        _best_child(found, options, data),
+        _best_child(found, data),
         data,
         task.recipe,
         options,
@@ -151,17 +151,17 @@ def _facts_at_the_end(task, result):
     }
 
 
-def _best_child(found, options, data):
+def _best_child(found, data):
     """The best child as it was trained, with how it does on the validation part of `data`; None if
     its weights are lost.
     """
-    from nasnet_tf.workflow.sizes import Size, score_child
+    from nasnet_tf.workflow.sizes import score_child
 
     if found.search is None:
         return None
     try:
-        model = found.search.load_model(found.best["trial"])
+        model = found.search.load_model(found.trial)
     except (OSError, ValueError, KeyError):
         return None
-    size = Size(options.child_cells, options.child_filters)
-    return score_child(model, f"trial {found.best['trial']} ({found.best['strategy']})", size, data)
+    trial = f"trial {found.best['trial']} ({found.best['strategy']})"
+    return score_child(model, trial, found.size, data)

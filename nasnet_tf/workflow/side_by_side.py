@@ -8,10 +8,11 @@ import time
 from typing import NamedTuple
 
 from nasnet_tf.fingerprint import of_data
-from nasnet_tf.workflow import studies
+from nasnet_tf.workflow import finalists, studies
 from nasnet_tf.workflow.first_trials import FirstTrials
 from nasnet_tf.workflow.monitor import Monitor
 from nasnet_tf.workflow.search_clock import SearchClock
+from nasnet_tf.workflow.sizes import Size
 from nasnet_tf.workflow.table import BASELINE
 
 __all__ = ["Found", "facts_of", "run_searches", "size_in_words"]
@@ -25,15 +26,19 @@ class Found(NamedTuple):
 
     Args:
         genotype: the best.
-        search: of its trial; None where no trial ended.
+        search: that trained its child; None where no trial ended.
         best: the row of its trial.
         drawing: seconds that the pictures of it took.
+        trial: the number of the child in `search`.
+        size: of the child.
     """
 
     genotype: object
     search: object
     best: dict
     drawing: float
+    trial: str | None = None
+    size: Size | None = None
 
 
 def run_searches(folder, task, options, limit, stages) -> Found:
@@ -50,7 +55,7 @@ def run_searches(folder, task, options, limit, stages) -> Found:
         stages.budget.ends,
         cores[0] * len(labels),
         len(first.known),
-        lambda genotype, seconds: task.final_seconds(genotype, seconds / (len(x) * epochs)),
+        task.final_seconds,
         stages.say,
     )
     searches = _searches(folder, task, options, labels, clock, first, cores, child, x)
@@ -67,7 +72,10 @@ def run_searches(folder, task, options, limit, stages) -> Found:
         with contextlib.suppress(OSError, ValueError):
             monitor.close(facts_of(task, options), was_interrupted=True)
         raise
-    return _found(folder, task, options, monitor)
+    found = _found(folder, task, options, monitor)
+    if found.search is None:
+        return found
+    return finalists.choose(folder, task, options, found, monitor, cores[0] * len(labels), stages)
 
 
 def _labels(options):
@@ -108,7 +116,7 @@ def _train(searches, say, *args, **fit):
     try:
         for thread in threads:
             thread.start()
-        _until_stopped(first.run, *args, **fit)
+        studies.until_stopped(first.run, *args, **fit)
         for thread in threads:
             thread.join()
         if failures:
@@ -121,22 +129,12 @@ def _train(searches, say, *args, **fit):
         raise
 
 
-def _until_stopped(function, *args, **kwargs):
-    """Calls the function. A trial that was broken off because the time is up stays unfinished: it
-    is run again when the search goes on.
-    """
-    from nasnet_tf.children.worker import Stopped
-
-    with contextlib.suppress(Stopped):
-        function(*args, **kwargs)
-
-
 def _beside(failures, say, search, *args, **kwargs):
     """The baseline's search in a thread. What it raises is left in `failures` for the main one,
     unless only its own trials failed.
     """
     try:
-        _until_stopped(search.run, *args, **kwargs)
+        studies.until_stopped(search.run, *args, **kwargs)
     except Exception as error:
         if search.study.gave_up is None:
             failures.append(error)
@@ -153,7 +151,8 @@ def _found(folder, task, options, monitor):
     drawing = time.monotonic() - began
     if genotype is not None:
         best = folder.table.best()
-        return Found(genotype, monitor.search_of(best), best, drawing)
+        size = Size(options.child_cells, options.child_filters)
+        return Found(genotype, monitor.search_of(best), best, drawing, best["trial"], size)
     if folder.table.rows:
         raise RuntimeError(f"no trial succeeded; the reasons are in {folder.path / 'trials.csv'}.")
     monitor.stages.say(

@@ -14,7 +14,7 @@ __all__ = ["Child", "Size", "SizeChooser", "score_child"]
 _EPOCHS, _STEPS = 10, 2000
 _BACKWARD = 3.0  # times the time of a forward pass that a step of training takes
 _TRACES = 8.0  # times the time of the first prediction that it takes to begin a training
-_GROWTH = 0.8  # the time of a step grows with the multiply-adds to this power
+GROWTH = 0.8  # the time of a step grows with the multiply-adds to this power
 _GOOD = 2  # times the fewest epochs and steps: what more brings little
 _CORES = 0.8  # how well cores share the work of a training, against one that has a child of its own
 _FILTERS = 4  # the number of filters is a multiple of this
@@ -50,17 +50,16 @@ class Child(NamedTuple):
     seconds: float
 
 
-def seconds_to_train(images: int, seconds: float, times: float, batch_size: int = 64) -> float:
+def seconds_to_train(images: int, epoch: float, batch_size: int = 64) -> float:
     """Seconds that a network takes for as many steps as do it good, on all cores.
 
     Args:
         images: of an epoch.
-        seconds: that a child takes for an image in an epoch, on one core.
-        times: multiply-adds of the network, for one of the child.
+        epoch: seconds that it takes for one on one core.
     """
-    steps = min(_EPOCHS * -(-images // batch_size), _STEPS) * _GOOD
+    epochs = min(_EPOCHS, _STEPS * batch_size / images) * _GOOD
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return steps * batch_size * seconds * times**_GROWTH / (1 + _CORES * (cores - 1))
+    return epochs * epoch / (1 + _CORES * (cores - 1))
 
 
 def score_child(model, trial, size, data) -> Child:
@@ -130,7 +129,7 @@ class SizeChooser:
     def steps(self, size, ends) -> float:
         """How many steps of training are expected to fit the time until `ends`."""
         base = self.cost(self.child.size) or 1
-        times = ((self.cost(size) or base) / base) ** _GROWTH
+        times = ((self.cost(size) or base) / base) ** GROWTH
         return self._left(ends) / (_BACKWARD * self.batch_size * self.child.seconds * times)
 
     def _left(self, ends):

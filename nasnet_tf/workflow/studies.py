@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 
@@ -11,21 +12,21 @@ from nasnet_tf.study import PARENT, Study
 from nasnet_tf.workflow.catalogue import reward_of
 from nasnet_tf.workflow.table import BASELINE
 
-__all__ = ["child_of", "make_search", "note_of", "settings_of", "share_cores"]
+__all__ = ["child_of", "make_search", "note_of", "settings_of", "share_cores", "until_stopped"]
 
 # of the search's time, with one-shot: the rest trains the best children by themselves
 _SHARING_SHARE = 0.5
 _BASELINE_SEED = 10_000  # more than the search's
 
 
-def child_of(task):
-    """The children of a `PictureSearch` or a `TextSearch`."""
+def child_of(task, **size):
+    """The children of a `PictureSearch` or a `TextSearch`, of their size or another."""
     from nasnet_tf.children.cells import CellChild
     from nasnet_tf.children.texts import LanguageChild
 
     if task.examples == "windows":
-        return LanguageChild(space=task.space, **task.child())
-    return CellChild(space=task.space, reward=reward_of(task.space), **task.child())
+        return LanguageChild(space=task.space, **task.child() | size)
+    return CellChild(space=task.space, reward=reward_of(task.space), **task.child() | size)
 
 
 def share_cores(options, searches: int) -> tuple[int, int]:
@@ -125,6 +126,16 @@ def _strategy(label, child, options, folder, limit):
 
     one_shot.name = "OneShotSearch._strategy"  # as the logs of release 0.1 have it
     return one_shot, ranking
+
+
+def until_stopped(function, *args, **kwargs):
+    """Calls the function. A trial that was broken off because the time is up stays unfinished: it
+    is run again when the search goes on.
+    """
+    from nasnet_tf.children.worker import Stopped
+
+    with contextlib.suppress(Stopped):
+        function(*args, **kwargs)
 
 
 def note_of(trial) -> str:

@@ -77,6 +77,10 @@ class TrialTable:
         cost = cost_of(genotype, **size)
         return (None, None) if cost is None else (cost.parameters, cost.multiply_adds)
 
+    def prefer(self, row: dict) -> None:
+        """Takes the row for the best one, whatever its reward: more is known of its cell."""
+        self._best = row
+
     def best(self) -> dict | None:
         """The row of the best trial, the search's where it ties with the baseline; None before
         there is one.

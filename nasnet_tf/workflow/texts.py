@@ -46,11 +46,14 @@ class TextSearch:
         return {"steps": data.steps, "words": data.classes, **size, **named}
 
     def some(self, most):
-        """Windows of the training and validation parts for the children: at most so many."""
+        """Windows of the training and validation parts for the children: at most so many, or all
+        there are.
+        """
         import numpy as np
 
         rng, found = np.random.default_rng(self.options.seed), []
-        for part, count in (("train", most), ("validation", max(most // 4, 1))):
+        few = None if most is None else max(most // 4, 1)
+        for part, count in (("train", most), ("validation", few)):
             x, y = self.data.windows(part)
             chosen = rng.permutation(len(x))[:count]
             found += [x[chosen], y[chosen]]
@@ -59,6 +62,8 @@ class TextSearch:
     def final_seconds(self, genotype, seconds):
         """Not known of texts: see `PictureSearch.final_seconds`."""
         return None
+
+    epoch_seconds = final_seconds
 
     def prescreen(self, x, scored):
         """Nothing: recurrent cells of one base cost the same."""

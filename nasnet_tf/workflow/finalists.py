@@ -1,0 +1,202 @@
+"""The best cells of a search once more, at the size of the network at the end, before one is taken:
+what a small child reaches in a few epochs says only roughly what its cell is worth.
+
+Zoph et al. 2017, arXiv 1707.07012, appendix A.3, train the best 250 cells of their search to the
+end before they choose.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import statistics
+import threading
+from typing import NamedTuple
+
+from nasnet_tf.files import read_json, write_json
+from nasnet_tf.study import Listener, Study
+from nasnet_tf.workflow import studies, wording
+from nasnet_tf.workflow.first_trials import PUBLISHED, FirstTrials
+from nasnet_tf.workflow.folder import FINALISTS, FINALISTS_PLAN
+from nasnet_tf.workflow.sizes import Size
+
+__all__ = ["Plan", "best_rows", "choose", "plan_of"]
+
+_SHARE = 0.2  # of the time that is left
+_COUNTS = (4, 3, 2)  # cells, as many as get two epochs
+_MOST_EPOCHS = 10
+_STARTS = 2.0  # times the time that it took to begin: until a worker has begun
+_PATIENCE = 1.5  # times the time that was planned
+
+
+class Plan(NamedTuple):
+    """Args:
+    count: how many cells are trained.
+    epochs: how long each.
+    seconds: that this is expected to take, None where it is not known.
+    """
+
+    count: int
+    epochs: int
+    seconds: float | None
+
+
+def plan_of(
+    seconds: float, epoch: float, workers: int, most: int, asked: int | None, start: float = 0.0
+) -> Plan:
+    """How many cells are trained for how long.
+
+    Args:
+        seconds: that are left of the whole time.
+        epoch: seconds of an epoch of one of them.
+        workers: how many are trained side by side.
+        most: how many cells there are.
+        asked: how many were asked for; None leaves it to the time.
+        start: seconds until the workers train.
+    """
+    for count in _COUNTS if asked is None else (asked,):
+        each = epoch * math.ceil(count / workers)
+        possible = (_SHARE * seconds - start) / each if each else _MOST_EPOCHS
+        epochs = min(int(max(possible, 0)), _MOST_EPOCHS)
+        if count <= most and epochs >= (1 if count in (2, asked) else 2):
+            return Plan(count, epochs, start + epochs * each)
+    return Plan(0, 0, 0.0)
+
+
+def best_rows(rows, count: int) -> list[dict]:
+    """The rows of the best trials, best first; of published cells at least the best one."""
+    rows = sorted((row for row in rows if row["reward"] is not None), key=_reward, reverse=True)
+    found, published = [], None
+    for row in rows:
+        if row["genotype"] in [other["genotype"] for other in found]:
+            continue
+        found.append(row)
+        if published is None and row["strategy"] == PUBLISHED:
+            published = row
+    best = found[:count]
+    return best if published is None or published in best else [*best[:-1], published]
+
+
+def _reward(row):
+    return row["reward"]
+
+
+def choose(folder, task, options, found, monitor, workers, stages):
+    """What the search found, or the best of its best cells; a `Found`."""
+    plan = _planned(folder, task, options, monitor, workers, stages)
+    if plan is None or plan.count < 2:
+        return found
+    rows = best_rows(folder.table.rows.values(), plan.count)
+    points = {}
+    for row in rows:
+        search = monitor.search_of(row)
+        points[f"trial {row['trial']}"] = search.study.point(row["trial"])
+    plan = _kept(folder, points, plan)
+    stages.say(
+        f"the best {len(rows)} cells are trained for {plan.epochs} epochs at the size of the"
+        " network at the end"
+    )
+    search = _search(folder, task, options, points, workers)
+    _run(search, task, options, plan, rows, stages)
+    best = search.study.best(1)
+    if not best:
+        return found
+    row = rows[int(best[0])]
+    folder.table.prefer(row)
+    size = Size(options.num_cells, options.filters)
+    return found._replace(
+        genotype=search.genotype(best[0]), search=search, best=row, trial=best[0], size=size
+    )
+
+
+def _planned(folder, task, options, monitor, workers, stages):
+    """The `Plan`, None where cells have no size of their network or nothing is known of it."""
+    asked, rows = options.finalists, [r for r in folder.table.rows.values() if r["seconds"]]
+    if not rows or options.num_cells is None or asked is not None and asked < 2:
+        return None
+    if not stages.budget.is_limited:
+        return asked and Plan(min(asked, len(rows)), options.child_epochs, None)
+    epochs = []
+    for row in best_rows(rows, _COUNTS[0]):
+        genotype = monitor.search_of(row).genotype(row["trial"])
+        epochs.append(task.epoch_seconds(genotype, row["seconds"]))
+    if None in epochs:
+        return None
+    budget, epoch = stages.budget, statistics.median(epochs)
+    return plan_of(budget.left, epoch, workers, len(rows), asked, _STARTS * budget.beginning)
+
+
+def _kept(folder, points, plan):
+    """The plan, or the one that was begun with for the same cells. What was begun with others is
+    deleted.
+    """
+    file, cells = folder.path / FINALISTS_PLAN, {k: list(map(str, p)) for k, p in points.items()}
+    try:
+        before = read_json(file)
+        if before["cells"] == cells and list(before["cells"]) == list(cells):
+            return plan._replace(epochs=before["epochs"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    shutil.rmtree(folder.path / FINALISTS, ignore_errors=True)
+    write_json(file, {"cells": cells, "epochs": plan.epochs})
+    return plan
+
+
+def _search(folder, task, options, points, workers):
+    """The `ChildSearch` of the cells, at the size of the network at the end."""
+    from nasnet_tf.children.runner import worker_maker
+    from nasnet_tf.children.search import ChildSearch
+
+    child = studies.child_of(task, num_cells=options.num_cells, filters=options.filters)
+    genotypes = {name: task.space.decode(point) for name, point in points.items()}
+    first, path = FirstTrials(points, genotypes, 0), folder.path / FINALISTS
+    study = Study(
+        first.in_front_of("auto"),
+        task.space,
+        len(points),
+        folder=path,
+        metric=child.metric,
+        seed=options.seed,
+    )
+    study.open()
+    return ChildSearch(
+        child,
+        study,
+        path,
+        workers=min(workers, len(points)),
+        make_worker=worker_maker(options.engine, options.address, 1, options.gpus_per_trial),
+    )
+
+
+def _run(search, task, options, plan, rows, stages):
+    """Trains the cells, at most for somewhat longer than was planned."""
+    x, y, *validation_data = task.some(None)
+    search.study.listener = _Reporter(search.study, rows, stages)
+    timer = threading.Timer(_PATIENCE * (plan.seconds or 0.0), search.stop)
+    timer.daemon = True
+    if plan.seconds is not None:
+        timer.start()
+    try:
+        studies.until_stopped(
+            search.run,
+            x,
+            y,
+            validation_data=tuple(validation_data),
+            epochs=plan.epochs,
+            batch_size=options.child_batch_size,
+            verbose=0,
+        )
+    finally:
+        timer.cancel()
+
+
+class _Reporter(Listener):
+    """Says how each cell does."""
+
+    def __init__(self, study, rows, stages):
+        self._study, self._rows, self._stages = study, rows, stages
+
+    def ended(self, number):
+        trial, row = self._study.ended(number), self._rows[int(number)]
+        outcome = f"failed: {trial.reason}" if trial.score is None else wording.number(trial.score)
+        self._stages.say(f"finalist, {row['strategy']} {row['trial']}  {outcome}")
