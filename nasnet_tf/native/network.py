@@ -5,7 +5,8 @@ Tracing a small network takes TensorFlow longer than training it for an epoch. H
 becomes a list of calls of kernels that were compiled once for all networks. It computes what the
 genotype's Keras network computes in `model.fit` (SGD with momentum, the learning rate falling along
 a cosine): the same initial weights from the same seed, the same moving averages of the batch norms
-in evaluation. In float32, on one core; several networks train side by side in threads or processes.
+in evaluation. In float32, on one core unless more `threads` are asked for; several networks train
+side by side in threads or processes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from nasnet_tf.native import kernels
 from nasnet_tf.native.fitting import NativeModel
 from nasnet_tf.native.lowering import LoweredGraph
 from nasnet_tf.native.program import Program, Vectors
+from nasnet_tf.native.threads import Crew
 from nasnet_tf.systems import SYSTEMS, system_of
 
 
@@ -30,12 +32,13 @@ class NativeNetwork(NativeModel):
         weight_decay, mean, std, **arguments: of its Keras network (`systems.networks.build`), as
             far as its graph takes them. From the same state of Python's random numbers the initial
             weights are those of the Keras network.
+        threads: that compute a step together; its results are the same for every number.
     Raises: NotImplementedError for a genotype, a node or an argument that has no native operation.
     """
 
     learning_rate = 0.05
 
-    def __init__(self, genotype, *, weight_decay=0.0, mean=None, std=None, **arguments):
+    def __init__(self, genotype, *, weight_decay=0.0, mean=None, std=None, threads=1, **arguments):
         system = system_of(genotype)
         if not system.native or system.graph is None:
             names = [name for name, each in SYSTEMS.items() if each.native and each.graph]
@@ -56,7 +59,7 @@ class NativeNetwork(NativeModel):
         for weight in self.graph.trained:
             if len(weight.shape) > 1:
                 weight.of(self._decay)[:] = weight_decay
-        self._programs = {}
+        self._programs, self._crew = {}, Crew(threads) if threads > 1 else None
 
     def named(self) -> dict[str, np.ndarray]:
         """All weights, as views, by their paths in a `Network`."""
@@ -128,7 +131,7 @@ class NativeNetwork(NativeModel):
 
     def _program(self, images, training):
         if (images, training) not in self._programs:
-            program = Program(self.graph, images, self._vectors, training)
+            program = Program(self.graph, images, self._vectors, training, self._crew)
             self._programs[images, training] = program
         return self._programs[images, training]
 
