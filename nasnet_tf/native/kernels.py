@@ -194,3 +194,13 @@ def sgd(weights, velocity, gradients, decay, rate, momentum):
     for n in range(len(weights)):
         velocity[n] = momentum * velocity[n] - rate * (gradients[n] + decay[n] * weights[n])
         weights[n] += velocity[n]
+
+
+@compiled
+def squared_norm(weights, gradients, decay):
+    """The sum of the squared gradients, those of the L2 loss included; as `sgd`."""
+    total = 0.0
+    for n in range(len(weights)):
+        gradient = gradients[n] + decay[n] * weights[n]
+        total += np.float64(gradient) * np.float64(gradient)
+    return total

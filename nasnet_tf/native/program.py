@@ -15,9 +15,9 @@ import numpy as np
 
 from nasnet_tf.native import convolutions, depthwise, kernels
 from nasnet_tf.native import lowering as nodes
-from nasnet_tf.native.memory import Allocator, Buffer, workspace
-from nasnet_tf.native.threads import Call, Crew
-from nasnet_tf.native.tiles import COLUMNS, ROWS
+from nasnet_tf.native.calls import bound, is_pixelwise
+from nasnet_tf.native.memory import Allocator, workspace
+from nasnet_tf.native.threads import Crew
 from nasnet_tf.native.windows import inverse_counts, spans, unrolled_spans
 
 
@@ -58,7 +58,7 @@ class Program:
             self.gradient = self._output_gradient.view(memory).reshape(shape)
         self._crew, threads = crew, 1 if crew is None else crew.threads
         self._forward, self._backward = (
-            [call.parts(threads) for call in _bound(calls, memory)] for calls in (forward, backward)
+            [call.parts(threads) for call in bound(calls, memory)] for calls in (forward, backward)
         )
 
     def forward(self):
@@ -177,7 +177,7 @@ class Program:
         match node:
             case nodes.Convolve():
                 weights, _ = self._trained(node.weight, node.x.channels, node.y.channels)
-                return [(convolutions.convolve, x, weights, covered, _pixelwise(covered, y), y)]
+                return [(convolutions.convolve, x, weights, covered, is_pixelwise(covered, y), y)]
             case nodes.Pool(kind="max"):
                 argmax = self._argmax[node] = self._allocator.allocate(*y.shape, dtype="uint8")
                 if not training:
@@ -231,7 +231,7 @@ class Program:
                 calls = [(convolutions.convolve_weights_backward, x, covered, dy, dweights)]
                 if node.x is not self._graph.image:
                     dx, add = self._accumulator(node.x)
-                    arguments = (weights, covered, _pixelwise(covered, dx), dy, dx, add)
+                    arguments = (weights, covered, is_pixelwise(covered, dx), dy, dx, add)
                     calls.append((convolutions.convolve_backward, *arguments))
             case nodes.Pool(kind="max"):
                 argmax, covered = self._argmax[node], spans(node.windows, self._images)
@@ -254,40 +254,6 @@ class Program:
         if not add:
             self._gradients[value] = self._allocate(value)
         return self._gradients[value], add
-
-
-def _pixelwise(spans, buffer):
-    return convolutions.by_pixels(spans, buffer.shape[1])
-
-
-# What the parts of a call are parts of: the place, among its arguments, of an array whose rows they
-# are, where that is not the first.
-_PARTED = {
-    convolutions.convolve: 4,
-    convolutions.convolve_backward: 4,
-    depthwise.depthwise: 0,
-    kernels.max_pool_backward: 3,
-    kernels.average_pool_backward: 3,
-}
-_PRODUCTS = (convolutions.convolve, convolutions.convolve_backward)
-
-
-def _bound(calls, memory) -> list[Call]:
-    """The calls with arrays over `memory` in place of buffers."""
-    return [_call(kernel, arguments, memory) for kernel, *arguments in calls]
-
-
-def _call(kernel, arguments, memory):
-    arrays = [a.view(memory) if isinstance(a, Buffer) else a for a in arguments]
-    rows, pixels = arrays[_PARTED.get(kernel, 0)].shape
-    work = max(math.prod(a.shape) for a in arguments if isinstance(a, Buffer))
-    if kernel not in _PRODUCTS:
-        unit = ROWS if kernel is convolutions.convolve_weights_backward else 1
-        return Call(kernel, tuple(arrays), rows, unit, work)
-    pixelwise = arrays[2 if kernel is convolutions.convolve_backward else 3]
-    if pixelwise:
-        return Call(kernel, tuple(arrays), pixels, COLUMNS, work)
-    return Call(kernel, tuple(arrays), rows, ROWS, work)
 
 
 def _read_backward(graph_nodes):

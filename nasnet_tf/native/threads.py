@@ -13,7 +13,6 @@ import os
 import threading
 import time
 import weakref
-from typing import NamedTuple
 
 import numpy as np
 from numba import types
@@ -23,35 +22,7 @@ from nasnet_tf.native.kernels import compiled
 
 _LINE = 8  # int64 in a cache line: counters of different threads lie in different ones
 _LOOKS = 20_000  # at the counters before a thread lets others have its core
-_SMALL = 1 << 15  # numbers that a call computes with, below which one thread is faster
 _STOP = None
-
-
-class Call(NamedTuple):
-    """A call of a kernel, whose last two arguments are the part of its output, from 0 to `extent`,
-    that it computes.
-
-    `unit`: parts begin at its multiples. `work`: numbers that the call computes with.
-    """
-
-    kernel: object
-    arguments: tuple
-    extent: int
-    unit: int
-    work: int
-
-    def parts(self, threads: int) -> list:
-        """(kernel, arguments) for each of so many threads, None for one without a part."""
-        if threads > 1 and self.work < _SMALL:
-            return [*self.parts(1), *[None] * (threads - 1)]
-        units = -(-self.extent // self.unit)
-        ends = [
-            min(units * number // threads * self.unit, self.extent) for number in range(threads + 1)
-        ]
-        return [
-            (self.kernel, (*self.arguments, first, last)) if first < last else None
-            for first, last in zip(ends, ends[1:], strict=False)
-        ]
 
 
 def cores() -> int:
@@ -116,7 +87,7 @@ class Crew:
         weakref.finalize(self, _stop, self._given)
 
     def run(self, parts) -> None:
-        """Runs a list of what `Call.parts` returned."""
+        """Runs a list of what `nasnet_tf.native.calls.Call.parts` returned."""
         before = self._done
         self._done += len(parts)
         for given in self._given:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nasnet_tf.graph import Window
 from nasnet_tf.native import convolutions, depthwise, kernels, memory, windows
-from nasnet_tf.native.threads import Call
+from nasnet_tf.native.calls import Call
 from nasnet_tf.native.tiles import COLUMNS, ROWS
 
 IMAGES = 3
