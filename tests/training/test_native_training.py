@@ -7,6 +7,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from nasnet_tf import training
 from nasnet_tf.data.batches import pipeline
@@ -42,9 +43,18 @@ def trained(recipe=RECIPE, model=None, **options):
     return model, history, said[-1]
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_traced():
+    """Keras traces longer than it trains here."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 def state(model):
-    weights = {v.path: v for v in [*model.variables, *model.optimizer.variables]}
-    return {path: np.array(v) for path, v in weights.items() if "seed" not in path}
+    """All that is trained, and what the optimizer, whatever its name, knows of it."""
+    own = {v.path: np.array(v) for v in model.variables if "seed" not in v.path}
+    return own | {v.path.partition("/")[2]: np.array(v) for v in model.optimizer.variables}
 
 
 def assert_equal_states(ours, theirs, tolerance):
