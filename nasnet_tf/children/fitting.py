@@ -9,6 +9,7 @@ import numpy as np
 
 from nasnet_tf.children.streams import is_dataset
 from nasnet_tf.systems import system_of
+from nasnet_tf.training.devices import accelerated
 
 __all__ = ["accelerated", "is_images_and_labels", "is_plain", "native_network", "steps_of"]
 
@@ -33,15 +34,6 @@ def native_network(genotype, *, class_names=None, level=None, **network):
         return Native(genotype, **network)
     except (ImportError, NotImplementedError):  # numba is not to be had for every Python
         return None
-
-
-def accelerated() -> bool:
-    """Whether the backend computes on something else than the processor."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return any(device.device_type != "CPU" for device in tf.config.list_physical_devices())
-    return not all(device.startswith("cpu") for device in keras.distribution.list_devices())
 
 
 # Of `keras.Model.fit`, in its order.

@@ -1,5 +1,11 @@
-"""Convolutions and depthwise convolutions as compiled kernels, forward and backward. Conventions as
-in `kernels.py`.
+"""Convolutions as compiled kernels, forward and backward. Conventions as in `kernels.py`.
+
+They are products of matrices, a block of pixels at a time. What is read more than once is packed
+first, so that it lies in the cache in the order in which it is read: rows of a feature map lie so
+far apart that few of them fit into the cache side by side.
+
+A call computes the output pixels `first` to `last` where `by_pixels` holds, else the rows of the
+output from `first` to `last`.
 """
 
 from __future__ import annotations
@@ -7,185 +13,161 @@ from __future__ import annotations
 import numpy as np
 
 from nasnet_tf.native.kernels import compiled
+from nasnet_tf.native.tiles import COLUMNS, LANES, PAIR, ROWS, correlate_tile, multiply_tile
 
-_BLOCK = 1024  # pixels at a time in matrix products, so that a row of them stays in the L1 cache
-
-
-@compiled
-def _add_scaled(y, x, factor):
-    for n in range(len(y)):
-        y[n] += factor * x[n]
+_PACKED = 1 << 16  # numbers in a packed block, at most: half of an L2 cache
+_LEAST, _MOST = 8 * COLUMNS, 64 * COLUMNS  # pixels in a block
+_TOTALS = ROWS * PAIR * LANES
 
 
-@compiled
-def _dot(x, y):
-    total = np.float32(0)
-    for n in range(len(x)):
-        total += x[n] * y[n]
-    return total
-
-
-@compiled
-def depthwise(x, weights, unrolled_spans, y, add):
-    """weights: (taps, channels). With `unrolled_spans` that were made with `backward` it computes
-    the gradient with respect to the input.
+def by_pixels(spans, pixels) -> bool:
+    """Whether a convolution to so many pixels is one matrix product of all of them, whose pixels
+    are computed independently.
     """
-    for c in range(len(x)):
-        if not add:
-            y[c, :] = 0
-        for s in range(len(unrolled_spans)):
-            y_start, size, count, tap0, start0, tap1, start1, tap2, start2 = unrolled_spans[s]
-            out, x0 = y[c, y_start : y_start + size], x[c, start0 : start0 + size]
-            a0 = weights[tap0, c]
-            if count == 3:
-                x1, x2 = x[c, start1 : start1 + size], x[c, start2 : start2 + size]
-                a1, a2 = weights[tap1, c], weights[tap2, c]
-                for n in range(size):
-                    out[n] += a0 * x0[n] + a1 * x1[n] + a2 * x2[n]
-            elif count == 2:
-                x1, a1 = x[c, start1 : start1 + size], weights[tap1, c]
-                for n in range(size):
-                    out[n] += a0 * x0[n] + a1 * x1[n]
-            else:
-                _add_scaled(out, x0, a0)
+    return len(spans) == 1 and spans[0, 3] == pixels
 
 
 @compiled
-def depthwise_weights_backward(x, unrolled_spans, dy, dweights):
-    dweights[:] = 0
-    for c in range(len(x)):
-        for s in range(len(unrolled_spans)):
-            y_start, size, count, tap0, start0, tap1, start1, tap2, start2 = unrolled_spans[s]
-            gradient, x0 = dy[c, y_start : y_start + size], x[c, start0 : start0 + size]
-            if count == 3:
-                x1, x2 = x[c, start1 : start1 + size], x[c, start2 : start2 + size]
-                a0 = a1 = a2 = np.float32(0)
-                for n in range(size):
-                    a0 += gradient[n] * x0[n]
-                    a1 += gradient[n] * x1[n]
-                    a2 += gradient[n] * x2[n]
-                dweights[tap0, c] += a0
-                dweights[tap1, c] += a1
-                dweights[tap2, c] += a2
-            else:
-                dweights[tap0, c] += _dot(gradient, x0)
-                if count == 2:
-                    dweights[tap1, c] += _dot(gradient, x[c, start1 : start1 + size])
+def _block(rows):
+    """Pixels in a block of so many rows."""
+    return min(max(_PACKED // max(rows, 1) // COLUMNS * COLUMNS, _LEAST), _MOST)
 
 
 @compiled
-def _multiply(w, x, x_start, y, y_start, size):
-    """y[:, y_start:] += w (outputs, inputs) @ x[:, x_start:], over `size` pixels. Unrolled four by
-    four, so that little is read twice.
+def _pack(x, first, last, start, size, packed):
+    """Pixels `start` to `start + size` of the rows, in panels of COLUMNS pixels, filled up with
+    zeros.
     """
-    inputs, outputs = len(x), len(y)
-    whole_inputs, whole_outputs = inputs - inputs % 4, outputs - outputs % 4
-    ys, xs = slice(y_start, y_start + size), slice(x_start, x_start + size)
-    for d in range(0, whole_outputs, 4):
-        y0, y1, y2, y3 = y[d, ys], y[d + 1, ys], y[d + 2, ys], y[d + 3, ys]
-        for c in range(0, whole_inputs, 4):
-            x0, x1, x2, x3 = x[c, xs], x[c + 1, xs], x[c + 2, xs], x[c + 3, xs]
-            a0, a1, a2, a3 = w[d, c], w[d, c + 1], w[d, c + 2], w[d, c + 3]
-            b0, b1, b2, b3 = w[d + 1, c], w[d + 1, c + 1], w[d + 1, c + 2], w[d + 1, c + 3]
-            e0, e1, e2, e3 = w[d + 2, c], w[d + 2, c + 1], w[d + 2, c + 2], w[d + 2, c + 3]
-            f0, f1, f2, f3 = w[d + 3, c], w[d + 3, c + 1], w[d + 3, c + 2], w[d + 3, c + 3]
-            for n in range(size):
-                p, q, r, s = x0[n], x1[n], x2[n], x3[n]
-                y0[n] += a0 * p + a1 * q + a2 * r + a3 * s
-                y1[n] += b0 * p + b1 * q + b2 * r + b3 * s
-                y2[n] += e0 * p + e1 * q + e2 * r + e3 * s
-                y3[n] += f0 * p + f1 * q + f2 * r + f3 * s
-        for c in range(whole_inputs, inputs):
-            x0, a0, b0, e0, f0 = x[c, xs], w[d, c], w[d + 1, c], w[d + 2, c], w[d + 3, c]
-            for n in range(size):
-                y0[n] += a0 * x0[n]
-                y1[n] += b0 * x0[n]
-                y2[n] += e0 * x0[n]
-                y3[n] += f0 * x0[n]
-    for d in range(whole_outputs, outputs):
-        y0 = y[d, ys]
-        for c in range(0, whole_inputs, 4):
-            x0, x1, x2, x3 = x[c, xs], x[c + 1, xs], x[c + 2, xs], x[c + 3, xs]
-            a0, a1, a2, a3 = w[d, c], w[d, c + 1], w[d, c + 2], w[d, c + 3]
-            for n in range(size):
-                y0[n] += a0 * x0[n] + a1 * x1[n] + a2 * x2[n] + a3 * x3[n]
-        for c in range(whole_inputs, inputs):
-            _add_scaled(y0, x[c, xs], w[d, c])
+    rows = last - first
+    whole = size // COLUMNS
+    for row in range(rows):
+        source = x[first + row, start : start + size]
+        for panel in range(whole):
+            place, at = (panel * rows + row) * COLUMNS, panel * COLUMNS
+            for n in range(COLUMNS):
+                packed[place + n] = source[at + n]
+        if size % COLUMNS:
+            place, at = (whole * rows + row) * COLUMNS, whole * COLUMNS
+            for n in range(COLUMNS):
+                packed[place + n] = source[at + n] if at + n < size else np.float32(0)
 
 
 @compiled
-def _correlate(x, x_start, dy, y_start, size, dweights):
-    """dweights (inputs, outputs) += x[:, x_start:] @ dy[:, y_start:].T, over `size` pixels.
-    Unrolled two by four.
+def _pack_weights(w, first, last, packed):
+    """The columns of `w` (inputs, outputs) from `first` to `last`, in panels of ROWS columns,
+    filled up with zeros.
     """
-    inputs, outputs = len(x), len(dy)
-    whole_inputs, whole_outputs = inputs - inputs % 2, outputs - outputs % 4
-    ys, xs = slice(y_start, y_start + size), slice(x_start, x_start + size)
-    for c in range(0, whole_inputs, 2):
-        x0, x1 = x[c, xs], x[c + 1, xs]
-        for d in range(0, whole_outputs, 4):
-            y0, y1, y2, y3 = dy[d, ys], dy[d + 1, ys], dy[d + 2, ys], dy[d + 3, ys]
-            a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = np.float32(0)
-            for n in range(size):
-                p, q = x0[n], x1[n]
-                a0 += p * y0[n]
-                a1 += p * y1[n]
-                a2 += p * y2[n]
-                a3 += p * y3[n]
-                b0 += q * y0[n]
-                b1 += q * y1[n]
-                b2 += q * y2[n]
-                b3 += q * y3[n]
-            for k, (a, b) in enumerate(((a0, b0), (a1, b1), (a2, b2), (a3, b3))):
-                dweights[c, d + k] += a
-                dweights[c + 1, d + k] += b
-        for d in range(whole_outputs, outputs):
-            dweights[c, d] += _dot(x0, dy[d, ys])
-            dweights[c + 1, d] += _dot(x1, dy[d, ys])
-    for c in range(whole_inputs, inputs):
-        for d in range(outputs):
-            dweights[c, d] += _dot(x[c, xs], dy[d, ys])
+    inputs = len(w)
+    for d in range(first, last + (first - last) % ROWS):
+        panel, row = divmod(d - first, ROWS)
+        for c in range(inputs):
+            value = w[c, d] if d < last else np.float32(0)
+            packed[(panel * inputs + c) * ROWS + row] = value
 
 
 @compiled
-def convolve(x, weights, spans, y):
-    """weights: (taps, inputs, outputs)."""
+def _multiply(weights, packed, inputs, y, first, last, y_start, size, add, corner):
+    """y[first:last, y_start : y_start + size] = or += weights.T @ x, both packed."""
+    flat, width = y.reshape(-1), y.shape[1]
+    for d in range(first, last, ROWS):
+        panel = (d - first) * inputs
+        for n in range(0, size, COLUMNS):
+            rows, columns = min(ROWS, last - d), min(COLUMNS, size - n)
+            if rows == ROWS and columns == COLUMNS:
+                place = d * width + y_start + n
+                multiply_tile(weights, panel, packed, n * inputs, inputs, flat, place, width, add)
+                continue
+            multiply_tile(weights, panel, packed, n * inputs, inputs, corner, 0, COLUMNS, False)
+            for row in range(rows):
+                out = y[d + row, y_start + n : y_start + n + columns]
+                for column in range(columns):
+                    value = corner[row * COLUMNS + column]
+                    out[column] = out[column] + value if add else value
+
+
+@compiled
+def _products(x, weights, spans, forward, y, add, pixelwise, first, last):
+    """y = or += the products of the weights (taps, inputs, outputs) and what `spans` say of x; with
+    `forward` false, input and output of a span are exchanged.
+    """
+    inputs, rows_from, rows_to = len(x), first, last
+    if pixelwise:
+        rows_from, rows_to = 0, len(y)
+    elif not add:
+        y[first:last] = 0
+        add = True
+    block, size_of_tap = _block(inputs), inputs * -(-(rows_to - rows_from) // ROWS) * ROWS
+    packed = np.empty(inputs * block, np.float32)
+    corner = np.empty(ROWS * COLUMNS, np.float32)
+    packed_weights = np.empty(len(weights) * size_of_tap, np.float32)
+    for tap in range(len(weights)):
+        of_tap = packed_weights[tap * size_of_tap : (tap + 1) * size_of_tap]
+        _pack_weights(weights[tap], rows_from, rows_to, of_tap)
+    for s in range(len(spans)):
+        tap, y_start, x_start, size = spans[s]
+        if not forward:
+            y_start, x_start = x_start, y_start
+        if pixelwise:
+            y_start, x_start, size = y_start + first, x_start + first, last - first
+        of_tap = packed_weights[tap * size_of_tap : (tap + 1) * size_of_tap]
+        for begin in range(0, size, block):
+            some = min(block, size - begin)
+            _pack(x, 0, inputs, x_start + begin, some, packed)
+            at = y_start + begin
+            _multiply(of_tap, packed, inputs, y, rows_from, rows_to, at, some, add, corner)
+
+
+@compiled
+def convolve(x, weights, spans, pixelwise, y, first, last):
+    """weights: (taps, inputs, outputs); pixelwise: as `by_pixels`."""
+    _products(x, weights, spans, True, y, False, pixelwise, first, last)
+
+
+@compiled
+def convolve_backward(weights, spans, pixelwise, dy, dx, add, first, last):
+    """The gradient with respect to the input."""
     transposed = np.ascontiguousarray(weights.transpose((0, 2, 1)))
-    # A single span over everything is zeroed block by block, while the block is in the cache.
-    by_block = len(spans) == 1 and spans[0, 3] == y.shape[1]
-    if not by_block:
-        y[:] = 0
-    for s in range(len(spans)):
-        tap, y_start, x_start, size = spans[s]
-        for begin in range(0, size, _BLOCK):
-            block = min(_BLOCK, size - begin)
-            if by_block:
-                y[:, y_start + begin : y_start + begin + block] = 0
-            _multiply(transposed[tap], x, x_start + begin, y, y_start + begin, block)
+    _products(dy, transposed, spans, False, dx, add, pixelwise, first, last)
 
 
 @compiled
-def convolve_backward(x, weights, spans, dy, dweights, dx, add):
-    by_block = len(spans) == 1 and spans[0, 3] == dx.shape[1]
-    if not add and not by_block:
-        dx[:] = 0
-    dweights[:] = 0
-    for s in range(len(spans)):
-        tap, y_start, x_start, size = spans[s]
-        for begin in range(0, size, _BLOCK):
-            block = min(_BLOCK, size - begin)
-            if by_block and not add:
-                dx[:, x_start + begin : x_start + begin + block] = 0
-            _multiply(weights[tap], dy, y_start + begin, dx, x_start + begin, block)
-            _correlate(x, x_start + begin, dy, y_start + begin, block, dweights[tap])
+def convolve_weights_backward(x, spans, dy, dweights, first, last):
+    """dweights: (taps, inputs, outputs), of which the inputs from `first` to `last`."""
+    outputs, block = len(dy), _block(len(x) + len(dy))
+    rows, columns = -(-(last - first) // ROWS) * ROWS, -(-outputs // PAIR) * PAIR
+    packed_x, packed_dy = np.zeros(rows * block, np.float32), np.zeros(columns * block, np.float32)
+    totals = np.empty(rows * columns * LANES, np.float32)
+    for tap in range(len(dweights)):
+        totals[:] = 0
+        for s in range(len(spans)):
+            if spans[s, 0] != tap:
+                continue
+            _, y_start, x_start, size = spans[s]
+            for begin in range(0, size, block):
+                some = min(block, size - begin)
+                panels = -(-some // COLUMNS)
+                _pack(x, first, last, x_start + begin, some, packed_x)
+                _pack(dy, 0, outputs, y_start + begin, some, packed_dy)
+                _correlate(packed_x, last - first, packed_dy, outputs, panels, totals)
+        for c in range(last - first):
+            for d in range(outputs):
+                place = (c // ROWS * (columns // PAIR) + d // PAIR) * _TOTALS
+                place += (c % ROWS * PAIR + d % PAIR) * LANES
+                total = np.float32(0)
+                for lane in range(LANES):
+                    total += totals[place + lane]
+                dweights[tap, first + c, d] = total
 
 
 @compiled
-def convolve_weights_backward(x, spans, dy, dweights):
-    """`convolve_backward` where the gradient with respect to `x` is not needed."""
-    dweights[:] = 0
-    for s in range(len(spans)):
-        tap, y_start, x_start, size = spans[s]
-        for begin in range(0, size, _BLOCK):
-            block = min(_BLOCK, size - begin)
-            _correlate(x, x_start + begin, dy, y_start + begin, block, dweights[tap])
+def _correlate(x, inputs, dy, outputs, panels, totals):
+    """totals (tiles, ROWS, PAIR, LANES) += the products of the rows of `x` and `dy`, both packed.
+    A tile at the border reads numbers of the next panel, which nobody asks for.
+    """
+    place = 0
+    for c in range(0, inputs, ROWS):
+        for d in range(0, outputs, PAIR):
+            steps = inputs * COLUMNS, outputs * COLUMNS
+            at = c * COLUMNS, d * COLUMNS
+            correlate_tile(x, at[0], steps[0], dy, at[1], steps[1], panels, totals, place)
+            place += _TOTALS

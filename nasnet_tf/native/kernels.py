@@ -6,6 +6,9 @@ flattened with the image index last, so that every inner loop runs over contiguo
 pixels that a window covers are given as `spans` (see `windows.py`): no kernel knows about sizes,
 strides, dilation or borders. `dx` is the gradient of the loss with respect to `x`; with `add` it is
 accumulated, else overwritten.
+
+Every kernel computes a part of its output, the channels `first` to `last`: the parts of a call can
+be computed by several threads at once, and are the same for every number of threads.
 """
 
 from __future__ import annotations
@@ -26,21 +29,21 @@ def compiled(function):
 
 
 @compiled
-def clear(y):
-    y[:] = 0
+def clear(y, first, last):
+    y[first:last] = 0
 
 
 @compiled
-def relu(x, y):
-    for c in range(len(x)):
+def relu(x, y, first, last):
+    for c in range(first, last):
         a, b = x[c], y[c]
         for n in range(len(a)):
             b[n] = a[n] if a[n] > 0 else np.float32(0)
 
 
 @compiled
-def relu_backward(y, dy, dx, add):
-    for c in range(len(y)):
+def relu_backward(y, dy, dx, add, first, last):
+    for c in range(first, last):
         a, gradient, out = y[c], dy[c], dx[c]
         if add:
             for n in range(len(a)):
@@ -51,16 +54,16 @@ def relu_backward(y, dy, dx, add):
 
 
 @compiled
-def sum_of_two(x, y, z):
-    for c in range(len(x)):
+def sum_of_two(x, y, z, first, last):
+    for c in range(first, last):
         a, b, out = x[c], y[c], z[c]
         for n in range(len(a)):
             out[n] = a[n] + b[n]
 
 
 @compiled
-def copy_or_add(x, y, add):
-    for c in range(len(x)):
+def copy_or_add(x, y, add, first, last):
+    for c in range(first, last):
         a, out = x[c], y[c]
         if add:
             for n in range(len(a)):
@@ -71,23 +74,23 @@ def copy_or_add(x, y, add):
 
 
 @compiled
-def max_pool(x, spans, y, argmax):
+def max_pool(x, spans, y, argmax, first, last):
     """argmax: the tap of each maximum, the first of equal ones."""
-    for c in range(len(x)):
+    for c in range(first, last):
         y[c, :] = _LOWEST
         for s in range(len(spans)):
             tap, y_start, x_start, size = spans[s]
             a, best = x[c, x_start : x_start + size], y[c, y_start : y_start + size]
             taps, number = argmax[c, y_start : y_start + size], np.uint8(tap)
-            for n in range(size):
-                higher = a[n] > best[n]
-                best[n] = a[n] if higher else best[n]
-                taps[n] = number if higher else taps[n]
+            for n in range(size):  # all is read before anything is written: LLVM vectorizes it
+                old, new, before = best[n], a[n], taps[n]
+                best[n] = max(new, old)
+                taps[n] = number if new > old else before
 
 
 @compiled
-def max_pool_backward(argmax, spans, dy, dx, add):
-    for c in range(len(dx)):
+def max_pool_backward(argmax, spans, dy, dx, add, first, last):
+    for c in range(first, last):
         if not add:
             dx[c, :] = 0
         for s in range(len(spans)):
@@ -99,9 +102,9 @@ def max_pool_backward(argmax, spans, dy, dx, add):
 
 
 @compiled
-def average_pool(x, spans, inverse_counts, y):
+def average_pool(x, spans, inverse_counts, y, first, last):
     """inverse_counts: (pixels,), 1 / the number of pixels that each window covers."""
-    for c in range(len(x)):
+    for c in range(first, last):
         out = y[c]
         out[:] = 0
         for s in range(len(spans)):
@@ -114,9 +117,9 @@ def average_pool(x, spans, inverse_counts, y):
 
 
 @compiled
-def average_pool_backward(spans, inverse_counts, dy, dx, add):
+def average_pool_backward(spans, inverse_counts, dy, dx, add, first, last):
     """`dy` is overwritten."""
-    for c in range(len(dx)):
+    for c in range(first, last):
         gradient = dy[c]
         for n in range(len(gradient)):
             gradient[n] *= inverse_counts[n]
@@ -141,11 +144,11 @@ def _normalize(x, y, mean, factor, shift, rectify):
 
 
 @compiled
-def batch_norm(x, gamma, beta, epsilon, rectify, y, mean, variance):
+def batch_norm(x, gamma, beta, epsilon, rectify, y, mean, variance, first, last):
     """Batch norm by the statistics of the batch, which are written to `mean` and `variance`; then,
     if `rectify`, ReLU.
     """
-    for c in range(len(x)):
+    for c in range(first, last):
         a, count = x[c], np.float32(x.shape[1])
         total = np.float32(0)
         for n in range(len(a)):
@@ -158,16 +161,18 @@ def batch_norm(x, gamma, beta, epsilon, rectify, y, mean, variance):
 
 
 @compiled
-def batch_norm_inference(x, gamma, beta, epsilon, rectify, y, mean, variance):
+def batch_norm_inference(x, gamma, beta, epsilon, rectify, y, mean, variance, first, last):
     """`batch_norm` by given statistics. `y` may be `x`."""
-    for c in range(len(x)):
+    for c in range(first, last):
         _normalize(x[c], y[c], mean[c], gamma[c] / np.sqrt(variance[c] + epsilon), beta[c], rectify)
 
 
 @compiled
-def batch_norm_backward(x, gamma, epsilon, rectify, y, mean, variance, gradients, dgamma, dbeta):
+def batch_norm_backward(
+    x, gamma, epsilon, rectify, y, mean, variance, gradients, dgamma, dbeta, first, last,
+):  # fmt: skip
     """`gradients` are those with respect to `y`, overwritten by those with respect to `x`."""
-    for c in range(len(x)):
+    for c in range(first, last):
         a, b, gradient, count = x[c], y[c], gradients[c], np.float32(x.shape[1])
         center, inverse = mean[c], np.float32(1) / np.sqrt(variance[c] + epsilon)
         total, product = np.float32(0), np.float32(0)
@@ -189,3 +194,13 @@ def sgd(weights, velocity, gradients, decay, rate, momentum):
     for n in range(len(weights)):
         velocity[n] = momentum * velocity[n] - rate * (gradients[n] + decay[n] * weights[n])
         weights[n] += velocity[n]
+
+
+@compiled
+def squared_norm(weights, gradients, decay):
+    """The sum of the squared gradients, those of the L2 loss included; as `sgd`."""
+    total = 0.0
+    for n in range(len(weights)):
+        gradient = gradients[n] + decay[n] * weights[n]
+        total += np.float64(gradient) * np.float64(gradient)
+    return total

@@ -131,6 +131,17 @@ class LoweredGraph:
             drawn[weight.trainable].append(np.ravel(values))
         return tuple(np.concatenate(drawn[trained]).astype("float32") for trained in (True, False))
 
+    def filled(self, values) -> tuple[np.ndarray, np.ndarray]:
+        """`initial` with given values, {name: array}. Raises NotImplementedError unless they are
+        those of all weights.
+        """
+        if values.keys() != {weight.name for weight in self._weights}:
+            raise NotImplementedError("a native network has all weights of its genotype's network.")
+        given = {True: [], False: []}
+        for weight in self._weights:
+            given[weight.trainable].append(np.ravel(values[weight.name]))
+        return tuple(np.concatenate(given[trained]).astype("float32") for trained in (True, False))
+
     def _resolved(self, value):
         """The value itself, or the one that it is a copy of."""
         return self._aliases.get(value, value)

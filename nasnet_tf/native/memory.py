@@ -70,3 +70,8 @@ def workspace(size: int) -> np.ndarray:
     if len(getattr(_PER_THREAD, "memory", ())) < size:
         _PER_THREAD.memory = np.empty(1 << (size - 1).bit_length(), "float32")
     return _PER_THREAD.memory
+
+
+def free_workspace() -> None:
+    """Gives the memory of this thread's programs back once they are gone."""
+    _PER_THREAD.memory = ()

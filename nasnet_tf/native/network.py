@@ -5,7 +5,8 @@ Tracing a small network takes TensorFlow longer than training it for an epoch. H
 becomes a list of calls of kernels that were compiled once for all networks. It computes what the
 genotype's Keras network computes in `model.fit` (SGD with momentum, the learning rate falling along
 a cosine): the same initial weights from the same seed, the same moving averages of the batch norms
-in evaluation. In float32, on one core; several networks train side by side in threads or processes.
+in evaluation. In float32, on one core unless more `threads` are asked for; several networks train
+side by side in threads or processes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from nasnet_tf.native import kernels
 from nasnet_tf.native.fitting import NativeModel
 from nasnet_tf.native.lowering import LoweredGraph
 from nasnet_tf.native.program import Program, Vectors
+from nasnet_tf.native.threads import Crew
 from nasnet_tf.systems import SYSTEMS, system_of
 
 
@@ -30,12 +32,18 @@ class NativeNetwork(NativeModel):
         weight_decay, mean, std, **arguments: of its Keras network (`systems.networks.build`), as
             far as its graph takes them. From the same state of Python's random numbers the initial
             weights are those of the Keras network.
+        label_smoothing: share of the target that is spread over all classes.
+        initial: {path: initial value} of all weights, instead of random numbers.
+        threads: that compute a step together; its results are the same for every number.
     Raises: NotImplementedError for a genotype, a node or an argument that has no native operation.
     """
 
     learning_rate = 0.05
 
-    def __init__(self, genotype, *, weight_decay=0.0, mean=None, std=None, **arguments):
+    def __init__(
+        self, genotype, *, weight_decay=0.0, mean=None, std=None, label_smoothing=0.0, threads=1,
+        initial=None, **arguments,
+    ):  # fmt: skip
         system = system_of(genotype)
         if not system.native or system.graph is None:
             names = [name for name, each in SYSTEMS.items() if each.native and each.graph]
@@ -50,13 +58,24 @@ class NativeNetwork(NativeModel):
         self.graph = LoweredGraph(system.graph(genotype, **arguments))
         self.mean = np.asarray(0.0 if mean is None else mean, "float32")
         self.std = np.asarray(1.0 if std is None else std, "float32")
-        weights, moving = self.graph.initial()
+        weights, moving = self.graph.initial() if initial is None else self.graph.filled(initial)
         self._vectors = Vectors(weights, np.zeros_like(weights), moving, np.zeros_like(moving))
-        self._velocity, self._decay = np.zeros_like(weights), np.zeros_like(weights)
+        self.velocity, self._decay = np.zeros_like(weights), np.zeros_like(weights)
         for weight in self.graph.trained:
             if len(weight.shape) > 1:
                 weight.of(self._decay)[:] = weight_decay
-        self._programs = {}
+        self.label_smoothing = label_smoothing
+        self._programs, self._crew = {}, Crew(threads) if threads > 1 else None
+
+    @property
+    def weights(self) -> np.ndarray:
+        """All trained weights as one vector."""
+        return self._vectors.weights
+
+    @property
+    def velocities(self) -> dict[str, np.ndarray]:
+        """The velocities of the trained weights, as views, by the paths of these."""
+        return {weight.name: weight.of(self.velocity) for weight in self.graph.trained}
 
     def named(self) -> dict[str, np.ndarray]:
         """All weights, as views, by their paths in a `Network`."""
@@ -66,7 +85,7 @@ class NativeNetwork(NativeModel):
     @property
     def changing(self) -> list[np.ndarray]:
         """The arrays that training changes in place."""
-        return [self._vectors.weights, self._velocity, self._vectors.moving]
+        return [self._vectors.weights, self.velocity, self._vectors.moving]
 
     def prepared(self, images) -> np.ndarray:
         """(images, numbers): images in pixels, (images, height, width, channels), normalized and
@@ -81,26 +100,39 @@ class NativeNetwork(NativeModel):
         normalized = (np.asarray(images, "float32") - self.mean) / self.std
         return np.ascontiguousarray(normalized.transpose(0, 3, 1, 2)).reshape(len(normalized), -1)
 
-    def step(self, images, labels, learning_rate: float) -> tuple[float, int]:
-        """One step of SGD with momentum 0.9. Returns the loss before it, with the L2 loss of the
+    def step(
+        self, images, labels, learning_rate: float, momentum: float = 0.9, clip_norm=None
+    ) -> tuple[float, int]:
+        """One step of SGD with momentum. Returns the loss before it, with the L2 loss of the
         weights, and the number of images that were classified correctly.
 
         Args:
             images: as `prepared` returns them.
             labels: as `labels_of` returns them.
+            clip_norm: the global norm to which the gradient is clipped, that of the L2 loss
+                included; None for no clipping.
         """
         vectors, program = self._vectors, self._program(len(images), True)
-        losses, right, dlogits = _cross_entropy(self._logits(program, images), labels)
+        logits = self._logits(program, images)
+        losses, right, dlogits = _cross_entropy(logits, labels, self.label_smoothing)
         loss = float(losses.mean()) + self._penalty()
         self._classifier_backward(program, dlogits / np.float32(len(images)))
         program.backward()
-        kernels.sgd(
-            vectors.weights, self._velocity, vectors.gradients, self._decay,
-            np.float32(learning_rate), np.float32(0.9),
-        )  # fmt: skip
+        rate, of_weights = learning_rate, (vectors.weights, self.velocity, vectors.gradients)
+        if clip_norm is not None:
+            norm = math.sqrt(kernels.squared_norm(vectors.weights, vectors.gradients, self._decay))
+            rate *= min(clip_norm / norm, 1.0) if norm > 0 else 1.0
+        kernels.sgd(*of_weights, self._decay, np.float32(rate), np.float32(momentum))
         keep = np.float32(self.graph.momentum)
         vectors.moving[:] = keep * vectors.moving + (1 - keep) * vectors.batch_statistics
         return loss, right
+
+    def batch_statistics(self, images) -> dict[str, np.ndarray]:
+        """The means and variances of a batch, as views that the next batch overwrites, by the paths
+        of the moving averages of them. `images`: as `prepared` returns them.
+        """
+        self._logits(self._program(len(images), True), images)
+        return {w.name: w.of(self._vectors.batch_statistics) for w in self.graph.moving}
 
     def evaluate(self, images, labels=None, batch_size=64, callbacks=()) -> tuple[float, float]:
         """(loss, accuracy) by the moving averages of the batch norms. Arguments as `step`; or an
@@ -116,7 +148,7 @@ class NativeNetwork(NativeModel):
 
     def _test_batch(self, images, labels):
         logits = self._logits(self._program(len(images), False), images)
-        losses, right, _ = _cross_entropy(logits, labels)
+        losses, right, _ = _cross_entropy(logits, labels, self.label_smoothing)
         return float(losses.mean()) + self._penalty(), right
 
     def _logs(self, totals):
@@ -128,7 +160,7 @@ class NativeNetwork(NativeModel):
 
     def _program(self, images, training):
         if (images, training) not in self._programs:
-            program = Program(self.graph, images, self._vectors, training)
+            program = Program(self.graph, images, self._vectors, training, self._crew)
             self._programs[images, training] = program
         return self._programs[images, training]
 
@@ -152,14 +184,16 @@ class NativeNetwork(NativeModel):
         program.gradient[:] = (kernel @ dlogits.T / pixels)[:, None, None]
 
 
-def _cross_entropy(logits, labels):
+def _cross_entropy(logits, labels, smoothing):
     """(loss of each image, number of correct predictions, gradients with respect to the logits)."""
     shifted = logits - logits.max(1, keepdims=True)
     exponentials = np.exp(shifted)
     sums, rows = exponentials.sum(1, keepdims=True), np.arange(len(labels))
-    losses = np.log(sums[:, 0]) - shifted[rows, labels]
-    gradient = exponentials / sums
-    gradient[rows, labels] -= 1
+    share = np.float32(smoothing / logits.shape[1])
+    own = np.float32(1 - smoothing)
+    losses = np.log(sums[:, 0]) - own * shifted[rows, labels] - share * shifted.sum(1)
+    gradient = exponentials / sums - share
+    gradient[rows, labels] -= own
     return losses, int((logits.argmax(1) == labels).sum()), gradient
 
 

@@ -13,9 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasnet_tf.native import convolutions, kernels
+from nasnet_tf.native import convolutions, depthwise, kernels
 from nasnet_tf.native import lowering as nodes
-from nasnet_tf.native.memory import Allocator, Buffer, workspace
+from nasnet_tf.native.calls import bound, is_pixelwise
+from nasnet_tf.native.memory import Allocator, workspace
+from nasnet_tf.native.threads import Crew
 from nasnet_tf.native.windows import inverse_counts, spans, unrolled_spans
 
 
@@ -33,9 +35,15 @@ class Program:
 
     Attributes: image, features, gradient: the input, the output and, in training, the gradient with
         respect to the output, to be written before `backward`; (channels, height, width, images).
+
+    Args:
+        crew: the threads that run it; None for this one alone.
     """
 
-    def __init__(self, graph: nodes.LoweredGraph, images: int, vectors: Vectors, training: bool):
+    def __init__(
+        self, graph: nodes.LoweredGraph, images: int, vectors: Vectors, training: bool,
+        crew: Crew | None = None,
+    ):  # fmt: skip
         self._graph, self._images, self._vectors = graph, images, vectors
         self._epsilon, self._allocator = np.float32(graph.epsilon), Allocator()
         self._data, self._gradients, self._argmax = {}, {}, {}
@@ -48,14 +56,22 @@ class Program:
         self.features = self._data[features].view(memory).reshape(shape)
         if training:
             self.gradient = self._output_gradient.view(memory).reshape(shape)
-        self._forward, self._backward = _bound(forward, memory), _bound(backward, memory)
+        self._crew, threads = crew, 1 if crew is None else crew.threads
+        self._forward, self._backward = (
+            [call.parts(threads) for call in bound(calls, memory)] for calls in (forward, backward)
+        )
 
     def forward(self):
-        for kernel, arguments in self._forward:
-            kernel(*arguments)
+        self._run(self._forward)
 
     def backward(self):
-        for kernel, arguments in self._backward:
+        self._run(self._backward)
+
+    def _run(self, calls):
+        if self._crew is not None:
+            self._crew.run(calls)
+            return
+        for ((kernel, arguments),) in calls:
             kernel(*arguments)
 
     def _plan_training(self):
@@ -156,12 +172,12 @@ class Program:
             case nodes.Depthwise():
                 weights, _ = self._trained(node.weight, node.x.channels)
                 unrolled = unrolled_spans(node.windows, self._images)
-                return [(convolutions.depthwise, x, weights, unrolled, y, False)]
+                return [(depthwise.depthwise, x, weights, unrolled, y, False)]
         covered = spans(node.windows, self._images)
         match node:
             case nodes.Convolve():
                 weights, _ = self._trained(node.weight, node.x.channels, node.y.channels)
-                return [(convolutions.convolve, x, weights, covered, y)]
+                return [(convolutions.convolve, x, weights, covered, is_pixelwise(covered, y), y)]
             case nodes.Pool(kind="max"):
                 argmax = self._argmax[node] = self._allocator.allocate(*y.shape, dtype="uint8")
                 if not training:
@@ -206,17 +222,17 @@ class Program:
                 unrolled = unrolled_spans(node.windows, self._images)
                 transposed = unrolled_spans(node.windows, self._images, backward=True)
                 calls = [
-                    (convolutions.depthwise_weights_backward, x, unrolled, dy, dweights),
-                    (convolutions.depthwise, dy, weights, transposed, *dx),
+                    (depthwise.depthwise_weights_backward, x, unrolled, dy, dweights),
+                    (depthwise.depthwise, dy, weights, transposed, *dx),
                 ]
             case nodes.Convolve():
                 weights, dweights = self._trained(node.weight, node.x.channels, node.y.channels)
                 x, covered = self._data[node.x], spans(node.windows, self._images)
-                if node.x is self._graph.image:
-                    calls = [(convolutions.convolve_weights_backward, x, covered, dy, dweights)]
-                else:
-                    arguments = (x, weights, covered, dy, dweights, *self._accumulator(node.x))
-                    calls = [(convolutions.convolve_backward, *arguments)]
+                calls = [(convolutions.convolve_weights_backward, x, covered, dy, dweights)]
+                if node.x is not self._graph.image:
+                    dx, add = self._accumulator(node.x)
+                    arguments = (weights, covered, is_pixelwise(covered, dx), dy, dx, add)
+                    calls.append((convolutions.convolve_backward, *arguments))
             case nodes.Pool(kind="max"):
                 argmax, covered = self._argmax[node], spans(node.windows, self._images)
                 dx = self._accumulator(node.x)
@@ -238,14 +254,6 @@ class Program:
         if not add:
             self._gradients[value] = self._allocate(value)
         return self._gradients[value], add
-
-
-def _bound(calls, memory):
-    """The calls with arrays over `memory` in place of buffers."""
-    return [
-        (kernel, [a.view(memory) if isinstance(a, Buffer) else a for a in arguments])
-        for kernel, *arguments in calls
-    ]
 
 
 def _read_backward(graph_nodes):

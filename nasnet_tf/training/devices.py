@@ -1,4 +1,4 @@
-"""Data-parallel training on several GPUs, on TensorFlow and JAX."""
+"""The devices of a training: data-parallel training on several GPUs, on TensorFlow and JAX."""
 
 from __future__ import annotations
 
@@ -39,6 +39,15 @@ def data_parallel(devices=None):
             else contextlib.nullcontext()
         )
     raise ValueError(f"several devices are for the backends tensorflow and jax; this is {backend}.")
+
+
+def accelerated() -> bool:
+    """Whether the backend computes on something else than the processor."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return any(device.device_type != "CPU" for device in tf.config.list_physical_devices())
+    return not all(device.startswith("cpu") for device in keras.distribution.list_devices())
 
 
 def devices_of(model):

@@ -22,9 +22,10 @@ from nasnet_tf.training.devices import devices_of, divisible
 from nasnet_tf.training.follow import Follow
 from nasnet_tf.training.freezing import freeze
 from nasnet_tf.training.graph_rewriting import rewrite_graphs
-from nasnet_tf.training.norms import FreshNorms, Norms
+from nasnet_tf.training.norms import FreshNorms
 from nasnet_tf.training.optimizers import SmoothedCrossentropy, optimizer_for, rate_for
 from nasnet_tf.training.recipe import Recipe
+from nasnet_tf.training.trainers import KerasTrainer, trainer_for
 
 _STEPS_THAT_PAY = 20_000  # for rewriting the graph, see rewrite_graphs
 _NO_END = 1_000_000  # epochs: the clock ends the training before
@@ -77,6 +78,8 @@ def train(
     checkpoint_seconds: float = 30.0,
     after=0.0,
     keep_state: bool = False,
+    native: bool = True,
+    say=None,
 ) -> dict[str, list[float]]:
     """Trains `model` by `recipe`. At the end the moving averages of its batch norms are measured on
     training images.
@@ -104,6 +107,9 @@ def train(
             measures them.
         keep_state: keep the state in `folder`, for a caller that has yet to save the model;
             `nasnet_tf.training.forget` deletes it.
+        native: train by compiled kernels (`nasnet_tf.native`) on all cores, where that can do all
+            that is asked for: without an accelerator, in float32, by SGD, images of one size.
+        say: told in one line what trains the model.
     Returns: {metric: its value after each epoch}, those of the validation included.
     Raises: ValueError unless either epochs or minutes are given; ArithmeticError if the loss is no
         longer a number.
@@ -139,14 +145,19 @@ def train(
             _compile(model, recipe, phase, len(data), jit_compile, devices)
             if done:
                 checkpoint.restore(model)
+            trainer = KerasTrainer(model)
+            if native and devices == 1:
+                trainer = trainer_for(model, recipe, data, held_out, callbacks, jit_compile)
+            if say is not None:
+                say(f"{model.name}: {trainer.what}")
             norms = FreshNorms(
-                Norms(model),
+                trainer.norms,
                 lambda: make(0),
                 done * len(data),
                 60 * minutes * _NORMS_SHARE if minutes else math.inf,
             )
             if clock and not clock.is_over:
-                clock.measured(*_finishing(model, held_out, norms, after if is_last else None))
+                clock.measured(*_finishing(trainer, held_out, norms, after if is_last else None))
             if not (clock.is_over if clock and done else done >= (phase.epochs or _NO_END)):
                 every_callback = [
                     *_averages(recipe),
@@ -156,7 +167,7 @@ def train(
                     *_logs(folder, number),
                     follow,
                 ]
-                _fit(model, data, held_out, phase.epochs, done, every_callback)
+                trainer.fit(data, held_out, phase.epochs or _NO_END, done, every_callback)
             else:  # it was interrupted between its last epoch and the end of `fit`
                 model.optimizer.finalize_variable_values(model.trainable_variables)
                 norms.measure()
@@ -170,15 +181,13 @@ def train(
     return {name: [row[name] for row in history if name in row] for name in names}
 
 
-def _finishing(model, validation, norms, after):
+def _finishing(trainer, validation, norms, after):
     """Seconds of one validation, and of the work after the last one (0 if `after` is None), when
     everything has been traced.
     """
-    if isinstance(model.output, dict):
-        validation = _for_two_heads(validation)
-    model.evaluate(validation.take(1), verbose=0)
-    one = _seconds(lambda: model.evaluate(validation.take(1), verbose=0))
-    two = _seconds(lambda: model.evaluate(validation.take(2), verbose=0))
+    trainer.evaluate(validation.take(1))
+    one = _seconds(lambda: trainer.evaluate(validation.take(1)))
+    two = _seconds(lambda: trainer.evaluate(validation.take(2)))
     each = max(two - one, one / 4) if len(validation) > 1 else 0.0
     validated = one + each * (len(validation) - 1)
     if after is None:
@@ -205,32 +214,6 @@ def _check_budget(recipe, minutes):
 def _averages(recipe):
     """The callback that validates the averages of the weights in place of the weights."""
     return [keras.callbacks.SwapEMAWeights()] if recipe.average_weights else []
-
-
-def _fit(model, data, validation, epochs, done, callbacks):
-    if isinstance(model.output, dict):
-        data, validation = _for_two_heads(data), _for_two_heads(validation)
-    fitted = model.fit(
-        data,
-        validation_data=validation,
-        initial_epoch=done,
-        epochs=epochs or _NO_END,
-        verbose=0,
-        shuffle=False,  # the pipeline shuffles
-        callbacks=[keras.callbacks.TerminateOnNaN(), *callbacks],
-    )
-    if not all(math.isfinite(value) for value in fitted.history["loss"]):
-        raise ArithmeticError(
-            f"training diverged: the loss became {fitted.history['loss'][-1]}; try a smaller"
-            " learning rate."
-        )
-
-
-def _for_two_heads(batches):
-    def doubled(images, labels, *weights):
-        return (images, *({"predictions": part, "auxiliary": part} for part in (labels, *weights)))
-
-    return batches.map(doubled)
 
 
 def _clocked_rate(recipe, phase):

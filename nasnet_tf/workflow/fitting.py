@@ -56,7 +56,7 @@ def train_network(
         before = spent(folder) if resume else 0.0
         fit["minutes"] = max(before + stages.budget.left, 1e-3) / 60
         fit["after"] = lambda: _seconds_after(model, data, parts, stages.budget) + then
-    reports = {"on_epoch": stages.epoch, "on_share": stages.share}
+    reports = {"on_epoch": stages.epoch, "on_share": stages.share, "say": stages.say}
     state = {"checkpoint_seconds": _STATE_SECONDS, "keep_state": True, "data": of_data(data)}
     given = {"folder": folder, "resume": resume, "callbacks": callbacks, **state, **reports, **fit}
     with _broken_pictures_named(data):

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasnet_tf.graph import Window
-from nasnet_tf.native import convolutions, kernels, memory, windows
+from nasnet_tf.native import convolutions, depthwise, kernels, memory, windows
+from nasnet_tf.native.calls import Call
+from nasnet_tf.native.tiles import COLUMNS, ROWS
 
 IMAGES = 3
 sides, strides = st.integers(1, 9), st.integers(1, 3)
@@ -37,6 +39,26 @@ def last(x):
 
 def blank(channels, size):
     return np.full((channels, size[0] * size[1] * IMAGES), np.nan, "float32")
+
+
+def run(kernel, *arguments, extent, unit=1, threads=3):
+    """The parts of a call that several threads would compute, one after the other."""
+    for part in Call(kernel, arguments, extent, unit, 1 << 30).parts(threads):
+        if part is not None:
+            part[0](*part[1])
+
+
+def convolve(x, w, spans, y, threads=3):
+    pixelwise = convolutions.by_pixels(spans, y.shape[1])
+    extent, unit = (y.shape[1], COLUMNS) if pixelwise else (len(y), ROWS)
+    run(convolutions.convolve, x, w, spans, pixelwise, y, extent=extent, unit=unit, threads=threads)
+
+
+def convolve_backward(w, spans, dy, dx, add):
+    pixelwise = convolutions.by_pixels(spans, dx.shape[1])
+    extent, unit = (dx.shape[1], COLUMNS) if pixelwise else (len(dx), ROWS)
+    arguments = w, spans, pixelwise, dy, dx, add
+    run(convolutions.convolve_backward, *arguments, extent=extent, unit=unit)
 
 
 def assert_transposed(there, back, x, y_size):
@@ -76,24 +98,24 @@ def test_a_convolution_is_keras_and_its_ways_back_are_transposed(shape):
 
     def there(x):
         y = blank(filters, seen.out)
-        convolutions.convolve(x, flat, spans, y)
+        convolve(x, flat, spans, y)
         return y
 
     np.testing.assert_allclose(there(last(x)), last(expected), rtol=1e-3, atol=1e-3)
     assert_transposed(
         there,
-        lambda y, to_x, add: convolutions.convolve_backward(
-            last(x), flat, spans, y, gradients, to_x, add
-        ),
+        lambda y, to_x, add: convolve_backward(flat, spans, y, to_x, add),
         last(x),
         last(expected).shape,
     )
-    y, alone = last(expected), np.empty_like(gradients)
-    convolutions.convolve_backward(
-        last(x), flat, spans, y, gradients, np.empty_like(last(x)), False
-    )
-    convolutions.convolve_weights_backward(last(x), spans, y, alone)
-    np.testing.assert_array_equal(alone, gradients)
+    of_weights = convolutions.convolve_weights_backward, last(x), spans, last(expected)
+    whole = np.empty_like(gradients)
+    run(*of_weights, whole, extent=channels, threads=1)
+    run(*of_weights, gradients, extent=channels)
+    np.testing.assert_array_equal(gradients, whole)
+    whole = blank(filters, seen.out)
+    convolve(last(x), flat, spans, whole, threads=1)
+    np.testing.assert_array_equal(there(last(x)), whole)
     assert np.vdot(gradients, flat) == pytest.approx(
         np.vdot(expected, expected), rel=1e-3
     )  # linear in the weights too
@@ -119,17 +141,18 @@ def test_a_depthwise_convolution_is_keras_and_its_ways_back_are_transposed(shape
 
     def there(x):
         y = blank(channels, seen.out)
-        convolutions.depthwise(x, flat, unrolled, y, False)
+        run(depthwise.depthwise, x, flat, unrolled, y, False, extent=channels)
         return y
 
     np.testing.assert_allclose(there(last(x)), last(expected), rtol=1e-3, atol=1e-3)
     assert_transposed(
         there,
-        lambda y, to_x, add: convolutions.depthwise(y, flat, back, to_x, add),
+        lambda y, to_x, add: run(depthwise.depthwise, y, flat, back, to_x, add, extent=channels),
         last(x),
         last(expected).shape,
     )
-    convolutions.depthwise_weights_backward(last(x), unrolled, last(expected), gradients)
+    arguments = last(x), unrolled, last(expected), gradients
+    run(depthwise.depthwise_weights_backward, *arguments, extent=channels)
     assert np.vdot(gradients, flat) == pytest.approx(np.vdot(expected, expected), rel=1e-3)
 
 
@@ -141,7 +164,7 @@ def test_a_dilated_convolution_is_strided_after_dilation():
         blank(2, (4, 3)),
         windows.unrolled_spans(windows.of(Window((3, 3), (2, 2), "same", 2), (7, 6)), IMAGES),
     )
-    convolutions.depthwise(last(x), w.reshape(-1, 2), unrolled, y, False)
+    depthwise.depthwise(last(x), w.reshape(-1, 2), unrolled, y, False, 0, 2)
     np.testing.assert_allclose(y, last(expected), rtol=1e-4, atol=1e-4)
 
 
@@ -157,24 +180,27 @@ def test_pools_are_keras_and_their_ways_back_are_transposed(size, side, stride, 
 
     def average(x):
         y = blank(channels, seen.out)
-        kernels.average_pool(x, spans, shares, y)
+        run(kernels.average_pool, x, spans, shares, y, extent=channels)
         return y
 
     expected = last(np.asarray(keras.ops.average_pool(x, side, stride, "same")))
     np.testing.assert_allclose(average(last(x)), expected, rtol=1e-4, atol=1e-5)
     assert_transposed(
         average,
-        lambda y, to_x, add: kernels.average_pool_backward(spans, shares, y, to_x, add),
+        lambda y, to_x, add: run(
+            kernels.average_pool_backward, spans, shares, y, to_x, add, extent=channels
+        ),
         last(x),
         expected.shape,
     )
     argmax, highest = np.empty(expected.shape, "uint8"), blank(channels, seen.out)
-    kernels.max_pool(last(x), spans, highest, argmax)
+    run(kernels.max_pool, last(x), spans, highest, argmax, extent=channels)
     np.testing.assert_array_equal(
         highest, last(np.asarray(keras.ops.max_pool(x, side, stride, "same")))
     )
     to_x = np.empty_like(last(x))
-    kernels.max_pool_backward(argmax, spans, np.ones_like(highest), to_x, False)
+    arguments = argmax, spans, np.ones_like(highest), to_x, False
+    run(kernels.max_pool_backward, *arguments, extent=channels)
     assert to_x.sum() == highest.size and set(last(x)[to_x > 0]) == set(highest.ravel())
 
 
@@ -186,7 +212,7 @@ def test_every_second_pixel(size, first):
         :, : -(-size[0] // 2), : -(-size[1] // 2)
     ]
     y = blank(2, padded.shape[1:3])
-    convolutions.convolve(
+    convolve(
         last(x),
         np.eye(2, dtype="float32")[None],
         windows.spans(windows.of(Window(strides=(2, 2), padding=(-first, -first)), size), IMAGES),
