@@ -6,6 +6,7 @@ import math
 
 import keras
 
+from nasnet_tf.systems import system_of
 from nasnet_tf.training.devices import accelerated
 from nasnet_tf.training.norms import Norms
 
@@ -45,6 +46,14 @@ class KerasTrainer:
 
     def _batches(self, batches):
         return _for_two_heads(batches) if isinstance(self.model.output, dict) else batches
+
+
+def is_native(genotype, recipe) -> bool:
+    """Whether compiled kernels train a network of the genotype by the recipe, as far as these two
+    decide it.
+    """
+    system = system_of(genotype)
+    return system.native and genotype.reads == "images" and _is_native(recipe) and not accelerated()
 
 
 def trainer_for(model, recipe, data, validation, callbacks, jit_compile="auto"):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 
 from nasnet_tf.files import read_json, replacing, write_json
 from nasnet_tf.workflow import fitting
@@ -137,8 +138,12 @@ class FinalTraining:
             return None, possible
 
     def _fitting(self):
-        """The sizes that the time is expected to be enough for, the most costly first."""
+        """The sizes that the time may be enough for, the most costly first."""
+        from nasnet_tf.training.trainers import is_native
+
         sizes, ends = self.sizes.candidates(), self._last_step()
+        if self.child is not None and is_native(self.found, self.recipe):
+            return sizes if ends > time.monotonic() else []  # its first steps tell how fast it is
         possible = self.sizes.fitting(sizes, ends)
         if self.child is not None and possible and possible[0] != sizes[0]:
             steps = self.sizes.steps(sizes[0], ends)

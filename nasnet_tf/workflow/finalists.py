@@ -98,15 +98,25 @@ def choose(folder, task, options, found, monitor, workers, stages):
     )
     search = _search(folder, task, options, points, workers)
     _run(search, task, options, plan, rows, stages)
-    best = search.study.best(1)
+    best = search.study.best()
     if not best:
         return found
     row = rows[int(best[0])]
     folder.table.prefer(row)
     size = Size(options.num_cells, options.filters)
+    each = [f"{_name(rows[int(n)])} {wording.number(search.study.ended(n).score)}" for n in best]
     return found._replace(
-        genotype=search.genotype(best[0]), search=search, best=row, trial=best[0], size=size
+        genotype=search.genotype(best[0]),
+        search=search,
+        best=row,
+        trial=best[0],
+        size=size,
+        finalists=f"after {plan.epochs} epochs of {size}: {', '.join(each)}",
     )
+
+
+def _name(row):
+    return f"{row['strategy']} {row['trial']}"
 
 
 def _planned(folder, task, options, monitor, workers, stages):
@@ -199,4 +209,4 @@ class _Reporter(Listener):
     def ended(self, number):
         trial, row = self._study.ended(number), self._rows[int(number)]
         outcome = f"failed: {trial.reason}" if trial.score is None else wording.number(trial.score)
-        self._stages.say(f"finalist, {row['strategy']} {row['trial']}  {outcome}")
+        self._stages.say(f"finalist, {_name(row)}  {outcome}")

@@ -125,8 +125,10 @@ def _deliver(folder, task, options, found, stages):
     result = final.deliver(folder.path / "model.keras")
     stages.begin("drawing")
     stages.budget.close()
-    folder.picture({**_facts_at_the_end(task, result), **facts_of(task, options)})
-    result = {**result, **_best(folder, task, found), "seconds": round(stages.budget.spent, 1)}
+    finalists = {} if found.finalists is None else {"finalists": found.finalists}
+    folder.picture({**_facts_at_the_end(task, result), **finalists, **facts_of(task, options)})
+    result = {**result, **finalists, **_best(folder, task, found)}
+    result["seconds"] = round(stages.budget.spent, 1)
     folder.end(result)
     final.forget()
     return result

@@ -31,6 +31,7 @@ class Found(NamedTuple):
         drawing: seconds that the pictures of it took.
         trial: the number of the child in `search`.
         size: of the child.
+        finalists: what the best cells reached at full size, in words; None where none was tried.
     """
 
     genotype: object
@@ -39,6 +40,7 @@ class Found(NamedTuple):
     drawing: float
     trial: str | None = None
     size: Size | None = None
+    finalists: str | None = None
 
 
 def run_searches(folder, task, options, limit, stages) -> Found:
