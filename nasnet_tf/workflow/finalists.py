@@ -93,7 +93,7 @@ def choose(folder, task, options, found, monitor, workers, stages):
         points[f"trial {row['trial']}"] = search.study.point(row["trial"])
     plan = _kept(folder, points, plan)
     stages.say(
-        f"the best {len(rows)} cells are trained for {plan.epochs} epochs at the size of the"
+        f"the best {len(rows)} cells are trained for {_epochs(plan)} at the size of the"
         " network at the end"
     )
     search = _search(folder, task, options, points, workers)
@@ -111,8 +111,12 @@ def choose(folder, task, options, found, monitor, workers, stages):
         best=row,
         trial=best[0],
         size=size,
-        finalists=f"after {plan.epochs} epochs of {size}: {', '.join(each)}",
+        finalists=f"after {_epochs(plan)} of {size}: {', '.join(each)}",
     )
+
+
+def _epochs(plan):
+    return f"{plan.epochs} epoch{'s' * (plan.epochs > 1)}"
 
 
 def _name(row):
@@ -140,10 +144,11 @@ def _kept(folder, points, plan):
     """The plan, or the one that was begun with for the same cells. What was begun with others is
     deleted.
     """
-    file, cells = folder.path / FINALISTS_PLAN, {k: list(map(str, p)) for k, p in points.items()}
+    file = folder.path / FINALISTS_PLAN
+    cells = [f"{name}: {' '.join(map(str, point))}" for name, point in points.items()]
     try:
         before = read_json(file)
-        if before["cells"] == cells and list(before["cells"]) == list(cells):
+        if before["cells"] == cells:
             return plan._replace(epochs=before["epochs"])
     except (OSError, ValueError, KeyError, TypeError):
         pass

@@ -131,7 +131,10 @@ def test_with_epochs_the_size_is_the_one_that_was_asked_for_however_slow_it_is(t
     assert trains[0] == [Size(2, 16)]
 
 
-def test_the_size_suits_the_time_and_is_never_below_the_childs(tmp_path, trains):
+def test_the_size_that_keras_trains_suits_the_time_and_is_never_below_the_childs(
+    tmp_path, trains, monkeypatch
+):
+    monkeypatch.setattr(training.trainers, "is_native", lambda genotype, recipe: False)
     with contextlib.suppress(KeyError):
         ended(tmp_path, minutes=10, seconds=1e-6)
     with contextlib.suppress(KeyError):
@@ -140,6 +143,14 @@ def test_the_size_suits_the_time_and_is_never_below_the_childs(tmp_path, trains)
         ended(tmp_path, minutes=10, seconds=1e-1)
     largest, middle, smallest = trains[0]
     assert (largest, smallest) == (Size(2, 16), Size(1, 8)) and middle not in (largest, smallest)
+
+
+def test_compiled_kernels_begin_with_the_size_that_was_asked_for_as_its_steps_tell_the_pace(
+    tmp_path, trains
+):
+    trains[1][Size(2, 16)] = 0.95
+    ended(tmp_path, minutes=10, seconds=1e-1)
+    assert trains[0] == [Size(2, 16)]
 
 
 def test_a_network_whose_first_steps_are_too_slow_makes_way_for_a_smaller_one(tmp_path, trains):
