@@ -18,6 +18,7 @@ from nasnet_tf.study import Listener, Study
 from nasnet_tf.workflow import studies, wording
 from nasnet_tf.workflow.first_trials import PUBLISHED, FirstTrials
 from nasnet_tf.workflow.folder import FINALISTS, FINALISTS_PLAN
+from nasnet_tf.workflow.search_clock import WORKER_STARTS
 from nasnet_tf.workflow.sizes import Size
 
 __all__ = ["Plan", "best_rows", "choose", "plan_of"]
@@ -25,7 +26,6 @@ __all__ = ["Plan", "best_rows", "choose", "plan_of"]
 _SHARE = 0.2  # of the time that is left
 _COUNTS = (4, 3, 2)  # cells, as many as get two epochs
 _MOST_EPOCHS = 10
-_STARTS = 2.0  # times the time that it took to begin: until a worker has begun
 _PATIENCE = 1.5  # times the time that was planned
 
 
@@ -137,7 +137,7 @@ def _planned(folder, task, options, monitor, workers, stages):
     if None in epochs:
         return None
     budget, epoch = stages.budget, statistics.median(epochs)
-    return plan_of(budget.left, epoch, workers, len(rows), asked, _STARTS * budget.beginning)
+    return plan_of(budget.left, epoch, workers, len(rows), asked, WORKER_STARTS * budget.beginning)
 
 
 def _kept(folder, points, plan):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import statistics
 import time
 
-__all__ = ["SearchClock"]
+__all__ = ["WORKER_STARTS", "SearchClock"]
 
+WORKER_STARTS = 1.5  # times the time that the command took to begin: until a worker has begun
 _FEWEST = 10  # cells: for fewer it does not pay to go on
 
 
@@ -22,15 +23,15 @@ class SearchClock:
             not limited.
         ends: when everything ends.
         workers: how many children are trained side by side.
-        fewest: trials that are tried in any case.
+        start: seconds that it takes a worker to begin, about.
         needed: (genotype, seconds of its child) -> seconds that the network at the end takes, or
             None where that is not known.
         say: takes a line for the user.
     """
 
-    def __init__(self, limit, ends, workers, fewest, needed, say):
+    def __init__(self, limit, ends, workers, start, needed, say):
         self.limit, self._ends, self._workers, self._say = limit, ends, workers, say
-        self._fewest, self._needed = max(fewest, workers), needed
+        self._start, self._needed = start, needed
         self._trained, self._seconds, self._finals = 0, [], []
         self.last_moment = limit
 
@@ -41,17 +42,17 @@ class SearchClock:
 
     def trained(self, genotype, seconds: float) -> None:
         """A child was trained in so many seconds."""
-        self._trained += 1
-        # the first child of each worker waits for the worker
-        if self.limit is None or self._trained <= self._workers:
+        if self.limit is None:
             return
+        self._trained += 1
+        if self._trained <= self._workers:  # it has waited for its worker
+            seconds = max(seconds - self._start, seconds / 3)
         needed = self._needed(genotype, seconds)
         if needed is None:
             return
         self._seconds.append(seconds)
         self._finals.append(needed)
-        if self._trained >= self._fewest:
-            self._shorten(statistics.median(self._seconds), statistics.median(self._finals))
+        self._shorten(statistics.median(self._seconds), statistics.median(self._finals))
 
     def _shorten(self, child, final):
         now, limit = time.monotonic(), min(self.limit, self._ends - final)

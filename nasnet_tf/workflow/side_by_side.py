@@ -11,7 +11,7 @@ from nasnet_tf.fingerprint import of_data
 from nasnet_tf.workflow import finalists, studies
 from nasnet_tf.workflow.first_trials import FirstTrials
 from nasnet_tf.workflow.monitor import Monitor
-from nasnet_tf.workflow.search_clock import SearchClock
+from nasnet_tf.workflow.search_clock import WORKER_STARTS, SearchClock
 from nasnet_tf.workflow.sizes import Size
 from nasnet_tf.workflow.table import BASELINE
 
@@ -56,7 +56,7 @@ def run_searches(folder, task, options, limit, stages) -> Found:
         limit,
         stages.budget.ends,
         cores[0] * len(labels),
-        len(first.known),
+        WORKER_STARTS * stages.budget.beginning,
         task.final_seconds,
         stages.say,
     )
