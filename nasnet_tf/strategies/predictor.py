@@ -70,6 +70,8 @@ class Predictor(Strategy):
 
     def propose(self, number, pending=(), attempt=0):
         rng, taken = self._rng(number, attempt), {self.space.key(point) for point in pending}
+        if attempt:  # whoever rejected a point may want none that failed
+            taken |= self._failed
         if len(self.archive) < self.first:
             return self._spread(rng, pending, taken)
         points, process = self._candidates(rng), self._expecting(pending)

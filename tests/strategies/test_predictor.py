@@ -317,7 +317,7 @@ def test_workers_are_given_points_that_differ():
 
 def test_a_promising_point_that_failed_once_is_tried_once_more():
     sizes, failed = (3, 3, 3), []
-    reward, best = landscape(2, sizes), None
+    reward = landscape(2, sizes)
     best = max(itertools.product(range(3), repeat=3), key=reward)
 
     def flaky(point):
@@ -328,6 +328,9 @@ def test_a_promising_point_that_failed_once_is_tried_once_more():
 
     points = searched(Predictor(sizes, 0), flaky, 27)
     assert points.count(best) == 2
+    strategy = Predictor(sizes, 0)
+    searched(strategy, lambda point: None if point == best else reward(point), 20)
+    assert all(strategy.propose(20, attempt=attempt) != best for attempt in (1, 2, 3))
     always = searched(Predictor(sizes, 0), lambda p: None if p == best else reward(p), 30)
     assert always[:27].count(best) <= 2
 
