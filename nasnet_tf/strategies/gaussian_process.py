@@ -1,11 +1,11 @@
 """A Gaussian process over points of decisions. NumPy only.
 
-The value of a point is the sum of up to five parts: one of the options where they are; one of the
+The value of a point is the sum of up to six parts: one of the options where they are; one of the
 options wherever they are, by the number of each meaning in the point; one of the ranks of options
-that are amounts; one of totals, such as the parameters of all operations and the mean rank of all
-widths; and one of the combinations of options. The first three are linear in unit vectors, so that
-a point of one operation alone is no more uncertain than any other. The others fall with the squared
-distance of two points: the fourth with that of their totals, the fifth with that of their places.
+that are amounts; one of totals of ranks, such as that of all widths; one of the parameters of all
+operations; and one of the combinations of options. The first three are linear in unit vectors, so
+that a point of one operation alone is no more uncertain than any other. The covariance of the
+others falls with the squared distance of two points, of the combinations that of their places.
 Every option has a place in a latent space of its decision; initially all options of a decision are
 equally far apart, or in order if they are amounts. Fitting moves those with similar effects
 together, and those of important decisions apart, and weighs the parts.
@@ -33,7 +33,8 @@ _MOVE = 0.3  # prior: how far a place moves, in units of its initial distance fr
 # prior of the logarithm of the noise, as a share of the variance: mean and standard deviation
 _NOISE, _NOISE_SPREAD = math.log(0.02), 1.5
 _NOISE_RANGE = math.log(1e-4), math.log(2.0)
-_WEIGHT_SPREAD = 1.0  # prior: of the logarithm of the weight of a part, whose mean is 0
+# prior of the logarithm of the weight of a part: mean, of the parameters and of others; deviation
+_PARAMETERS_WEIGHT, _WEIGHT, _WEIGHT_SPREAD = math.log(0.3), 0.0, 1.0
 _ORDER = 0.7  # how far places of amounts are in order, from 0 to 1
 _TOTAL = 0.7  # standard deviation of a total over random points, in units of its latent space
 _RATE = 0.08
@@ -56,8 +57,8 @@ class GaussianProcess:
         meanings: what these options stand for (`CategoricalSpace.meanings`); all different by
             default.
         parameters: S * S numbers for the places, a row for each option, in units of their initial
-            distance from the origin; the logarithm of the weight of each part but the last, whose
-            weight is 1; the logarithm of the noise. Those of the prior by default.
+            distance from the origin; the logarithm of the weight of each part but that of the
+            combinations, which is 1; the logarithm of the noise. Those of the prior by default.
         traits: what else is known of the options (`traits_of`), in place of `meanings`.
     """
 
@@ -76,9 +77,13 @@ class GaussianProcess:
         labels = np.array(traits.meanings)
         self._meanings = (labels[:, None] == np.unique(labels)).astype(np.float32)  # (S, meanings)
         self._ranks, totals = self._standardized_ranks(traits)
-        self._totals = self._standardized([*totals, np.array(traits.weights)]) * _TOTAL
-        self._parts = 2 + (self._ranks.shape[1] > 0) + (self._totals.shape[1] > 0)
-        self._prior = np.concatenate([self._codes.ravel(), np.zeros(self._parts), [_NOISE]])
+        amounts, operations = map(self._standardized, (totals, [np.array(traits.weights)]))
+        self._totals = [total for total in (amounts, operations) if total.shape[1]]
+        self._parts = 2 + (self._ranks.shape[1] > 0) + len(self._totals)
+        weights = np.full(self._parts, _WEIGHT)
+        if operations.shape[1]:
+            weights[-1] = _PARAMETERS_WEIGHT
+        self._prior = np.concatenate([self._codes.ravel(), weights, [_NOISE]])
         self.parameters = self._prior.copy() if parameters is None else np.array(parameters, float)
 
     def _initial_places(self, ranks):
@@ -117,8 +122,8 @@ class GaussianProcess:
         return np.array(columns + shared, np.float32).reshape(-1, self.options).T, totals
 
     def _standardized(self, totals):
-        """(S, n): what each option adds to each total, which has mean 0 and variance 1 over random
-        points; without those that never change.
+        """(S, n): what each option adds to each total, which has mean 0 and deviation `_TOTAL` over
+        random points; without those that never change.
         """
         found = []
         for total in totals:
@@ -126,7 +131,7 @@ class GaussianProcess:
             spread = math.sqrt(sum(part.var() for part in parts))
             if spread > 0:
                 found.append(np.concatenate([part - part.mean() for part in parts]) / spread)
-        return np.array(found, np.float32).reshape(-1, self.options).T
+        return np.array(found, np.float32).reshape(-1, self.options).T * _TOTAL
 
     @property
     def noise(self) -> float:
@@ -213,9 +218,7 @@ class GaussianProcess:
         features = [(_direction(options), True), (_direction(options @ self._meanings), True)]
         if self._ranks.shape[1]:
             features.append((_direction(hot @ self._ranks), True))
-        if self._totals.shape[1]:
-            features.append((hot @ self._totals, False))
-        return features
+        return features + [(hot @ total, False) for total in self._totals]
 
     def _alike(self, features, others):
         """The covariances of two sets of points by their features, of weight 1."""
