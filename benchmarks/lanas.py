@@ -22,6 +22,7 @@ from scipy.stats import spearmanr
 from nasnet_tf.spaces import CategoricalSpace, Decision
 from nasnet_tf.strategies import Auto, RandomSearch
 from nasnet_tf.strategies.gaussian_process import GaussianProcess, normal_scores
+from nasnet_tf.strategies.traits import traits_of
 
 OPERATIONS = [f"operation {number}" for number in range(4)]
 SPACE = CategoricalSpace(
@@ -53,7 +54,8 @@ def correlation(points, accuracies, training, seed):
     """Spearman of predicted and true accuracy on the cells that the process has not seen."""
     order = np.random.default_rng(seed).permutation(len(points))
     seen, held_out = order[:training], order[training:]
-    process, values = GaussianProcess(SPACE.sizes, SPACE.meanings), normal_scores(accuracies[seen])
+    process = GaussianProcess(SPACE.sizes, traits=traits_of(SPACE))
+    values = normal_scores(accuracies[seen])
     process.fit(points[seen], values, 30)
     process.condition(points[seen], values)
     return spearmanr(process.predict(points[held_out])[0], accuracies[held_out])[0]

@@ -1,9 +1,11 @@
 """Search by a predictor: a Gaussian process predicts the rewards of points, and the point with the
 highest expected improvement is tried.
 
-Candidates are mutants of the best points and random points; the best candidate is improved decision
-by decision. Once trials have failed, expected improvement is weighted by the probability of
-success.
+The first points are those that the process knows least about, of some random ones. Candidates are
+mutants of the best points and random points; the best candidate is improved decision by decision.
+A point whose trial is running counts as one with the reward that is predicted for it, so that
+others are proposed meanwhile. Once trials have failed, expected improvement is weighted by the
+probability of success; a point may be tried a second time if it failed once.
 
 Source: expected improvement, Jones et al. 1998, J. of Global Optimization 13; candidates mutated
 from the best, White et al. 2019, BANANAS, arXiv 1910.11858; the weight of success, Gelbart et al.
@@ -20,11 +22,14 @@ from nasnet_tf.signatures import checked
 from nasnet_tf.strategies.archive import Archive
 from nasnet_tf.strategies.gaussian_process import GaussianProcess, normal_scores
 from nasnet_tf.strategies.protocol import Strategy
+from nasnet_tf.strategies.traits import traits_of
 
 __all__ = ["Predictor"]
 
 _FIRST_STEPS, _STEPS = 30, 8  # of fitting the process, the first time and later
 _CLIMBS = 4  # decisions in which the best candidate is improved, one after the other
+_SPREAD = 100  # random points of which each of the first is chosen
+_CHANCE = 0.02, 0.5, 10.0  # how far failures are by chance: noises of the process of success
 _LAST = 1000.0  # more than any gain
 _NOISY = 0.1  # noise, as a share of the variance, from which the best reward is not trusted
 
@@ -33,7 +38,7 @@ class Predictor(Strategy):
     """Proposes the candidate with the highest expected improvement.
 
     Args:
-        first: random points before the first prediction.
+        first: points before the first prediction.
         candidates: points that are compared for each proposal.
         parents: the number of best points that candidates are mutants of.
         every: rewards after which the process is fitted again; up to five times as many when there
@@ -46,7 +51,7 @@ class Predictor(Strategy):
     uses_any_trial = True
 
     @checked
-    def __init__(self, space, seed=0, *, first=6, candidates=1000, parents=20, every=2, most=128):
+    def __init__(self, space, seed=0, *, first=5, candidates=1000, parents=20, every=2, most=128):
         super().__init__(space, seed)
         if min(first, candidates, parents, every) < 1 or most < 2:
             raise ValueError(
@@ -56,33 +61,63 @@ class Predictor(Strategy):
         self.first, self.candidates, self.every, self.most = first, candidates, every, most
         self._parents = parents
         self.archive = Archive(len(self.sizes))
-        self.process = GaussianProcess(self.sizes, self.space.meanings)
-        self._succeeds = GaussianProcess(self.sizes, self.space.meanings)  # of success, 0 or 1
-        self._known = set()
+        self._traits = traits_of(self.space)
+        self.process = self._process()
+        self._succeeds = self._process()  # of success, 0 or 1
+        self._known, self._failed = set(), set()  # keys of networks: tried; failed
+
+    def _process(self, parameters=None):
+        return GaussianProcess(self.sizes, parameters=parameters, traits=self._traits)
 
     def propose(self, number, pending=(), attempt=0):
         rng, taken = self._rng(number, attempt), {self.space.key(point) for point in pending}
+        if attempt:  # whoever rejected a point may want none that failed
+            taken |= self._failed
         if len(self.archive) < self.first:
-            drawn = (self.space.random(rng) for _ in range(20))
-            return next(
-                (point for point in drawn if self._is_new(point, taken)), self.space.random(rng)
-            )
-        points = self._candidates(rng)
-        gains = self._improvement(points)
+            return self._spread(rng, pending, taken)
+        points, process = self._candidates(rng), self._expecting(pending)
+        gains = self._improvement(points, process)
         for _ in range(_CLIMBS):
             best = gains.argmax()
             near = _neighbours(points[best], self.sizes)
             points, gains = (
                 np.concatenate([points, near]),
-                np.concatenate([gains, self._improvement(near)]),
+                np.concatenate([gains, self._improvement(near, process)]),
             )
             if gains.argmax() == best:
                 break
-        for number in np.argsort(-gains, kind="stable"):
-            point = tuple(map(int, points[number]))
+        return self._first_new(points, gains, taken) or self.space.random(rng)
+
+    def _spread(self, rng, pending, taken):
+        """The random point that is most uncertain, given those that were tried or are running."""
+        drawn = [self.space.random(rng) for _ in range(_SPREAD)]
+        before = [*self.archive.tried, *map(tuple, pending)][-self.most :]
+        if not before:
+            return drawn[0]
+        process = self._process()
+        process.condition(np.array(before), np.zeros(len(before)))
+        return self._first_new(np.array(drawn), process.predict(drawn)[1], taken) or drawn[0]
+
+    def _expecting(self, pending):
+        """The process; of pending points it believes that they will be as predicted."""
+        if not pending:
+            return self.process
+        expected = np.array(pending[-self.most // 2 :])
+        points, values = self._used()
+        process = self._process(self.process.parameters)
+        process.condition(
+            np.concatenate([points, expected]),
+            np.concatenate([values, self.process.predict(expected)[0]]),
+        )
+        return process
+
+    def _first_new(self, points, gains, taken):
+        """The point with the greatest gain of those that are new, as a tuple; None if none is."""
+        for place in np.argsort(-gains, kind="stable"):
+            point = tuple(map(int, points[place]))
             if self._is_new(point, taken):
                 return point
-        return self.space.random(rng)
+        return None
 
     def _is_new(self, point, taken):
         key = self.space.key(point)
@@ -107,9 +142,9 @@ class Predictor(Strategy):
             ]
         )
 
-    def _improvement(self, points):
+    def _improvement(self, points, process=None):
         """Expected improvement of points over the best one, in normal scores."""
-        means, deviations = self.process.predict(points)
+        means, deviations = (process or self.process).predict(points)
         z = (means - self._best) / deviations
         gains = deviations * (z * _normal_share(z) + np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi))
         return self._weighted(gains, points) if self.archive.failed else gains
@@ -131,9 +166,14 @@ class Predictor(Strategy):
     def _fail(self, choices):
         """The process of the rewards ignores failed trials."""
         self.archive.fail(choices)
-        self._known.add(self.space.key(choices))
+        self._know_failed(choices)
         if len(self.archive) >= self.first:
             self._model_success()
+
+    def _know_failed(self, point):
+        """A network is left alone once it failed twice."""
+        key = self.space.key(point)
+        (self._known if key in self._failed else self._failed).add(key)
 
     def _fit_is_due(self):
         return (len(self.archive) - self.first) % (
@@ -142,8 +182,7 @@ class Predictor(Strategy):
 
     def _model(self, fit):
         """Conditions the process on the observations."""
-        kept = self._used()
-        points, values = self.archive.points[kept], normal_scores(self.archive.rewards[kept])
+        points, values = self._used()
         if fit:
             self.process.fit(
                 points, values, _FIRST_STEPS if len(self.archive) == self.first else _STEPS
@@ -165,18 +204,22 @@ class Predictor(Strategy):
         succeeded = self.archive.points[-(self.most - len(failed)) :]
         values = np.repeat([1.0, 0.0], [len(succeeded), len(failed)])
         self._share = values.mean()
-        self._succeeds.condition(np.concatenate([succeeded, failed]), values - self._share)
+        points, values = np.concatenate([succeeded, failed]), values - self._share
+
+        def likelihood(noise):
+            self._succeeds.parameters[-1] = math.log(noise)
+            return self._succeeds.condition(points, values)
+
+        likelihood(max(_CHANCE, key=likelihood))
 
     def _used(self):
-        """The observations that the process is given: all, or the best and the latest."""
-        count = len(self.archive)
-        if count <= self.most:
-            return np.arange(count)
-        latest = np.arange(count - self.most // 2, count)
-        best = np.argsort(-self.archive.rewards[: latest[0]], kind="stable")[
-            : self.most - len(latest)
-        ]
-        return np.concatenate([np.sort(best), latest])
+        """Points and their normal scores for the process: all, or the best and the latest."""
+        kept = np.arange(count := len(self.archive))
+        if count > self.most:
+            old, latest = np.split(kept, [count - self.most // 2])
+            best = np.argsort(-self.archive.rewards[old], kind="stable")[: self.most - len(latest)]
+            kept = np.concatenate([np.sort(best), latest])
+        return self.archive.points[kept], normal_scores(self.archive.rewards[kept])
 
     def _memory(self):
         return self.archive.state() | {"process": self.process.parameters}
@@ -188,8 +231,11 @@ class Predictor(Strategy):
                 f" {len(self.process.parameters)}."
             )
         self.archive.restore(state)
-        self.process = GaussianProcess(self.sizes, self.space.meanings, state["process"])
-        self._known = {self.space.key(point) for point in self.archive.tried}
+        self.process = self._process(state["process"])
+        self._known = {self.space.key(tuple(point)) for point in self.archive.points.tolist()}
+        self._failed = set()
+        for point in self.archive.failed:
+            self._know_failed(point)
         if len(self.archive) >= self.first:
             self._model(fit=False)
 

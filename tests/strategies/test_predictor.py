@@ -9,6 +9,7 @@ from scipy.stats import norm
 from nasnet_tf.spaces import Choices, Decision, NASBench201Space
 from nasnet_tf.strategies import Auto, Predictor, RandomSearch
 from nasnet_tf.strategies.gaussian_process import GaussianProcess, normal_scores
+from nasnet_tf.strategies.traits import Traits, traits_of
 
 SIZES = (3, 1, 4, 2)
 EVERY = np.array(list(itertools.product(*map(range, SIZES))))
@@ -43,44 +44,61 @@ def test_scores_go_by_rank_and_equal_values_share_one():
 
 
 STARTS = np.cumsum([0, *SIZES[:-1]])
-MEANINGS = pytest.mark.parametrize(
-    "meanings", [range(10), (0, 1, 2, 0, 1, 3, 0, 1, 2, 3)], ids=["own", "shared"]
+OWN, SHARED, PLAIN = tuple(range(10)), (0, 1, 2, 0, 1, 3, 0, 1, 2, 3), (-1,) * 10
+TRAITS = pytest.mark.parametrize(
+    "traits",
+    [
+        Traits(OWN, PLAIN, (0.0,) * 10),
+        Traits(SHARED, PLAIN, (0.0,) * 10),
+        Traits(SHARED, (*PLAIN[:4], 0, 2, 1, 3, -1, -1), (0, 9.0, 1, 0, 0, 0, 0, 0, 5, 0)),
+    ],
+    ids=["own", "shared", "amounts"],
 )
 
 
-def trend(points, others, meanings):
-    """The cosine of two points' options, plus that of how often they have each meaning; both less
-    what is to be expected.
+def parts_of(points, others, process, traits):
+    """Covariances of two sets of points by the formulas: the cosine of their options; that of how
+    often they have each meaning, both less what is to be expected; that of their standardized
+    ranks; and how near their totals are.
     """
+    codes, labels = process._codes, np.array(traits.meanings)
+    means = np.repeat(1 / np.array(SIZES), SIZES) @ codes
 
-    def cosines(labels):
-        mean = np.zeros(10)
-        np.add.at(mean, list(labels), np.repeat(1 / np.array(SIZES), SIZES))
-        left, right = (
-            [
-                np.bincount(
-                    [labels[start + option] for start, option in zip(STARTS, point, strict=True)],
-                    minlength=10,
-                )
-                - mean
-                for point in side
-            ]
-            for side in (points, others)
-        )
+    def cosines(of):
+        left, right = ([of(point) for point in side] for side in (points, others))
         return np.array([[a @ b / np.sqrt(a @ a * (b @ b)) for b in right] for a in left])
 
-    return cosines(range(10)) + cosines(meanings)
+    def options(point):
+        return sum(codes[start + option] for start, option in zip(STARTS, point, strict=True))
+
+    def counts(point):
+        surplus = options(point) - means
+        return np.array([surplus[labels == label].sum() for label in sorted(set(labels))])
+
+    found = [cosines(lambda point: options(point) - means), cosines(counts)]
+    if max(traits.ranks) < 0:
+        return found
+    found.append(cosines(lambda point: np.array([traits.ranks[4 + point[2]] - 1.5])))
+    every = np.array([totals(point, traits) for point in EVERY])
+
+    def total(point):
+        return 0.7 * (totals(point, traits) - every.mean(0)) / every.std(0)
+
+    apart = np.array([[(total(a) - total(b)) ** 2 for b in others] for a in points])
+    return [*found, np.exp(-apart[..., 0]), np.exp(-apart[..., 1])]
 
 
-@MEANINGS
-def test_the_process_predicts_as_the_textbook_does(meanings):
-    rng = np.random.default_rng(0)
-    points, values, process = (
-        EVERY[rng.permutation(len(EVERY))[:9]],
-        rng.normal(size=9),
-        GaussianProcess(SIZES, meanings),
-    )
-    process.parameters[:-1] += 0.2 * rng.normal(size=sum(SIZES) ** 2) * process._free.ravel()
+def totals(point, traits):
+    weights = [traits.weights[start + option] for start, option in zip(STARTS, point, strict=True)]
+    return np.array([traits.ranks[4 + point[2]], sum(weights)])
+
+
+@TRAITS
+def test_the_process_predicts_as_the_textbook_does(traits):
+    rng, process = np.random.default_rng(0), GaussianProcess(SIZES, traits=traits)
+    points, values = EVERY[rng.permutation(len(EVERY))[:9]], rng.normal(size=9)
+    process.parameters[:100] += 0.2 * rng.normal(size=100) * process._free.ravel()
+    process.parameters[100:-1] = rng.normal(size=process._parts)
     places = process._places()
 
     def covariance(left, right):
@@ -90,55 +108,90 @@ def test_the_process_predicts_as_the_textbook_does(meanings):
                 for s, i, j in zip(STARTS, a, b, strict=True)
             )
 
-        return np.exp(-np.array([[apart(a, b) for b in right] for a in left])) + trend(
-            left, right, meanings
-        )
+        combinations = np.exp(-np.array([[apart(a, b) for b in right] for a in left]))
+        parts = parts_of(left, right, process, traits)
+        return combinations + sum(w * p for w, p in zip(process.weights, parts, strict=True))
 
     known, crossed = (
         covariance(points, points) + process.noise * np.eye(9),
         covariance(EVERY, points),
     )
     variance = values @ np.linalg.solve(known, values) / 9
-    process.condition(points, values)
+    likelihood = process.condition(points, values)
+    assert likelihood == pytest.approx(
+        -0.5 * np.linalg.slogdet(known)[1] - 4.5 * np.log(variance), abs=1e-3
+    )
     means, deviations = process.predict(EVERY)
-    assert means == pytest.approx(crossed @ np.linalg.solve(known, values), abs=1e-4)
+    assert means == pytest.approx(crossed @ np.linalg.solve(known, values), abs=1e-3)
     explained = np.einsum("ij,ji->i", crossed, np.linalg.solve(known, crossed.T))
     assert deviations**2 == pytest.approx(
-        variance * (np.diag(covariance(EVERY, EVERY)) - explained), abs=1e-4
+        variance * (np.diag(covariance(EVERY, EVERY)) - explained), abs=1e-3
     )
 
 
-@MEANINGS
-def test_slopes_of_the_likelihood_are_those_of_finite_differences(meanings):
-    rng = np.random.default_rng(1)
-    points, values, process = (
-        EVERY[rng.permutation(len(EVERY))[:8]],
-        rng.normal(size=8),
-        GaussianProcess(SIZES, meanings),
+@TRAITS
+def test_slopes_of_the_likelihood_are_those_of_finite_differences(traits):
+    rng, process = np.random.default_rng(1), GaussianProcess(SIZES, traits=traits)
+    points, values = EVERY[rng.permutation(len(EVERY))[:8]], rng.normal(size=8)
+    parts = process._parts
+    start = process.parameters + np.concatenate(
+        [0.1 * (rng.normal(size=(10, 10)) * process._free).ravel(), np.full(parts + 1, 0.3)]
     )
-    start = process.parameters + np.append(0.1 * rng.normal(size=(10, 10)) * process._free, 0.3)
-    hot, along = process._one_hot(points), trend(points, points, meanings)
+    hot, alike = process._one_hot(points), np.array(parts_of(points, points, process, traits))
 
     def loss(parameters):
         process.parameters = parameters
         places = hot @ process._places()
         apart = np.square(places[:, None] - places).sum(-1)
-        covariance = np.exp(-apart) + along + process.noise * np.eye(8)
+        covariance = np.exp(-apart) + np.tensordot(process.weights, alike, 1)
+        covariance += process.noise * np.eye(8)
         fit = (
             4 * np.log(values @ np.linalg.solve(covariance, values))
             + 0.5 * np.linalg.slogdet(covariance)[1]
         )
-        spread = np.append(np.full(100, 0.3), 1.5)
+        spread = np.repeat([0.3, 1.0, 1.5], [100, parts, 1])
         return fit + 0.5 * np.sum(((parameters - process._prior) / spread) ** 2)
 
     process.parameters = start.copy()
-    slopes = process._slopes(hot, along, values)
-    for number in [*np.flatnonzero(process._free.ravel())[:12], 100]:
-        step = np.zeros(101)
+    slopes = process._slopes(hot, alike, values)
+    for number in [*np.flatnonzero(process._free.ravel())[:12], *range(100, len(start))]:
+        step = np.zeros(len(start))
         step[number] = 1e-5
         assert slopes[number] == pytest.approx(
             (loss(start + step) - loss(start - step)) / 2e-5, rel=1e-4, abs=1e-6
         )
+
+
+def test_places_of_amounts_lie_in_order_before_anything_is_known():
+    space = Choices([("width", ("32", "8", "128", "64", "16")), ("operation", tuple("abcde"))])
+    process = GaussianProcess(space.sizes, traits=traits_of(space))
+    places = process._places()
+    by_amount = [1, 4, 0, 3, 2]
+    apart = [np.linalg.norm(places[1] - places[other]) for other in by_amount]
+    assert apart == sorted(apart)
+    words = [np.linalg.norm(places[5] - places[other]) for other in range(6, 10)]
+    assert words == pytest.approx([words[0]] * 4)
+
+    def spread(start):
+        pairs = itertools.product(range(start, start + 5), repeat=2)
+        return np.mean([np.sum((places[a] - places[b]) ** 2) for a, b in pairs])
+
+    assert spread(0) == pytest.approx(spread(5), rel=1e-5)
+
+
+def test_amounts_of_one_kind_are_ranked_and_mean_the_same():
+    decisions = [("layer_1/filters", (24, 36)), ("layer_2/filters", ("36", "24")), ("in", (1, 0))]
+    traits = traits_of(Choices(decisions))
+    assert traits.ranks == (0, 1, 1, 0, -1, -1), "0, 1, ... are names"
+    assert traits.meanings == (0, 1, 1, 0, 2, 3)
+    assert traits.weights == (0.0,) * 6
+
+
+def test_operations_weigh_what_they_have_of_parameters():
+    traits = traits_of(NASBench201Space())
+    assert NASBench201Space().decisions[0].options[2:4] == ("nor_conv_1x1", "nor_conv_3x3")
+    # 16 x 16 weights a pixel of the kernel, and four of batch norm a channel
+    assert traits.weights[:5] == (0.0, 0.0, 1 + 4 / 16, 9 + 4 / 16, 0.0)
 
 
 def test_an_operation_is_believed_to_be_worth_the_same_wherever_it_stands():
@@ -241,6 +294,43 @@ def test_auto_is_the_predictor_first_and_takes_turns_later():
     assert auto.propose(12) == auto.predictor.propose(12) and auto.propose(
         13
     ) == auto.evolution.propose(13)
+
+
+def test_the_first_points_lie_apart():
+    firsts = np.array(searched(Predictor((2,) * 8, 0), lambda point: 0.0, 3))
+    apart = [(a != b).sum() for a, b in itertools.combinations(firsts, 2)]
+    assert apart == [4, 4, 4], "neither alike nor opposite, which tells as much"
+
+
+def test_workers_are_given_points_that_differ():
+    def spread(together):
+        strategy, reward, found = Predictor((4,) * 8, 0), landscape(1, (4,) * 8), []
+        searched(strategy, reward, 20)
+        for number in range(4):
+            found.append(strategy.propose(20 + number, found if together else ()))
+        return np.mean([np.not_equal(a, b).sum() for a, b in itertools.combinations(found, 2)])
+
+    assert spread(together=True) > spread(together=False)
+
+
+def test_a_promising_point_that_failed_once_is_tried_once_more():
+    sizes, failed = (3, 3, 3), []
+    reward = landscape(2, sizes)
+    best = max(itertools.product(range(3), repeat=3), key=reward)
+
+    def flaky(point):
+        if point == best:
+            failed.append(point)
+            return None if len(failed) == 1 else reward(point)
+        return reward(point)
+
+    points = searched(Predictor(sizes, 0), flaky, 27)
+    assert points.count(best) == 2
+    strategy = Predictor(sizes, 0)
+    searched(strategy, lambda point: None if point == best else reward(point), 20)
+    assert all(strategy.propose(20, attempt=attempt) != best for attempt in (1, 2, 3))
+    always = searched(Predictor(sizes, 0), lambda p: None if p == best else reward(p), 30)
+    assert always[:27].count(best) <= 2
 
 
 @pytest.mark.parametrize("settings", [{"first": 0}, {"most": 1}, {"alone": -1}])
