@@ -202,6 +202,7 @@ def test_weights_of_another_network_are_refused(alone, monkeypatch):
     path.write_bytes(whole)
 
 
+@pytest.mark.slow
 def test_several_workers_train_each_trial_once(tmp_path, alone):
     tuner = search(tmp_path, workers=2)
     assert sorted(tuner.oracle.trials) == list("0123") == sorted(tuner.oracle.end_order)

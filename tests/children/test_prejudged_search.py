@@ -275,7 +275,7 @@ def expected(genotypes):
     return curves
 
 
-@pytest.mark.parametrize("isolation", ["none", "process"])
+@pytest.mark.parametrize("isolation", ["none", pytest.param("process", marks=pytest.mark.slow)])
 def test_children_that_fall_behind_are_stopped_and_keep_what_they_had_reached(tmp_path, isolation):
     trials, tuner = searched(tmp_path, 8, isolation=isolation, stop_early=RULE)
     curves = expected(genotypes(trials, tuner))

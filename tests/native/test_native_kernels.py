@@ -72,7 +72,7 @@ def assert_transposed(there, back, x, y_size):
     np.testing.assert_allclose(added, written + 1, rtol=1e-4, atol=1e-4)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(shapes)
 def test_a_convolution_is_keras_and_its_ways_back_are_transposed(shape):
     size, kernel, channels, filters = (

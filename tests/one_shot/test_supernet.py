@@ -68,7 +68,7 @@ def reference(supernet, point, **arguments):
     return model
 
 
-def assert_child_is_network(space, point, stem="cifar", num_cells=1, filters=4, size=8):
+def assert_child_is_network(space, point, stem="cifar", num_cells=(1, 0, 0), filters=4, size=8):
     arguments = dict(num_cells=num_cells, filters=filters, stem=stem, mean=[3.0], std=[2.0])
     x = np.random.default_rng(2).normal(3, 2, (3, size, size, 1)).astype("float32")
     supernet = Supernet(space, (size, size, 1), 3, **arguments)

@@ -106,7 +106,7 @@ def test_a_variant_with_its_classifier_predicts_and_comes_back(family, variant):
     predicted = model.predict(x, verbose=0)
     assert predicted.shape == (2, model.output_shape[-1])
     np.testing.assert_allclose(predicted.sum(1), 1.0, rtol=1e-4)
-    np.testing.assert_allclose(there.predict(x, verbose=0), predicted, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(there(x), predicted, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from nasnet_tf.spaces import Choices, NASNetSpace
 from nasnet_tf.strategies import PPO, STRATEGIES, Prejudged, RandomSearch, Refused
 
 NASNET_A = GENOTYPES["nasnet_a"]
-SMALL = dict(num_cells=1, filters=2, classes=3, stem="cifar", input_shape=(8, 8, 1))
+SMALL = dict(num_cells=(1, 0, 0), filters=2, classes=3, stem="cifar", input_shape=(8, 8, 1))
 EVERY = pytest.mark.parametrize("kind", STRATEGIES.values(), ids=STRATEGIES)
 
 

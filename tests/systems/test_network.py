@@ -62,8 +62,10 @@ PLANS = {
     "mobile": dict(num_cells=4, filters=44, stem="imagenet"),
     "large": dict(num_cells=6, filters=168, stem="imagenet", skip_reduction=True),
 }
-TINY = dict(num_cells=1, filters=2, classes=3, input_shape=(16, 16, 3))
-TINY_IMAGENET = dict(num_cells=1, filters=4, classes=3, stem="imagenet", input_shape=(64, 64, 3))
+TINY = dict(num_cells=(1, 0, 0), filters=2, classes=3, input_shape=(16, 16, 3))
+TINY_IMAGENET = dict(
+    num_cells=(1, 0, 0), filters=4, classes=3, stem="imagenet", input_shape=(64, 64, 3)
+)
 # The smallest cells: quick to build where the cell does not matter.
 SMALL = Genotype(
     Wiring((Block(0, "sep_conv_3x3", 1, "identity"),), (1, 2)),
@@ -354,7 +356,7 @@ def legal(seed):
 
 @pytest.mark.parametrize(
     "seed",
-    [pytest.param(seed, marks=[pytest.mark.slow] if seed >= 6 else []) for seed in range(20)],
+    [pytest.param(seed, marks=[pytest.mark.slow] if seed >= 4 else []) for seed in range(20)],
 )
 def test_any_genotype_builds_as_planned_and_trains(seed, random_genotype):
     arguments, genotype = legal(seed), random_genotype(100 + seed, most=5 if seed >= 6 else 3)
@@ -397,9 +399,7 @@ def test_what_a_cell_reads_has_the_size_its_plan_says(stem, skip, num_cells):
 def trained():
     """A network after 20 steps on two images, and its losses."""
     x, y = images(2, *TINY["input_shape"]), np.arange(2)
-    network = Network(
-        SMALL, **{**TINY, "num_cells": (1, 0, 0)}, drop_path_rate=0.1, drop_path_steps=30
-    )
+    network = Network(SMALL, **TINY, drop_path_rate=0.1, drop_path_steps=30)
     network.compile(keras.optimizers.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy")
     return network, network.fit(x, y, epochs=20, batch_size=2, verbose=0).history["loss"]
 
@@ -462,7 +462,7 @@ def test_the_features_of_an_auxiliary_network_are_its_predictions_without_top():
     network = Network(SMALL, **TINY, auxiliary_head=True, include_top=False, pooling="avg")
     y = network(images(2, 16, 16, 3))
     assert {name: tuple(value.shape) for name, value in y.items()} == {
-        "predictions": (2, 16),
+        "predictions": (2, 8),
         "auxiliary": (2, 3),
     }
 
@@ -482,7 +482,7 @@ def test_an_auxiliary_head_that_does_not_fit_is_refused(shape, message):
 # ---- head and settings ----
 
 
-@pytest.mark.parametrize("pooling, shape", [(None, (4, 4, 16)), ("avg", (16,)), ("max", (16,))])
+@pytest.mark.parametrize("pooling, shape", [(None, (4, 4, 8)), ("avg", (8,)), ("max", (8,))])
 def test_without_top_the_output_is_the_features_after_the_last_relu(pooling, shape):
     network = Network(SMALL, **TINY, include_top=False, pooling=pooling)
     y = np.asarray(network(images(2, 16, 16, 3)))
@@ -524,7 +524,9 @@ def test_weight_decay_is_on_all_kernels_and_nothing_else():
 def test_drop_path_of_a_cell_is_its_share_of_the_rate():
     cells = [
         layer
-        for layer in Network(SMALL, **TINY, drop_path_rate=0.5, drop_path_steps=7).layers
+        for layer in Network(
+            SMALL, **{**TINY, "num_cells": 1}, drop_path_rate=0.5, drop_path_steps=7
+        ).layers
         if isinstance(layer, Cell)
     ]
     assert [cell.drop_path_rate for cell in cells] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
@@ -641,7 +643,7 @@ def test_the_activation_can_be_a_function(tmp_path):
 
 def test_a_part_of_a_network_comes_back_from_a_keras_file(tmp_path):
     network = shuffled(Network(SMALL, **TINY))
-    part = keras.Model(network.input, network.endpoints["Cell_1"])
+    part = keras.Model(network.input, network.endpoints["Reduction_Cell_0"])
     part.save(tmp_path / "part.keras")
     close(
         keras.models.load_model(tmp_path / "part.keras")(images(2, 16, 16, 3)),

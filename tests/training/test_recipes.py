@@ -168,7 +168,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100)
 @given(
     VALUES
     | st.dictionaries(

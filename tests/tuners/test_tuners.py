@@ -375,10 +375,27 @@ def test_an_exception_in_the_strategy_does_not_keep_the_lock(tmp_path):
 # Going on after an interruption.
 
 
-@pytest.mark.parametrize("at", [0, 1, 9, 10, 11, 25])
-def test_a_search_that_is_interrupted_anywhere_goes_on_as_if_it_had_not(tmp_path, at):
-    whole = proposals(finished(tmp_path / "whole", 30).oracle)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The proposals of a search of 70 trials that nothing interrupts."""
+    return proposals(finished(tmp_path_factory.mktemp("whole"), 70).oracle)
 
+
+@pytest.fixture(scope="module")
+def after_sixty(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sixty")
+    finished(folder, 60)
+    return folder
+
+
+@pytest.fixture
+def sixty(after_sixty, tmp_path):
+    """The folder of that search after 60 trials."""
+    return shutil.copytree(after_sixty, tmp_path / "sixty")
+
+
+@pytest.mark.parametrize("at", [0, 1, 9, 10, 11, 25])
+def test_a_search_that_is_interrupted_anywhere_goes_on_as_if_it_had_not(tmp_path, whole, at):
     def interrupt(trial_id):
         return KeyboardInterrupt() if int(trial_id) == at else None
 
@@ -386,17 +403,15 @@ def test_a_search_that_is_interrupted_anywhere_goes_on_as_if_it_had_not(tmp_path
         Toy(oracle(30), tmp_path, breaks=interrupt).search(verbose=0)
     again = Toy(oracle(30), tmp_path)
     again.search(verbose=0)
-    assert proposals(again.oracle) == whole
+    assert proposals(again.oracle) == whole[:30]
     assert [int(i) for i in again.trained] == list(range(at, 30)), (
         "no trial is lost or trained twice"
     )
 
 
-def test_a_snapshot_of_the_strategy_spares_learning_again(tmp_path):
-    whole = proposals(finished(tmp_path / "whole", 70).oracle)
-    finished(tmp_path, 60)
-    assert (tmp_path / "toy" / "strategy.npz").is_file()
-    again = finished(tmp_path, 70)
+def test_a_snapshot_of_the_strategy_spares_learning_again(whole, sixty):
+    assert (sixty / "toy" / "strategy.npz").is_file()
+    again = finished(sixty, 70)
     assert proposals(again.oracle) == whole and [int(i) for i in again.trained] == list(
         range(60, 70)
     )
@@ -408,29 +423,25 @@ def test_a_larger_budget_goes_on_from_where_the_smaller_one_ended(tmp_path):
 
 
 @pytest.mark.parametrize("length", [0, 40, -1])
-def test_a_damaged_snapshot_of_the_strategy_costs_nothing(tmp_path, length):
-    whole = proposals(finished(tmp_path / "whole", 65).oracle)
-    finished(tmp_path, 60)
-    path = tmp_path / "toy" / "strategy.npz"
+def test_a_damaged_snapshot_of_the_strategy_costs_nothing(whole, sixty, length):
+    path = sixty / "toy" / "strategy.npz"
     content = path.read_bytes()
     path.write_bytes(
         content[:length]
         if length >= 0
         else content[:-100] + bytes([content[-100] ^ 1]) + content[-99:]
     )
-    again = finished(tmp_path, 65)
-    assert proposals(again.oracle) == whole and len(again.trained) == 5
+    again = finished(sixty, 65)
+    assert proposals(again.oracle) == whole[:65] and len(again.trained) == 5
 
 
-def test_a_snapshot_of_other_trials_is_not_taken(tmp_path):
-    finished(tmp_path, 60)
-    whole = proposals(finished(tmp_path / "whole", 65).oracle)
-    path = tmp_path / "toy" / "strategy.npz"
+def test_a_snapshot_of_other_trials_is_not_taken(tmp_path, whole, sixty):
+    path = sixty / "toy" / "strategy.npz"
     Toy(
         oracle(65), tmp_path / "other", breaks=lambda i: ValueError() if i == "03" else None
     ).search(verbose=0)
     (tmp_path / "other" / "toy" / "strategy.npz").replace(path)
-    assert proposals(finished(tmp_path, 65).oracle) == whole
+    assert proposals(finished(sixty, 65).oracle) == whole[:65]
 
 
 @pytest.mark.parametrize("promised", [True, False])
@@ -685,9 +696,8 @@ def test_hundreds_of_workers_ask_at_once_and_no_trial_is_lost():
     assert faults("--askers", 200)["asked_trials"] == 800
 
 
-def test_files_are_replaced_whole(tmp_path):
-    finished(tmp_path, 60)
-    assert {path.name for path in (tmp_path / "toy").iterdir()} == {
+def test_files_are_replaced_whole(sixty):
+    assert {path.name for path in (sixty / "toy").iterdir()} == {
         "trials.log",
         "trials.log.length",
         "strategy.npz",

@@ -14,13 +14,14 @@ import keras
 import numpy as np
 import pytest
 
-from nasnet_tf.genotype import NASNET_A, Genotype
+from nasnet_tf.genotype import Genotype
 from nasnet_tf.network import Network
 from nasnet_tf.zoo import NASNetA, from_keras_applications, hdf5, official
 from nasnet_tf.zoo.keras_layers import layer_name, scopes
 from nasnet_tf.zoo.models import variant_arguments
 from nasnet_tf.zoo.slim import slim_variables
 from nasnet_tf.zoo.weights import load_weights
+from tests.genotypes import BRIEF
 
 SLOW = pytest.mark.slow
 IMAGENET = dict(
@@ -200,12 +201,12 @@ def model():
 
 @pytest.fixture(scope="module")
 def small():
-    return Network("nasnet_a", **CIFAR)
+    return Network(BRIEF, **CIFAR)
 
 
 @pytest.fixture(scope="module")
 def donor():
-    return values(randomized(Network("nasnet_a", **CIFAR), seed=1))
+    return values(randomized(Network(BRIEF, **CIFAR), seed=1))
 
 
 @pytest.fixture
@@ -410,12 +411,12 @@ def test_a_model_that_computes_more_than_a_nasnet_is_not_converted(theirs):
     ids=str,
 )
 def test_a_saved_network_gives_its_weights(options, tmp_path):
-    source = randomized(Network("nasnet_a", **{**CIFAR, **options}), seed=1)
+    source = randomized(Network(BRIEF, **{**CIFAR, **options}), seed=1)
     source.compile("adam", "mse")
     source.optimizer.build(source.trainable_variables)
     source.save(tmp_path / "model.keras")
     source.save_weights(tmp_path / "model.weights.h5")
-    target = Network("nasnet_a", **{**CIFAR, **options, "drop_path_rate": 0.1})
+    target = Network(BRIEF, **{**CIFAR, **options, "drop_path_rate": 0.1})
     for ending in ("keras", "weights.h5"):
         report = load_weights(randomized(target, seed=2), tmp_path / f"model.{ending}")
         assert same(values(target), values(source))
@@ -432,10 +433,10 @@ def test_a_file_is_known_by_its_content(small, arrays, tmp_path):
 
 @pytest.mark.parametrize("ending", ["keras", pytest.param("weights.h5", marks=SLOW)])
 def test_heads_that_only_one_side_has_are_left_alone(ending, tmp_path):
-    source = randomized(Network("nasnet_a", **{**CIFAR, "classes": 7}, auxiliary_head=True), seed=1)
+    source = randomized(Network(BRIEF, **{**CIFAR, "classes": 7}, auxiliary_head=True), seed=1)
     path = tmp_path / f"model.{ending}"
     source.save(path) if ending == "keras" else source.save_weights(path)
-    target = Network("nasnet_a", **{**CIFAR, "input_shape": (32, 32, 3)})
+    target = Network(BRIEF, **{**CIFAR, "input_shape": (32, 32, 3)})
     report = load_weights(target, path)
     assert report.kept == dict.fromkeys(
         ["final_layer/FC/weights", "final_layer/FC/biases"], "the source has 7 classes, the model 3"
@@ -450,7 +451,7 @@ def test_heads_that_only_one_side_has_are_left_alone(ending, tmp_path):
 
 
 def test_a_network_in_memory_gives_its_weights_alone_or_as_a_layer(small):
-    source = randomized(Network("nasnet_a", **CIFAR, drop_path_rate=0.2), seed=1)
+    source = randomized(Network(BRIEF, **CIFAR, drop_path_rate=0.2), seed=1)
     inputs = keras.Input((20, 20, 3))
     for given in (source, keras.Model(inputs, source(keras.layers.Rescaling(2.0)(inputs)))):
         load_weights(randomized(small), given)
@@ -458,7 +459,7 @@ def test_a_network_in_memory_gives_its_weights_alone_or_as_a_layer(small):
 
 
 def test_another_stem_is_taken_over_only_if_asked(small, tmp_path):
-    target = Network("nasnet_a", **{**CIFAR, "stem": "imagenet", "input_shape": (64, 64, 3)})
+    target = Network(BRIEF, **{**CIFAR, "stem": "imagenet", "input_shape": (64, 64, 3)})
     randomized(small).save_weights(tmp_path / "small.weights.h5")
     assert refused(
         target, tmp_path / "small.weights.h5", r"\d+ arrays are missing \(cell_0/.*partial=True"
@@ -494,7 +495,7 @@ def test_another_width_of_the_stem_is_taken_over_only_if_asked(saved):
     "options", [dict(num_cells=2), dict(filters=8), dict(genotype="other")], ids=str
 )
 def test_another_body_is_refused_even_in_part(small, options, ending, random_genotype, tmp_path):
-    genotype = random_genotype(0, most=3) if "genotype" in options else NASNET_A
+    genotype = random_genotype(0, most=3) if "genotype" in options else BRIEF
     source = Network(
         **{
             "genotype": genotype,
@@ -560,7 +561,7 @@ def test_moving_averages_are_preferred(small, arrays):
 
 
 def test_a_class_more_is_a_background_class_in_the_original_code_alone(small):
-    source = Network("nasnet_a", **{**CIFAR, "classes": 4})
+    source = Network(BRIEF, **{**CIFAR, "classes": 4})
     assert set(load_weights(small, source).kept.values()) == {
         "the source has 4 classes, the model 3"
     }
@@ -767,7 +768,7 @@ def test_groups_without_end_are_refused(model, tmp_path):
 
 def test_a_configuration_of_another_size_than_the_file_is_refused(small, tmp_path):
     path = tmp_path / "model.keras"
-    Network("nasnet_a", **CIFAR).save(path)
+    Network(BRIEF, **CIFAR).save(path)
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     config = json.loads(members["config.json"])
