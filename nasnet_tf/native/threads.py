@@ -1,9 +1,9 @@
 """Threads that compute the parts of kernel calls side by side.
 
 Kernels run without Python's lock, so threads of Python are enough. They go through the same list of
-calls, each computes its part of every call, and none begins a call before all have finished the
-calls before it. They wait for that in a short loop over counters in memory: a step has a thousand
-calls, and to sleep and be woken takes as long as a small one.
+groups of calls, each computes its part of every call, and none begins a group before all have
+finished those before it. They wait for that in a short loop over counters in memory: a step has
+hundreds of groups, and to sleep and be woken takes as long as a small one.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Crew:
         weakref.finalize(self, _stop, self._given)
 
     def run(self, parts) -> None:
-        """Runs a list of what `nasnet_tf.native.calls.Call.parts` returned."""
+        """Runs what `nasnet_tf.native.calls.groups` returned."""
         before = self._done
         self._done += len(parts)
         for given in self._given:
@@ -130,12 +130,10 @@ def _run(parts, before, own, counters, errors):
     counters are at first.
     """
     for done, of_threads in enumerate(parts, start=before + 1):
-        part = of_threads[own]
-        if part is not None and not errors:
-            kernel, arguments = part
-            try:
+        try:
+            for kernel, arguments in of_threads[own]:
                 kernel(*arguments)
-            except BaseException as error:  # the others wait for this thread all the same
-                errors.append(error)
+        except BaseException as error:  # the others wait for this thread all the same
+            errors.append(error)
         while not _arrived(counters, own, done, _LOOKS):
             time.sleep(0)
