@@ -21,7 +21,8 @@ from numba.extending import intrinsic
 from nasnet_tf.native.kernels import compiled
 
 _LINE = 8  # int64 in a cache line: counters of different threads lie in different ones
-_LOOKS = 20_000  # at the counters before a thread lets others have its core
+_LOOKS = 5_000  # at the counters before a thread sleeps
+_NAP = 5e-5  # seconds that it sleeps: where others need the core, it is not taken from them
 _STOP = None
 
 
@@ -136,4 +137,4 @@ def _run(parts, before, own, counters, errors):
         except BaseException as error:  # the others wait for this thread all the same
             errors.append(error)
         while not _arrived(counters, own, done, _LOOKS):
-            time.sleep(0)
+            time.sleep(_NAP)
