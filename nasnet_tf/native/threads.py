@@ -129,12 +129,21 @@ def _stop(given):
 def _run(parts, before, own, counters, errors):
     """Runs the parts of thread `own`; returns when all threads are done. `before`: what the
     counters are at first.
+
+    What is raised, be it an interruption, is kept in `errors`: the others wait for this thread all
+    the same. Nothing is computed after that.
     """
     for done, of_threads in enumerate(parts, start=before + 1):
         try:
-            for kernel, arguments in of_threads[own]:
+            for kernel, arguments in () if errors else of_threads[own]:
                 kernel(*arguments)
-        except BaseException as error:  # the others wait for this thread all the same
+        except BaseException as error:
             errors.append(error)
-        while not _arrived(counters, own, done, _LOOKS):
-            time.sleep(_NAP)
+        waits = True
+        while waits:
+            try:
+                waits = not _arrived(counters, own, done, _LOOKS)
+                if waits:
+                    time.sleep(_NAP)
+            except BaseException as error:
+                errors.append(error)
