@@ -38,7 +38,7 @@ def relu(x, y, first, last):
     for c in range(first, last):
         a, b = x[c], y[c]
         for n in range(len(a)):
-            b[n] = a[n] if a[n] > 0 else np.float32(0)
+            b[n] = np.float32(0) if a[n] <= 0 else a[n]  # what is no number stays so
 
 
 @compiled
@@ -137,7 +137,7 @@ def _normalize(x, y, mean, factor, shift, rectify):
     if rectify:
         for n in range(len(x)):
             value = (x[n] - mean) * factor + shift
-            y[n] = value if value > 0 else np.float32(0)
+            y[n] = np.float32(0) if value <= 0 else value
     else:
         for n in range(len(x)):
             y[n] = (x[n] - mean) * factor + shift

@@ -15,7 +15,7 @@ import numpy as np
 
 from nasnet_tf.native import convolutions, depthwise, kernels
 from nasnet_tf.native import lowering as nodes
-from nasnet_tf.native.calls import bound, is_pixelwise
+from nasnet_tf.native.calls import bound, groups, is_pixelwise
 from nasnet_tf.native.memory import Allocator, workspace
 from nasnet_tf.native.threads import Crew
 from nasnet_tf.native.windows import inverse_counts, spans, unrolled_spans
@@ -58,7 +58,7 @@ class Program:
             self.gradient = self._output_gradient.view(memory).reshape(shape)
         self._crew, threads = crew, 1 if crew is None else crew.threads
         self._forward, self._backward = (
-            [call.parts(threads) for call in bound(calls, memory)] for calls in (forward, backward)
+            groups(bound(calls, memory), threads) for calls in (forward, backward)
         )
 
     def forward(self):
@@ -67,12 +67,13 @@ class Program:
     def backward(self):
         self._run(self._backward)
 
-    def _run(self, calls):
+    def _run(self, parts):
         if self._crew is not None:
-            self._crew.run(calls)
+            self._crew.run(parts)
             return
-        for ((kernel, arguments),) in calls:
-            kernel(*arguments)
+        for (calls,) in parts:
+            for kernel, arguments in calls:
+                kernel(*arguments)
 
     def _plan_training(self):
         """The calls forward and backward. Feature maps that the backward pass reads are kept; those

@@ -1,9 +1,9 @@
 """Threads that compute the parts of kernel calls side by side.
 
 Kernels run without Python's lock, so threads of Python are enough. They go through the same list of
-calls, each computes its part of every call, and none begins a call before all have finished the
-calls before it. They wait for that in a short loop over counters in memory: a step has a thousand
-calls, and to sleep and be woken takes as long as a small one.
+groups of calls, each computes its part of every call, and none begins a group before all have
+finished those before it. They wait for that in a short loop over counters in memory: a step has
+hundreds of groups, and to sleep and be woken takes as long as a small one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from numba.extending import intrinsic
 from nasnet_tf.native.kernels import compiled
 
 _LINE = 8  # int64 in a cache line: counters of different threads lie in different ones
-_LOOKS = 20_000  # at the counters before a thread lets others have its core
+_LOOKS = 5_000  # at the counters before a thread sleeps
+_NAP = 5e-5  # seconds that it sleeps: where others need the core, it is not taken from them
 _STOP = None
 
 
@@ -87,7 +88,7 @@ class Crew:
         weakref.finalize(self, _stop, self._given)
 
     def run(self, parts) -> None:
-        """Runs a list of what `nasnet_tf.native.calls.Call.parts` returned."""
+        """Runs what `nasnet_tf.native.calls.groups` returned."""
         before = self._done
         self._done += len(parts)
         for given in self._given:
@@ -128,14 +129,21 @@ def _stop(given):
 def _run(parts, before, own, counters, errors):
     """Runs the parts of thread `own`; returns when all threads are done. `before`: what the
     counters are at first.
+
+    What is raised, be it an interruption, is kept in `errors`: the others wait for this thread all
+    the same. Nothing is computed after that.
     """
     for done, of_threads in enumerate(parts, start=before + 1):
-        part = of_threads[own]
-        if part is not None and not errors:
-            kernel, arguments = part
-            try:
+        try:
+            for kernel, arguments in () if errors else of_threads[own]:
                 kernel(*arguments)
-            except BaseException as error:  # the others wait for this thread all the same
+        except BaseException as error:
+            errors.append(error)
+        waits = True
+        while waits:
+            try:
+                waits = not _arrived(counters, own, done, _LOOKS)
+                if waits:
+                    time.sleep(_NAP)
+            except BaseException as error:
                 errors.append(error)
-        while not _arrived(counters, own, done, _LOOKS):
-            time.sleep(0)

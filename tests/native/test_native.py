@@ -1,5 +1,7 @@
 """A network trained by compiled kernels is the one that Keras builds, traces and trains."""
 
+import keras
+import numpy as np
 import pytest
 from trainings import SIZE, assert_equal_trainings
 
@@ -106,3 +108,32 @@ def test_random_genotypes(random_genotype, seed):
     else:
         with pytest.raises(NotImplementedError):
             native.NativeNetwork(genotype, **SIZE)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_compute_the_same_numbers(threads, monkeypatch):
+    monkeypatch.setattr(native.calls, "_SMALL", 0)
+    genotype = Genotype(cell("sep_conv_3x3", "max_pool_3x3"), cell("avg_pool_3x3", "conv_3x3"))
+    rng = np.random.default_rng(0)
+    images, labels = rng.normal(size=(6, 8, 8, 3)) * 60 + 120, np.arange(6) % 3
+    found = []
+    for count in (1, threads):
+        keras.utils.set_random_seed(0)
+        network = native.NativeNetwork(genotype, threads=count, weight_decay=1e-3, **SIZE)
+        x = network.prepared(images)
+        losses = [network.step(x, native.labels_of(labels), 0.1, clip_norm=1.0) for _ in range(3)]
+        found.append((losses, network.evaluate(x, labels), *map(np.copy, network.changing)))
+    for alone, together in zip(*found, strict=True):
+        np.testing.assert_array_equal(together, alone)
+
+
+def test_an_error_of_a_thread_is_raised_where_it_was_called():
+    crew, seen = native.threads.Crew(2), []
+
+    def fail(first, last):
+        raise ArithmeticError("of a thread")
+
+    with pytest.raises(ArithmeticError, match="of a thread"):
+        crew.run([[[(seen.append, (1,))], [(fail, (0, 1))]]])
+    crew.run([[[(seen.append, (2,))], [(seen.append, (3,))]]] * 2)
+    assert sorted(seen) == [1, 2, 2, 3, 3]

@@ -44,8 +44,8 @@ def blank(channels, size):
 def run(kernel, *arguments, extent, unit=1, threads=3):
     """The parts of a call that several threads would compute, one after the other."""
     for part in Call(kernel, arguments, extent, unit, 1 << 30).parts(threads):
-        if part is not None:
-            part[0](*part[1])
+        for of_part, with_part in part:
+            of_part(*with_part)
 
 
 def convolve(x, w, spans, y, threads=3):
