@@ -20,7 +20,10 @@ def cell(*operations, combine="add"):
 NAMES = sorted(OPERATION_SPECS)
 
 
-@pytest.mark.parametrize("pair", zip(NAMES[::2], NAMES[1::2], strict=True), ids=", ".join)
+PAIRS = list(zip(NAMES[::2], NAMES[1::2], strict=True))
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=", ".join)
 def test_every_operation_in_both_cells(pair):
     one, other = pair
     assert_equal_trainings(
