@@ -15,8 +15,8 @@ _EPOCHS, _STEPS = 10, 2000
 _BACKWARD = 3.0  # times the time of a forward pass that a step of training takes
 _TRACES = 8.0  # times the time of the first prediction that it takes to begin a training
 GROWTH = 0.8  # the time of a step grows with the multiply-adds to this power
-_GOOD = 2  # times the fewest epochs and steps: what more brings little
-_CORES = 0.8  # how well cores share the work of a training, against one that has a child of its own
+_GOOD = 3  # times the fewest epochs and steps: what more brings little
+_CORES = 0.6  # what a further core adds to a training, for one that has a child of its own
 _FILTERS = 4  # the number of filters is a multiple of this
 
 

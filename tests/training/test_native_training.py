@@ -70,8 +70,15 @@ def assert_equal_states(ours, theirs, tolerance):
     [
         {},
         dict(momentum=0.0, clip_norm=None, weight_decay=0.0),
-        dict(label_smoothing=0.2, clip_norm=0.5, schedule="exponential", decay_epochs=0.5),
-        dict(average_weights=0.99, warmup_epochs=1.0, batch_norm_momentum=0.8),
+        dict(
+            label_smoothing=0.2,
+            clip_norm=0.5,
+            schedule="exponential",
+            decay_epochs=0.5,
+            average_weights=0.99,
+            warmup_epochs=1.0,
+            batch_norm_momentum=0.8,
+        ),
     ],
     ids=lambda changes: next(iter(changes), "as it is"),
 )
