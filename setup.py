@@ -43,6 +43,7 @@ setup(
         "tensorboard>=2.16",  # keras-tuner needs it and does not say so
         "tensorflow>=2.16",
         "tensorflow-datasets>=4.9.4",
+        "threadpoolctl>=3.1",
     ],
     extras_require={
         "hub": ["keras-hub>=0.20"],

@@ -5,6 +5,7 @@ snapshot from which it goes on.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import math
 import pathlib
@@ -13,6 +14,7 @@ import zlib
 from typing import NamedTuple
 
 import numpy as np
+import threadpoolctl
 
 from nasnet_tf.contracts.fidelity import WithEpochs
 from nasnet_tf.contracts.space import Space
@@ -87,11 +89,12 @@ class StrategyReplay:
         """
         if schema is not self.schema:
             self._declare(schema)
-        for number in self._ended[self.strategy.observed : count]:
-            self.strategy.observe(self._point(number), self._reward(number))
-            self._learned = self._checksum([number], self._learned)
-            if self.strategy.observed % _SAVE_EVERY == 0:
-                self._save()
+        with _one_thread():
+            for number in self._ended[self.strategy.observed : count]:
+                self.strategy.observe(self._point(number), self._reward(number))
+                self._learned = self._checksum([number], self._learned)
+                if self.strategy.observed % _SAVE_EVERY == 0:
+                    self._save()
         for number in self._ended[self._remembered : count]:
             key = self._key(number)
             self._tried.add(key)
@@ -107,7 +110,8 @@ class StrategyReplay:
         running.
         """
         pending = [self._point(other) for other in running]
-        point = self._next_point(number, pending, {self._key(other) for other in running})
+        with _one_thread():
+            point = self._next_point(number, pending, {self._key(other) for other in running})
         if point is None:
             return None
         parent = self._space.parent(point)
@@ -242,6 +246,18 @@ class StrategyReplay:
         for number in numbers:
             before = zlib.crc32(f"{number} {self._reward(number)}".encode(), before)
         return before
+
+
+def _one_thread():
+    """NumPy multiplies on one thread: the matrices of strategies are small, and the other cores
+    train children.
+    """
+    return _libraries().limit(limits=1, user_api="blas")
+
+
+@functools.cache
+def _libraries():
+    return threadpoolctl.ThreadpoolController()
 
 
 def _digest(key):
