@@ -1,9 +1,13 @@
 """Which cells are trained once more before one is taken, and for how long."""
 
+import re
+
 import pytest
 
+from nasnet_tf import search
 from nasnet_tf.workflow.finalists import best_rows, plan_of
 from nasnet_tf.workflow.first_trials import PUBLISHED
+from nasnet_tf.workflow.table import read_trials
 
 
 def row(trial, reward, strategy="auto", genotype=None):
@@ -60,3 +64,22 @@ def test_cells_and_epochs_fit_a_fifth_of_the_time(seconds, epoch, workers, most,
 def test_the_start_of_the_workers_counts():
     assert plan_of(1000, 10, 2, 9, None, start=100.0) == (4, 5, 200)
     assert plan_of(1000, 10, 2, 9, None, start=250.0) == (0, 0, 0)
+
+
+@pytest.mark.slow
+def test_the_better_finalist_is_what_a_search_delivers_and_it_is_not_trained_twice(tmp_path):
+    tiny = dict(blocks=1, child_epochs=1, child_images=60, child_filters=2, num_cells=1, filters=4)
+    given = dict(runs_dir=tmp_path, max_trials=4, finalists=2, workers=1, verbose=0, **tiny)
+    found = search("digits", epochs=1, **given)
+    trials = read_trials(tmp_path / "digits")
+    reached = re.findall(r"([a-z ]+) (\d+) (0\.\d+)", found.facts["finalists"])
+    assert len(reached) == 2 and float(reached[0][2]) >= float(reached[1][2])
+    best = next(row for row in trials if row["trial"] == reached[0][1])
+    assert found.facts["best_trial"] == best["trial"]
+    assert found.genotype.to_json() == best["genotype"]
+    assert "finalists" in (tmp_path / "digits" / "report.html").read_text()
+
+    log = tmp_path / "digits" / "finalists" / "trials.log"
+    before = log.read_bytes()
+    longer = search("digits", epochs=2, resume=True, **given)
+    assert longer.facts["finalists"] == found.facts["finalists"] and log.read_bytes() == before

@@ -16,7 +16,7 @@ from nasnet_tf.cli.options import as_typed
 from nasnet_tf.workflow import SearchOptions
 
 TINY = dict(
-    max_trials=2,
+    max_trials=4,
     blocks=1,
     child_epochs=1,
     child_images=60,
@@ -24,7 +24,7 @@ TINY = dict(
     num_cells=1,
     filters=4,
     epochs=1,
-    workers=1,
+    workers=2,
     seed=3,
 )
 
