@@ -81,9 +81,13 @@ def _reward(row):
     return row["reward"]
 
 
-def choose(folder, task, options, found, monitor, workers, stages):
-    """What the search found, or the best of its best cells; a `Found`."""
-    plan = _planned(folder, task, options, monitor, workers, stages)
+def choose(folder, task, options, found, monitor, workers, few, stages):
+    """What the search found, or the best of its best cells; a `Found`.
+
+    Args:
+        few: how many images the children were trained on.
+    """
+    plan = _planned(folder, task, options, monitor, workers, few, stages)
     if plan is None or plan.count < 2:
         return found
     rows = best_rows(folder.table.rows.values(), plan.count)
@@ -123,7 +127,7 @@ def _name(row):
     return f"{row['strategy']} {row['trial']}"
 
 
-def _planned(folder, task, options, monitor, workers, stages):
+def _planned(folder, task, options, monitor, workers, few, stages):
     """The `Plan`, None where cells have no size of their network or nothing is known of it."""
     asked, rows = options.finalists, [r for r in folder.table.rows.values() if r["seconds"]]
     if not rows or options.num_cells is None or asked is not None and asked < 2:
@@ -133,7 +137,7 @@ def _planned(folder, task, options, monitor, workers, stages):
     epochs = []
     for row in best_rows(rows, _COUNTS[0]):
         genotype = monitor.search_of(row).genotype(row["trial"])
-        epochs.append(task.epoch_seconds(genotype, row["seconds"]))
+        epochs.append(task.epoch_seconds(genotype, row["seconds"], few))
     if None in epochs:
         return None
     budget, epoch = stages.budget, statistics.median(epochs)

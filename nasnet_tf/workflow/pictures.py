@@ -90,17 +90,18 @@ class PictureSearch:
         x, x_validation = np.asarray(data.x_train[train]), np.asarray(data.x_validation[validation])
         return x, data.y_train[train], x_validation, data.y_validation[validation]
 
-    def final_seconds(self, genotype, seconds):
+    def final_seconds(self, genotype, seconds, few):
         """Seconds that the network at the end takes for as many steps as do it good, on all cores;
         None where that is not known.
 
         Args:
             seconds: that the genotype's child took.
+            few: the images that it was trained on.
         """
-        epoch = self.epoch_seconds(genotype, seconds)
+        epoch = self.epoch_seconds(genotype, seconds, few)
         return epoch and sizes.seconds_to_train(len(self.data.x_train), epoch)
 
-    def epoch_seconds(self, genotype, seconds):
+    def epoch_seconds(self, genotype, seconds, few):
         """Seconds that the network at the end takes for an epoch on one core; None where that is
         not known. Arguments as of `final_seconds`.
         """
@@ -110,7 +111,6 @@ class PictureSearch:
         if child is None or final is None:
             return None
         times = (final.multiply_adds / max(child.multiply_adds, 1)) ** sizes.GROWTH
-        few = min(options.child_images or images, images)
         return times * images * seconds / (options.child_epochs * few)
 
     def prescreen(self, x, scored):

@@ -57,7 +57,7 @@ def run_searches(folder, task, options, limit, stages) -> Found:
         stages.budget.ends,
         cores[0] * len(labels),
         WORKER_STARTS * stages.budget.beginning,
-        task.final_seconds,
+        lambda genotype, seconds: task.final_seconds(genotype, seconds, len(x)),
         stages.say,
     )
     searches = _searches(folder, task, options, labels, clock, first, cores, child, x)
@@ -77,7 +77,8 @@ def run_searches(folder, task, options, limit, stages) -> Found:
     found = _found(folder, task, options, monitor)
     if found.search is None:
         return found
-    return finalists.choose(folder, task, options, found, monitor, cores[0] * len(labels), stages)
+    workers = cores[0] * len(labels)
+    return finalists.choose(folder, task, options, found, monitor, workers, len(x), stages)
 
 
 def _labels(options):

@@ -59,7 +59,7 @@ class TextSearch:
             found += [x[chosen], y[chosen]]
         return found
 
-    def final_seconds(self, genotype, seconds):
+    def final_seconds(self, genotype, seconds, few):
         """Not known of texts: see `PictureSearch.final_seconds`."""
         return None
 

@@ -9,6 +9,7 @@ from nasnet_tf.spaces import SPACES
 from nasnet_tf.workflow.catalogue import known_points
 from nasnet_tf.workflow.first_trials import PUBLISHED, FirstTrials, check
 from nasnet_tf.workflow.options import SearchOptions
+from nasnet_tf.workflow.pictures import PictureSearch
 from nasnet_tf.workflow.search_clock import SearchClock
 from nasnet_tf.workflow.sizes import seconds_to_train
 from nasnet_tf.workflow.table import BASELINE
@@ -117,3 +118,18 @@ def test_the_time_of_a_training_grows_with_images_and_shrinks_with_cores(monkeyp
     assert seconds_to_train(10**6, 10**4) == pytest.approx(3 * 2000 * 64 * 0.01)  # or steps
     monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1}, raising=False)
     assert 96 < seconds_to_train(640, 6.4) < 192
+
+
+def test_the_network_at_the_end_takes_longer_by_its_images_and_its_multiply_adds():
+    options = SearchOptions(
+        data="digits", child_cells=1, child_filters=8, num_cells=1, filters=8, child_epochs=3
+    )
+    task = PictureSearch(options, SPACES["nasnet"]())
+    images = len(task.data.x_train)
+    # an epoch of a network as large as the child, on all images instead of a hundred
+    assert task.epoch_seconds(NASNET_A, 6.0, 100) == pytest.approx(2.0 * images / 100)
+    task.options = options.replaced(filters=16)
+    assert 4.0 * images / 100 < task.epoch_seconds(NASNET_A, 6.0, 100) < 8.0 * images / 100
+    assert task.final_seconds(NASNET_A, 6.0, 100) == pytest.approx(
+        seconds_to_train(images, task.epoch_seconds(NASNET_A, 6.0, 100))
+    )
