@@ -14,6 +14,7 @@ from the best, White et al. 2019, BANANAS, arXiv 1910.11858; the weight of succe
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -94,7 +95,7 @@ class Predictor(Strategy):
         before = [*self.archive.tried, *map(tuple, pending)][-self.most :]
         if not before:
             return drawn[0]
-        process = self._process()
+        process = copy.copy(self.process)
         process.condition(np.array(before), np.zeros(len(before)))
         return self._first_new(np.array(drawn), process.predict(drawn)[1], taken) or drawn[0]
 
@@ -104,7 +105,7 @@ class Predictor(Strategy):
             return self.process
         expected = np.array(pending[-self.most // 2 :])
         points, values = self._used()
-        process = self._process(self.process.parameters)
+        process = copy.copy(self.process)
         process.condition(
             np.concatenate([points, expected]),
             np.concatenate([values, self.process.predict(expected)[0]]),

@@ -15,6 +15,7 @@ import numpy as np
 
 from nasnet_tf.signatures import checked
 from nasnet_tf.strategies.protocol import Strategy
+from nasnet_tf.strategies.wrapped import Wrapped
 
 __all__ = ["Prescreened", "Rejected"]
 
@@ -28,11 +29,9 @@ class Rejected(ValueError):
     """
 
 
-class Prescreened(Strategy):
-    """Proposes the points of `strategy` that are accepted.
-
-    `strategy` does everything else: it observes, and its state is saved and restored. Proposals are
-    repeatable if `accepts` and `score` are.
+class Prescreened(Wrapped):
+    """Proposes the points of `strategy` that are accepted. Proposals are repeatable if `accepts`
+    and `score` are.
 
     Args:
         strategy: a `Strategy`.
@@ -62,26 +61,10 @@ class Prescreened(Strategy):
                 f"pool, attempts and remember must be 1 or more; got {pool=}, {attempts=},"
                 f" {remember=}."
             )
-        self.strategy, self.accepts, self.score = strategy, accepts, score
+        super().__init__(strategy)
+        self.accepts, self.score = accepts, score
         self.pool, self.attempts, self.remember = pool if score else 1, attempts, remember
-        self.space, self.sizes, self.seed, self.name = (
-            strategy.space,
-            strategy.sizes,
-            strategy.seed,
-            strategy.name,
-        )
-        self.uses_any_trial = strategy.uses_any_trial
         self._verdicts = OrderedDict()  # key: (score, why it was rejected or None)
-
-    @property
-    def observed(self) -> int:  # type: ignore[override]
-        """How many rewards the strategy has observed."""
-        return self.strategy.observed
-
-    @property
-    def lowest(self) -> float:  # type: ignore[override]
-        """The lowest reward it has seen; NaN before the first."""
-        return self.strategy.lowest
 
     def propose(self, number, pending=(), attempt=0):
         """As in `Strategy`. Raises ValueError with the reasons if every point that was tried was
@@ -110,22 +93,10 @@ class Prescreened(Strategy):
             )
         return max(allowed, key=allowed.get)
 
-    def observe(self, choices, reward):
-        self.strategy.observe(choices, reward)
-
     def allows(self, point):
         return (
             self.strategy.allows(point) and self._verdict(self.space.key(point), point)[1] is None
         )
-
-    def parents(self):
-        return self.strategy.parents()
-
-    def state(self):
-        return self.strategy.state()
-
-    def restore(self, state):
-        self.strategy.restore(state)
 
     def _candidates(self, number, pending, attempt):
         """The points to screen; those of another attempt differ from those of the ones before."""

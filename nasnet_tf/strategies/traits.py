@@ -8,6 +8,7 @@ name but for its digits, such as "layer_1/filters" and "layer_2/filters", mean t
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from typing import NamedTuple
@@ -61,6 +62,7 @@ def _amounts(options) -> list[float]:
     return [] if names or not all(map(math.isfinite, amounts)) else amounts
 
 
+@functools.cache
 def _weight(option) -> float:
     """Parameters of an operation, relative to the square of its channels."""
     name = _OTHER_NAMES.get(option, option) if isinstance(option, str) else None

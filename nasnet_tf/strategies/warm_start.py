@@ -6,17 +6,17 @@ from __future__ import annotations
 
 from nasnet_tf.strategies.protocol import Strategy
 from nasnet_tf.strategies.random import RandomSearch
+from nasnet_tf.strategies.wrapped import Wrapped
 
 __all__ = ["WarmStart"]
 
 _ATTEMPTS = 100  # random points, to find one that is allowed
 
 
-class WarmStart(Strategy):
+class WarmStart(Wrapped):
     """Proposes the points `known`, then `num_random` random ones, then what `strategy` proposes.
 
-    `strategy` does everything else: it observes, and its state is saved and restored. A known point
-    that it does not allow is replaced by a random one.
+    A known point that the strategy does not allow is replaced by a random one.
 
     Args:
         strategy: a `Strategy` whose `uses_any_trial` is true.
@@ -31,24 +31,9 @@ class WarmStart(Strategy):
                 f"{strategy.name} learns only from what it proposed itself; begin it without known"
                 " or random points."
             )
-        self.strategy, self.known, self.num_random = strategy, list(known), num_random
-        self.space, self.sizes, self.seed, self.name = (
-            strategy.space,
-            strategy.sizes,
-            strategy.seed,
-            strategy.name,
-        )
+        super().__init__(strategy)
+        self.known, self.num_random = list(known), num_random
         self._random = RandomSearch(self.space, self.seed)
-
-    @property
-    def observed(self) -> int:  # type: ignore[override]
-        """How many rewards the strategy has observed."""
-        return self.strategy.observed
-
-    @property
-    def lowest(self) -> float:  # type: ignore[override]
-        """The lowest reward it has seen; NaN before the first."""
-        return self.strategy.lowest
 
     def propose(self, number, pending=(), attempt=0):
         if number >= len(self.known) + self.num_random:
@@ -60,18 +45,3 @@ class WarmStart(Strategy):
             if self.allows(point):
                 return point
         return self.strategy.propose(number, pending, attempt)
-
-    def observe(self, choices, reward):
-        self.strategy.observe(choices, reward)
-
-    def allows(self, point):
-        return self.strategy.allows(point)
-
-    def parents(self):
-        return self.strategy.parents()
-
-    def state(self):
-        return self.strategy.state()
-
-    def restore(self, state):
-        self.strategy.restore(state)
