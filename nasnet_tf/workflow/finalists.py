@@ -94,7 +94,7 @@ def choose(folder, task, options, found, monitor, workers, few, stages):
     points = {}
     for row in rows:
         search = monitor.search_of(row)
-        points[f"trial {row['trial']}"] = search.study.point(row["trial"])
+        points[_name(row)] = search.study.point(row["trial"])
     plan = _kept(folder, points, plan)
     stages.say(
         f"the best {len(rows)} cells are trained for {_epochs(plan)} at the size of the"
