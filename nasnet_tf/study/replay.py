@@ -9,6 +9,7 @@ import functools
 import hashlib
 import math
 import pathlib
+import threading
 import time
 import zlib
 from typing import NamedTuple
@@ -89,7 +90,7 @@ class StrategyReplay:
         """
         if schema is not self.schema:
             self._declare(schema)
-        with _one_thread():
+        with _ONE_THREAD:
             for number in self._ended[self.strategy.observed : count]:
                 self.strategy.observe(self._point(number), self._reward(number))
                 self._learned = self._checksum([number], self._learned)
@@ -110,7 +111,7 @@ class StrategyReplay:
         running.
         """
         pending = [self._point(other) for other in running]
-        with _one_thread():
+        with _ONE_THREAD:
             point = self._next_point(number, pending, {self._key(other) for other in running})
         if point is None:
             return None
@@ -248,16 +249,34 @@ class StrategyReplay:
         return before
 
 
-def _one_thread():
+class _OneThread:
     """NumPy multiplies on one thread: the matrices of strategies are small, and the other cores
-    train children.
+    train children. That holds for the process, so the last of those within gives back what there
+    was before the first.
     """
-    return _libraries().limit(limits=1, user_api="blas")
+
+    def __init__(self):
+        self._lock, self._within, self._limit = threading.Lock(), 0, None
+
+    def __enter__(self):
+        with self._lock:
+            if not self._within:
+                self._limit = _libraries().limit(limits=1, user_api="blas")
+            self._within += 1
+
+    def __exit__(self, *_):
+        with self._lock:
+            self._within -= 1
+            if not self._within:
+                self._limit.restore_original_limits()
 
 
 @functools.cache
 def _libraries():
     return threadpoolctl.ThreadpoolController()
+
+
+_ONE_THREAD = _OneThread()
 
 
 def _digest(key):

@@ -5,9 +5,10 @@ import threading
 import time
 
 import pytest
+import threadpoolctl
 
 from nasnet_tf.spaces import NASNetSpace
-from nasnet_tf.study import Study
+from nasnet_tf.study import Study, replay
 
 
 def points(study):
@@ -68,3 +69,19 @@ def test_a_search_that_was_stopped_goes_on_as_it_would_have(tmp_path):
 def test_a_lag_below_one_is_refused():
     with pytest.raises(ValueError, match="lag is 0; give at least 1"):
         Study("random", NASNetSpace(1), lag=0)
+
+
+def test_a_strategy_computes_on_one_thread_and_leaves_the_number_of_threads_as_it_was():
+    def threads():
+        return {each["num_threads"] for each in libraries.info() if each["user_api"] == "blas"}
+
+    libraries = threadpoolctl.ThreadpoolController()
+    with libraries.limit(limits=2, user_api="blas"):
+        before = threads()
+        first, second = replay._ONE_THREAD, replay._ONE_THREAD
+        first.__enter__()
+        second.__enter__()  # of another study, in another thread
+        first.__exit__()
+        assert threads() == {1}
+        second.__exit__()
+        assert threads() == before == {2}
