@@ -16,9 +16,9 @@ import time
 import keras
 import numpy as np
 
+from nasnet_tf.cores import cores
 from nasnet_tf.genotype import GENOTYPES
 from nasnet_tf.native import NativeNetwork, labels_of
-from nasnet_tf.native.threads import cores
 from nasnet_tf.systems import networks
 
 RATE = 1e-3

@@ -8,8 +8,6 @@ hundreds of groups, and to sleep and be woken takes as long as a small one.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import threading
 import time
 import weakref
@@ -24,13 +22,6 @@ _LINE = 8  # int64 in a cache line: counters of different threads lie in differe
 _LOOKS = 5_000  # at the counters before a thread sleeps
 _NAP = 5e-5  # seconds that it sleeps: where others need the core, it is not taken from them
 _STOP = None
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    with contextlib.suppress(AttributeError):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @intrinsic

@@ -9,11 +9,11 @@ import math
 import keras
 import numpy as np
 
+from nasnet_tf.cores import cores
 from nasnet_tf.layers.model import FROZEN, GenotypeModel, build_optimizer
 from nasnet_tf.native.fitting import Totals
 from nasnet_tf.native.memory import free_workspace
 from nasnet_tf.native.network import NativeNetwork, labels_of
-from nasnet_tf.native.threads import cores
 from nasnet_tf.systems import system_of
 from nasnet_tf.training.norms import Norms
 from nasnet_tf.training.trainers import DIVERGED

@@ -110,7 +110,7 @@ class PictureSearch:
         child, final = (cost_of(genotype, **cost_arguments(self.data, *size)) for size in both)
         if child is None or final is None:
             return None
-        times = (final.multiply_adds / max(child.multiply_adds, 1)) ** sizes.GROWTH
+        times = sizes.times(final.multiply_adds, child.multiply_adds)
         return times * images * seconds / (options.child_epochs * few)
 
     def prescreen(self, x, scored):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import NamedTuple
 
+from nasnet_tf.cores import cores
 from nasnet_tf.workflow.catalogue import cost_arguments, cost_of
 
 __all__ = ["Child", "Size", "SizeChooser", "score_child"]
@@ -14,7 +14,7 @@ __all__ = ["Child", "Size", "SizeChooser", "score_child"]
 _EPOCHS, _STEPS = 10, 2000
 _BACKWARD = 3.0  # times the time of a forward pass that a step of training takes
 _TRACES = 8.0  # times the time of the first prediction that it takes to begin a training
-GROWTH = 0.8  # the time of a step grows with the multiply-adds to this power
+_GROWTH = 0.8  # the time of a step grows with the multiply-adds to this power
 _GOOD = 3  # times the fewest epochs and steps: what more brings little
 _CORES = 0.6  # what a further core adds to a training, for one that has a child of its own
 _FILTERS = 4  # the number of filters is a multiple of this
@@ -58,8 +58,14 @@ def seconds_to_train(images: int, epoch: float, batch_size: int = 64) -> float:
         epoch: seconds that it takes for one on one core.
     """
     epochs = min(_EPOCHS, _STEPS * batch_size / images) * _GOOD
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return epochs * epoch / (1 + _CORES * (cores - 1))
+    return epochs * epoch / (1 + _CORES * (cores() - 1))
+
+
+def times(multiply_adds: int, others: int) -> float:
+    """How many times as long a step of a network takes as that of another one, by the multiply-adds
+    of both.
+    """
+    return (multiply_adds / max(others, 1)) ** _GROWTH
 
 
 def score_child(model, trial, size, data) -> Child:
@@ -129,8 +135,8 @@ class SizeChooser:
     def steps(self, size, ends) -> float:
         """How many steps of training are expected to fit the time until `ends`."""
         base = self.cost(self.child.size) or 1
-        times = ((self.cost(size) or base) / base) ** GROWTH
-        return self._left(ends) / (_BACKWARD * self.batch_size * self.child.seconds * times)
+        step = _BACKWARD * self.batch_size * self.child.seconds
+        return self._left(ends) / (step * times(self.cost(size) or base, base))
 
     def _left(self, ends):
         return ends - time.monotonic() - _TRACES * self.child.traced

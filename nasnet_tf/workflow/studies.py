@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 
 from nasnet_tf.contracts.fidelity import EPOCHS
+from nasnet_tf.cores import cores
 from nasnet_tf.strategies import STRATEGIES, rungs
 from nasnet_tf.study import PARENT, Study
 from nasnet_tf.workflow.catalogue import reward_of
@@ -34,14 +34,13 @@ def share_cores(options, searches: int) -> tuple[int, int]:
     from nasnet_tf.children.fitting import accelerated
     from nasnet_tf.children.ray_worker import Cluster
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if options.workers is not None:
         workers = max(options.workers // searches, 1)
     elif options.engine == "ray":
         return max(Cluster(options.address).processors // searches, 1), 1
     else:
-        workers = 1 if accelerated() else max(cores // searches, 1)
-    return workers, max(cores // (workers * searches), 1)
+        workers = 1 if accelerated() else max(cores() // searches, 1)
+    return workers, max(cores() // (workers * searches), 1)
 
 
 def settings_of(label, options) -> dict:
