@@ -167,8 +167,7 @@ def _search(folder, task, options, points, workers):
     from nasnet_tf.children.search import ChildSearch
 
     child = studies.child_of(task, num_cells=options.num_cells, filters=options.filters)
-    genotypes = {name: task.space.decode(point) for name, point in points.items()}
-    first, path = FirstTrials(points, genotypes, 0), folder.path / FINALISTS
+    first, path = FirstTrials(task.space, points), folder.path / FINALISTS
     study = Study(
         first.in_front_of("auto"),
         task.space,

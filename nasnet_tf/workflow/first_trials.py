@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nasnet_tf import strategies
+from nasnet_tf.contracts.space import Space
 from nasnet_tf.strategies import WarmStart
 from nasnet_tf.workflow.catalogue import known_points
 from nasnet_tf.workflow.table import BASELINE
@@ -31,24 +32,23 @@ class FirstTrials(NamedTuple):
     """The first trials of a search.
 
     Args:
+        space: what is searched.
         known: {name: point} of published cells.
-        genotypes: {name: genotype} of these points.
         num_random: how many random cells follow.
     """
 
+    space: Space
     known: dict
-    genotypes: dict
-    num_random: int
+    num_random: int = 0
 
     @classmethod
     def of(cls, options, space) -> FirstTrials:
         """Those of a search on the space; none without a warm start."""
         if not options.warm_start:
-            return cls({}, {}, 0)
+            return cls(space, {})
         most = min(_MOST, (options.max_trials or _MOST * _SHARE) // _SHARE)
         known = dict(list(known_points(space).items())[:most])
-        genotypes = {name: space.decode(point) for name, point in known.items()}
-        return cls(known, genotypes, most if options.baseline else 0)
+        return cls(space, known, most if options.baseline else 0)
 
     @property
     def count(self) -> int:
@@ -76,7 +76,7 @@ class FirstTrials(NamedTuple):
         """(the strategy that a trial is labelled with, a remark on it)."""
         if number >= self.count:
             return otherwise, ""
-        for name, known in list(self.genotypes.items())[number : number + 1]:
-            if genotype == known:
+        for name, point in list(self.known.items())[number : number + 1]:
+            if genotype == self.space.decode(point):
                 return PUBLISHED, name
         return BASELINE, ""

@@ -48,7 +48,6 @@ def run_searches(folder, task, options, limit, stages) -> Found:
     stages.begin("searching")
     child = studies.child_of(task)
     x, y, *validation_data = task.some(options.child_images)
-    epochs = options.child_epochs
     first = FirstTrials.of(options, task.space)
     labels = _labels(options)
     cores = studies.share_cores(options, len(labels))
@@ -66,7 +65,7 @@ def run_searches(folder, task, options, limit, stages) -> Found:
     if "one-shot" in searches:
         searches["one-shot"].ranking.on_share = stages.counter("sharing weights")
     monitor = Monitor(folder, searches, task.size, clock, first, options.max_trials, stages)
-    fit = {"epochs": epochs, "batch_size": options.child_batch_size, "verbose": 0}
+    fit = {"epochs": options.child_epochs, "batch_size": options.child_batch_size, "verbose": 0}
     try:
         _train(searches, stages.say, x, y, validation_data=tuple(validation_data), **fit)
     except BaseException:
