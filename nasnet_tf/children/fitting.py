@@ -51,7 +51,7 @@ def is_plain(args, kwargs, is_data) -> bool:
     x, y, validation = (given.get(name) for name in ("x", "y", "validation_data"))
     return (
         len(args) <= len(_FIT)
-        and set(given) <= {*_FIT, "validation_data", "shuffle"}
+        and set(given) <= {*_FIT, "validation_data", "validation_freq", "shuffle"}
         and is_data(x if y is None else (x, y))
         and (validation is None or is_data(validation))
         and all(

@@ -38,6 +38,7 @@ class Progress(keras.callbacks.Callback):
     Attributes:
         rows: the metrics of each epoch, also of those before an interruption.
         resumed: whether there was one.
+        times: how many times as long as what was trained here the whole training is.
     """
 
     def __init__(self, path: str | os.PathLike, of, others=(), seconds: float = 30.0):
@@ -45,7 +46,7 @@ class Progress(keras.callbacks.Callback):
         self.path, self.seconds = pathlib.Path(path), seconds
         self.of = json.loads(json.dumps(of))  # as a file has it
         self.others = [callback for callback in others if hasattr(callback, "remember")]
-        self.rows, self.resumed, self._fits = [], False, 0
+        self.rows, self.resumed, self._fits, self._before = [], False, 0, 0
 
     @property
     def history(self) -> dict[str, list[float]]:
@@ -55,10 +56,14 @@ class Progress(keras.callbacks.Callback):
             for name in dict.fromkeys(name for row in self.rows for name in row)
         }
 
+    @property
+    def times(self) -> float:
+        return len(self.rows) / max(len(self.rows) - self._before, 1) if self.rows else 1.0
+
     def on_train_begin(self, logs=None):
         self._written, self._fits, self.rows = time.monotonic(), self._fits + 1, []
         if self._fits > 1:
-            self.resumed = False
+            self.resumed, self._before = False, 0
             return self.remove()
         if not self.path.is_file():
             return
@@ -70,6 +75,7 @@ class Progress(keras.callbacks.Callback):
             for number, value in enumerate(values):
                 _assign(value, saved[str(number)])
             self.rows, self.resumed = facts["rows"], True
+            self._before = len(self.rows)
             self.model._initial_epoch = len(self.rows)  # as Keras' BackupAndRestore does
             for callback, row in itertools.product(self.others, self.rows):
                 callback.remember(row)

@@ -13,7 +13,7 @@ import numpy as np
 from nasnet_tf.children.compiling import Compiling
 from nasnet_tf.children.kept import rename
 from nasnet_tf.children.ray_worker import Cluster, RayWorker
-from nasnet_tf.children.train import NUMBER, train_child
+from nasnet_tf.children.train import NUMBER, SECONDS, train_child
 from nasnet_tf.children.worker import ChildFailed, Worker, WorkerLost
 from nasnet_tf.study import MOST_LOST, OF_THE_MACHINE
 
@@ -74,8 +74,8 @@ def train_executions(
     run, child, given, values, *, seed, policy, folder, metric, better=None, count=1,
     compiling=None, args=(), kwargs=None,
 ):  # fmt: skip
-    """(metrics, history) of a child: the means of `count` trainings. The weights of the best of
-    them stay.
+    """(metrics, history) of a child: the means of `count` trainings, and the seconds of all. The
+    weights of the best of them stay.
 
     Args:
         run: calls a function with arguments, such as `Worker.run`.
@@ -105,6 +105,7 @@ def _means(outcomes):
     """(metrics, history) of several trainings, for as many epochs as all of them had."""
     metrics, histories = zip(*outcomes, strict=True)
     means = {name: float(np.mean([each[name] for each in metrics])) for name in metrics[0]}
+    means[SECONDS] = sum(each[SECONDS] for each in metrics)
     curves = {}
     for name in histories[0]:
         by_epoch = zip(*(each[name] for each in histories), strict=False)

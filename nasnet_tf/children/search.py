@@ -7,7 +7,6 @@ from __future__ import annotations
 import functools
 import pathlib
 import threading
-import time
 
 import keras
 
@@ -105,15 +104,17 @@ class ChildSearch:
         for worker in (*self._measuring, *self._running):
             worker.stop()
 
-    def load_model(self, number: str):
+    def load_model(self, number: str, child=None):
         """The child of a trial as a Keras model, with the weights it was left with; of a duplicate,
         the child that was trained.
 
+        Args:
+            child: what builds it, for pictures of another size; None is this search's.
         Raises: ValueError if the weights are not there any more.
         """
         number = self.study.original(number)
         file = self._weights.find(number)
-        model = self.child.build(self.study.records.values(number))
+        model = (child or self.child).build(self.study.records.values(number))
         load_named(model, file) if file.name == NAMED else model.load_weights(file)
         return model
 
@@ -152,7 +153,6 @@ class ChildSearch:
             thresholds = self.stop_early.thresholds(self._curves())
             stop = StopBelowMedian(thresholds, metric, self.study.direction)
             kwargs["callbacks"] = [*(kwargs.get("callbacks") or ()), stop]
-        began = time.monotonic()
         note_lost = functools.partial(self.study.note_lost, trial.number)
         metrics, history = train_executions(
             functools.partial(run_again_if_lost, worker, note_lost),
@@ -160,7 +160,6 @@ class ChildSearch:
             policy=self._policy, folder=self._weights.folder_of(trial.number), metric=metric,
             args=args, kwargs=kwargs,
         )  # fmt: skip
-        metrics["seconds"] = round(time.monotonic() - began, 2)
         message = None
         if self.stop_early is not None:
             message, by_epoch = reached(history.get(metric, []), kwargs.get("epochs", 1))

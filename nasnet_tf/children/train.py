@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 
 import keras
 
@@ -16,9 +17,10 @@ from nasnet_tf.files import remove_temporaries
 from nasnet_tf.study import PARENT
 from nasnet_tf.training.graph_rewriting import rewrite_graphs
 
-__all__ = ["NUMBER", "Pulse", "train_child"]
+__all__ = ["NUMBER", "SECONDS", "Pulse", "train_child"]
 
 _UNCHANGED = Compiling()
+SECONDS = "seconds"
 NUMBER = "number"  # metric of a child whose `fit` returns a number: the score
 
 
@@ -35,9 +37,9 @@ def train_child(
         policy: name of the dtype policy.
         folder: where its weights are left.
         compiling: a `Compiling`.
-    Returns: {metric: value}, of the last epoch where `child.fit` returns a history, and
-        "inherited", how many layers began with a parent's weights, if it has a parent; and that
-        history, {metric: values}.
+    Returns: {metric: value}, of the last epoch where `child.fit` returns a history; "seconds" of
+        the training, and "inherited", how many layers began with a parent's weights, if it has a
+        parent; and that history, {metric: values}.
     Raises: ArithmeticError if a metric is no finite number.
     """
     keras.backend.clear_session()
@@ -54,9 +56,13 @@ def train_child(
     parent, inherited = values.get(PARENT), []
     if parent is not None:
         inherited = inherit(model, os.path.join(os.path.dirname(folder), f"trial_{parent}", NAMED))
+    if native:
+        model.compile()
+    began = time.monotonic()
     metrics, history = _results(
         child.fit(given, model, *args, **{"verbose": 0, **kwargs}), progress
     )
+    metrics[SECONDS] = round((time.monotonic() - began) * progress.times, 2)
     if getattr(getattr(child, "space", None), "inherits", False):
         keep(model, os.path.join(folder, NAMED))
     else:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
+from nasnet_tf.data.images import resize
 from nasnet_tf.data.pictures import Pictures
 
 __all__ = ["DataSet", "Part", "Parts", "folder_name"]
@@ -98,6 +99,15 @@ class DataSet:
     @cached_property
     def _statistics(self):
         return _statistics(self.x_train)
+
+    def at(self, size) -> DataSet:
+        """The same pictures, resized to `size`, one side or (height, width)."""
+        sized = {}
+        for part in ("x_train", "x_validation", "x_test"):
+            images = getattr(self, part)
+            is_files = isinstance(images, Pictures)
+            sized[part] = images.at(size) if is_files else resize(images, size)
+        return replace(self, **sized)
 
     def describe(self) -> str:
         """One line: the number of images of each part, their shape, the number of classes, where

@@ -48,6 +48,12 @@ class Pictures:
         """The size of the decoded images in bytes."""
         return math.prod(self.shape)
 
+    def at(self, size) -> Pictures:
+        """The same pictures, resized to `size`."""
+        found = copy.copy(self)
+        found.size = sides(size)
+        return found
+
     def __len__(self) -> int:
         return len(self.paths)
 

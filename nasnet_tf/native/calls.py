@@ -82,7 +82,7 @@ def _conflict(one, other):
         return False
     if not (a.by_rows and b.by_rows and ends_a == ends_b):
         return True
-    return (a.buffer.start, a.buffer.shape) != (b.buffer.start, b.buffer.shape)
+    return a.buffer != b.buffer
 
 
 # The place, among the arguments of a kernel, of the array whose rows are parted, where that is not

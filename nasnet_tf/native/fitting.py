@@ -18,13 +18,16 @@ class NativeModel:
     and, if it counts them, how many predictions are right; and `_logs(totals)`.
     """
 
+    def compile(self) -> None:
+        """Does what takes time once in a process, so that trainings take what they take."""
+
     def save_weights(self, path):
         """Writes `named()` as an .npz, whole or not at all."""
         write_snapshot(path, self.named())
 
     def fit(
         self, x, y=None, batch_size=None, epochs=1, verbose=0, callbacks=(), validation_data=None,
-        shuffle=True, *, learning_rate=None, steps=None,
+        shuffle=True, validation_freq=1, *, learning_rate=None, steps=None,
     ):  # fmt: skip
         """Trains as `keras.Model.fit` does.
 
@@ -36,6 +39,7 @@ class NativeModel:
             callbacks: Keras callbacks; their `model` is this object.
             validation_data: a tuple of two arrays, or an iterable of batches.
             shuffle: arrays, before each epoch, by Python's random numbers.
+            validation_freq: epochs from one validation to the next.
             learning_rate: falls to 0 along a cosine over all steps; None is the default.
             steps: batches an epoch of an iterable; None keeps the rate constant.
         Returns: a `keras.callbacks.History`.
@@ -70,7 +74,7 @@ class NativeModel:
                 for callback in callbacks.callbacks:  # CallbackList itself is slower than a step
                     callback.on_train_batch_end(done)
             logs = self._logs(totals)
-            if validation_data is not None:
+            if validation_data is not None and (epoch + 1) % validation_freq == 0:
                 totals = self._evaluated(*validation_data, batch_size, callbacks.callbacks)
                 logs |= {f"val_{name}": value for name, value in self._logs(totals).items()}
             callbacks.on_epoch_end(epoch, logs)

@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
+import random
 
+import numba
 import numpy as np
 
 from nasnet_tf.native import kernels
@@ -133,6 +136,22 @@ class NativeNetwork(NativeModel):
         """
         self._logits(self._program(len(images), True), images)
         return {w.name: w.of(self._vectors.batch_statistics) for w in self.graph.moving}
+
+    def compile(self) -> None:
+        """Compiles the kernels of training and of evaluation, as far as no process has done so
+        before. Processes side by side begin with different ones.
+        """
+        programs = [Program(self.graph, 1, self._vectors, training) for training in (True, False)]
+        calls = [call for program in programs for call in program.calls]
+        random.Random(os.getpid()).shuffle(calls)
+        for kernel, arguments in calls:
+            kernel.compile(tuple(map(numba.typeof, arguments)))
+
+    def probabilities(self, images) -> np.ndarray:
+        """(images, classes). `images`: as `prepared` returns them."""
+        logits = self._logits(self._program(len(images), False), images)
+        exponentials = np.exp(logits - logits.max(1, keepdims=True))
+        return exponentials / exponentials.sum(1, keepdims=True)
 
     def evaluate(self, images, labels=None, batch_size=64, callbacks=()) -> tuple[float, float]:
         """(loss, accuracy) by the moving averages of the batch norms. Arguments as `step`; or an

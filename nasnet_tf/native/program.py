@@ -67,6 +67,13 @@ class Program:
     def backward(self):
         self._run(self._backward)
 
+    @property
+    def calls(self):
+        """All calls: (kernel, arguments)."""
+        for of_threads in (*self._forward, *self._backward):
+            for calls in of_threads:
+                yield from calls
+
     def _run(self, parts):
         if self._crew is not None:
             self._crew.run(parts)

@@ -38,21 +38,11 @@ class NativeTrainer:
         self.model, self.recipe = model, recipe
         threads = threads or cores()
         self.what = f"trained by compiled kernels on {threads} core{'s' * (threads > 1)}"
-        arguments = _arguments(model)
+        self.network = native_network(model, threads, label_smoothing=recipe.label_smoothing)
+        if FROZEN in model.get_config():
+            raise NotImplementedError("a native network trains all of its layers.")
         build_optimizer(model)
-        self._weights = {
-            variable.path: variable
-            for variable in model.variables
-            if not variable.path.startswith("normalization/")
-        }
-        values = {path: _numbers(variable) for path, variable in self._weights.items()}
-        self.network = NativeNetwork(
-            model.genotype,
-            label_smoothing=recipe.label_smoothing,
-            threads=threads,
-            initial=values,
-            **arguments,
-        )
+        self._weights = _weights(model)
         trained = [variable.path for variable in model.trainable_variables]
         if set(trained) != {weight.name for weight in self.network.graph.trained}:
             raise NotImplementedError("a native network trains all of its weights.")
@@ -169,6 +159,28 @@ class _NativeNorms(Norms):
         ]
 
 
+def native_network(model, threads: int | None = None, **arguments) -> NativeNetwork:
+    """The native network of a Keras model, with its weights.
+
+    Args:
+        threads: None takes all cores that the process may use.
+        **arguments: of `NativeNetwork` besides.
+    Raises: NotImplementedError for a model that the kernels do not know.
+    """
+    arguments |= _arguments(model)
+    values = {path: _numbers(variable) for path, variable in _weights(model).items()}
+    return NativeNetwork(model.genotype, threads=threads or cores(), initial=values, **arguments)
+
+
+def _weights(model):
+    """{path: variable} of all that a native network has too."""
+    return {
+        variable.path: variable
+        for variable in model.variables
+        if not variable.path.startswith("normalization/")
+    }
+
+
 def _arguments(model):
     """The arguments of the native network of a Keras model."""
     if not isinstance(model, GenotypeModel) or not system_of(model.genotype).native:
@@ -182,8 +194,7 @@ def _arguments(model):
     for name, only in _ONLY.items():
         if config.pop(name, only) != only:
             raise NotImplementedError(f"a native network has no other {name} than {only!r}.")
-    if FROZEN in config:
-        raise NotImplementedError("a native network trains all of its layers.")
+    config.pop(FROZEN, None)
     return config
 
 

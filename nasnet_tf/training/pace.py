@@ -32,10 +32,12 @@ class Pace(keras.callbacks.Callback):
     Args:
         enough: steps; 0 if there is no smaller network.
         ends: when the last step must be done, by the monotonic clock.
+        times: steps that are worth one, of those that `TooSlow` tells.
     """
 
-    def __init__(self, enough: float, ends: float):
+    def __init__(self, enough: float, ends: float, times: float = 1.0):
         super().__init__()
+        self.times = times
         self.enough, self.ends, self.made, self.taken = enough, ends, time.monotonic(), []
 
     def on_train_begin(self, logs=None):
@@ -54,4 +56,4 @@ class Pace(keras.callbacks.Callback):
         if len(self.taken) == _STEPS.stop and self.ends - now > 2 * (now - self.made):
             steps = (self.ends - now) / max(statistics.median(self.taken[_STEPS.start :]), 1e-9)
             if steps < self.enough:
-                raise TooSlow(steps)
+                raise TooSlow(steps / self.times)

@@ -6,7 +6,10 @@ import time
 
 import numpy as np
 
+from nasnet_tf.training.devices import accelerated
+
 _IMAGES = 4096  # at a time, so that not all picture files are decoded at once
+_BATCH = 64  # of a native network
 
 
 def accuracy(model, x, y, batch_size: int = 128) -> dict[str, float]:
@@ -119,11 +122,39 @@ def seconds_to_score(model, data, parts=("test",)) -> float:
 
 
 def predict(model, x, batch_size: int = 128) -> np.ndarray:
-    """(n, classes): the main head's probabilities."""
-    found = []
+    """(n, classes): the main head's probabilities. Computed by the compiled kernels that train the
+    model, where there are such: nothing is traced.
+    """
+    probabilities, found = _natively(model) or _by_keras(model, batch_size), []
     for start in range(0, len(x), _IMAGES):
-        output = model.predict(
-            np.asarray(x[start : start + _IMAGES], "float32"), batch_size=batch_size, verbose=0
-        )
-        found.append(output["predictions"] if isinstance(output, dict) else output)
+        found.append(probabilities(np.asarray(x[start : start + _IMAGES], "float32")))
     return np.concatenate(found)
+
+
+def _by_keras(model, batch_size):
+    def probabilities(images):
+        output = model.predict(images, batch_size=batch_size, verbose=0)
+        return output["predictions"] if isinstance(output, dict) else output
+
+    return probabilities
+
+
+def _natively(model):
+    """As `_by_keras`; None for a model that the kernels do not know, or where an accelerator is
+    faster.
+    """
+    if accelerated():
+        return None
+    try:
+        from nasnet_tf.training.native import native_network
+
+        network = native_network(model)
+    except (ImportError, NotImplementedError):  # numba is not to be had for every Python
+        return None
+
+    def probabilities(images):
+        starts = range(0, len(images), _BATCH)
+        batches = (network.prepared(images[start : start + _BATCH]) for start in starts)
+        return np.concatenate([network.probabilities(batch) for batch in batches])
+
+    return probabilities

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import pickle
 import threading
-import time
 import warnings
 
 import keras
@@ -65,7 +64,7 @@ class ChildTrials(keras_tuner.Tuner):
         if not (isolated or self._inherits):
             results = super().run_trial(trial, *args, **kwargs)
             return results, getattr(results[0], "history", {})
-        began, objective = time.monotonic(), self.oracle.objective
+        objective = self.oracle.objective
         run = functools.partial(self._run_child, trial) if isolated else self._here
         try:
             metrics, history = runner.train_executions(
@@ -80,7 +79,7 @@ class ChildTrials(keras_tuner.Tuner):
         except ChildFailed as error:
             self._check_machine(error)
             raise errors.FailedTrialError(str(error)) from None
-        return {**metrics, "seconds": round(time.monotonic() - began, 2)}, history
+        return metrics, history
 
     def _check_machine(self, error):
         """Ends the search if a trial failed of what is not its fault, and the next one's too. The

@@ -7,6 +7,7 @@ import inspect
 
 from nasnet_tf.strategies import STRATEGIES
 from nasnet_tf.systems import NAMED, SPACES, costs, load, system_of
+from nasnet_tf.systems.stages import default_stem
 
 __all__ = [
     "NAMED",
@@ -19,6 +20,7 @@ __all__ = [
     "make_space",
     "reads",
     "reward_of",
+    "stem_for",
     "strategy_for",
 ]
 
@@ -68,6 +70,11 @@ def reward_of(space):
     so.
     """
     return system_of(space.decode(space.first)).reward
+
+
+def stem_for(genotype, input_shape) -> str | None:
+    """The stem of its network for pictures of that shape; None where networks have none."""
+    return default_stem(input_shape) if "stem" in costs.counted_arguments(genotype) else None
 
 
 def cost_arguments(data, num_cells, filters) -> dict:

@@ -9,7 +9,8 @@ import json
 import time
 
 from nasnet_tf.files import read_json, replacing, write_json
-from nasnet_tf.workflow import fitting
+from nasnet_tf.workflow import fitting, growing
+from nasnet_tf.workflow.catalogue import stem_for
 from nasnet_tf.workflow.folder import CHOICE
 from nasnet_tf.workflow.sizes import Size, SizeChooser
 
@@ -37,9 +38,12 @@ class FinalTraining:
         folder: for the state of the training.
         stages: take the reports.
         drawing: seconds that it takes to draw the pictures of the search, which come last.
+        grows: whether a training by the clock begins with small pictures.
     """
 
-    def __init__(self, found, child, data, recipe, options, folder, stages, drawing):
+    def __init__(
+        self, found, child, data, recipe, options, folder, stages, drawing, grows=False
+    ):  # fmt: skip
         from nasnet_tf.training import RECIPES
 
         self.found, self.child, self.data, self.options = found, child, data, options
@@ -50,6 +54,7 @@ class FinalTraining:
         self.recipe = dataclasses.replace(named, epochs=epochs, learning_rate=rate)
         self.sizes = SizeChooser(found, data, child, options, named.batch_size)
         self.notes = [] if child is not None else [_NO_CHILD]
+        self.grows = grows and self.by_clock and growing.half(data.input_shape) is not None
 
     @property
     def by_clock(self):
@@ -97,6 +102,7 @@ class FinalTraining:
         from nasnet_tf import training
 
         training.forget(self.folder)
+        growing.forget_small(self.folder)
         (self.folder / CHOICE).unlink(missing_ok=True)
 
     def _trained(self):
@@ -162,38 +168,55 @@ class FinalTraining:
         self.stages.begin("training")
         if not resume:
             self._note_choice(size)
+        given = {"seed": self.options.seed, "folder": self.folder}
+        both = self.data, self.recipe, self.stages
+        small, in_whole = None, resume and growing.in_whole(self.folder)
+        if not in_whole and (self.grows or resume and growing.was_begun(self.folder)):
+            last = self._last_step()
+            self.stages.say("the training begins with pictures of half the side")
+            small = growing.begin(
+                lambda data, recipe: self._network(data, recipe, size, resume),
+                *both,
+                resume=resume,
+                then=self.stages.budget.ends - last,
+                callbacks=self._pace(smaller, resume, growing.STEPS, growing.last_step(last)),
+                **given,
+            )
+        callbacks = [] if small is not None else self._pace(smaller, resume)
         return fitting.train_network(
-            lambda data, recipe: self._network(data, recipe, size, resume),
-            self.data,
-            self.recipe,
-            self.stages,
-            seed=self.options.seed,
-            folder=self.folder,
-            resume=resume,
-            callbacks=self._pace(smaller, resume),
+            lambda data, recipe: self._network(data, recipe, size, resume, small),
+            *both,
+            resume=in_whole,
+            callbacks=callbacks,
             parts=("validation", "test"),
             then=self.drawing,
+            **given,
         )
 
-    def _network(self, data, recipe, size, resume):
+    def _network(self, data, recipe, size, resume, small=None):
         from nasnet_tf.training import network_for
 
         given = {name: value for name, value in size._asdict().items() if value is not None}
+        if hasattr(self.data, "input_shape"):  # small pictures have the stem of whole ones
+            given["stem"] = stem_for(self.found, self.data.input_shape)
         model = network_for(self.found, data, recipe, **given)
+        if small is not None:
+            growing.take_weights(model, small)
+            return model
         is_child = self.child is not None and size == self.child.size
         if self.by_clock and not resume and is_child:
             model.set_weights(self.child.model.get_weights())
             self.notes.append("the training at the end begins with the child's weights")
         return model
 
-    def _pace(self, smaller, resume):
+    def _pace(self, smaller, resume, times=1.0, last=None):
         """The callback that ends a training which is too slow."""
         from nasnet_tf.training import Pace
 
         if not self.by_clock or self.child is None or resume:
             return []
-        enough = _ALL_THERE_IS * self.sizes.enough if smaller else 0
-        return [Pace(enough, self._last_step())]
+        enough = times * _ALL_THERE_IS * self.sizes.enough if smaller else 0
+        return [Pace(enough, last or self._last_step(), times)]
 
     def _last_step(self):
         """When the last step of the training must be done, about."""
@@ -219,12 +242,11 @@ class FinalTraining:
         """The size of the network whose training was interrupted, None if there is none that could
         go on.
         """
-        from nasnet_tf.training.checkpoint import STATE
-
         try:
             choice = read_json(self.folder / CHOICE)
             same = all(choice[name] == value for name, value in self._begun().items())
             size = Size(choice["num_cells"], choice["filters"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return size if same and (self.folder / STATE).is_file() else None
+        begun = growing.in_whole(self.folder) or growing.was_begun(self.folder)
+        return size if same and begun else None

@@ -1,6 +1,9 @@
 """The best cells of a search once more, at the size of the network at the end, before one is taken:
 what a small child reaches in a few epochs says only roughly what its cell is worth.
 
+By the clock all are trained for equally long, on more images the less a cell takes for one, as the
+network at the end will be. The pictures are as small as those of the children.
+
 Zoph et al. 2017, arXiv 1707.07012, appendix A.3, train the best 250 cells of their search to the
 end before they choose.
 """
@@ -13,6 +16,7 @@ import statistics
 import threading
 from typing import NamedTuple
 
+from nasnet_tf.contracts.genotype import from_json
 from nasnet_tf.files import read_json, write_json
 from nasnet_tf.study import Listener, Study
 from nasnet_tf.workflow import studies, wording
@@ -32,13 +36,15 @@ _PATIENCE = 1.5  # times the time that was planned
 class Plan(NamedTuple):
     """Args:
     count: how many cells are trained.
-    epochs: how long each.
+    epochs: how long one that takes as long as most.
     seconds: that this is expected to take, None where it is not known.
+    epoch: seconds of an epoch of such a one, None where all are trained for these epochs.
     """
 
     count: int
     epochs: int
     seconds: float | None
+    epoch: float | None = None
 
 
 def plan_of(
@@ -59,7 +65,7 @@ def plan_of(
         possible = (_SHARE * seconds - start) / each if each else _MOST_EPOCHS
         epochs = min(int(max(possible, 0)), _MOST_EPOCHS)
         if count <= most and epochs >= (1 if count in (2, asked) else 2):
-            return Plan(count, epochs, start + epochs * each)
+            return Plan(count, epochs, start + epochs * each, epoch)
     return Plan(0, 0, 0.0)
 
 
@@ -81,13 +87,9 @@ def _reward(row):
     return row["reward"]
 
 
-def choose(folder, task, options, found, monitor, workers, few, stages):
-    """What the search found, or the best of its best cells; a `Found`.
-
-    Args:
-        few: how many images the children were trained on.
-    """
-    plan = _planned(folder, task, options, monitor, workers, few, stages)
+def choose(folder, task, options, found, monitor, workers, stages):
+    """What the search found, or the best of its best cells; a `Found`."""
+    plan = _planned(folder, task, options, monitor, workers, stages)
     if plan is None or plan.count < 2:
         return found
     rows = best_rows(folder.table.rows.values(), plan.count)
@@ -97,10 +99,10 @@ def choose(folder, task, options, found, monitor, workers, few, stages):
         points[_name(row)] = search.study.point(row["trial"])
     plan = _kept(folder, points, plan)
     stages.say(
-        f"the best {len(rows)} cells are trained for {_epochs(plan)} at the size of the"
+        f"the best {len(rows)} cells are trained for {_duration(plan)} at the size of the"
         " network at the end"
     )
-    search = _search(folder, task, options, points, workers)
+    search = _search(folder, task, options, points, workers, plan, rows)
     _run(search, task, options, plan, rows, stages)
     best = search.study.best()
     if not best:
@@ -115,11 +117,13 @@ def choose(folder, task, options, found, monitor, workers, few, stages):
         best=row,
         trial=best[0],
         size=size,
-        finalists=f"after {_epochs(plan)} of {size}: {', '.join(each)}",
+        finalists=f"after {_duration(plan)} of {size}: {', '.join(each)}",
     )
 
 
-def _epochs(plan):
+def _duration(plan):
+    if plan.epoch is not None:
+        return f"{plan.epochs * plan.epoch:.0f} s each"
     return f"{plan.epochs} epoch{'s' * (plan.epochs > 1)}"
 
 
@@ -127,17 +131,14 @@ def _name(row):
     return f"{row['strategy']} {row['trial']}"
 
 
-def _planned(folder, task, options, monitor, workers, few, stages):
+def _planned(folder, task, options, monitor, workers, stages):
     """The `Plan`, None where cells have no size of their network or nothing is known of it."""
     asked, rows = options.finalists, [r for r in folder.table.rows.values() if r["seconds"]]
     if not rows or options.num_cells is None or asked is not None and asked < 2:
         return None
     if not stages.budget.is_limited:
         return asked and Plan(min(asked, len(rows)), options.child_epochs, None)
-    epochs = []
-    for row in best_rows(rows, _COUNTS[0]):
-        genotype = monitor.search_of(row).genotype(row["trial"])
-        epochs.append(task.epoch_seconds(genotype, row["seconds"], few))
+    epochs = [_epoch_seconds(task, row) for row in best_rows(rows, _COUNTS[0])]
     if None in epochs:
         return None
     budget, epoch = stages.budget, statistics.median(epochs)
@@ -161,12 +162,25 @@ def _kept(folder, points, plan):
     return plan
 
 
-def _search(folder, task, options, points, workers):
+def _epoch_seconds(task, row):
+    """Seconds of an epoch of the cell of a row; None where that is not known."""
+    return task.epoch_seconds(from_json(row["genotype"]), row["seconds"], small=True)
+
+
+def _shares(task, plan, rows):
+    """{genotype: share of the images of the planned epochs}, where the time is equal."""
+    if plan.epoch is None:
+        return {}
+    return {row["genotype"]: plan.epoch / _epoch_seconds(task, row) for row in rows}
+
+
+def _search(folder, task, options, points, workers, plan, rows):
     """The `ChildSearch` of the cells, at the size of the network at the end."""
     from nasnet_tf.children.runner import worker_maker
     from nasnet_tf.children.search import ChildSearch
 
-    child = studies.child_of(task, num_cells=options.num_cells, filters=options.filters)
+    size = {"num_cells": options.num_cells, "filters": options.filters}
+    child = studies.child_of(task, shares=_shares(task, plan, rows), **size)
     first, path = FirstTrials(task.space, points), folder.path / FINALISTS
     study = Study(
         first.in_front_of("auto"),
@@ -188,7 +202,7 @@ def _search(folder, task, options, points, workers):
 
 def _run(search, task, options, plan, rows, stages):
     """Trains the cells, at most for somewhat longer than was planned."""
-    x, y, *validation_data = task.some(None)
+    x, y, *validation_data = task.some(None, task.child_shape)
     search.study.listener = _Reporter(search.study, rows, stages)
     timer = threading.Timer(_PATIENCE * (plan.seconds or 0.0), search.stop)
     timer.daemon = True

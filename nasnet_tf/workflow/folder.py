@@ -29,6 +29,7 @@ SEARCHES = ("search", "baseline", FINALISTS)  # folders, each a search's
 # the folder of the training at the end, and which network that is of
 FINAL, CHOICE = "model.training", "choice.json"
 _CONFIG, _RESULT = "config.json", "result.json"
+_BEFORE = {"child_image_size": 10**6}  # release 0.1, whose children saw the pictures as they are
 _CLOCK = "clock.json"  # while a search by the clock runs
 _PICTURES = ("cells.png", "search.png", "pareto.png", "report.html")
 _FILES = (
@@ -62,7 +63,7 @@ def read_config(path: pathlib.Path) -> dict:
             f"{path / _CONFIG} is damaged; restore a copy of it, or write into it what was asked"
             " for."
         )
-    return found
+    return _BEFORE | found
 
 
 class SearchFolder:

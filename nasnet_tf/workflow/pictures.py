@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
+from nasnet_tf.strategies import STRATEGIES
 from nasnet_tf.workflow import prescreen, sizes, sources
-from nasnet_tf.workflow.catalogue import cost_arguments, cost_of, reward_of
+from nasnet_tf.workflow.catalogue import cost_arguments, cost_of, reward_of, stem_for
 from nasnet_tf.workflow.table import Shown
 
 # of the training images, to judge children by; the network at the end trains on more of them
 _VALIDATION = 0.2
 _SIZES = {"child_cells": 1, "child_filters": 8, "num_cells": 2, "filters": 16}
+_JUDGED = 0.75  # validation images for a training image of a child that is judged once
+_LEAST_SIDE = 12  # pixels of a child's pictures that are smaller than the data's
 
 
 class PictureSearch:
@@ -26,10 +31,10 @@ class PictureSearch:
         self.options, self.space = options, space
         self.data = sources.read_pictures(options, validation=_VALIDATION)
         one = space.decode(space.first)
-        for size in ((options.num_cells, options.filters), self.child_size):
-            cost_of(one, **cost_arguments(self.data, *size))
-        prescreen.check(options, self.data, space)
+        cost_of(one, **cost_arguments(self.data, *self.child_size) | self._small_pictures)
         self.size = prescreen.final_size(self.data, options)
+        cost_of(one, **self.size)
+        prescreen.check(options, self.data, space)
         self.facts = prescreen.facts(options)
         target = options.target_multiply_adds
         plain = target is None and reward_of(space) is None
@@ -46,15 +51,34 @@ class PictureSearch:
         if not space.decode(space.first).sized:
             return {"child_batch_size": 64, **_SIZES}
         options.refuse(
-            _SIZES,
+            (*_SIZES, "child_image_size"),
             f"is nothing that networks of the space {options.space} have: their size is their own",
         )
         return {"child_batch_size": 64}
 
     @property
+    def is_judged_at_the_end(self) -> bool:
+        """Whether what a child reached before the end of its training does not matter."""
+        options = self.options
+        decides = options.strategy in STRATEGIES and STRATEGIES[options.strategy].fidelity
+        return reward_of(self.space) is None and not (options.stop_early or decides)
+
+    @property
     def child_size(self):
         """N and F of the children."""
         return self.options.child_cells, self.options.child_filters
+
+    @property
+    def child_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the pictures that children see."""
+        *sides, channels = self.data.input_shape
+        asked = self.options.child_image_size
+        if asked is not None and asked < max(sides):
+            return (asked, asked, channels)
+        sized = self.space.decode(self.space.first).sized
+        if asked is not None or sized or min(sides) < 2 * _LEAST_SIDE:
+            return self.data.input_shape
+        return (*(-(-side // 2) for side in sides), channels)
 
     def whole(self):
         """The pictures that the network at the end is trained on."""
@@ -65,52 +89,73 @@ class PictureSearch:
         data, (cells, filters) = self.data, self.child_size
         pixels = {"mean": data.mean, "std": data.std, "class_names": data.class_names}
         return {
-            "input_shape": data.input_shape,
+            **self._small_pictures,
             "classes": data.classes,
             "num_cells": cells,
             "filters": filters,
-            "stem": None,
             **pixels,
             "batch_norm_momentum": 0.9,
             "batch_norm_epsilon": 1e-5,
             "soft": prescreen.soft_limit(data, self.options),
         }
 
-    def some(self, most):
+    @property
+    def whole_pictures(self) -> dict:
+        """Arguments of `child` for pictures of the data's size."""
+        return {"input_shape": self.data.input_shape}
+
+    @property
+    def _small_pictures(self):
+        """Arguments of a child's network: the stem is that of the network at the end."""
+        stem = stem_for(self.space.decode(self.space.first), self.data.input_shape)
+        return {"input_shape": self.child_shape, "stem": stem}
+
+    def some(self, most, shape=None):
         """Training and validation images for the children: at most so many, or all there are, of
         the training and validation parts.
+
+        Args:
+            shape: of the images; None takes them as they are.
         """
         import numpy as np
 
+        from nasnet_tf.data.images import resize
+
         data, rng = self.data, np.random.default_rng(self.options.seed)
         train = rng.permutation(len(data.x_train))[:most]
-        count = None if most is None else max(most // 4, 1)
+        share = _JUDGED * (1 if self.is_judged_at_the_end else 1 / self.options.child_epochs)
+        count = None if most is None else max(round(share * most), 1)
         validation = rng.permutation(len(data.x_validation))[:count]
         # pictures that are files are read here
-        x, x_validation = np.asarray(data.x_train[train]), np.asarray(data.x_validation[validation])
+        both = np.asarray(data.x_train[train]), np.asarray(data.x_validation[validation])
+        if shape is not None and tuple(shape) != tuple(data.input_shape):
+            both = tuple(resize(images, shape[:2]) for images in both)
+        x, x_validation = both
         return x, data.y_train[train], x_validation, data.y_validation[validation]
 
-    def final_seconds(self, genotype, seconds, few):
+    def final_seconds(self, genotype, seconds):
         """Seconds that the network at the end takes for as many steps as do it good, on all cores;
         None where that is not known.
 
         Args:
             seconds: that the genotype's child took.
-            few: the images that it was trained on.
         """
-        epoch = self.epoch_seconds(genotype, seconds, few)
+        epoch = self.epoch_seconds(genotype, seconds)
         return epoch and sizes.seconds_to_train(len(self.data.x_train), epoch)
 
-    def epoch_seconds(self, genotype, seconds, few):
+    def epoch_seconds(self, genotype, seconds, small=False):
         """Seconds that the network at the end takes for an epoch on one core; None where that is
         not known. Arguments as of `final_seconds`.
         """
         options, images = self.options, len(self.data.x_train)
-        both = self.child_size, (options.num_cells, options.filters)
-        child, final = (cost_of(genotype, **cost_arguments(self.data, *size)) for size in both)
+        child = cost_of(genotype, **cost_arguments(self.data, *self.child_size))
+        final = cost_of(genotype, **self.size)
         if child is None or final is None:
             return None
-        times = sizes.times(final.multiply_adds, child.multiply_adds)
+        few = min(options.child_images, images)
+        shape = self.child_shape if small else self.data.input_shape
+        pixels = math.prod(shape) / math.prod(self.child_shape)
+        times = pixels * sizes.times(final.multiply_adds, child.multiply_adds)
         return times * images * seconds / (options.child_epochs * few)
 
     def prescreen(self, x, scored):

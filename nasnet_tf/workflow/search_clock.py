@@ -15,24 +15,23 @@ class SearchClock:
     """Says whether the time of a search is over.
 
     It begins with a share of the time. Once children have been trained, it is known how long the
-    network at the end takes, and the search ends early enough for that; or at once, where hardly
-    any cell could be tried until then.
+    network at the end takes, and the search ends early enough for that, but not before a smaller
+    share is over; or at once, where hardly any cell could be tried until then.
 
     Args:
-        limit: when the search ends at the latest, by the monotonic clock; None where the time is
-            not limited.
+        least: when the search ends at the earliest, by the monotonic clock.
+        limit: when it ends at the latest; None where the time is not limited.
         ends: when everything ends.
         workers: how many children are trained side by side.
-        start: seconds that it takes a worker to begin, about.
         needed: (genotype, seconds of its child) -> seconds that the network at the end takes, or
             None where that is not known.
         say: takes a line for the user.
     """
 
-    def __init__(self, limit, ends, workers, start, needed, say):
-        self.limit, self._ends, self._workers, self._say = limit, ends, workers, say
-        self._start, self._needed = start, needed
-        self._trained, self._seconds, self._finals = 0, [], []
+    def __init__(self, least, limit, ends, workers, needed, say):
+        self._least, self.limit, self._ends = least, limit, ends
+        self._workers, self._say = workers, say
+        self._needed, self._seconds, self._finals = needed, [], []
         self.last_moment = limit
 
     @property
@@ -44,9 +43,6 @@ class SearchClock:
         """A child was trained in so many seconds."""
         if self.limit is None:
             return
-        self._trained += 1
-        if self._trained <= self._workers:  # it has waited for its worker
-            seconds = max(seconds - self._start, seconds / 3)
         needed = self._needed(genotype, seconds)
         if needed is None:
             return
@@ -55,7 +51,7 @@ class SearchClock:
         self._shorten(statistics.median(self._seconds), statistics.median(self._finals))
 
     def _shorten(self, child, final):
-        now, limit = time.monotonic(), min(self.limit, self._ends - final)
+        now, limit = time.monotonic(), min(self.limit, max(self._ends - final, self._least))
         if self.is_over or limit >= self.limit:
             return
         more = (limit - now) * self._workers / child

@@ -59,7 +59,7 @@ def run_search(options: SearchOptions, make_stages, began: float | None = None) 
     options = resolve(options, kind, space)
     task = kind(options, space)  # raises before anything is begun
     path = options.runs_dir / (task.data.name if options.name is None else options.name)
-    options = options.with_budget(read_config(path) if options.resume else {})
+    options = task.options = options.with_budget(read_config(path) if options.resume else {})
     first_trials.check(options)
     folder = SearchFolder(path, options.config(), options.resume, options.overwrite, task.shown)
     result = folder.nothing_left()
@@ -114,13 +114,14 @@ def _deliver(folder, task, options, found, stages):
     data = task.whole()
     final = FinalTraining(
         found.genotype,
-        _best_child(found, data),
+        _best_child(found, data, task),
         data,
         task.recipe,
         options,
         folder.path / FINAL,
         stages,
         found.drawing,
+        grows=_is_short_of_time(found, task, stages.budget),
     )
     result = final.deliver(folder.path / "model.keras")
     stages.begin("drawing")
@@ -132,6 +133,15 @@ def _deliver(folder, task, options, found, stages):
     folder.end(result)
     final.forget()
     return result
+
+
+def _is_short_of_time(found, task, budget) -> bool:
+    """Whether the time is too short for the network at the end to have all the epochs that do it
+    good.
+    """
+    seconds, genotype = found.best and found.best.get("seconds"), found.genotype
+    needed = seconds and task.final_seconds(genotype, seconds)
+    return bool(needed) and budget.is_limited and needed > budget.left
 
 
 def _best(folder, task, found):
@@ -153,16 +163,18 @@ def _facts_at_the_end(task, result):
     }
 
 
-def _best_child(found, data):
-    """The best child as it was trained, with how it does on the validation part of `data`; None if
-    its weights are lost.
+def _best_child(found, data, task):
+    """The best child with its weights, with how it does on the validation part of `data`; None if
+    they are lost.
     """
+    from nasnet_tf.workflow import studies
     from nasnet_tf.workflow.sizes import score_child
 
     if found.search is None:
         return None
     try:
-        model = found.search.load_model(found.trial)
+        child = studies.child_of(task, **found.size._asdict(), **task.whole_pictures)
+        model = found.search.load_model(found.trial, child)
     except (OSError, ValueError, KeyError):
         return None
     trial = f"trial {found.best['trial']} ({found.best['strategy']})"

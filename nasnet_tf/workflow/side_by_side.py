@@ -11,13 +11,14 @@ from nasnet_tf.fingerprint import of_data
 from nasnet_tf.workflow import finalists, studies
 from nasnet_tf.workflow.first_trials import FirstTrials
 from nasnet_tf.workflow.monitor import Monitor
-from nasnet_tf.workflow.search_clock import WORKER_STARTS, SearchClock
+from nasnet_tf.workflow.search_clock import SearchClock
 from nasnet_tf.workflow.sizes import Size
 from nasnet_tf.workflow.table import BASELINE
 
 __all__ = ["Found", "facts_of", "run_searches", "size_in_words"]
 
 _NO_TRIAL = {"trial": None, "strategy": None}
+_LEAST_SHARE = 0.2  # of the time
 _PATIENCE = 10  # seconds, for the baseline to end
 
 
@@ -47,16 +48,16 @@ def run_searches(folder, task, options, limit, stages) -> Found:
     """Runs the search and the random baseline side by side until `limit`."""
     stages.begin("searching")
     child = studies.child_of(task)
-    x, y, *validation_data = task.some(options.child_images)
+    x, y, *validation_data = task.some(options.child_images, task.child_shape)
     first = FirstTrials.of(options, task.space)
     labels = _labels(options)
     cores = studies.share_cores(options, len(labels))
     clock = SearchClock(
+        time.monotonic() + _LEAST_SHARE * stages.budget.left,
         limit,
         stages.budget.ends,
         cores[0] * len(labels),
-        WORKER_STARTS * stages.budget.beginning,
-        lambda genotype, seconds: task.final_seconds(genotype, seconds, len(x)),
+        task.final_seconds,
         stages.say,
     )
     searches = _searches(folder, task, options, labels, clock, first, cores, child, x)
@@ -66,6 +67,8 @@ def run_searches(folder, task, options, limit, stages) -> Found:
         searches["one-shot"].ranking.on_share = stages.counter("sharing weights")
     monitor = Monitor(folder, searches, task.size, clock, first, options.max_trials, stages)
     fit = {"epochs": options.child_epochs, "batch_size": options.child_batch_size, "verbose": 0}
+    if task.is_judged_at_the_end:
+        fit["validation_freq"] = options.child_epochs
     try:
         _train(searches, stages.say, x, y, validation_data=tuple(validation_data), **fit)
     except BaseException:
@@ -77,7 +80,7 @@ def run_searches(folder, task, options, limit, stages) -> Found:
     if found.search is None:
         return found
     workers = cores[0] * len(labels)
-    return finalists.choose(folder, task, options, found, monitor, workers, len(x), stages)
+    return finalists.choose(folder, task, options, found, monitor, workers, stages)
 
 
 def _labels(options):
@@ -201,8 +204,15 @@ def _children(task, options):
     rungs = studies.settings_of(options.strategy, options).get("epochs", (options.child_epochs,))
     return (
         f"{size_in_words(options.child_cells, options.child_filters)}{', '.join(map(str, rungs))}"
-        f" epochs, at most {options.child_images} {task.examples}"
+        f" epochs, at most {options.child_images} {task.examples}{_of_pixels(task)}"
     )
+
+
+def _of_pixels(task):
+    """The size of the pictures of children, where it is not that of the data."""
+    shape = task.child_shape
+    same = shape is None or shape == task.data.input_shape
+    return "" if same else f" of {shape[0]}x{shape[1]} pixels"
 
 
 def size_in_words(num_cells, filters) -> str:

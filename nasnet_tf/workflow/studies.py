@@ -19,14 +19,19 @@ _SHARING_SHARE = 0.5
 _BASELINE_SEED = 10_000  # more than the search's
 
 
-def child_of(task, **size):
-    """The children of a `PictureSearch` or a `TextSearch`, of their size or another."""
+def child_of(task, shares=None, **size):
+    """The children of a `PictureSearch` or a `TextSearch`, of their size or another; with `shares`
+    an `EqualTimeChild`, of pictures.
+    """
     from nasnet_tf.children.cells import CellChild
+    from nasnet_tf.children.equal_time import EqualTimeChild
     from nasnet_tf.children.texts import LanguageChild
 
+    given = {"space": task.space, **task.child(), **size}
     if task.examples == "windows":
-        return LanguageChild(space=task.space, **task.child() | size)
-    return CellChild(space=task.space, reward=reward_of(task.space), **task.child() | size)
+        return LanguageChild(**given)
+    given["reward"] = reward_of(task.space)
+    return EqualTimeChild(shares=shares, **given) if shares else CellChild(**given)
 
 
 def share_cores(options, searches: int) -> tuple[int, int]:

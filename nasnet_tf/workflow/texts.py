@@ -23,7 +23,8 @@ class TextSearch:
     def defaults(options, space) -> dict:
         """See `PictureSearch.defaults`."""
         options.refuse(
-            prescreen.OF_PICTURES, "is for pictures; recurrent cells of one base cost the same"
+            (*prescreen.OF_PICTURES, "child_image_size"),
+            "is for pictures; recurrent cells of one base cost the same",
         )
         if options.strategy == "one-shot":
             raise ValueError(
@@ -45,7 +46,10 @@ class TextSearch:
         named = {"class_names": data.vocabulary, "level": data.level}
         return {"steps": data.steps, "words": data.classes, **size, **named}
 
-    def some(self, most):
+    child_shape, whole_pictures = None, {}  # texts are not made smaller
+    is_judged_at_the_end = False
+
+    def some(self, most, shape=None):
         """Windows of the training and validation parts for the children: at most so many, or all
         there are.
         """
@@ -59,7 +63,7 @@ class TextSearch:
             found += [x[chosen], y[chosen]]
         return found
 
-    def final_seconds(self, genotype, seconds, few):
+    def final_seconds(self, genotype, seconds):
         """Not known of texts: see `PictureSearch.final_seconds`."""
         return None
 

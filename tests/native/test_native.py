@@ -6,7 +6,7 @@ import pytest
 from trainings import SIZE, assert_equal_trainings
 
 from nasnet_tf import native
-from nasnet_tf.genotype import Block, Cell, Genotype, NASBench201, unused
+from nasnet_tf.genotype import NASNET_A, Block, Cell, Genotype, NASBench201, unused
 from nasnet_tf.graph import OPERATION_SPECS
 
 
@@ -126,6 +126,42 @@ def test_threads_compute_the_same_numbers(threads, monkeypatch):
         x = network.prepared(images)
         losses = [network.step(x, native.labels_of(labels), 0.1, clip_norm=1.0) for _ in range(3)]
         found.append((losses, network.evaluate(x, labels), *map(np.copy, network.changing)))
+    for alone, together in zip(*found, strict=True):
+        np.testing.assert_array_equal(together, alone)
+
+
+class LastThreadFirst:
+    """Does in each group what the threads do, the last thread's part first."""
+
+    threads = 3
+
+    def run(self, groups):
+        for of_threads in groups:
+            for calls in reversed(of_threads):
+                for kernel, arguments in calls:
+                    kernel(*arguments)
+
+
+@pytest.mark.parametrize(
+    "genotype",
+    [
+        NASNET_A,  # its maxima keep where they were, in bytes, among numbers of four
+        Genotype(cell("sep_conv_3x3", "max_pool_3x3"), cell("max_pool_5x5", "conv_3x3")),
+    ],
+    ids=["nasnet_a", "pools"],
+)
+def test_no_thread_needs_what_another_does_in_the_same_group(genotype, monkeypatch):
+    monkeypatch.setattr(native.calls, "_SMALL", 0)
+    rng = np.random.default_rng(0)
+    images, labels = rng.normal(size=(3, 8, 8, 3)) * 60 + 120, native.labels_of(np.arange(3))
+    found = []
+    for crew in (None, LastThreadFirst()):
+        keras.utils.set_random_seed(0)
+        network = native.NativeNetwork(genotype, **SIZE)
+        network._crew = crew
+        x = network.prepared(images)
+        losses = [network.step(x, labels, 0.1) for _ in range(2)]
+        found.append((losses, network.probabilities(x), *map(np.copy, network.changing)))
     for alone, together in zip(*found, strict=True):
         np.testing.assert_array_equal(together, alone)
 

@@ -69,10 +69,10 @@ def test_the_first_trials_are_labelled_by_what_they_are():
     assert first.label(8, known, "auto") == ("auto", "")
 
 
-def clock(limit, ends, needed, said, start=20.0, workers=2):
+def clock(limit, ends, needed, said, workers=2, least=0):
     now = time.monotonic()
     return SearchClock(
-        now + limit, now + ends, workers, start, lambda genotype, seconds: needed, said.append
+        now + least, now + limit, now + ends, workers, lambda genotype, seconds: needed, said.append
     )
 
 
@@ -97,7 +97,7 @@ def test_a_search_with_time_for_hardly_any_cell_ends_at_once():
     said = []
     found = clock(450, 1000, 900, said)
     for _ in range(5):
-        found.trained(None, 50.0)  # 20 s of it until its worker had begun
+        found.trained(None, 30.0)
         assert found.is_over
     assert len(said) == 1 and "needs about 900 s" in said[0]
     assert 20 < found.last_moment - time.monotonic() < 31  # a child that is trained may end

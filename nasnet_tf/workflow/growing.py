@@ -1,0 +1,86 @@
+"""A training that begins with small pictures: a step on pictures of half the side takes a quarter
+of the time, so that a network that has time for few epochs sees its pictures more often.
+
+Source: progressive resizing, as in Tan & Le 2021, arXiv 2104.00298, section 4 (EfficientNetV2),
+here in two stages and without their changes of regularization.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import time
+
+from nasnet_tf.training.checkpoint import STATE, forget
+from nasnet_tf.workflow import fitting
+
+__all__ = [
+    "STEPS", "begin", "forget_small", "half", "in_whole", "last_step", "take_weights", "was_begun",
+]  # fmt: skip
+
+FOLDER = "small"  # of the state of the first stage, in that of the training
+_SHARE = 0.5  # of the time that is left
+STEPS = 4 * _SHARE  # on small pictures, for one that the whole time has on whole ones
+_LEAST_SIDE = 12  # pixels of a small picture
+
+
+def half(input_shape) -> tuple[int, int] | None:
+    """(height, width) of the small pictures; None where they would be too small to tell apart."""
+    sides = tuple(-(-side // 2) for side in input_shape[:2])
+    return sides if min(sides) >= _LEAST_SIDE else None
+
+
+def begin(make_network, data, recipe, stages, *, folder, resume, then, **given):
+    """Trains a network on the data at half the size for a share of the time that is left, and
+    returns it.
+
+    Args:
+        folder: of the training, which goes on with whole pictures; the state of the first stage
+            lies in a folder in it.
+        then: seconds that are needed after all training.
+        Others as of `nasnet_tf.workflow.fitting.train_network`.
+    """
+    left = stages.budget.left - then
+    model, _ = fitting.train_network(
+        make_network,
+        data.at(half(data.input_shape)),
+        recipe,
+        stages,
+        folder=pathlib.Path(folder) / FOLDER,
+        resume=resume and was_begun(folder),
+        parts=(),
+        then=then + (1 - _SHARE) * left,
+        **given,
+    )
+    return model
+
+
+def last_step(last: float) -> float:
+    """When the last step on small pictures is made, about, of a training whose last step is at
+    `last`, by the monotonic clock.
+    """
+    now = time.monotonic()
+    return now + _SHARE * (last - now)
+
+
+def in_whole(folder) -> bool:
+    """Whether the folder has the state of a training on whole pictures."""
+    return (pathlib.Path(folder) / STATE).is_file()
+
+
+def was_begun(folder) -> bool:
+    """Whether the folder has the state of a training on small pictures."""
+    return (pathlib.Path(folder) / FOLDER / STATE).is_file()
+
+
+def forget_small(folder) -> None:
+    """Deletes that state."""
+    forget(pathlib.Path(folder) / FOLDER)
+
+
+def take_weights(model, small) -> None:
+    """Gives the model the weights of the network for small pictures, but not its statistics of
+    pixels.
+    """
+    for variable, other in zip(model.variables, small.variables, strict=True):
+        if not variable.path.startswith("normalization/"):
+            variable.assign(other)
