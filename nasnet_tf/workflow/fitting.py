@@ -26,6 +26,7 @@ def train_network(
     callbacks=(),
     parts=("test",),
     then=0.0,
+    seconds=None,
     **fit,
 ):
     """Trains the network `make_network(data, recipe)` in the time that is left, if the recipe has
@@ -35,6 +36,7 @@ def train_network(
         stages: a `nasnet_tf.workflow.Stages`, which takes the reports.
         parts: of the data that the network is scored on afterwards.
         then: seconds that are needed after that.
+        seconds: for all of it, where that is not all the time that is left.
     Returns: (model, its history as `nasnet_tf.training.train` gives it).
     """
     import keras
@@ -54,7 +56,8 @@ def train_network(
         callbacks = [training.KeepBest(path=folder / "best.npz", resume=resume), *callbacks]
     if recipe.epochs is None:
         before = spent(folder) if resume else 0.0
-        fit["minutes"] = max(before + stages.budget.left, 1e-3) / 60
+        left = stages.budget.left if seconds is None else seconds
+        fit["minutes"] = max(before + left, 1e-3) / 60
         fit["after"] = lambda: _seconds_after(model, data, parts, stages.budget) + then
     reports = {"on_epoch": stages.epoch, "on_share": stages.share, "say": stages.say}
     state = {"checkpoint_seconds": _STATE_SECONDS, "keep_state": True, "data": of_data(data)}
@@ -64,9 +67,13 @@ def train_network(
 
 
 def _seconds_after(model, data, parts, budget):
-    """Seconds that it takes to score the trained network and to save it."""
+    """Seconds that it takes to score the trained network and to save it; 0 where it is scored on
+    nothing, as it is trained further.
+    """
     from nasnet_tf.training import seconds_to_score
 
+    if not parts:
+        return 0.0
     written = model.count_params() / _PARAMETERS_A_SECOND
     saved = _SAVE * budget.beginning + written + _MARGIN * budget.seconds
     return seconds_to_score(model, data, parts) + saved

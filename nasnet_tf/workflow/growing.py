@@ -48,7 +48,7 @@ def begin(make_network, data, recipe, stages, *, folder, resume, then, **given):
         folder=pathlib.Path(folder) / FOLDER,
         resume=resume and was_begun(folder),
         parts=(),
-        then=then + (1 - _SHARE) * left,
+        seconds=_SHARE * left,
         **given,
     )
     return model

@@ -32,7 +32,6 @@ class PictureSearch:
         self.data = sources.read_pictures(options, validation=_VALIDATION)
         one = space.decode(space.first)
         cost_of(one, **cost_arguments(self.data, *self.child_size) | self._small_pictures)
-        self.size = prescreen.final_size(self.data, options)
         cost_of(one, **self.size)
         prescreen.check(options, self.data, space)
         self.facts = prescreen.facts(options)
@@ -55,6 +54,11 @@ class PictureSearch:
             f"is nothing that networks of the space {options.space} have: their size is their own",
         )
         return {"child_batch_size": 64}
+
+    @property
+    def size(self) -> dict:
+        """Arguments of `cost_of` for the network at the end."""
+        return prescreen.final_size(self.data, self.options)
 
     @property
     def is_judged_at_the_end(self) -> bool:

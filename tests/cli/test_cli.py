@@ -874,7 +874,7 @@ def test_of_a_search_that_ended_nothing_is_left_to_do_unless_it_is_given_more(
 
 
 @pytest.mark.parametrize(
-    "minutes, images", [(None, 2000), (60, 2000), (10, 2000), (3, 600), (0.1, 50)]
+    "minutes, images", [(None, 2000), (60, 2000), (10, 2000), (3, 1200), (0.1, 50)]
 )
 def test_where_there_is_little_time_children_are_trained_on_fewer_images(minutes, images):
     from nasnet_tf.workflow.options import child_images

@@ -2,9 +2,13 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from nasnet_tf import search
+from nasnet_tf.children.cells import FITS, CellChild
+from nasnet_tf.children.equal_time import EqualTimeChild
+from nasnet_tf.spaces import SPACES
 from nasnet_tf.workflow.finalists import best_rows, plan_of
 from nasnet_tf.workflow.first_trials import PUBLISHED
 from nasnet_tf.workflow.table import read_trials
@@ -58,12 +62,29 @@ def test_the_best_published_cell_is_always_among_them():
     ],
 )
 def test_cells_and_epochs_fit_a_fifth_of_the_time(seconds, epoch, workers, most, asked, expected):
-    assert plan_of(seconds, epoch, workers, most, asked) == expected
+    assert plan_of(seconds, epoch, workers, most, asked)[:3] == expected
 
 
 def test_the_start_of_the_workers_counts():
-    assert plan_of(1000, 10, 2, 9, None, start=100.0) == (4, 5, 200)
-    assert plan_of(1000, 10, 2, 9, None, start=250.0) == (0, 0, 0)
+    assert plan_of(1000, 10, 2, 9, None, start=100.0)[:3] == (4, 5, 200)
+    assert plan_of(1000, 10, 2, 9, None, start=250.0)[:3] == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("share", "epochs", "images"), [(1.0, 4, 100), (0.5, 2, 100), (0.3, 2, 60), (1.6, 7, 91)]
+)
+def test_a_cell_that_takes_less_for_an_image_sees_more(monkeypatch, share, epochs, images):
+    seen, space = {}, SPACES["nasnet"]()
+    point = space.first
+    genotype = space.decode(point)
+    child = EqualTimeChild((8, 8, 3), 3, space=space, shares={genotype.to_json(): share})
+    monkeypatch.setattr(
+        CellChild,
+        "fit",
+        lambda self, values, model, x, y, epochs: seen.update(images=len(x), epochs=epochs),
+    )
+    child.fit(space.values(point), None, np.zeros(100), np.zeros(100), epochs=4)
+    assert seen == {"images": images, "epochs": epochs} and EqualTimeChild.fit in FITS
 
 
 @pytest.mark.slow

@@ -1,13 +1,16 @@
 """What a search by `auto` begins with, and when it ends."""
 
+import json
 import time
 
+import numpy as np
 import pytest
 
 from nasnet_tf.genotype import AMOEBANET_A, NASNET_A, PNASNET_5
 from nasnet_tf.spaces import SPACES
 from nasnet_tf.workflow.catalogue import known_points
 from nasnet_tf.workflow.first_trials import PUBLISHED, FirstTrials, check
+from nasnet_tf.workflow.folder import read_config
 from nasnet_tf.workflow.options import SearchOptions
 from nasnet_tf.workflow.pictures import PictureSearch
 from nasnet_tf.workflow.search_clock import SearchClock
@@ -103,6 +106,14 @@ def test_a_search_with_time_for_hardly_any_cell_ends_at_once():
     assert 20 < found.last_moment - time.monotonic() < 31  # a child that is trained may end
 
 
+def test_a_search_has_its_least_share_however_long_the_network_takes():
+    said = []
+    found = clock(450, 1000, 2000, said, least=120)
+    for _ in range(5):
+        found.trained(None, 9.0)
+    assert 110 < found.limit - time.monotonic() < 121 and not said
+
+
 def test_what_is_not_known_or_not_limited_changes_nothing():
     unknown, unlimited = clock(450, 1000, None, []), clock(450, 1000, 900, [])
     unlimited.limit = None
@@ -122,14 +133,48 @@ def test_the_time_of_a_training_grows_with_images_and_shrinks_with_cores(monkeyp
 
 def test_the_network_at_the_end_takes_longer_by_its_images_and_its_multiply_adds():
     options = SearchOptions(
-        data="digits", child_cells=1, child_filters=8, num_cells=1, filters=8, child_epochs=3
+        data="digits", child_cells=1, child_filters=8, num_cells=1, filters=8, child_images=100
     )
     task = PictureSearch(options, SPACES["nasnet"]())
     images = len(task.data.x_train)
     # an epoch of a network as large as the child, on all images instead of a hundred
-    assert task.epoch_seconds(NASNET_A, 6.0, 100) == pytest.approx(2.0 * images / 100)
+    assert task.epoch_seconds(NASNET_A, 6.0) == pytest.approx(2.0 * images / 100)
     task.options = options.replaced(filters=16)
-    assert 4.0 * images / 100 < task.epoch_seconds(NASNET_A, 6.0, 100) < 8.0 * images / 100
-    assert task.final_seconds(NASNET_A, 6.0, 100) == pytest.approx(
-        seconds_to_train(images, task.epoch_seconds(NASNET_A, 6.0, 100))
+    assert 4.0 * images / 100 < task.epoch_seconds(NASNET_A, 6.0) < 8.0 * images / 100
+    assert task.final_seconds(NASNET_A, 6.0) == pytest.approx(
+        seconds_to_train(images, task.epoch_seconds(NASNET_A, 6.0))
     )
+
+
+def pictures(side=32, **given):
+    """A search on random pictures."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 255, (60, side, side, 3)).astype("uint8")
+    given = {"child_cells": 1, "child_filters": 8, "num_cells": 1, "filters": 8, **given}
+    options = SearchOptions(data=((x, np.arange(60) % 3),), **given).with_budget({})
+    return PictureSearch(options, SPACES[given.get("space", "nasnet")]())
+
+
+def test_children_see_pictures_of_half_the_side_where_these_are_not_tiny():
+    assert pictures(32).child_shape == (16, 16, 3) and pictures(25).child_shape == (13, 13, 3)
+    assert pictures(23).child_shape == (23, 23, 3)
+    assert pictures(32, child_image_size=20).child_shape == (20, 20, 3)
+    assert pictures(32, child_image_size=32).child_shape == (32, 32, 3)
+    assert pictures(64).child()["stem"] == "imagenet"  # that of the network at the end
+
+
+def test_half_of_the_side_is_a_quarter_of_the_time():
+    task = pictures(32)
+    whole, small = (task.epoch_seconds(NASNET_A, 6.0, small) for small in (False, True))
+    assert whole == pytest.approx(4 * small)
+    x, _, validation, _ = task.some(30, task.child_shape)
+    assert (
+        x.shape == (30, 16, 16, 3) and x.dtype == np.uint8 and validation.shape[1:] == x.shape[1:]
+    )
+
+
+def test_a_search_of_release_0_1_goes_on_with_whole_pictures(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"minutes": 1.0}))
+    before = read_config(tmp_path)
+    options = SearchOptions(data="digits", resume=True).with_budget(before)
+    assert options.child_image_size > 1000
