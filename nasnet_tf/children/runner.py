@@ -18,7 +18,8 @@ from nasnet_tf.children.worker import ChildFailed, Worker, WorkerLost
 from nasnet_tf.study import MOST_LOST, OF_THE_MACHINE
 
 __all__ = [
-    "machine_failure", "run_again_if_lost", "seed_of", "train_executions", "worker_maker",
+    "Lasting", "machine_failure", "run_again_if_lost", "seed_of", "train_executions",
+    "worker_maker",
 ]  # fmt: skip
 
 _BEST = "best_"  # before the names of the weights of the best training so far, of several
@@ -31,6 +32,46 @@ def worker_maker(
     if engine == "ray":
         return functools.partial(RayWorker, Cluster(address), threads, gpus_per_trial)
     return functools.partial(Worker, threads)
+
+
+class Lasting:
+    """Makes workers that outlast a search: once closed, a worker is there for the next search,
+    which need not wait for another process to begin.
+
+    Args:
+        make: makes a worker, see `worker_maker`.
+    """
+
+    def __init__(self, make: Callable):
+        self._make, self._idle = make, []
+
+    def __call__(self):
+        return _Borrowed(self._idle.pop(0) if self._idle else self._make(), self._idle)
+
+    def close(self) -> None:
+        """Ends the processes of all workers that are closed."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+class _Borrowed:
+    """A worker that goes back to where it came from when it is closed, unless it was stopped."""
+
+    def __init__(self, worker, idle):
+        self._worker, self._idle, self.run = worker, idle, worker.run
+
+    def stop(self):
+        self._idle = None
+        self._worker.stop()
+
+    def close(self):
+        worker, self._worker = self._worker, None
+        if worker is None:
+            return
+        if self._idle is None:
+            worker.close()
+        else:
+            self._idle.append(worker)
 
 
 def seed_of(seed: int, number: str) -> int:

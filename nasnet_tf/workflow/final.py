@@ -169,25 +169,29 @@ class FinalTraining:
         if not resume:
             self._note_choice(size)
         given = {"seed": self.options.seed, "folder": self.folder}
-        both = self.data, self.recipe, self.stages
         small, in_whole = None, resume and growing.in_whole(self.folder)
         if not in_whole and (self.grows or resume and growing.was_begun(self.folder)):
             last = self._last_step()
             self.stages.say("the training begins with pictures of half the side")
             small = growing.begin(
                 lambda data, recipe: self._network(data, recipe, size, resume),
-                *both,
+                self.data,
+                self.recipe,
+                self.stages,
                 resume=resume,
                 then=self.stages.budget.ends - last,
                 callbacks=self._pace(smaller, resume, growing.STEPS, growing.last_step(last)),
                 **given,
             )
-        callbacks = [] if small is not None else self._pace(smaller, resume)
+        grown = small is not None or in_whole and growing.was_begun(self.folder)
+        recipe = growing.with_whole(self.recipe) if grown else self.recipe
         return fitting.train_network(
             lambda data, recipe: self._network(data, recipe, size, resume, small),
-            *both,
+            self.data,
+            recipe,
+            self.stages,
             resume=in_whole,
-            callbacks=callbacks,
+            callbacks=[] if grown else self._pace(smaller, resume),
             parts=("validation", "test"),
             then=self.drawing,
             **given,

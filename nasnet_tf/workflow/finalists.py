@@ -22,12 +22,11 @@ from nasnet_tf.study import Listener, Study
 from nasnet_tf.workflow import studies, wording
 from nasnet_tf.workflow.first_trials import PUBLISHED, FirstTrials
 from nasnet_tf.workflow.folder import FINALISTS, FINALISTS_PLAN
-from nasnet_tf.workflow.search_clock import WORKER_STARTS
 from nasnet_tf.workflow.sizes import Size
 
 __all__ = ["Plan", "best_rows", "choose", "plan_of"]
 
-_SHARE = 0.2  # of the time that is left
+_SHARE = 0.15  # of the time that is left
 _COUNTS = (4, 3, 2)  # cells, as many as get two epochs
 _MOST_EPOCHS = 10
 _PATIENCE = 1.5  # times the time that was planned
@@ -47,9 +46,7 @@ class Plan(NamedTuple):
     epoch: float | None = None
 
 
-def plan_of(
-    seconds: float, epoch: float, workers: int, most: int, asked: int | None, start: float = 0.0
-) -> Plan:
+def plan_of(seconds: float, epoch: float, workers: int, most: int, asked: int | None) -> Plan:
     """How many cells are trained for how long.
 
     Args:
@@ -58,14 +55,13 @@ def plan_of(
         workers: how many are trained side by side.
         most: how many cells there are.
         asked: how many were asked for; None leaves it to the time.
-        start: seconds until the workers train.
     """
     for count in _COUNTS if asked is None else (asked,):
         each = epoch * math.ceil(count / workers)
-        possible = (_SHARE * seconds - start) / each if each else _MOST_EPOCHS
+        possible = _SHARE * seconds / each if each else _MOST_EPOCHS
         epochs = min(int(max(possible, 0)), _MOST_EPOCHS)
         if count <= most and epochs >= (1 if count in (2, asked) else 2):
-            return Plan(count, epochs, start + epochs * each, epoch)
+            return Plan(count, epochs, epochs * each, epoch)
     return Plan(0, 0, 0.0)
 
 
@@ -142,7 +138,7 @@ def _planned(folder, task, options, monitor, workers, stages):
     if None in epochs:
         return None
     budget, epoch = stages.budget, statistics.median(epochs)
-    return plan_of(budget.left, epoch, workers, len(rows), asked, WORKER_STARTS * budget.beginning)
+    return plan_of(budget.left, epoch, workers.all, len(rows), asked)
 
 
 def _kept(folder, points, plan):
@@ -176,7 +172,6 @@ def _shares(task, plan, rows):
 
 def _search(folder, task, options, points, workers, plan, rows):
     """The `ChildSearch` of the cells, at the size of the network at the end."""
-    from nasnet_tf.children.runner import worker_maker
     from nasnet_tf.children.search import ChildSearch
 
     size = {"num_cells": options.num_cells, "filters": options.filters}
@@ -192,11 +187,7 @@ def _search(folder, task, options, points, workers, plan, rows):
     )
     study.open()
     return ChildSearch(
-        child,
-        study,
-        path,
-        workers=min(workers, len(points)),
-        make_worker=worker_maker(options.engine, options.address, 1, options.gpus_per_trial),
+        child, study, path, workers=min(workers.all, len(points)), make_worker=workers.make
     )
 
 

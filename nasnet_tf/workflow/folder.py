@@ -100,7 +100,7 @@ class SearchFolder:
         self.table = TrialTable(path, self.shown)
 
     def _check_same(self):
-        before, now = self.before, self.config
+        before, now = self.before, _BEFORE | self.config
         for name in sorted(set(before) | set(now)):
             if name not in _BUDGET and before.get(name) != now.get(name):
                 raise ValueError(

@@ -7,6 +7,7 @@ here in two stages and without their changes of regularization.
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import time
 
@@ -15,10 +16,12 @@ from nasnet_tf.workflow import fitting
 
 __all__ = [
     "STEPS", "begin", "forget_small", "half", "in_whole", "last_step", "take_weights", "was_begun",
+    "with_whole",
 ]  # fmt: skip
 
 FOLDER = "small"  # of the state of the first stage, in that of the training
-_SHARE = 0.5  # of the time that is left
+_SHARE = 0.6  # of the time that is left
+_RATE = 0.5  # of the learning rate, with whole pictures: much has been learned
 STEPS = 4 * _SHARE  # on small pictures, for one that the whole time has on whole ones
 _LEAST_SIDE = 12  # pixels of a small picture
 
@@ -60,6 +63,11 @@ def last_step(last: float) -> float:
     """
     now = time.monotonic()
     return now + _SHARE * (last - now)
+
+
+def with_whole(recipe):
+    """The recipe of the second stage."""
+    return dataclasses.replace(recipe, learning_rate=_RATE * recipe.learning_rate)
 
 
 def in_whole(folder) -> bool:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import statistics
 import time
 
-__all__ = ["WORKER_STARTS", "SearchClock"]
+__all__ = ["SearchClock"]
 
-WORKER_STARTS = 1.5  # times the time that the command took to begin: until a worker has begun
 _FEWEST = 10  # cells: for fewer it does not pay to go on
 
 

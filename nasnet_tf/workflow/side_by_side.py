@@ -18,7 +18,7 @@ from nasnet_tf.workflow.table import BASELINE
 __all__ = ["Found", "facts_of", "run_searches", "size_in_words"]
 
 _NO_TRIAL = {"trial": None, "strategy": None}
-_LEAST_SHARE = 0.2  # of the time
+_LEAST_SHARE = 0.12  # of the time
 _PATIENCE = 10  # seconds, for the baseline to end
 
 
@@ -45,22 +45,29 @@ class Found(NamedTuple):
 
 
 def run_searches(folder, task, options, limit, stages) -> Found:
-    """Runs the search and the random baseline side by side until `limit`."""
+    """Runs the search and the random baseline side by side until `limit`, then the best cells."""
+    labels = _labels(options)
+    workers = studies.workers_for(options, len(labels))
+    try:
+        return _run_searches(folder, task, options, limit, stages, labels, workers)
+    finally:
+        workers.make.close()
+
+
+def _run_searches(folder, task, options, limit, stages, labels, workers):
     stages.begin("searching")
     child = studies.child_of(task)
     x, y, *validation_data = task.some(options.child_images, task.child_shape)
     first = FirstTrials.of(options, task.space)
-    labels = _labels(options)
-    cores = studies.share_cores(options, len(labels))
     clock = SearchClock(
         time.monotonic() + _LEAST_SHARE * stages.budget.left,
         limit,
         stages.budget.ends,
-        cores[0] * len(labels),
+        workers.all,
         task.final_seconds,
         stages.say,
     )
-    searches = _searches(folder, task, options, labels, clock, first, cores, child, x)
+    searches = _searches(folder, task, options, labels, clock, first, workers, child, x)
     stages.budget.keep(folder.clock)
     folder.begin()
     if "one-shot" in searches:
@@ -79,7 +86,6 @@ def run_searches(folder, task, options, limit, stages) -> Found:
     found = _found(folder, task, options, monitor)
     if found.search is None:
         return found
-    workers = cores[0] * len(labels)
     return finalists.choose(folder, task, options, found, monitor, workers, stages)
 
 
@@ -89,7 +95,7 @@ def _labels(options):
     return [options.strategy, *([BASELINE] if beside else [])]
 
 
-def _searches(folder, task, options, labels, clock, first, cores, child, x):
+def _searches(folder, task, options, labels, clock, first, workers, child, x):
     """The searches by label."""
     data = of_data(task.data)
     return {
@@ -100,7 +106,7 @@ def _searches(folder, task, options, labels, clock, first, cores, child, x):
             folder=folder.path,
             clock=clock,
             first=first,
-            cores=cores,
+            workers=workers,
             screening=task.prescreen(x, scored=label != BASELINE),
             data=data,
         )

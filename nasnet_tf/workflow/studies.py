@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from typing import NamedTuple
 
 from nasnet_tf.contracts.fidelity import EPOCHS
 from nasnet_tf.cores import cores
@@ -12,7 +13,10 @@ from nasnet_tf.study import PARENT, Study
 from nasnet_tf.workflow.catalogue import reward_of
 from nasnet_tf.workflow.table import BASELINE
 
-__all__ = ["child_of", "make_search", "note_of", "settings_of", "share_cores", "until_stopped"]
+__all__ = [
+    "Workers", "child_of", "make_search", "note_of", "settings_of", "share_cores", "until_stopped",
+    "workers_for",
+]  # fmt: skip
 
 # of the search's time, with one-shot: the rest trains the best children by themselves
 _SHARING_SHARE = 0.5
@@ -34,6 +38,20 @@ def child_of(task, shares=None, **size):
     return EqualTimeChild(shares=shares, **given) if shares else CellChild(**given)
 
 
+class Workers(NamedTuple):
+    """The processes that train the children of searches side by side.
+
+    Args:
+        each: how many a search has.
+        all: how many there are.
+        make: makes one, a `nasnet_tf.children.runner.Lasting`.
+    """
+
+    each: int
+    all: int
+    make: object
+
+
 def share_cores(options, searches: int) -> tuple[int, int]:
     """(processes of each of so many searches side by side, threads of each process)."""
     from nasnet_tf.children.fitting import accelerated
@@ -48,13 +66,22 @@ def share_cores(options, searches: int) -> tuple[int, int]:
     return workers, max(cores() // (workers * searches), 1)
 
 
+def workers_for(options, searches: int) -> Workers:
+    """Those of so many searches side by side."""
+    from nasnet_tf.children.runner import Lasting, worker_maker
+
+    each, threads = share_cores(options, searches)
+    make = worker_maker(options.engine, options.address, threads, options.gpus_per_trial)
+    return Workers(each, each * searches, Lasting(make))
+
+
 def settings_of(label, options) -> dict:
     """Settings of the strategy: how long it may train its children, if that is for it to decide."""
     decides = label in STRATEGIES and STRATEGIES[label].fidelity
     return {"epochs": rungs(options.child_epochs)} if decides else {}
 
 
-def make_search(label, child, options, *, folder, clock, first, cores, screening, data):
+def make_search(label, child, options, *, folder, clock, first, workers, screening, data):
     """A `ChildSearch` whose log is open: no other process can be searching there.
 
     Args:
@@ -63,18 +90,16 @@ def make_search(label, child, options, *, folder, clock, first, cores, screening
         folder: a `pathlib.Path`.
         clock: the `SearchClock`.
         first: the `FirstTrials`.
-        cores: see `share_cores`.
+        workers: its `Workers`.
         screening: see `nasnet_tf.workflow.prescreen.prescreen`.
         data: the fingerprint of the data.
     """
     from nasnet_tf.children.early import MedianStopping
-    from nasnet_tf.children.runner import worker_maker
     from nasnet_tf.children.search import ChildSearch
 
     folder = folder / ("baseline" if label == BASELINE else "search")
     strategy, ranking = _strategy(label, child, options, folder, clock.limit)
-    make_worker = worker_maker(options.engine, options.address, cores[1], options.gpus_per_trial)
-    prescreen = make_worker()  # its process begins when it is needed
+    prescreen = workers.make()  # its process begins when it is needed
     if screening:
         from nasnet_tf.children.prescreen import Prescreen
 
@@ -90,7 +115,7 @@ def make_search(label, child, options, *, folder, clock, first, cores, screening
         seed=options.seed + _BASELINE_SEED * (label == BASELINE),
         settings=settings_of(label, options),
         retry_failed=options.retry_failed,
-        lag=2 * cores[0] if options.warm_start and cores[0] > 1 else None,
+        lag=2 * workers.each if options.warm_start and workers.each > 1 else None,
     )
     study.data = data
     study.open()  # before anything is written: another process may be searching here
@@ -100,10 +125,10 @@ def make_search(label, child, options, *, folder, clock, first, cores, screening
         child,
         study,
         folder,
-        workers=cores[0],
+        workers=workers.each,
         stop_early=MedianStopping() if options.stop_early else None,
         ranking=ranking,
-        make_worker=make_worker,
+        make_worker=workers.make,
         prescreen=prescreen,
     )
 
