@@ -16,13 +16,15 @@ from nasnet_tf.workflow import fitting
 
 __all__ = [
     "STEPS", "begin", "forget_small", "half", "in_whole", "last_step", "take_weights", "was_begun",
-    "with_whole",
+    "with_small", "with_whole",
 ]  # fmt: skip
 
 FOLDER = "small"  # of the state of the first stage, in that of the training
 _SHARE = 0.6  # of the time that is left
 _RATE = 0.5  # of the learning rate, with whole pictures: much has been learned
-STEPS = 4 * _SHARE  # on small pictures, for one that the whole time has on whole ones
+_BATCH = 2  # times the recipe's: steps on few numbers leave the cores waiting for one another
+STEPS = 4 * _SHARE / _BATCH  # on small pictures, for one that the whole time has on whole ones
+_VALIDATION = 200  # images, for a figure after each epoch
 _LEAST_SIDE = 12  # pixels of a small picture
 
 
@@ -42,11 +44,14 @@ def begin(make_network, data, recipe, stages, *, folder, resume, then, **given):
         then: seconds that are needed after all training.
         Others as of `nasnet_tf.workflow.fitting.train_network`.
     """
-    left = stages.budget.left - then
+    left, small = stages.budget.left - then, data.at(half(data.input_shape))
+    some = {
+        f"{name}_validation": getattr(small, f"{name}_validation")[:_VALIDATION] for name in "xy"
+    }
     model, _ = fitting.train_network(
         make_network,
-        data.at(half(data.input_shape)),
-        recipe,
+        dataclasses.replace(small, **some),
+        with_small(recipe),
         stages,
         folder=pathlib.Path(folder) / FOLDER,
         resume=resume and was_begun(folder),
@@ -63,6 +68,11 @@ def last_step(last: float) -> float:
     """
     now = time.monotonic()
     return now + _SHARE * (last - now)
+
+
+def with_small(recipe):
+    """The recipe of the first stage."""
+    return recipe.scaled(_BATCH * recipe.batch_size)
 
 
 def with_whole(recipe):

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from nasnet_tf.children.runner import Lasting
 from nasnet_tf.children.worker import _HangDetector
 from nasnet_tf.evaluation import ChildFailed, Stopped, Worker, WorkerLost
 
@@ -271,3 +272,22 @@ def test_a_data_set_keeps_its_length(worker):
 
     assert worker.run(cardinality, tf.data.Dataset.range(7).batch(2)) == 4
     assert worker.run(cardinality, tf.data.Dataset.range(7).repeat()) == -1
+
+
+def test_a_closed_worker_is_there_for_the_next_search_and_a_stopped_one_is_not():
+    make = Lasting(Worker)
+    try:
+        first, second = make(), make()
+        numbers = first.run(os.getpid), second.run(os.getpid)
+        first.close()
+        second.stop()
+        second.close()
+        again, other = make(), make()
+        assert again.run(os.getpid) == numbers[0] and other.run(os.getpid) not in numbers
+        again.close()
+        again.close()  # once is enough
+        other.close()
+    finally:
+        make.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(numbers[0], 0)

@@ -166,6 +166,21 @@ def test_no_thread_needs_what_another_does_in_the_same_group(genotype, monkeypat
         np.testing.assert_array_equal(together, alone)
 
 
+def test_a_validation_may_come_after_some_epochs_only():
+    rng = np.random.default_rng(0)
+    images, labels = rng.normal(size=(6, 8, 8, 3)) * 60 + 120, np.arange(6) % 3
+    histories = []
+    for every in (1, 2):
+        keras.utils.set_random_seed(0)
+        network = native.NativeNetwork(Genotype(cell("identity"), cell("max_pool_3x3")), **SIZE)
+        fitted = network.fit(
+            images, labels, epochs=4, validation_data=(images, labels), validation_freq=every
+        )
+        histories.append(fitted.history)
+    always, seldom = histories
+    assert seldom["loss"] == always["loss"] and seldom["val_loss"] == always["val_loss"][1::2]
+
+
 def test_an_error_of_a_thread_is_raised_where_it_was_called():
     crew, seen = native.threads.Crew(2), []
 

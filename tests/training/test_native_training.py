@@ -94,6 +94,7 @@ def test_it_is_the_training_by_keras(changes):
     assert_equal_states(model, other, 1e-2)
     x = X.astype("float32")
     np.testing.assert_allclose(model.predict(x, verbose=0), other.predict(x, verbose=0), atol=1e-3)
+    np.testing.assert_allclose(training.predict(model, x), model.predict(x, verbose=0), atol=1e-5)
 
 
 def test_one_step_is_that_of_keras():

@@ -61,7 +61,9 @@ def test_the_best_published_cell_is_always_among_them():
         (1000, 10, 8, 9, None, (4, 10, 100)),
     ],
 )
-def test_cells_and_epochs_fit_their_share_of_the_time(seconds, epoch, workers, most, asked, expected):
+def test_cells_and_epochs_fit_their_share_of_the_time(
+    seconds, epoch, workers, most, asked, expected
+):
     assert plan_of(seconds, epoch, workers, most, asked)[:3] == expected
 
 
