@@ -22,6 +22,7 @@ from nasnet_tf.study import Listener, Study
 from nasnet_tf.workflow import studies, wording
 from nasnet_tf.workflow.first_trials import PUBLISHED, FirstTrials
 from nasnet_tf.workflow.folder import FINALISTS, FINALISTS_PLAN
+from nasnet_tf.workflow.search_clock import is_too_short
 from nasnet_tf.workflow.sizes import Size
 
 __all__ = ["Plan", "best_rows", "choose", "plan_of"]
@@ -134,6 +135,9 @@ def _planned(folder, task, options, monitor, workers, stages):
         return None
     if not stages.budget.is_limited:
         return asked and Plan(min(asked, len(rows)), options.child_epochs, None)
+    needed = task.final_seconds(from_json(rows[0]["genotype"]), rows[0]["seconds"])
+    if asked is None and needed and is_too_short(stages.budget.left, needed):
+        return None
     epochs = [_epoch_seconds(task, row) for row in best_rows(rows, _COUNTS[0])]
     if None in epochs:
         return None

@@ -5,9 +5,16 @@ from __future__ import annotations
 import statistics
 import time
 
-__all__ = ["SearchClock"]
+__all__ = ["SearchClock", "is_too_short"]
 
+_SHORT = 2  # times the time that is left: a network that needs more has all of it
+_CHEAP = 0.05  # of the time that is left
 _FEWEST = 10  # cells: for fewer it does not pay to go on
+
+
+def is_too_short(seconds: float, needed: float) -> bool:
+    """Whether so many seconds are spent best on the network at the end alone, which needs more."""
+    return needed > _SHORT * seconds
 
 
 class SearchClock:
@@ -15,7 +22,8 @@ class SearchClock:
 
     It begins with a share of the time. Once children have been trained, it is known how long the
     network at the end takes, and the search ends early enough for that, but not before a smaller
-    share is over; or at once, where hardly any cell could be tried until then.
+    share is over; or at once, where hardly any cell could be tried until then, or where that
+    network has not half the time it needs.
 
     Args:
         least: when the search ends at the earliest, by the monotonic clock.
@@ -25,11 +33,13 @@ class SearchClock:
         needed: (genotype, seconds of its child) -> seconds that the network at the end takes, or
             None where that is not known.
         say: takes a line for the user.
+        known: how many cells come first that are tried in any case, unless each takes a good part
+            of the time.
     """
 
-    def __init__(self, least, limit, ends, workers, needed, say):
+    def __init__(self, least, limit, ends, workers, needed, say, known=0):
         self._least, self.limit, self._ends = least, limit, ends
-        self._workers, self._say = workers, say
+        self._workers, self._say, self._known = workers, say, known
         self._needed, self._seconds, self._finals = needed, [], []
         self.last_moment = limit
 
@@ -50,7 +60,11 @@ class SearchClock:
         self._shorten(statistics.median(self._seconds), statistics.median(self._finals))
 
     def _shorten(self, child, final):
-        now, limit = time.monotonic(), min(self.limit, max(self._ends - final, self._least))
+        now = time.monotonic()
+        if len(self._seconds) < self._known and child < _CHEAP * (self._ends - now):
+            return
+        least = now if is_too_short(self._ends - now, final) else self._least
+        limit = min(self.limit, max(self._ends - final, least))
         if self.is_over or limit >= self.limit:
             return
         more = (limit - now) * self._workers / child

@@ -66,6 +66,7 @@ def _run_searches(folder, task, options, limit, stages, labels, workers):
         workers.all,
         task.final_seconds,
         stages.say,
+        len(first.known),
     )
     searches = _searches(folder, task, options, labels, clock, first, workers, child, x)
     stages.budget.keep(folder.clock)

@@ -72,10 +72,16 @@ def test_the_first_trials_are_labelled_by_what_they_are():
     assert first.label(8, known, "auto") == ("auto", "")
 
 
-def clock(limit, ends, needed, said, workers=2, least=0):
+def clock(limit, ends, needed, said, workers=2, least=0, **known):
     now = time.monotonic()
     return SearchClock(
-        now + least, now + limit, now + ends, workers, lambda genotype, seconds: needed, said.append
+        now + least,
+        now + limit,
+        now + ends,
+        workers,
+        lambda genotype, seconds: needed,
+        said.append,
+        **known,
     )
 
 
@@ -108,10 +114,28 @@ def test_a_search_with_time_for_hardly_any_cell_ends_at_once():
 
 def test_a_search_has_its_least_share_however_long_the_network_takes():
     said = []
-    found = clock(450, 1000, 2000, said, least=120)
+    found = clock(450, 1000, 1900, said, least=120)
     for _ in range(5):
         found.trained(None, 9.0)
     assert 110 < found.limit - time.monotonic() < 121 and not said
+
+
+def test_a_network_that_has_not_half_the_time_it_needs_has_all_of_it():
+    said = []
+    found = clock(450, 1000, 2100, said, least=120)
+    found.trained(None, 9.0)
+    assert found.is_over and len(said) == 1
+
+
+def test_the_known_cells_are_tried_first_where_that_costs_little():
+    said = []
+    cheap, dear = (clock(450, 1000, 2100, said, known=3) for _ in range(2))
+    for _ in range(2):
+        cheap.trained(None, 9.0)
+    assert not cheap.is_over
+    cheap.trained(None, 9.0)
+    dear.trained(None, 60.0)
+    assert cheap.is_over and dear.is_over
 
 
 def test_what_is_not_known_or_not_limited_changes_nothing():
