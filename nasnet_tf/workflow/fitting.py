@@ -10,7 +10,7 @@ __all__ = ["train_network"]
 
 _SAVE = 0.3  # to save a network: times the time that it took to begin
 _PARAMETERS_A_SECOND = 5e6  # how fast weights are written
-_MARGIN = 0.01  # of the time
+_MARGIN = 0.015  # of the time
 _STATE_SECONDS = 5.0  # at least, between two states of a training on the disk
 
 
