@@ -146,7 +146,8 @@ def _means(outcomes):
     """(metrics, history) of several trainings, for as many epochs as all of them had."""
     metrics, histories = zip(*outcomes, strict=True)
     means = {name: float(np.mean([each[name] for each in metrics])) for name in metrics[0]}
-    means[SECONDS] = sum(each[SECONDS] for each in metrics)
+    if SECONDS in means:
+        means[SECONDS] *= len(metrics)
     curves = {}
     for name in histories[0]:
         by_epoch = zip(*(each[name] for each in histories), strict=False)
