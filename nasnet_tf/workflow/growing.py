@@ -20,8 +20,8 @@ __all__ = [
 ]  # fmt: skip
 
 FOLDER = "small"  # of the state of the first stage, in that of the training
-_SHARE = 0.3  # of the time that is left
-_RATE = 0.7  # of the learning rate, with whole pictures: much has been learned
+_SHARE = 0.6  # of the time that is left
+_RATE = 0.5  # of the learning rate, with whole pictures: much has been learned
 _BATCH = 2  # times the recipe's: steps on few numbers leave the cores waiting for one another
 STEPS = 4 * _SHARE / _BATCH  # on small pictures, for one that the whole time has on whole ones
 _VALIDATION = 200  # images, for a figure after each epoch
