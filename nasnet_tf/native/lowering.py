@@ -193,3 +193,29 @@ def _fused_norms(lowered):
         elif not (isinstance(node, Relu) and node.x in relus):
             fused.append(node)
     return fused
+
+
+def read_backward(graph_nodes):
+    """Feature maps that the backward pass reads."""
+    found = set()
+    for node in graph_nodes:
+        if isinstance(node, Depthwise | Convolve | Norm):
+            found.add(node.x)
+        if isinstance(node, Relu | Concatenate) or getattr(node, "rectify", False):
+            found.add(node.y)
+    return found
+
+
+def parents(graph_nodes):
+    """{value: the `Concatenate` that it is computed within}, of computed values that are
+    concatenated once.
+    """
+    concatenations = [node for node in graph_nodes if isinstance(node, Concatenate)]
+    times = Counter(value for node in concatenations for value in node.values)
+    computed = {node.y for node in graph_nodes}
+    return {
+        value: node
+        for node in concatenations
+        for value in node.values
+        if times[value] == 1 and value in computed
+    }

@@ -87,8 +87,8 @@ class Program:
         that are concatenated are computed within the concatenation.
         """
         features, freed, forward, backward = self._graph.features, set(), [], []
-        parents = _parents(self._graph.nodes)
-        kept = {self._graph.image, features, *parents} | _read_backward(self._graph.nodes)
+        parents = nodes.parents(self._graph.nodes)
+        kept = {self._graph.image, features, *parents} | nodes.read_backward(self._graph.nodes)
         reads = Counter(value for node in self._graph.nodes for value in nodes.inputs_of(node))
         for node in self._graph.nodes:
             if node.y in parents and node.y not in self._data:
@@ -262,32 +262,6 @@ class Program:
         if not add:
             self._gradients[value] = self._allocate(value)
         return self._gradients[value], add
-
-
-def _read_backward(graph_nodes):
-    """Feature maps that the backward pass reads."""
-    found = set()
-    for node in graph_nodes:
-        if isinstance(node, nodes.Depthwise | nodes.Convolve | nodes.Norm):
-            found.add(node.x)
-        if isinstance(node, nodes.Relu | nodes.Concatenate) or getattr(node, "rectify", False):
-            found.add(node.y)
-    return found
-
-
-def _parents(graph_nodes):
-    """{value: the `Concatenate` that it is computed within}, of computed values that are
-    concatenated once.
-    """
-    concatenations = [node for node in graph_nodes if isinstance(node, nodes.Concatenate)]
-    times = Counter(value for node in concatenations for value in node.values)
-    computed = {node.y for node in graph_nodes}
-    return {
-        value: node
-        for node in concatenations
-        for value in node.values
-        if times[value] == 1 and value in computed
-    }
 
 
 def _rest(node, buffer):

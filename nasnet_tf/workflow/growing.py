@@ -13,6 +13,7 @@ import time
 
 from nasnet_tf.training.checkpoint import STATE, forget
 from nasnet_tf.workflow import fitting
+from nasnet_tf.workflow.sizes import half
 
 __all__ = [
     "STEPS", "begin", "forget_small", "half", "in_whole", "last_step", "take_weights", "was_begun",
@@ -25,13 +26,6 @@ _RATE = 0.5  # of the learning rate, with whole pictures: much has been learned
 _BATCH = 2  # times the recipe's: steps on few numbers leave the cores waiting for one another
 STEPS = 4 * _SHARE / _BATCH  # on small pictures, for one that the whole time has on whole ones
 _VALIDATION = 200  # images, for a figure after each epoch
-_LEAST_SIDE = 12  # pixels of a small picture
-
-
-def half(input_shape) -> tuple[int, int] | None:
-    """(height, width) of the small pictures; None where they would be too small to tell apart."""
-    sides = tuple(-(-side // 2) for side in input_shape[:2])
-    return sides if min(sides) >= _LEAST_SIDE else None
 
 
 def begin(make_network, data, recipe, stages, *, folder, resume, then, **given):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from nasnet_tf.strategies import STRATEGIES
-from nasnet_tf.workflow import prescreen, sizes, sources
+from nasnet_tf.workflow import prescreen, sizes, sources, studies
 from nasnet_tf.workflow.catalogue import cost_arguments, cost_of, reward_of, stem_for
 from nasnet_tf.workflow.table import Shown
 
@@ -13,7 +12,6 @@ from nasnet_tf.workflow.table import Shown
 _VALIDATION = 0.2
 _SIZES = {"child_cells": 1, "child_filters": 8, "num_cells": 2, "filters": 16}
 _JUDGED = 0.75  # validation images for a training image of a child that is judged once
-_LEAST_SIDE = 12  # pixels of a child's pictures that are smaller than the data's
 
 
 class PictureSearch:
@@ -63,9 +61,8 @@ class PictureSearch:
     @property
     def is_judged_at_the_end(self) -> bool:
         """Whether what a child reached before the end of its training does not matter."""
-        options = self.options
-        decides = options.strategy in STRATEGIES and STRATEGIES[options.strategy].fidelity
-        return reward_of(self.space) is None and not (options.stop_early or decides)
+        decides = studies.settings_of(self.options.strategy, self.options)
+        return reward_of(self.space) is None and not (self.options.stop_early or decides)
 
     @property
     def child_size(self):
@@ -80,9 +77,10 @@ class PictureSearch:
         if asked is not None and asked < max(sides):
             return (asked, asked, channels)
         sized = self.space.decode(self.space.first).sized
-        if asked is not None or sized or min(sides) < 2 * _LEAST_SIDE:
+        small = sizes.half(sides)
+        if asked is not None or sized or small is None:
             return self.data.input_shape
-        return (*(-(-side // 2) for side in sides), channels)
+        return (*small, channels)
 
     def whole(self):
         """The pictures that the network at the end is trained on."""

@@ -15,6 +15,7 @@ _EPOCHS, _STEPS = 10, 2000
 _BACKWARD = 3.0  # times the time of a forward pass that a step of training takes
 _TRACES = 8.0  # times the time of the first prediction that it takes to begin a training
 _GROWTH = 0.8  # the time of a step grows with the multiply-adds to this power
+_HALVED = 24  # pixels of a side, from which pictures of half the side still show something
 _GOOD = 3  # times the fewest epochs and steps: what more brings little
 _CORES = 0.6  # what a further core adds to a training, for one that has a child of its own
 _FILTERS = 4  # the number of filters is a multiple of this
@@ -59,6 +60,14 @@ def seconds_to_train(images: int, epoch: float, batch_size: int = 64) -> float:
     """
     epochs = min(_EPOCHS, _STEPS * batch_size / images) * _GOOD
     return epochs * epoch / (1 + _CORES * (cores() - 1))
+
+
+def half(sides) -> tuple[int, int] | None:
+    """(height, width) of pictures of half the side of others, which begin with theirs; None where
+    they would be too small to tell apart.
+    """
+    height, width = sides[:2]
+    return (-(-height // 2), -(-width // 2)) if min(height, width) >= _HALVED else None
 
 
 def times(multiply_adds: int, others: int) -> float:
