@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from nasnet_tf.cores import cores
 from nasnet_tf.data.arrays import is_whole
 from nasnet_tf.data.augment import Augmentation, augment, check
 from nasnet_tf.data.pictures import Pictures
-from nasnet_tf.data.streaming import fetcher
+from nasnet_tf.data.streaming import fetcher, untuned
 from nasnet_tf.signatures import checked
 
 __all__ = ["pipeline"]
 
+_AHEAD = 2  # batches
 # decoded in parallel: the pictures of one batch use all cores, and a batch may take a gigabyte
 _BATCHES_OF_PICTURES = 2
 
@@ -73,10 +75,9 @@ def pipeline(
 
     counts = len(x), batch_size, drop_remainder
     order = _in_order(*counts) if seed is None else _shuffled(*counts, seed, first_pass)
-    at_once = _BATCHES_OF_PICTURES if isinstance(x, Pictures) else tf.data.AUTOTUNE
-    return order.map(batch, num_parallel_calls=at_once, deterministic=True).prefetch(
-        tf.data.AUTOTUNE
-    )
+    at_once = _BATCHES_OF_PICTURES if isinstance(x, Pictures) else cores()
+    batches = order.map(batch, num_parallel_calls=at_once, deterministic=True)
+    return untuned(batches.prefetch(_AHEAD))
 
 
 def _fetching(x, augmentation):

@@ -113,7 +113,7 @@ def _decode_all(decode, paths, draws, dtype, shape):
         .concatenate(none)
         .take(1)
     )
-    numbers, images = whole.with_options(_untuned_options()).get_single_element()
+    numbers, images = untuned(whole, optimized=False).get_single_element()
     # the first missing number, or `count`
     first = tf.reduce_sum(tf.cast(numbers == tf.range(tf.size(numbers)), tf.int32))
     complaint = tf.strings.join([paths[tf.minimum(first, count - 1)], _COMPLAINT], " ")
@@ -121,11 +121,18 @@ def _decode_all(decode, paths, draws, dtype, shape):
         return tf.identity(images)
 
 
-def _untuned_options():
-    """Options of a data set of one batch, which is read faster than it is optimized or tuned."""
+def untuned(batches, optimized: bool = True):
+    """A `tf.data.Dataset` that TensorFlow does not tune while it is read: beside busy cores the end
+    of a pass sometimes waits until the thread that tunes wakes up, which sleeps twice as long each
+    time, up to a minute.
+
+    Args:
+        optimized: whether TensorFlow rewrites it, which takes longer than to read one batch.
+    """
     import tensorflow as tf
 
     options = tf.data.Options()
     options.autotune.enabled = False
-    options.experimental_optimization.apply_default_optimizations = False
-    return options
+    if not optimized:
+        options.experimental_optimization.apply_default_optimizations = False
+    return batches.with_options(options)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from nasnet_tf.data.dataset import folder_name
+from nasnet_tf.data.streaming import untuned
 from nasnet_tf.signatures import checked
 
 __all__ = ["END", "LEVELS", "UNKNOWN", "Text", "is_text", "load_text", "text_batches"]
@@ -169,11 +170,11 @@ def text_batches(data: Text, batch_size: int, seed: int = 0):
 
         spec = tf.TensorSpec((None, data.steps), tf.int32)
         batches = tf.data.Dataset.from_generator(one_pass, output_signature=(spec, spec))
-        return batches.apply(tf.data.experimental.assert_cardinality(-(-len(x) // batch_size)))
+        counted = tf.data.experimental.assert_cardinality(-(-len(x) // batch_size))
+        return untuned(batches.apply(counted))
 
-    return training, tf.data.Dataset.from_tensor_slices(data.windows("validation")).batch(
-        batch_size
-    )
+    validation = tf.data.Dataset.from_tensor_slices(data.windows("validation"))
+    return training, untuned(validation.batch(batch_size))
 
 
 def _read(path) -> str:

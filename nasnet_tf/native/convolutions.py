@@ -13,10 +13,18 @@ from __future__ import annotations
 import numpy as np
 
 from nasnet_tf.native.kernels import compiled
-from nasnet_tf.native.tiles import COLUMNS, LANES, PAIR, ROWS, correlate_tile, multiply_tile
+from nasnet_tf.native.tiles import (
+    COLUMNS,
+    LANES,
+    PAIR,
+    ROWS,
+    copy_columns,
+    correlate_tile,
+    multiply_tile,
+)
 
-_PACKED = 1 << 16  # numbers in a packed block, at most: half of an L2 cache
-_LEAST, _MOST = 8 * COLUMNS, 64 * COLUMNS  # pixels in a block
+_PACKED = 3 << 11  # numbers in a packed block, at most: three quarters of an L1 cache
+_LEAST, _MOST = 4 * COLUMNS, 64 * COLUMNS
 _TOTALS = ROWS * PAIR * LANES
 
 
@@ -38,18 +46,16 @@ def _pack(x, first, last, start, size, packed):
     """Pixels `start` to `start + size` of the rows, in panels of COLUMNS pixels, filled up with
     zeros.
     """
-    rows = last - first
+    rows, width, flat = last - first, x.shape[1], x.reshape(-1)
     whole = size // COLUMNS
     for row in range(rows):
-        source = x[first + row, start : start + size]
+        source = (first + row) * width + start
         for panel in range(whole):
-            place, at = (panel * rows + row) * COLUMNS, panel * COLUMNS
-            for n in range(COLUMNS):
-                packed[place + n] = source[at + n]
+            copy_columns(flat, source + panel * COLUMNS, packed, (panel * rows + row) * COLUMNS)
         if size % COLUMNS:
             place, at = (whole * rows + row) * COLUMNS, whole * COLUMNS
             for n in range(COLUMNS):
-                packed[place + n] = source[at + n] if at + n < size else np.float32(0)
+                packed[place + n] = flat[source + at + n] if at + n < size else np.float32(0)
 
 
 @compiled

@@ -16,11 +16,11 @@ import math
 import os
 import random
 
-import numba
 import numpy as np
 
 from nasnet_tf.native import kernels
 from nasnet_tf.native.fitting import NativeModel
+from nasnet_tf.native.lists import compile_kernel
 from nasnet_tf.native.lowering import LoweredGraph
 from nasnet_tf.native.program import Program, Vectors
 from nasnet_tf.native.threads import Crew
@@ -68,7 +68,7 @@ class NativeNetwork(NativeModel):
             if len(weight.shape) > 1:
                 weight.of(self._decay)[:] = weight_decay
         self.label_smoothing = label_smoothing
-        self._programs, self._crew = {}, Crew(threads) if threads > 1 else None
+        self._programs, self._crew = {}, Crew(threads)
 
     @property
     def weights(self) -> np.ndarray:
@@ -141,11 +141,12 @@ class NativeNetwork(NativeModel):
         """Compiles the kernels of training and of evaluation, as far as no process has done so
         before. Processes side by side begin with different ones.
         """
-        programs = [Program(self.graph, 1, self._vectors, training) for training in (True, False)]
+        crew = Crew(1)
+        programs = [Program(self.graph, 1, self._vectors, mode, crew) for mode in (True, False)]
         calls = [call for program in programs for call in program.calls]
         random.Random(os.getpid()).shuffle(calls)
         for kernel, arguments in calls:
-            kernel.compile(tuple(map(numba.typeof, arguments)))
+            compile_kernel(kernel, arguments)
 
     def probabilities(self, images) -> np.ndarray:
         """(images, classes). `images`: as `prepared` returns them."""

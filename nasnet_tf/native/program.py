@@ -16,6 +16,7 @@ import numpy as np
 from nasnet_tf.native import convolutions, depthwise, kernels
 from nasnet_tf.native import lowering as nodes
 from nasnet_tf.native.calls import bound, groups, is_pixelwise
+from nasnet_tf.native.lists import CallList
 from nasnet_tf.native.memory import Allocator, workspace
 from nasnet_tf.native.threads import Crew
 from nasnet_tf.native.windows import inverse_counts, spans, unrolled_spans
@@ -37,13 +38,12 @@ class Program:
         respect to the output, to be written before `backward`; (channels, height, width, images).
 
     Args:
-        crew: the threads that run it; None for this one alone.
+        crew: the threads that run it.
     """
 
     def __init__(
-        self, graph: nodes.LoweredGraph, images: int, vectors: Vectors, training: bool,
-        crew: Crew | None = None,
-    ):  # fmt: skip
+        self, graph: nodes.LoweredGraph, images: int, vectors: Vectors, training: bool, crew: Crew
+    ):
         self._graph, self._images, self._vectors = graph, images, vectors
         self._epsilon, self._allocator = np.float32(graph.epsilon), Allocator()
         self._data, self._gradients, self._argmax = {}, {}, {}
@@ -56,31 +56,21 @@ class Program:
         self.features = self._data[features].view(memory).reshape(shape)
         if training:
             self.gradient = self._output_gradient.view(memory).reshape(shape)
-        self._crew, threads = crew, 1 if crew is None else crew.threads
+        self._crew = crew
         self._forward, self._backward = (
-            groups(bound(calls, memory), threads) for calls in (forward, backward)
+            CallList(groups(bound(calls, memory), crew.threads)) for calls in (forward, backward)
         )
 
     def forward(self):
-        self._run(self._forward)
+        self._crew.run(self._forward)
 
     def backward(self):
-        self._run(self._backward)
+        self._crew.run(self._backward)
 
     @property
     def calls(self):
         """All calls: (kernel, arguments)."""
-        for of_threads in (*self._forward, *self._backward):
-            for calls in of_threads:
-                yield from calls
-
-    def _run(self, parts):
-        if self._crew is not None:
-            self._crew.run(parts)
-            return
-        for (calls,) in parts:
-            for kernel, arguments in calls:
-                kernel(*arguments)
+        return *self._forward, *self._backward
 
     def _plan_training(self):
         """The calls forward and backward. Feature maps that the backward pass reads are kept; those

@@ -1,9 +1,9 @@
 """Threads that compute the parts of kernel calls side by side.
 
-Kernels run without Python's lock, so threads of Python are enough. They go through the same list of
-groups of calls, each computes its part of every call, and none begins a group before all have
-finished those before it. They wait for that in a short loop over counters in memory: a step has
-hundreds of groups, and to sleep and be woken takes as long as a small one.
+They go through the same list of groups of calls, each computes its part of every call, and none
+begins a group before all have finished those before it. They wait for that in a short loop over
+counters in memory: a step has hundreds of groups, and to sleep and be woken takes as long as a
+small one. All that is done without Python's lock.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from numba import types
 from numba.extending import intrinsic
 
 from nasnet_tf.native.kernels import compiled
+from nasnet_tf.native.lists import CallList, run_calls
 
 _LINE = 8  # int64 in a cache line: counters of different threads lie in different ones
-_LOOKS = 5_000  # at the counters before a thread sleeps
+_FAILED = 1  # the place in a thread's line where it says that a call of it was not computed
+_LOOKS = 20_000  # at the counters before a thread sleeps
+_VISIT = 64  # groups after which Python may interrupt
 _NAP = 5e-5  # seconds that it sleeps: where others need the core, it is not taken from them
 _STOP = None
 
@@ -62,6 +65,37 @@ def _arrived(counters, own, done, looks):
     return False
 
 
+@compiled
+def _failed(counters):
+    for number in range(_FAILED, len(counters), _LINE):
+        if _read(counters, number) != 0:
+            return True
+    return False
+
+
+@compiled
+def _fail(counters, own):
+    _write(counters, own * _LINE + _FAILED, 1)
+
+
+@compiled
+def _run_groups(calls, ends, counters, own, before, group, last, waits, looks):
+    """Computes the groups from `group` to `last` and returns `last`; or, earlier, the group where
+    this thread has done its part and others have not. `waits`: it had been so at `group`.
+
+    ends: of the calls of each group; before: what the counters are at the first group.
+    """
+    while group < last:
+        if not waits and not _failed(counters):
+            if not run_calls(calls, ends[group], ends[group + 1]):
+                _fail(counters, own)
+        waits = False
+        if not _arrived(counters, own, before + group + 1, looks):
+            return group
+        group += 1
+    return group
+
+
 class Crew:
     """So many threads, this one included, that run lists of calls together.
 
@@ -78,17 +112,22 @@ class Crew:
             threading.Thread(target=_serve, args=arguments, daemon=True).start()
         weakref.finalize(self, _stop, self._given)
 
-    def run(self, parts) -> None:
-        """Runs what `nasnet_tf.native.calls.groups` returned."""
+    def run(self, calls: CallList) -> None:
+        """Computes the calls.
+
+        Raises: MemoryError if a kernel found too little memory.
+        """
         before = self._done
-        self._done += len(parts)
-        for given in self._given:
-            given.put((parts, before))
-        _run(parts, before, 0, self._counters, self._errors)
-        if self._errors:
-            error = self._errors.pop()
+        self._done += len(calls.groups)
+        of_threads = calls.of_threads
+        for given, own in zip(self._given, of_threads[1:], strict=True):
+            given.put((own, before))
+        _run(of_threads[0], before, 0, self._counters, self._errors)
+        if _failed(self._counters):
+            self._counters[_FAILED::_LINE] = 0
+            errors = [*self._errors, MemoryError("a kernel of a network found too little memory.")]
             self._errors.clear()
-            raise error
+            raise errors[0]
 
 
 class _Given:
@@ -117,24 +156,21 @@ def _stop(given):
         each.put(_STOP)
 
 
-def _run(parts, before, own, counters, errors):
-    """Runs the parts of thread `own`; returns when all threads are done. `before`: what the
+def _run(calls, before, own, counters, errors):
+    """Runs the calls of thread `own`; returns when all threads are done. `before`: what the
     counters are at first.
 
-    What is raised, be it an interruption, is kept in `errors`: the others wait for this thread all
-    the same. Nothing is computed after that.
+    What interrupts it is kept in `errors`: the others wait for this thread all the same, but
+    compute nothing after that.
     """
-    for done, of_threads in enumerate(parts, start=before + 1):
+    group, groups, waits = 0, len(calls.ends) - 1, False
+    while group < groups:
         try:
-            for kernel, arguments in () if errors else of_threads[own]:
-                kernel(*arguments)
+            last, numbers = min(group + _VISIT, groups), (calls.calls, calls.ends, counters)
+            group = _run_groups(*numbers, own, before, group, last, waits, _LOOKS)
+            waits = group < last
+            if waits:
+                time.sleep(_NAP)
         except BaseException as error:
             errors.append(error)
-        waits = True
-        while waits:
-            try:
-                waits = not _arrived(counters, own, done, _LOOKS)
-                if waits:
-                    time.sleep(_NAP)
-            except BaseException as error:
-                errors.append(error)
+            _fail(counters, own)

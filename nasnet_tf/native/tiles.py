@@ -76,6 +76,21 @@ def _accumulated(builder, count, values, step):
 
 
 @intrinsic
+def copy_columns(typing, x, x_start, y, y_start):
+    """y[y_start : y_start + COLUMNS] = x[x_start : x_start + COLUMNS], of flat arrays."""
+
+    def generate(context, builder, signature, arguments):
+        x, x_start, y, y_start = arguments
+        first_x = _address(context, builder, signature.args[0], x, x_start)
+        first_y = _address(context, builder, signature.args[2], y, y_start)
+        for half in range(2):
+            _store(builder, _load(builder, first_x, half), first_y, half)
+        return context.get_dummy_value()
+
+    return types.void(_NUMBERS, _PLACE, _NUMBERS, _PLACE), generate
+
+
+@intrinsic
 def multiply_tile(typing, w, w_start, x, x_start, inputs, y, y_start, y_width, add):
     """y (ROWS, COLUMNS) = or, with `add`, += w.T @ x.
 

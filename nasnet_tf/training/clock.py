@@ -25,11 +25,15 @@ class Clock(keras.callbacks.Callback):
         ends: when everything must be finished, by the same clock.
         warmup: epochs over which the rate first rises from 0.
         after: seconds from the end of the last validation to the end of everything.
+        part: of the cosine, that this training takes: where it begins and ends, from 0 to 1.
     """
 
-    def __init__(self, learning_rate, steps, began, ends, warmup=0.0, after=0.0):
+    def __init__(
+        self, learning_rate, steps, began, ends, warmup=0.0, after=0.0, part=(0.0, 1.0)
+    ):  # fmt: skip
         super().__init__()
         self.learning_rate, self.steps, self.warmup = learning_rate, steps, warmup
+        self.part = part
         self.began, self.ends, self.after = began, ends, _Work(after)
         self.validation = _Work(0.0)
         self.step = None  # seconds per step, without the first of a fit, which traces
@@ -65,7 +69,9 @@ class Clock(keras.callbacks.Callback):
         if self.learning_rate is None:
             return
         rising = min(epochs_done / self.warmup, 1) if self.warmup else 1
-        falling = 0.5 * (1 + math.cos(math.pi * self.share_done(epochs_done, 0, seconds)))
+        first, last = self.part
+        along = first + (last - first) * self.share_done(epochs_done, 0, seconds)
+        falling = 0.5 * (1 + math.cos(math.pi * along))
         self.model.optimizer.learning_rate = self.learning_rate * rising * falling
 
     def on_train_batch_end(self, batch, logs=None):

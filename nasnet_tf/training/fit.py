@@ -68,6 +68,7 @@ def train(
     recipe: Recipe | str = "short",
     *,
     minutes: float | None = None,
+    part: tuple[float, float] = (0.0, 1.0),
     folder=None,
     resume: bool = False,
     jit_compile="auto",
@@ -93,6 +94,8 @@ def train(
             same recipe.
         minutes: the duration, instead of the recipe's epochs: from this call to its end, within an
             epoch if necessary; at most 600 epochs.
+        part: of the fall of the learning rate over the minutes, for one of several trainings that
+            follow one another: where it begins and ends, from 0 to 1.
         folder: where log.csv, a TensorBoard log and the state are written during the training.
         resume: whether to resume the training whose state is in `folder`; the recipe and the
             network must be the same.
@@ -137,7 +140,7 @@ def train(
         data, held_out = divisible(make(before + done), devices), divisible(validation, devices)
         is_last = number + 1 == len(planned)
         clock = minutes and _clock(
-            recipe, phase, number, len(data), history, began, minutes, is_last
+            recipe, phase, number, len(data), history, began, minutes, is_last, part
         )
         share = _share(planned, number, len(data), began, minutes)
         follow = Follow(number, history, share, checkpoint, began, on_epoch, on_share)
@@ -223,7 +226,7 @@ def _clocked_rate(recipe, phase):
     return phase.learning_rate if phase.epochs is None and recipe.schedule == "cosine" else None
 
 
-def _clock(recipe, phase, number, steps, history, began, minutes, is_last):
+def _clock(recipe, phase, number, steps, history, began, minutes, is_last, part):
     """The clock of a phase of a training that began at `began`; in the phase of the classifier
     alone it leaves time for the rest.
     """
@@ -231,7 +234,7 @@ def _clock(recipe, phase, number, steps, history, began, minutes, is_last):
     began += max((row["seconds"] for row in history if row["phase"] < number), default=0.0)
     if not is_last:
         ends = min(ends, began + _HEAD_SHARE * 60 * minutes)
-    return Clock(_clocked_rate(recipe, phase), steps, began, ends, phase.warmup)
+    return Clock(_clocked_rate(recipe, phase), steps, began, ends, phase.warmup, part=part)
 
 
 def _compile(model, recipe, phase, steps, jit_compile, devices=1):

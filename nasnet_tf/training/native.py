@@ -145,9 +145,9 @@ class _NativeNorms(Norms):
         others = trainer.model.non_trainable_variables
         self._paths = [others[place].path for place in self._places]
 
-    def measure(self, batches, seconds: float = math.inf) -> None:
+    def measure(self, batches, *arguments, **named) -> None:
         self._trainer.pull()
-        super().measure(batches, seconds)
+        super().measure(batches, *arguments, **named)
 
     def _seen(self, averages, images):
         network = self._trainer.network

@@ -14,6 +14,7 @@ import numpy as np
 
 _AVERAGES = ("moving_mean", "moving_variance")
 _IMAGES, _FEWEST_BATCHES = 1000, 4
+_SOME = 200  # images between the epochs of a training, where only a figure depends on them
 _UNKNOWN = 0.01  # share of its initial value from which an average is too young for validation
 
 _FROZEN = 1e-6
@@ -51,8 +52,9 @@ class Norms:
         )
         return math.log(_UNKNOWN) / math.log(momentum) if 0 < momentum < 1 else 0.0
 
-    def measure(self, batches, seconds: float = math.inf) -> None:
-        """Sets the averages to those over 1000 images, in at least 4 batches, if there are so many.
+    def measure(self, batches, seconds: float = math.inf, images: int = _IMAGES) -> None:
+        """Sets the averages to those over so many images, in at least 4 batches, if there are so
+        many.
 
         Args:
             batches: a function that returns batches of (images, ...), such as a `tf.data.Dataset`.
@@ -64,7 +66,7 @@ class Norms:
         variables = self.model.non_trainable_variables
         before = [keras.ops.convert_to_numpy(variables[place]) for place in self._places]
         totals = [np.zeros(average.shape, "float64") for average in before]
-        for x in _of_one_size(batches()):
+        for x in _of_one_size(batches(), images):
             seen = self._seen([np.zeros_like(average) for average in before], x)
             if not count:  # by which share an average moves; none where it is frozen
                 from_ones = self._seen([np.ones_like(average) for average in before], x)
@@ -111,12 +113,12 @@ class Norms:
         return moved
 
 
-def _of_one_size(batches):
-    """Batches as large as the first, of 1000 images in all."""
+def _of_one_size(batches, images):
+    """Batches as large as the first, of so many images in all."""
     size = None
     for number, (x, *_) in enumerate(batches):
         size = size or len(x)
-        if number >= max(-(-_IMAGES // size), _FEWEST_BATCHES):
+        if number >= max(-(-images // size), _FEWEST_BATCHES):
             return
         if len(x) == size:
             yield keras.ops.convert_to_tensor(x, "float32")
@@ -152,8 +154,10 @@ class FreshNorms(keras.callbacks.Callback):
 
     def on_test_begin(self, logs=None):
         is_last = self.model.stop_training or self.epoch + 1 == self.params.get("epochs")
-        if is_last or self.steps < self.young:
+        if is_last:
             self.measure()
+        elif self.steps < self.young:
+            self.norms.measure(self.batches, seconds=self.seconds, images=_SOME)
 
     def on_train_end(self, logs=None):
         self.measure()

@@ -184,16 +184,17 @@ class FinalTraining:
                 **given,
             )
         grown = small is not None or in_whole and growing.was_begun(self.folder)
-        recipe = growing.with_whole(self.recipe) if grown else self.recipe
         return fitting.train_network(
             lambda data, recipe: self._network(data, recipe, size, resume, small),
-            self.data,
-            recipe,
+            growing.judged_on_some(self.data) if grown else self.data,
+            self.recipe,
             self.stages,
             resume=in_whole,
             callbacks=[] if grown else self._pace(smaller, resume),
             parts=("validation", "test"),
+            scored=self.data,
             then=self.drawing,
+            **(growing.IN_WHOLE if grown else {}),
             **given,
         )
 

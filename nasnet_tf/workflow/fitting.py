@@ -25,6 +25,7 @@ def train_network(
     resume=False,
     callbacks=(),
     parts=("test",),
+    scored=None,
     then=0.0,
     seconds=None,
     **fit,
@@ -35,6 +36,7 @@ def train_network(
     Args:
         stages: a `nasnet_tf.workflow.Stages`, which takes the reports.
         parts: of the data that the network is scored on afterwards.
+        scored: these data; None for those that it is trained on.
         then: seconds that are needed after that.
         seconds: for all of it, where that is not all the time that is left.
     Returns: (model, its history as `nasnet_tf.training.train` gives it).
@@ -58,7 +60,7 @@ def train_network(
         before = spent(folder) if resume else 0.0
         left = stages.budget.left if seconds is None else seconds
         fit["minutes"] = max(before + left, 1e-3) / 60
-        fit["after"] = lambda: _seconds_after(model, data, parts, stages.budget) + then
+        fit["after"] = lambda: _seconds_after(model, scored or data, parts, stages.budget) + then
     reports = {"on_epoch": stages.epoch, "on_share": stages.share, "say": stages.say}
     state = {"checkpoint_seconds": _STATE_SECONDS, "keep_state": True, "data": of_data(data)}
     given = {"folder": folder, "resume": resume, "callbacks": callbacks, **state, **reports, **fit}

@@ -2,7 +2,8 @@
 of the time, so that a network that has time for few epochs sees its pictures more often.
 
 Source: progressive resizing, as in Tan & Le 2021, arXiv 2104.00298, section 4 (EfficientNetV2),
-here in two stages and without their changes of regularization.
+here in two stages and without their changes of regularization. The learning rate falls along one
+cosine over both.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from nasnet_tf.workflow import fitting
 from nasnet_tf.workflow.sizes import half
 
 __all__ = [
-    "STEPS", "begin", "forget_small", "half", "in_whole", "last_step", "take_weights", "was_begun",
-    "with_small", "with_whole",
+    "IN_WHOLE", "STEPS", "begin", "forget_small", "half", "in_whole", "judged_on_some", "last_step",
+    "take_weights", "was_begun", "with_small",
 ]  # fmt: skip
 
 FOLDER = "small"  # of the state of the first stage, in that of the training
 _SHARE = 0.6  # of the time that is left
-_RATE = 0.5  # of the learning rate, with whole pictures: much has been learned
 _BATCH = 2  # times the recipe's: steps on few numbers leave the cores waiting for one another
+IN_WHOLE = {"part": (_SHARE, 1.0)}  # arguments of the training on whole pictures
 STEPS = 4 * _SHARE / _BATCH  # on small pictures, for one that the whole time has on whole ones
 _VALIDATION = 200  # images, for a figure after each epoch
 
@@ -39,21 +40,27 @@ def begin(make_network, data, recipe, stages, *, folder, resume, then, **given):
         Others as of `nasnet_tf.workflow.fitting.train_network`.
     """
     left, small = stages.budget.left - then, data.at(half(data.input_shape))
-    some = {
-        f"{name}_validation": getattr(small, f"{name}_validation")[:_VALIDATION] for name in "xy"
-    }
     model, _ = fitting.train_network(
         make_network,
-        dataclasses.replace(small, **some),
+        judged_on_some(small),
         with_small(recipe),
         stages,
         folder=pathlib.Path(folder) / FOLDER,
         resume=resume and was_begun(folder),
         parts=(),
         seconds=_SHARE * left,
+        part=(0.0, _SHARE),
         **given,
     )
     return model
+
+
+def judged_on_some(data):
+    """The data set with few validation images, of all classes, for a figure after each epoch."""
+    step = max(len(data.x_validation) // _VALIDATION, 1)
+    return dataclasses.replace(
+        data, x_validation=data.x_validation[::step], y_validation=data.y_validation[::step]
+    )
 
 
 def last_step(last: float) -> float:
@@ -67,11 +74,6 @@ def last_step(last: float) -> float:
 def with_small(recipe):
     """The recipe of the first stage."""
     return recipe.scaled(_BATCH * recipe.batch_size)
-
-
-def with_whole(recipe):
-    """The recipe of the second stage."""
-    return dataclasses.replace(recipe, learning_rate=_RATE * recipe.learning_rate)
 
 
 def in_whole(folder) -> bool:

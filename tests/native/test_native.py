@@ -8,6 +8,7 @@ from trainings import SIZE, assert_equal_trainings
 from nasnet_tf import native
 from nasnet_tf.genotype import NASNET_A, Block, Cell, Genotype, NASBench201, unused
 from nasnet_tf.graph import OPERATION_SPECS
+from nasnet_tf.native import kernels
 
 
 def cell(*operations, combine="add"):
@@ -135,8 +136,8 @@ class LastThreadFirst:
 
     threads = 3
 
-    def run(self, groups):
-        for of_threads in groups:
+    def run(self, calls):
+        for of_threads in calls.groups:
             for calls in reversed(of_threads):
                 for kernel, arguments in calls:
                     kernel(*arguments)
@@ -155,7 +156,7 @@ def test_no_thread_needs_what_another_does_in_the_same_group(genotype, monkeypat
     rng = np.random.default_rng(0)
     images, labels = rng.normal(size=(3, 8, 8, 3)) * 60 + 120, native.labels_of(np.arange(3))
     found = []
-    for crew in (None, LastThreadFirst()):
+    for crew in (native.threads.Crew(1), LastThreadFirst()):
         keras.utils.set_random_seed(0)
         network = native.NativeNetwork(genotype, **SIZE)
         network._crew = crew
@@ -181,13 +182,23 @@ def test_a_validation_may_come_after_some_epochs_only():
     assert seldom["loss"] == always["loss"] and seldom["val_loss"] == always["val_loss"][1::2]
 
 
+@kernels.compiled
+def put(array, first, last):
+    array[first:last] += np.float32(1)
+
+
+@kernels.compiled
+def ask_for_too_much(array, first, last):
+    array[0] = len(np.empty(1 << 60, np.float32))
+
+
 def test_an_error_of_a_thread_is_raised_where_it_was_called():
-    crew, seen = native.threads.Crew(2), []
-
-    def fail(first, last):
-        raise ArithmeticError("of a thread")
-
-    with pytest.raises(ArithmeticError, match="of a thread"):
-        crew.run([[[(seen.append, (1,))], [(fail, (0, 1))]]])
-    crew.run([[[(seen.append, (2,))], [(seen.append, (3,))]]] * 2)
-    assert sorted(seen) == [1, 2, 2, 3, 3]
+    crew, array = native.threads.Crew(2), np.zeros(2, "float32")
+    first, second = (put, (array, 0, 1)), (put, (array, 1, 2))
+    groups = [[[first], [(ask_for_too_much, (array, 0, 1))]], [[first], [second]]]
+    with pytest.raises(MemoryError, match="too little memory"):
+        crew.run(native.lists.CallList(groups))
+    assert array[1] == 0  # nothing is computed after it
+    array[:] = 0
+    crew.run(native.lists.CallList([[[first], [second]]] * 2))
+    assert array.tolist() == [2, 2]

@@ -10,6 +10,7 @@ from nasnet_tf import training
 from nasnet_tf.data import pipeline
 from nasnet_tf.genotype import Block, Cell, Genotype
 from nasnet_tf.network import Network
+from nasnet_tf.training import norms as of_norms
 from nasnet_tf.training.norms import FreshNorms, Norms
 
 RNG = np.random.default_rng(0)
@@ -65,6 +66,20 @@ def test_a_smaller_last_batch_is_passed_over_and_one_batch_is_enough_where_there
     np.testing.assert_allclose(norm.moving_mean, X[:16].mean((0, 1, 2)), rtol=2e-3)
     Norms(model).measure(lambda: batches(16))
     np.testing.assert_allclose(norm.moving_mean, X[:32].mean((0, 1, 2)), rtol=2e-3)
+
+
+def test_between_epochs_the_averages_are_those_of_fewer_images(monkeypatch):
+    monkeypatch.setattr(of_norms, "_SOME", 30)
+    model, norm = normed()
+    fresh = FreshNorms(Norms(model), lambda: batches(5))
+    fresh.set_model(model)
+    model.stop_training = False
+    fresh.set_params({"epochs": 2})
+    for epoch, images in enumerate((30, len(X))):
+        fresh.on_epoch_begin(epoch)
+        fresh.on_train_batch_end(0)
+        fresh.on_test_begin()
+        np.testing.assert_allclose(norm.moving_mean, X[:images].mean((0, 1, 2)), rtol=2e-3)
 
 
 def test_averages_are_young_until_they_have_forgotten_their_beginning():

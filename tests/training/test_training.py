@@ -604,6 +604,14 @@ def test_by_the_clock_the_rate_falls_along_a_cosine_over_the_time(now):
     )
 
 
+def test_trainings_that_follow_one_another_share_a_cosine(now):
+    _, together = ticking(Clock(0.1, 4, 100.0, 220.0), now, lambda epoch: 2)
+    now[0], each = 100.0, []
+    for part, ends in (((0.0, 0.5), 160.0), ((0.5, 1.0), 220.0)):
+        each += ticking(Clock(0.1, 4, now[0], ends, part=part), now, lambda epoch: 2)[1]
+    np.testing.assert_allclose(each, together, atol=4e-3)
+
+
 def test_by_the_clock_the_rate_warms_up_too(now):
     _, rates = ticking(Clock(0.1, 4, 100.0, 160.0, warmup=2.0), now, lambda epoch: 2)
     _, without = ticking(Clock(0.1, 4, 160.0, 220.0), now, lambda epoch: 2)
