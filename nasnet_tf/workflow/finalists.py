@@ -4,6 +4,9 @@ what a small child reaches in a few epochs says only roughly what its cell is wo
 By the clock all are trained for equally long, on more images the less a cell takes for one, as the
 network at the end will be. The pictures are as small as those of the children.
 
+Where the time is too short for that, the published cell that computes least is taken: of three that
+are equally good once they are trained, the one that sees most images until then.
+
 Zoph et al. 2017, arXiv 1707.07012, appendix A.3, train the best 250 cells of their search to the
 end before they choose.
 """
@@ -25,7 +28,7 @@ from nasnet_tf.workflow.folder import FINALISTS, FINALISTS_PLAN
 from nasnet_tf.workflow.search_clock import is_too_short
 from nasnet_tf.workflow.sizes import Size
 
-__all__ = ["Plan", "best_rows", "choose", "plan_of"]
+__all__ = ["Plan", "best_rows", "cheapest_published", "choose", "plan_of"]
 
 _SHARE = 0.15  # of the time that is left
 _COUNTS = (4, 3, 2)  # cells, as many as get two epochs
@@ -86,7 +89,14 @@ def _reward(row):
 
 def choose(folder, task, options, found, monitor, workers, stages):
     """What the search found, or the best of its best cells; a `Found`."""
-    plan = _planned(folder, task, options, monitor, workers, stages)
+    rows = [row for row in folder.table.rows.values() if row["seconds"]]
+    if options.finalists is None and _is_too_short(task, options, stages, rows):
+        row = cheapest_published(rows)
+        if row is None:
+            return found
+        stages.say(f"of the published cells, {row['note']} sees most pictures: it is taken")
+        return _preferred(found, folder, monitor, row)
+    plan = _planned(task, options, workers, stages, rows)
     if plan is None or plan.count < 2:
         return found
     rows = best_rows(folder.table.rows.values(), plan.count)
@@ -128,16 +138,39 @@ def _name(row):
     return f"{row['strategy']} {row['trial']}"
 
 
-def _planned(folder, task, options, monitor, workers, stages):
+def _is_too_short(task, options, stages, rows):
+    """Whether the network at the end has not half the time it needs."""
+    if not rows or options.num_cells is None or not stages.budget.is_limited:
+        return False
+    needed = task.final_seconds(from_json(rows[0]["genotype"]), rows[0]["seconds"])
+    return bool(needed) and is_too_short(stages.budget.left, needed)
+
+
+def cheapest_published(rows) -> dict | None:
+    """The row of the published cell that computes least; None if there is none."""
+    published = [
+        row
+        for row in rows
+        if row["strategy"] == PUBLISHED and row["reward"] is not None and row.get("multiply_adds")
+    ]
+    return min(published, key=lambda row: row["multiply_adds"], default=None)
+
+
+def _preferred(found, folder, monitor, row):
+    """`found` with the cell of another row."""
+    search = monitor.search_of(row)
+    folder.table.prefer(row)
+    genotype = search.genotype(row["trial"])
+    return found._replace(genotype=genotype, search=search, best=row, trial=row["trial"])
+
+
+def _planned(task, options, workers, stages, rows):
     """The `Plan`, None where cells have no size of their network or nothing is known of it."""
-    asked, rows = options.finalists, [r for r in folder.table.rows.values() if r["seconds"]]
+    asked = options.finalists
     if not rows or options.num_cells is None or asked is not None and asked < 2:
         return None
     if not stages.budget.is_limited:
         return asked and Plan(min(asked, len(rows)), options.child_epochs, None)
-    needed = task.final_seconds(from_json(rows[0]["genotype"]), rows[0]["seconds"])
-    if asked is None and needed and is_too_short(stages.budget.left, needed):
-        return None
     epochs = [_epoch_seconds(task, row) for row in best_rows(rows, _COUNTS[0])]
     if None in epochs:
         return None

@@ -70,8 +70,7 @@ class SearchClock:
         more = (limit - now) * self._workers / child
         if more < _FEWEST:
             self._say(
-                f"the network at the end needs about {final:.0f} s, which leaves no time to search:"
-                " the best cell so far is taken"
+                f"the network at the end needs about {final:.0f} s, which leaves no time to search"
             )
             limit = now
         self.limit, self.last_moment = limit, max(limit, now + child)

@@ -565,6 +565,10 @@ def test_dropping_the_tail_fixes_the_batch_size_for_compilers():
     assert (images.shape, labels.shape) == ((4, 4, 4, 1), (4,))
 
 
+def test_no_pass_waits_for_a_thread_that_tunes_it():
+    assert pipeline(np.zeros((3, 2, 2, 1)), np.arange(3), 2).options().autotune.enabled is False
+
+
 def test_with_a_seed_every_pass_is_a_new_order_of_all_images():
     data = batches(seed=3)
     first, second = order(data), order(data)

@@ -9,7 +9,7 @@ from nasnet_tf import search
 from nasnet_tf.children.cells import FITS, CellChild
 from nasnet_tf.children.equal_time import EqualTimeChild
 from nasnet_tf.spaces import SPACES
-from nasnet_tf.workflow.finalists import best_rows, plan_of
+from nasnet_tf.workflow.finalists import best_rows, cheapest_published, plan_of
 from nasnet_tf.workflow.first_trials import PUBLISHED
 from nasnet_tf.workflow.table import read_trials
 
@@ -45,6 +45,15 @@ def test_the_best_published_cell_is_always_among_them():
         "1",
     ]
     assert trials(best_rows([*rows, row(4, 0.6, PUBLISHED)], 2)) == ["4", "2"]
+
+
+def test_where_the_time_is_short_the_published_cell_that_computes_least_is_taken():
+    costs = [(0.1, PUBLISHED, 70), (0.2, PUBLISHED, 60), (None, PUBLISHED, 40), (0.5, "auto", 30)]
+    rows = [
+        {**row(number, reward, strategy), "multiply_adds": cost}
+        for number, (reward, strategy, cost) in enumerate(costs)
+    ]
+    assert cheapest_published(rows)["trial"] == "1" and cheapest_published(rows[2:]) is None
 
 
 @pytest.mark.parametrize(
