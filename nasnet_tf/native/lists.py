@@ -93,7 +93,9 @@ def _words(argument):
         return (*nobody, *numbers, *argument.shape, *argument.strides)
     if isinstance(argument, np.float32):
         return (int(argument.view("int32")),)
-    return (int(argument),)
+    if isinstance(argument, int | np.integer | np.bool_):
+        return (int(argument),)
+    raise TypeError(f"no kernel takes a {type(argument).__name__}.")
 
 
 @functools.cache

@@ -27,6 +27,7 @@ from nasnet_tf.workflow.first_trials import PUBLISHED, FirstTrials
 from nasnet_tf.workflow.folder import FINALISTS, FINALISTS_PLAN
 from nasnet_tf.workflow.search_clock import is_too_short
 from nasnet_tf.workflow.sizes import Size
+from nasnet_tf.workflow.table import BASELINE
 
 __all__ = ["Plan", "best_rows", "cheapest_published", "choose", "plan_of"]
 
@@ -50,6 +51,9 @@ class Plan(NamedTuple):
     epoch: float | None = None
 
 
+_NO_PLAN = Plan(0, 0, 0.0)
+
+
 def plan_of(seconds: float, epoch: float, workers: int, most: int, asked: int | None) -> Plan:
     """How many cells are trained for how long.
 
@@ -66,7 +70,33 @@ def plan_of(seconds: float, epoch: float, workers: int, most: int, asked: int | 
         epochs = min(int(max(possible, 0)), _MOST_EPOCHS)
         if count <= most and epochs >= (1 if count in (2, asked) else 2):
             return Plan(count, epochs, epochs * each, epoch)
-    return Plan(0, 0, 0.0)
+    return _NO_PLAN
+
+
+class _Decision(NamedTuple):
+    """How a cell is chosen. It stays what it was when a search goes on with less time.
+
+    Args:
+        plan: of the finalists; of no cells where there are none.
+        taken: the trial of the cell that is taken without them, in words; None for the best.
+    """
+
+    plan: Plan
+    taken: str | None = None
+
+    @classmethod
+    def read(cls, folder, trials: int):
+        """What was decided after so many trials; None if nothing was."""
+        try:
+            before = read_json(folder.path / FINALISTS_PLAN)
+            same = before["trials"] == trials
+            return cls(Plan(*before["plan"]), before["taken"]) if same else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, folder, trials: int):
+        decided = {"trials": trials, "plan": list(self.plan), "taken": self.taken}
+        write_json(folder.path / FINALISTS_PLAN, decided)
 
 
 def best_rows(rows, count: int) -> list[dict]:
@@ -90,21 +120,24 @@ def _reward(row):
 def choose(folder, task, options, found, monitor, workers, stages):
     """What the search found, or the best of its best cells; a `Found`."""
     rows = [row for row in folder.table.rows.values() if row["seconds"]]
-    if options.finalists is None and _is_too_short(task, options, stages, rows):
-        row = cheapest_published(rows)
-        if row is None:
-            return found
-        stages.say(f"of the published cells, {row['note']} sees most pictures: it is taken")
-        return _preferred(found, folder, monitor, row)
-    plan = _planned(task, options, workers, stages, rows)
-    if plan is None or plan.count < 2:
+    decision = _Decision.read(folder, len(rows))
+    if decision is None:
+        decision = _decided(task, options, workers, stages, rows)
+        shutil.rmtree(folder.path / FINALISTS, ignore_errors=True)
+        if stages.budget.is_limited or decision.plan.count > 1:
+            decision.write(folder, len(rows))
+    for row in rows:
+        if _name(row) == decision.taken:
+            stages.say(f"of the published cells, {row['note']} sees most pictures: it is taken")
+            return _preferred(found, folder, monitor, row)
+    plan = decision.plan
+    if plan.count < 2:
         return found
-    rows = best_rows(folder.table.rows.values(), plan.count)
+    rows = best_rows(rows, plan.count)
     points = {}
     for row in rows:
         search = monitor.search_of(row)
         points[_name(row)] = search.study.point(row["trial"])
-    plan = _kept(folder, points, plan)
     stages.say(
         f"the best {len(rows)} cells are trained for {_duration(plan)} at the size of the"
         " network at the end"
@@ -136,6 +169,15 @@ def _duration(plan):
 
 def _name(row):
     return f"{row['strategy']} {row['trial']}"
+
+
+def _decided(task, options, workers, stages, rows):
+    """The `_Decision` for these trials."""
+    searched = any(row["strategy"] not in (PUBLISHED, BASELINE) for row in rows)
+    if options.finalists is None and _is_too_short(task, options, stages, rows):
+        row = None if searched else cheapest_published(rows)
+        return _Decision(_NO_PLAN, None if row is None else _name(row))
+    return _Decision(_planned(task, options, workers, stages, rows) or _NO_PLAN)
 
 
 def _is_too_short(task, options, stages, rows):
@@ -176,23 +218,6 @@ def _planned(task, options, workers, stages, rows):
         return None
     budget, epoch = stages.budget, statistics.median(epochs)
     return plan_of(budget.left, epoch, workers.all, len(rows), asked)
-
-
-def _kept(folder, points, plan):
-    """The plan, or the one that was begun with for the same cells. What was begun with others is
-    deleted.
-    """
-    file = folder.path / FINALISTS_PLAN
-    cells = [f"{name}: {' '.join(map(str, point))}" for name, point in points.items()]
-    try:
-        before = read_json(file)
-        if before["cells"] == cells:
-            return plan._replace(epochs=before["epochs"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    shutil.rmtree(folder.path / FINALISTS, ignore_errors=True)
-    write_json(file, {"cells": cells, "epochs": plan.epochs})
-    return plan
 
 
 def _epoch_seconds(task, row):

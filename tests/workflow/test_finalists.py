@@ -1,6 +1,8 @@
 """Which cells are trained once more before one is taken, and for how long."""
 
 import re
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,8 +11,12 @@ from nasnet_tf import search
 from nasnet_tf.children.cells import FITS, CellChild
 from nasnet_tf.children.equal_time import EqualTimeChild
 from nasnet_tf.spaces import SPACES
+from nasnet_tf.workflow import finalists
+from nasnet_tf.workflow.budget import Budget
 from nasnet_tf.workflow.finalists import best_rows, cheapest_published, plan_of
 from nasnet_tf.workflow.first_trials import PUBLISHED
+from nasnet_tf.workflow.options import SearchOptions
+from nasnet_tf.workflow.side_by_side import Found
 from nasnet_tf.workflow.table import read_trials
 
 
@@ -110,3 +116,34 @@ def test_the_better_finalist_is_what_a_search_delivers_and_it_is_not_trained_twi
     before = log.read_bytes()
     longer = search("digits", epochs=2, resume=True, **given)
     assert longer.facts["finalists"] == found.facts["finalists"] and log.read_bytes() == before
+
+
+def test_what_was_decided_stays_so_where_a_search_goes_on_with_less_time(monkeypatch, tmp_path):
+    rows = {}
+    for number, (cost, seconds) in enumerate(((70, 1.0), (60, 1.0), (50, 1.0))):
+        found = row(number, 0.1 * (3 - number), PUBLISHED)
+        rows[number] = {
+            **found,
+            "multiply_adds": cost,
+            "seconds": seconds,
+            "note": f"cell {number}",
+        }
+    table = SimpleNamespace(rows=rows, prefer=lambda row: None)
+    folder = SimpleNamespace(path=tmp_path, table=table)
+    search = SimpleNamespace(genotype=lambda trial: f"of {trial}")
+    monitor = SimpleNamespace(search_of=lambda row: search)
+    stages = SimpleNamespace(budget=Budget(10, time.monotonic()), say=lambda line: None)
+    monkeypatch.setattr(finalists, "from_json", lambda text: text)
+    best = Found("the best", None, rows[0], 0.0)
+
+    def chosen(needed, trials=3):
+        table.rows = dict(list(rows.items())[:trials])
+        task = SimpleNamespace(final_seconds=lambda *_: needed, epoch_seconds=lambda *_, **__: None)
+        options = SearchOptions(data="digits", num_cells=1)
+        return finalists.choose(folder, task, options, best, monitor, None, stages).genotype
+
+    assert chosen(needed=2000) == "of 2" and chosen(needed=100) == "of 2"
+    assert chosen(needed=100, trials=2) == "the best"  # other trials, decided anew
+    assert chosen(needed=2000, trials=2) == "the best"
+    rows[3] = {**row(3, 0.2), "seconds": 1.0}  # a cell of the search itself
+    assert chosen(needed=2000, trials=4) == "the best"
