@@ -15,8 +15,9 @@ class Clock(keras.callbacks.Callback):
     """Ends a training in time, within an epoch if necessary, and decays the learning rate along a
     cosine over the time.
 
-    The work after the last step, such as the last validation, is timed before and during the
-    training. If the machine slows down, it is taken to slow down in proportion to the steps.
+    The work after the last step, such as the last validation, and what is done between two epochs
+    are timed before and during the training. If the machine slows down, it is taken to slow down in
+    proportion to the steps.
 
     Args:
         learning_rate: the highest; None does not change the rate.
@@ -35,8 +36,9 @@ class Clock(keras.callbacks.Callback):
         self.learning_rate, self.steps, self.warmup = learning_rate, steps, warmup
         self.part = part
         self.began, self.ends, self.after = began, ends, _Work(after)
-        self.validation = _Work(0.0)
+        self.validation, self.between = _Work(0.0), _Work(0.0)
         self.step = None  # seconds per step, without the first of a fit, which traces
+        self.validated = None  # when the last validation ended, until the next step begins
         self.first, self.epoch, self.epoch_seconds = True, 0, 0.0
 
     def measured(self, validation: float, after: float) -> None:
@@ -52,7 +54,9 @@ class Clock(keras.callbacks.Callback):
     def _left(self):
         """Seconds of one more step and all the work after it."""
         step = self.step or 0.0
-        return step + self.validation.seconds(step) + self.after.seconds(step)
+        return step + sum(
+            work.seconds(step) for work in (self.validation, self.between, self.after)
+        )
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.epoch_began = epoch, time.monotonic()
@@ -62,6 +66,10 @@ class Clock(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         self.step_began = time.monotonic()
+        if self.validated is not None:
+            pause, self.validated = _Work(self.step_began - self.validated, self.step), None
+            # the longest, as the state is written after some epochs only, and after the last
+            self.between = max(self.between, pause, key=lambda work: work.seconds(self.step))
         if keras.backend.backend() == "tensorflow":
             self._set_rate(self.epoch + batch / self.steps)
 
@@ -91,7 +99,8 @@ class Clock(keras.callbacks.Callback):
         self.test_began = time.monotonic()
 
     def on_test_end(self, logs=None):
-        self.validation = _Work(time.monotonic() - self.test_began, self.step)
+        self.validated = time.monotonic()
+        self.validation = _Work(self.validated - self.test_began, self.step)
 
     def on_epoch_end(self, epoch, logs=None):
         self.epoch_seconds = time.monotonic() - self.epoch_began

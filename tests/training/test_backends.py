@@ -238,7 +238,8 @@ training_batches, validation = recipe_batches(digits, recipe)
 def go(context):
     with context:
         model = network(recipe)
-    batches = training_batches(0).take(4).cache()  # Keras looks at a batch before it trains on two: that is a pass
+    batches = training_batches(0).take(4).cache()
+    list(batches)  # fills the cache: Keras looks at a batch before it trains on two, and that is a pass
     with tempfile.TemporaryDirectory() as folder:
         history = training.train(model, batches, validation.take(1), recipe, folder=folder, checkpoint_seconds=0)
     return values(model.weights), history
