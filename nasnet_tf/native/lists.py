@@ -20,7 +20,7 @@ from numba.extending import intrinsic
 
 from nasnet_tf.native.kernels import compiled
 
-_WORD, _STATUS, _BYTES = ir.IntType(64), ir.IntType(32), ir.IntType(8).as_pointer()
+_WORD, _STATUS = ir.IntType(64), ir.IntType(32)
 _ENTRY = ir.FunctionType(_STATUS, [_WORD, _WORD.as_pointer()])
 
 
@@ -62,20 +62,18 @@ class CallList:
 
 def compile_kernel(kernel, arguments) -> None:
     """Compiles a kernel for such arguments, if it was not."""
-    _compiled(kernel, tuple(map(numba.typeof, arguments)))
+    kernel.compile(_types_of(arguments))
 
 
-def _compiled(kernel, of_types):
-    if of_types not in kernel.overloads:
-        kernel.compile(of_types)
-    return kernel.overloads[of_types]
+def _types_of(arguments):
+    return tuple(map(numba.typeof, arguments))
 
 
 def _of_thread(groups):
     calls, ends, words = [], [0], []
     for group in groups:
         for kernel, arguments in group:
-            entry, function = _addresses(kernel, tuple(map(numba.typeof, arguments)))
+            entry, function = _addresses(kernel, _types_of(arguments))
             calls.append((entry, function, len(words)))
             for argument in arguments:
                 words += _words(argument)
@@ -101,7 +99,8 @@ def _words(argument):
 @functools.cache
 def _addresses(kernel, of_types):
     """(address of the entry, address of the code) of a kernel for arguments of such types."""
-    found = _compiled(kernel, of_types)
+    kernel.compile(of_types)
+    found = kernel.overloads[of_types]
     context, described = found.target_context, found.fndesc
     convention = context.call_conv.get_function_type(described.restype, described.argtypes)
     code = found.library.get_pointer_to_function(described.llvm_func_name)

@@ -74,29 +74,18 @@ def plan_of(seconds: float, epoch: float, workers: int, most: int, asked: int | 
 
 
 class _Decision(NamedTuple):
-    """How a cell is chosen. It stays what it was when a search goes on with less time.
+    """How a cell is chosen.
 
     Args:
-        plan: of the finalists; of no cells where there are none.
-        taken: the trial of the cell that is taken without them, in words; None for the best.
+        trials: how many there were.
+        cells: the finalists; without a plan for them the one cell that is taken, or none, where the
+            best is. Their trials, in words.
+        plan: of the finalists.
     """
 
+    trials: int
+    cells: list[str]
     plan: Plan
-    taken: str | None = None
-
-    @classmethod
-    def read(cls, folder, trials: int):
-        """What was decided after so many trials; None if nothing was."""
-        try:
-            before = read_json(folder.path / FINALISTS_PLAN)
-            same = before["trials"] == trials
-            return cls(Plan(*before["plan"]), before["taken"]) if same else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-
-    def write(self, folder, trials: int):
-        decided = {"trials": trials, "plan": list(self.plan), "taken": self.taken}
-        write_json(folder.path / FINALISTS_PLAN, decided)
 
 
 def best_rows(rows, count: int) -> list[dict]:
@@ -119,21 +108,14 @@ def _reward(row):
 
 def choose(folder, task, options, found, monitor, workers, stages):
     """What the search found, or the best of its best cells; a `Found`."""
-    rows = [row for row in folder.table.rows.values() if row["seconds"]]
-    decision = _Decision.read(folder, len(rows))
-    if decision is None:
-        decision = _decided(task, options, workers, stages, rows)
-        shutil.rmtree(folder.path / FINALISTS, ignore_errors=True)
-        if stages.budget.is_limited or decision.plan.count > 1:
-            decision.write(folder, len(rows))
-    for row in rows:
-        if _name(row) == decision.taken:
-            stages.say(f"of the published cells, {row['note']} sees most pictures: it is taken")
-            return _preferred(found, folder, monitor, row)
-    plan = decision.plan
+    trained = {_name(row): row for row in folder.table.rows.values() if row["seconds"]}
+    decision = _decided(folder, task, options, workers, stages, trained)
+    rows, plan = [trained[name] for name in decision.cells], decision.plan
     if plan.count < 2:
+        for row in rows:
+            stages.say(f"of the published cells, {row['note']} sees most pictures: it is taken")
+            found = _preferred(found, folder, monitor.search_of(row), row, row["trial"])
         return found
-    rows = best_rows(rows, plan.count)
     points = {}
     for row in rows:
         search = monitor.search_of(row)
@@ -147,18 +129,17 @@ def choose(folder, task, options, found, monitor, workers, stages):
     best = search.study.best()
     if not best:
         return found
-    row = rows[int(best[0])]
-    folder.table.prefer(row)
     size = Size(options.num_cells, options.filters)
     each = [f"{_name(rows[int(n)])} {wording.number(search.study.ended(n).score)}" for n in best]
-    return found._replace(
-        genotype=search.genotype(best[0]),
-        search=search,
-        best=row,
-        trial=best[0],
-        size=size,
-        finalists=f"after {_duration(plan)} of {size}: {', '.join(each)}",
-    )
+    words = f"after {_duration(plan)} of {size}: {', '.join(each)}"
+    taken = _preferred(found, folder, search, rows[int(best[0])], best[0])
+    return taken._replace(size=size, finalists=words)
+
+
+def _preferred(found, folder, search, row, trial):
+    """`found` with the cell of another row, and of it the child that `search` trained."""
+    folder.table.prefer(row)
+    return found._replace(genotype=search.genotype(trial), search=search, best=row, trial=trial)
 
 
 def _duration(plan):
@@ -171,13 +152,42 @@ def _name(row):
     return f"{row['strategy']} {row['trial']}"
 
 
-def _decided(task, options, workers, stages, rows):
-    """The `_Decision` for these trials."""
-    searched = any(row["strategy"] not in (PUBLISHED, BASELINE) for row in rows)
+def _decided(folder, task, options, workers, stages, trained):
+    """The `_Decision` for these trials, {name: row}. It stays what it was where a search goes on
+    with less time, and finalists go on if they are the same.
+    """
+    file = folder.path / FINALISTS_PLAN
+    before = _made_before(file, trained)
+    if before is not None and before.trials == len(trained):
+        return before
+    decision = _decision(task, options, workers, stages, list(trained.values()))
+    if before is not None and before.cells == decision.cells:
+        decision = before._replace(trials=len(trained))
+    else:
+        shutil.rmtree(folder.path / FINALISTS, ignore_errors=True)
+    if stages.budget.is_limited or decision.plan.count > 1:
+        write_json(file, decision._asdict())
+    return decision
+
+
+def _made_before(file, trained):
+    """The `_Decision` in a file; None where there is none of these trials."""
+    try:
+        before = _Decision(**read_json(file))
+        before = before._replace(plan=Plan(*before.plan))
+        return before if set(before.cells) <= trained.keys() else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _decision(task, options, workers, stages, rows):
     if options.finalists is None and _is_too_short(task, options, stages, rows):
+        searched = any(row["strategy"] not in (PUBLISHED, BASELINE) for row in rows)
         row = None if searched else cheapest_published(rows)
-        return _Decision(_NO_PLAN, None if row is None else _name(row))
-    return _Decision(_planned(task, options, workers, stages, rows) or _NO_PLAN)
+        return _Decision(len(rows), [] if row is None else [_name(row)], _NO_PLAN)
+    plan = _planned(task, options, workers, stages, rows)
+    best = best_rows(rows, plan.count) if plan.count > 1 else []
+    return _Decision(len(rows), [_name(row) for row in best], plan)
 
 
 def _is_too_short(task, options, stages, rows):
@@ -198,24 +208,18 @@ def cheapest_published(rows) -> dict | None:
     return min(published, key=lambda row: row["multiply_adds"], default=None)
 
 
-def _preferred(found, folder, monitor, row):
-    """`found` with the cell of another row."""
-    search = monitor.search_of(row)
-    folder.table.prefer(row)
-    genotype = search.genotype(row["trial"])
-    return found._replace(genotype=genotype, search=search, best=row, trial=row["trial"])
-
-
 def _planned(task, options, workers, stages, rows):
-    """The `Plan`, None where cells have no size of their network or nothing is known of it."""
+    """The `Plan`; of no cells where they have no size of their network or nothing is known of
+    it.
+    """
     asked = options.finalists
     if not rows or options.num_cells is None or asked is not None and asked < 2:
-        return None
+        return _NO_PLAN
     if not stages.budget.is_limited:
-        return asked and Plan(min(asked, len(rows)), options.child_epochs, None)
+        return Plan(min(asked, len(rows)), options.child_epochs, None) if asked else _NO_PLAN
     epochs = [_epoch_seconds(task, row) for row in best_rows(rows, _COUNTS[0])]
     if None in epochs:
-        return None
+        return _NO_PLAN
     budget, epoch = stages.budget, statistics.median(epochs)
     return plan_of(budget.left, epoch, workers.all, len(rows), asked)
 

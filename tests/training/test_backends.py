@@ -239,7 +239,7 @@ def go(context):
     with context:
         model = network(recipe)
     batches = training_batches(0).take(4).cache()
-    list(batches)  # fills the cache: Keras looks at a batch before it trains on two, and that is a pass
+    list(batches)  # fills the cache: Keras' look at a batch before it trains on two is a pass
     with tempfile.TemporaryDirectory() as folder:
         history = training.train(model, batches, validation.take(1), recipe, folder=folder, checkpoint_seconds=0)
     return values(model.weights), history

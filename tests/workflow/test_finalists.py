@@ -120,14 +120,9 @@ def test_the_better_finalist_is_what_a_search_delivers_and_it_is_not_trained_twi
 
 def test_what_was_decided_stays_so_where_a_search_goes_on_with_less_time(monkeypatch, tmp_path):
     rows = {}
-    for number, (cost, seconds) in enumerate(((70, 1.0), (60, 1.0), (50, 1.0))):
-        found = row(number, 0.1 * (3 - number), PUBLISHED)
-        rows[number] = {
-            **found,
-            "multiply_adds": cost,
-            "seconds": seconds,
-            "note": f"cell {number}",
-        }
+    for number, cost in enumerate((70, 60, 50)):
+        more = {"multiply_adds": cost, "seconds": 1.0, "note": f"cell {number}"}
+        rows[number] = row(number, 0.1 * (3 - number), PUBLISHED) | more
     table = SimpleNamespace(rows=rows, prefer=lambda row: None)
     folder = SimpleNamespace(path=tmp_path, table=table)
     search = SimpleNamespace(genotype=lambda trial: f"of {trial}")
@@ -147,3 +142,23 @@ def test_what_was_decided_stays_so_where_a_search_goes_on_with_less_time(monkeyp
     assert chosen(needed=2000, trials=2) == "the best"
     rows[3] = {**row(3, 0.2), "seconds": 1.0}  # a cell of the search itself
     assert chosen(needed=2000, trials=4) == "the best"
+
+
+def test_finalists_go_on_if_further_trials_change_nothing_about_them(monkeypatch, tmp_path):
+    monkeypatch.setattr(finalists, "from_json", lambda text: text)
+    folder, workers = SimpleNamespace(path=tmp_path), SimpleNamespace(all=2)
+    stages = SimpleNamespace(budget=Budget(10, time.monotonic()))
+    options = SearchOptions(data="digits", num_cells=1)
+
+    def decided(rewards, epoch):
+        task = SimpleNamespace(final_seconds=lambda *_: 10, epoch_seconds=lambda *_, **__: epoch)
+        rows = [row(number, reward) | {"seconds": 1.0} for number, reward in enumerate(rewards)]
+        trained = {f"auto {each['trial']}": each for each in rows}
+        return finalists._decided(folder, task, options, workers, stages, trained)
+
+    first = decided([0.1, 0.5, 0.4, 0.3, 0.2], epoch=3.0)
+    (tmp_path / "finalists").mkdir()
+    later = decided([0.1, 0.5, 0.4, 0.3, 0.2, 0.15], epoch=2.5)
+    assert later.plan == first.plan and (tmp_path / "finalists").is_dir()
+    other = decided([0.1, 0.5, 0.4, 0.3, 0.2, 0.15, 0.9], epoch=2.5)
+    assert other.cells[0] == "auto 6" and not (tmp_path / "finalists").exists()
