@@ -48,6 +48,7 @@ setup(
     extras_require={
         "hub": ["keras-hub>=0.20"],
         "gpu": ["tensorflow[and-cuda]>=2.16"],
+        "jax-gpu": ["jax[cuda12]>=0.4.30"],
         "ray": ["ray>=2.52"],
         "notebooks": ["jupyter", "nbclient", "ipykernel"],
         "test": [

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 
 import keras
 
-from nasnet_tf.children.fitting import is_images_and_labels, is_plain, native_network, steps_of
+from nasnet_tf.children.fitting import is_images_and_labels, is_plain, steps_of
+from nasnet_tf.children.kernels import bare_network, kind_of
 from nasnet_tf.children.progress import Progress
 from nasnet_tf.contracts.space import Space
 from nasnet_tf.layers.operations import check_channels_last
@@ -39,9 +40,11 @@ class CellChild:
             and the search maximizes it.
         soft: a `SoftLimit`: the reward, or where there is none the validation accuracy, weighed
             against the cost is reported as "reward".
-        native: train children in a worker by `nasnet_tf.native`, where that can do all that is
-            asked for: without a GPU, in float32. They begin at once, where Keras traces each for
-            longer than a short training takes.
+        native: what trains children in a worker. True takes the faster one here of "cpu", kernels
+            of the processor in float32 (`nasnet_tf.native`), and, where JAX has an accelerator,
+            "jax", functions compiled once for all children (`nasnet_tf.device`). Children begin at
+            once, where Keras traces each for longer than a short training takes. False, and
+            whatever these cannot do, is Keras.
         **network: further arguments of the genotype's network (`systems.networks.build`), such as
             stem, mean, std, drop_path_rate.
     Raises: TypeError for an argument that no network has, with the nearest name; ValueError for one
@@ -65,7 +68,7 @@ class CellChild:
         loss="sparse_categorical_crossentropy",
         reward: Callable[[Sequence[float]], float] | None = None,
         soft: SoftLimit | None = None,
-        native: bool = True,
+        native: bool | str = True,
         **network,
     ):
         if type(self).build is CellChild.build and len(tuple(input_shape)) == 3:  # of images
@@ -75,7 +78,7 @@ class CellChild:
         self.input_shape, self.classes = tuple(input_shape), classes
         self.num_cells, self.filters = num_cells, filters
         self.learning_rate, self.loss = learning_rate, loss
-        self.reward, self.soft, self.native = reward, soft, native
+        self.reward, self.soft, self.native = reward, soft, kind_of(native)
         self.network = network
 
     @property
@@ -109,14 +112,14 @@ class CellChild:
         return model
 
     def build_native(self, values, args, kwargs):
-        """The child as a `nasnet_tf.native.NativeNetwork`; None where `fit` with these arguments
-        asks for more than it can.
+        """The child as a `nasnet_tf.lowered.BareModel`; None where `fit` with these arguments asks
+        for more than it can.
         """
         own = type(self).build is CellChild.build and type(self).fit in FITS
         known = self.loss == "sparse_categorical_crossentropy"
-        if not (self.native and own and known and is_plain(args, kwargs, self._is_data)):
+        if not (own and known and is_plain(args, kwargs, self._is_data)):
             return None
-        return native_network(self.genotype(values), **self.arguments)
+        return bare_network(self.genotype(values), self.native, **self.arguments)
 
     def fit(self, values, model, *args, **kwargs):
         """`model.fit(*args, **kwargs)`, with the rate falling to 0 over all its steps where their
@@ -143,7 +146,7 @@ class CellChild:
         model.compile(optimizer, loss=self.loss, metrics=["accuracy"])
 
 
-FITS = [CellChild.fit]  # of the children that native networks can take the place of
+FITS = [CellChild.fit]  # of the children that others than Keras can train
 
 
 class _Reward(keras.callbacks.Callback):

@@ -1,39 +1,14 @@
-"""What `fit` is given, and whether a native network can do it."""
+"""What `fit` is given, and whether a network without a framework can do it."""
 
 from __future__ import annotations
 
 import math
 
-import keras
 import numpy as np
 
 from nasnet_tf.children.streams import is_dataset
-from nasnet_tf.systems import system_of
-from nasnet_tf.training.devices import accelerated
 
-__all__ = ["accelerated", "is_images_and_labels", "is_plain", "native_network", "steps_of"]
-
-
-def native_network(genotype, *, class_names=None, level=None, **network):
-    """The network of `genotype`, trained by compiled kernels; None where there is a GPU, another
-    dtype than float32, or something the kernels cannot do.
-
-    What classes are called and what a text is made of changes nothing.
-    """
-    if (
-        not system_of(genotype).native
-        or keras.config.dtype_policy().name != "float32"
-        or accelerated()
-    ):
-        return None
-    try:
-        if genotype.reads == "text":
-            from nasnet_tf.native.language import NativeLanguageModel as Native
-        else:
-            from nasnet_tf.native.network import NativeNetwork as Native
-        return Native(genotype, **network)
-    except (ImportError, NotImplementedError):  # numba is not to be had for every Python
-        return None
+__all__ = ["is_images_and_labels", "is_plain", "steps_of"]
 
 
 # Of `keras.Model.fit`, in its order.
@@ -41,7 +16,7 @@ _FIT = ("x", "y", "batch_size", "epochs", "verbose", "callbacks")
 
 
 def is_plain(args, kwargs, is_data) -> bool:
-    """Whether `fit` is given only what `NativeNetwork.fit` knows; of callbacks ours, as others want
+    """Whether `fit` is given only what `BareModel.fit` knows; of callbacks ours, as others want
     a Keras model.
 
     Args:

@@ -16,6 +16,8 @@ _COMMAND = (
     "import sys; parent, *sys.path[:] = sys.argv[1:]; del sys.argv[1:]; from"
     " nasnet_tf.children.serving import serve; serve(int(parent))"
 )
+# several workers and this process share a GPU, so that none may take all of its memory
+_SHARED_DEVICE = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 _REQUESTS, _LOCK = {}, threading.Lock()  # a queue for each process, as a fork has no threads
 
 
@@ -30,6 +32,8 @@ def start(threads: int | None, log) -> subprocess.Popen:
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     if not has_current_folder:  # for processes that the worker starts, from Python 3.11 on
         environment["PYTHONSAFEPATH"] = "1"
+    for name, value in _SHARED_DEVICE.items():
+        environment.setdefault(name, value)
     if threads:
         for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
             environment[name] = str(threads)

@@ -12,7 +12,7 @@ import random
 
 import numpy as np
 
-from nasnet_tf.native.fitting import NativeModel
+from nasnet_tf.lowered.fitting import BareModel
 from nasnet_tf.native.recurrent import RecurrentLayer
 
 __all__ = ["NativeLanguageModel"]
@@ -21,7 +21,7 @@ _ROWS = 256  # words at a time whose probabilities are in memory, so that they s
 _BETA_1, _BETA_2, _EPSILON = np.float32(0.9), np.float32(0.999), np.float32(1e-7)  # as Keras' Adam
 
 
-class NativeLanguageModel(NativeModel):
+class NativeLanguageModel(BareModel):
     """A `LanguageModel` without bias, dropout and weight decay, trained and evaluated in NumPy.
 
     Args: those of a `LanguageModel`.

@@ -11,63 +11,36 @@ side by side in threads or processes.
 
 from __future__ import annotations
 
-import inspect
 import math
 import os
 import random
 
 import numpy as np
 
+from nasnet_tf.lowered.images import ImageModel, labels_of
 from nasnet_tf.native import kernels
-from nasnet_tf.native.fitting import NativeModel
 from nasnet_tf.native.lists import compile_kernel
-from nasnet_tf.native.lowering import LoweredGraph
 from nasnet_tf.native.program import Program, Vectors
 from nasnet_tf.native.threads import Crew
-from nasnet_tf.systems import SYSTEMS, system_of
 
 
-class NativeNetwork(NativeModel):
+class NativeNetwork(ImageModel):
     """The network of a genotype, trained and evaluated by compiled kernels.
 
     Args:
-        genotype: of a system of images that is `native`.
-        weight_decay, mean, std, **arguments: of its Keras network (`systems.networks.build`), as
-            far as its graph takes them. From the same state of Python's random numbers the initial
-            weights are those of the Keras network.
-        label_smoothing: share of the target that is spread over all classes.
-        initial: {path: initial value} of all weights, instead of random numbers.
         threads: that compute a step together; its results are the same for every number.
-    Raises: NotImplementedError for a genotype, a node or an argument that has no native operation.
+        Others as of `ImageModel`.
+    Raises: as `ImageModel`.
     """
 
-    learning_rate = 0.05
-
-    def __init__(
-        self, genotype, *, weight_decay=0.0, mean=None, std=None, label_smoothing=0.0, threads=1,
-        initial=None, **arguments,
-    ):  # fmt: skip
-        system = system_of(genotype)
-        if not system.native or system.graph is None:
-            names = [name for name, each in SYSTEMS.items() if each.native and each.graph]
-            raise NotImplementedError(
-                f"a network of {type(genotype).__name__} is not trained natively; those of"
-                f" {', '.join(names)} are."
-            )
-        accepted = inspect.signature(system.graph).parameters
-        for name in [name for name in arguments if name not in accepted]:
-            if arguments.pop(name):
-                raise NotImplementedError(f"a native network of {genotype.schema} has no {name}.")
-        self.graph = LoweredGraph(system.graph(genotype, **arguments))
-        self.mean = np.asarray(0.0 if mean is None else mean, "float32")
-        self.std = np.asarray(1.0 if std is None else std, "float32")
-        weights, moving = self.graph.initial() if initial is None else self.graph.filled(initial)
+    def __init__(self, genotype, *, threads=1, **arguments):
+        super().__init__(genotype, **arguments)
+        weights, moving = self.initial
         self._vectors = Vectors(weights, np.zeros_like(weights), moving, np.zeros_like(moving))
         self.velocity, self._decay = np.zeros_like(weights), np.zeros_like(weights)
         for weight in self.graph.trained:
             if len(weight.shape) > 1:
-                weight.of(self._decay)[:] = weight_decay
-        self.label_smoothing = label_smoothing
+                weight.of(self._decay)[:] = self.weight_decay
         self._programs, self._crew = {}, Crew(threads)
 
     @property
@@ -94,12 +67,7 @@ class NativeNetwork(NativeModel):
         """(images, numbers): images in pixels, (images, height, width, channels), normalized and
         laid out as `step` takes them.
         """
-        shape = (*self.graph.image.size, self.graph.image.channels)
-        if np.shape(images)[1:] != shape:
-            raise ValueError(
-                f"the images are {np.shape(images)}; this network takes (images,"
-                f" {', '.join(map(str, shape))})."
-            )
+        self.check_shape(images)
         normalized = (np.asarray(images, "float32") - self.mean) / self.std
         return np.ascontiguousarray(normalized.transpose(0, 3, 1, 2)).reshape(len(normalized), -1)
 
@@ -154,13 +122,6 @@ class NativeNetwork(NativeModel):
         exponentials = np.exp(logits - logits.max(1, keepdims=True))
         return exponentials / exponentials.sum(1, keepdims=True)
 
-    def evaluate(self, images, labels=None, batch_size=64, callbacks=()) -> tuple[float, float]:
-        """(loss, accuracy) by the moving averages of the batch norms. Arguments as `step`; or an
-        iterable of batches of images in pixels and labels.
-        """
-        totals = self._evaluated(images, labels, batch_size, callbacks)
-        return totals.loss, totals.accuracy
-
     def _prepared(self, x, y):
         return self.prepared(x), labels_of(y)
 
@@ -170,9 +131,6 @@ class NativeNetwork(NativeModel):
         logits = self._logits(self._program(len(images), False), images)
         losses, right, _ = _cross_entropy(logits, labels, self.label_smoothing)
         return float(losses.mean()) + self._penalty(), right
-
-    def _logs(self, totals):
-        return {"accuracy": totals.accuracy, "loss": totals.loss}
 
     def _penalty(self):
         """The L2 loss of the weights."""
@@ -215,8 +173,3 @@ def _cross_entropy(logits, labels, smoothing):
     gradient = exponentials / sums - share
     gradient[rows, labels] -= own
     return losses, int((logits.argmax(1) == labels).sum()), gradient
-
-
-def labels_of(labels) -> np.ndarray:
-    """(images,): class indices, given as (images,) or (images, 1), as int64."""
-    return np.asarray(labels).reshape(-1).astype("int64")

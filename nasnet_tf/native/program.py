@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nasnet_tf.lowered import graph as nodes
 from nasnet_tf.native import convolutions, depthwise, kernels
-from nasnet_tf.native import lowering as nodes
 from nasnet_tf.native.calls import bound, groups, is_pixelwise
 from nasnet_tf.native.lists import CallList
 from nasnet_tf.native.memory import Allocator, workspace

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib.util
 
 import keras
 
@@ -48,6 +50,17 @@ def accelerated() -> bool:
 
         return any(device.device_type != "CPU" for device in tf.config.list_physical_devices())
     return not all(device.startswith("cpu") for device in keras.distribution.list_devices())
+
+
+@functools.cache
+def jax_has_accelerator() -> bool:
+    """Whether JAX computes on something else than the processor, whatever Keras' backend is."""
+    plugins = ("jax_plugins", "libtpu")
+    if not any(importlib.util.find_spec(name) for name in plugins):
+        return False  # and JAX is not imported
+    import jax
+
+    return jax.default_backend() != "cpu"
 
 
 def devices_of(model):

@@ -11,7 +11,7 @@ import numpy as np
 
 from nasnet_tf.cores import cores
 from nasnet_tf.layers.model import FROZEN, GenotypeModel, build_optimizer
-from nasnet_tf.native.fitting import Totals
+from nasnet_tf.lowered.fitting import Totals
 from nasnet_tf.native.memory import free_workspace
 from nasnet_tf.native.network import NativeNetwork, labels_of
 from nasnet_tf.systems import system_of

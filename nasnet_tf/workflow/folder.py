@@ -47,7 +47,7 @@ _FILES = (
 )
 _LENGTH = ("minutes", "max_trials", "epochs")
 # may change when a search goes on
-_BUDGET = (*_LENGTH, "workers", "engine", "address", "gpus_per_trial")
+_BUDGET = (*_LENGTH, "workers", "engine", "address", "gpus_per_trial", "child_kernels")
 
 
 def read_config(path: pathlib.Path) -> dict:

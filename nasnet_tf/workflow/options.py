@@ -103,6 +103,11 @@ class SearchOptions(DataOptions):
         "Side in pixels of the pictures they are trained on: small ones order cells much as whole"
         " ones do.  [default: half of the side, from 24 pixels on]",
     )
+    child_kernels: str | None = option(
+        ("cpu", "jax", "keras"),
+        "What trains them: kernels compiled once for all networks, of the processor or by JAX, or"
+        " Keras, which compiles each.  [default: the faster kernels here]",
+    )
     finalists: int | None = option(
         COUNT,
         "How many of the best cells are trained at the size of the network at the end before one is"

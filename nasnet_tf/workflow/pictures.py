@@ -32,6 +32,7 @@ class PictureSearch:
         cost_of(one, **cost_arguments(self.data, *self.child_size) | self._small_pictures)
         cost_of(one, **self.size)
         prescreen.check(options, self.data, space)
+        studies.check_kernels(options, space)
         self.facts = prescreen.facts(options)
         target = options.target_multiply_adds
         plain = target is None and reward_of(space) is None
@@ -99,6 +100,7 @@ class PictureSearch:
             "batch_norm_momentum": 0.9,
             "batch_norm_epsilon": 1e-5,
             "soft": prescreen.soft_limit(data, self.options),
+            "native": self.options.child_kernels or True,
         }
 
     @property

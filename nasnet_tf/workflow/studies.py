@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import time
 from typing import NamedTuple
 
@@ -10,12 +11,13 @@ from nasnet_tf.contracts.fidelity import EPOCHS
 from nasnet_tf.cores import cores
 from nasnet_tf.strategies import STRATEGIES, rungs
 from nasnet_tf.study import PARENT, Study
-from nasnet_tf.workflow.catalogue import reward_of
+from nasnet_tf.systems import system_of
+from nasnet_tf.workflow.catalogue import make_space, reward_of
 from nasnet_tf.workflow.table import BASELINE
 
 __all__ = [
-    "Workers", "child_of", "make_search", "note_of", "settings_of", "share_cores", "until_stopped",
-    "workers_for",
+    "Workers", "check_kernels", "child_of", "make_search", "note_of", "settings_of", "share_cores",
+    "until_stopped", "workers_for",
 ]  # fmt: skip
 
 # of the search's time, with one-shot: the rest trains the best children by themselves
@@ -54,16 +56,38 @@ class Workers(NamedTuple):
 
 def share_cores(options, searches: int) -> tuple[int, int]:
     """(processes of each of so many searches side by side, threads of each process)."""
-    from nasnet_tf.children.fitting import accelerated
     from nasnet_tf.children.ray_worker import Cluster
+    from nasnet_tf.training.devices import accelerated
 
     if options.workers is not None:
         workers = max(options.workers // searches, 1)
     elif options.engine == "ray":
         return max(Cluster(options.address).processors // searches, 1), 1
     else:
-        workers = 1 if accelerated() else max(cores() // searches, 1)
+        space = make_space(options.space, options.blocks)
+        traced = options.child_kernels == "keras" or not _has_kernels(space)
+        workers = 1 if traced and accelerated() else max(cores() // searches, 1)
     return workers, max(cores() // (workers * searches), 1)
+
+
+def check_kernels(options, space) -> None:
+    """Raises ValueError where what is to train the children cannot."""
+    asked = options.child_kernels
+    if asked in (None, "keras"):
+        return
+    if not _has_kernels(space):
+        raise ValueError(
+            f"child_kernels={asked} is nothing for the space {options.space}: Keras trains its"
+            " networks; leave it out."
+        )
+    if asked == "jax" and importlib.util.find_spec("jax") is None:
+        raise ValueError(
+            "child_kernels=jax needs JAX, which is not installed: pip install 'nasnet-tf[jax-gpu]'."
+        )
+
+
+def _has_kernels(space):
+    return system_of(space.decode(space.first)).native
 
 
 def workers_for(options, searches: int) -> Workers:

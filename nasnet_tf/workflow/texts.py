@@ -23,7 +23,7 @@ class TextSearch:
     def defaults(options, space) -> dict:
         """See `PictureSearch.defaults`."""
         options.refuse(
-            (*prescreen.OF_PICTURES, "child_image_size"),
+            (*prescreen.OF_PICTURES, "child_image_size", "child_kernels"),
             "is for pictures; recurrent cells of one base cost the same",
         )
         if options.strategy == "one-shot":

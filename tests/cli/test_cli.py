@@ -1140,20 +1140,18 @@ def test_the_same_seed_gives_the_same_search_and_network(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "asked, searches, gpu, expected",
+    "asked, searches, expected",
     [
-        (None, 2, False, (4, 1)),  # a core for each child
-        (None, 1, False, (8, 1)),
-        (None, 1, True, (1, 8)),
-        (2, 2, False, (1, 4)),
-        (3, 1, False, (3, 2)),
-        (16, 2, False, (8, 1)),
-        (1, 2, False, (1, 4)),  # a search and its baseline are two at least
+        (None, 2, (4, 1)),  # a core for each child
+        (None, 1, (8, 1)),
+        (2, 2, (1, 4)),
+        (3, 1, (3, 2)),
+        (16, 2, (8, 1)),
+        (1, 2, (1, 4)),  # a search and its baseline are two at least
     ],
 )
-def test_the_cores_are_shared_out_among_workers(monkeypatch, asked, searches, gpu, expected):
+def test_the_cores_are_shared_out_among_workers(monkeypatch, asked, searches, expected):
     from nasnet_tf.workflow.studies import share_cores
 
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)), raising=False)
-    monkeypatch.setattr("nasnet_tf.children.fitting.accelerated", lambda: gpu)
     assert share_cores(SearchOptions(data="digits", workers=asked), searches) == expected

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasnet_tf.graph import Window
+from nasnet_tf.lowered.windows import windows_of
 from nasnet_tf.native import convolutions, depthwise, kernels, memory, windows
 from nasnet_tf.native.calls import Call
 from nasnet_tf.native.tiles import COLUMNS, ROWS
@@ -81,7 +82,7 @@ def test_a_convolution_is_keras_and_its_ways_back_are_transposed(shape):
         shape["channels"],
         shape["filters"],
     )
-    seen = windows.of(Window(kernel, (shape["strides"],) * 2, shape["padding"]), size)
+    seen = windows_of(Window(kernel, (shape["strides"],) * 2, shape["padding"]), size)
     if min(seen.out) < 1:
         return
     x, w = (
@@ -126,7 +127,7 @@ def test_a_convolution_is_keras_and_its_ways_back_are_transposed(shape):
 def test_a_depthwise_convolution_is_keras_and_its_ways_back_are_transposed(shape, dilation):
     size, kernel, channels = shape["size"], shape["kernel"], shape["channels"]
     stride = 1 if dilation > 1 else shape["strides"]
-    seen = windows.of(Window(kernel, (stride,) * 2, "same", dilation), size)
+    seen = windows_of(Window(kernel, (stride,) * 2, "same", dilation), size)
     x, w = (
         maps(channels, size),
         np.random.default_rng(2).normal(size=(*kernel, channels, 1)).astype("float32"),
@@ -162,7 +163,7 @@ def test_a_dilated_convolution_is_strided_after_dilation():
     expected = np.asarray(keras.ops.depthwise_conv(x, w, 1, "same", dilation_rate=2))[:, ::2, ::2]
     y, unrolled = (
         blank(2, (4, 3)),
-        windows.unrolled_spans(windows.of(Window((3, 3), (2, 2), "same", 2), (7, 6)), IMAGES),
+        windows.unrolled_spans(windows_of(Window((3, 3), (2, 2), "same", 2), (7, 6)), IMAGES),
     )
     depthwise.depthwise(last(x), w.reshape(-1, 2), unrolled, y, False, 0, 2)
     np.testing.assert_allclose(y, last(expected), rtol=1e-4, atol=1e-4)
@@ -171,10 +172,10 @@ def test_a_dilated_convolution_is_strided_after_dilation():
 @settings(deadline=None, max_examples=30)
 @given(st.tuples(sides, sides), st.sampled_from([2, 3, 5, 7]), st.integers(1, 2), st.integers(1, 3))
 def test_pools_are_keras_and_their_ways_back_are_transposed(size, side, stride, channels):
-    seen = windows.of(Window((side, side), (stride, stride)), size)
+    seen = windows_of(Window((side, side), (stride, stride)), size)
     x, spans = (
         maps(channels, size),
-        windows.spans(windows.of(Window((side, side), (stride, stride)), size), IMAGES),
+        windows.spans(windows_of(Window((side, side), (stride, stride)), size), IMAGES),
     )
     shares = windows.inverse_counts(seen, IMAGES)
 
@@ -215,7 +216,7 @@ def test_every_second_pixel(size, first):
     convolve(
         last(x),
         np.eye(2, dtype="float32")[None],
-        windows.spans(windows.of(Window(strides=(2, 2), padding=(-first, -first)), size), IMAGES),
+        windows.spans(windows_of(Window(strides=(2, 2), padding=(-first, -first)), size), IMAGES),
         y,
     )
     np.testing.assert_array_equal(y, last(padded))

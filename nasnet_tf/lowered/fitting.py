@@ -1,4 +1,4 @@
-"""The training loop of native models: what `keras.Model.fit` does, without its overhead."""
+"""The training loop of models that no framework builds: what `keras.Model.fit` does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from nasnet_tf.snapshot import write_snapshot
 
 
-class NativeModel:
+class BareModel:
     """A model with `fit` and `save_weights`.
 
     A subclass has `named()`; `learning_rate`, the default of `fit`; `_prepared(x, y)`, the arrays
@@ -106,17 +106,23 @@ class Totals:
     """Means over examples that come in batches."""
 
     def __init__(self):
-        self._examples, self._loss, self._right = 0, 0.0, 0
+        self._batches = []
 
     def add(self, examples, loss, right=0):
-        self._examples += examples
-        self._loss += loss * examples
-        self._right += right
+        """What a device computes is not waited for before somebody wants the means."""
+        self._batches.append((examples, loss, right))
 
     @property
     def loss(self):
-        return self._loss / max(self._examples, 1)
+        return self._mean(loss * examples for examples, loss, _ in self._known())
 
     @property
     def accuracy(self):
-        return self._right / max(self._examples, 1)
+        return self._mean(right for *_, right in self._known())
+
+    def _mean(self, values):
+        return sum(values) / max(sum(examples for examples, *_ in self._batches), 1)
+
+    def _known(self):
+        self._batches = [(n, float(loss), int(right)) for n, loss, right in self._batches]
+        return self._batches

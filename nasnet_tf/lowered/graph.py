@@ -14,14 +14,14 @@ from nasnet_tf import graph as graphs
 from nasnet_tf.graph import Value, nodes
 from nasnet_tf.graph.nodes import Add, Concatenate, Relu  # the same in both graphs
 from nasnet_tf.layers.initializers import INITIALIZERS
-from nasnet_tf.native import windows
+from nasnet_tf.lowered.windows import Windows, windows_of
 
 
 class Depthwise(NamedTuple):
     x: Value
     y: Value
     weight: int
-    windows: windows.Windows
+    windows: Windows
 
 
 class Convolve(NamedTuple):
@@ -30,7 +30,7 @@ class Convolve(NamedTuple):
     x: Value
     y: Value
     weight: int
-    windows: windows.Windows
+    windows: Windows
 
 
 class Norm(NamedTuple):
@@ -51,7 +51,7 @@ class Pool(NamedTuple):
     x: Value
     y: Value
     kind: str
-    windows: windows.Windows
+    windows: Windows
 
 
 class Zero(NamedTuple):
@@ -152,13 +152,13 @@ class LoweredGraph:
             case nodes.Relu():
                 return [Relu(x, y)]
             case nodes.Convolution():
-                return [Convolve(x, y, n[node.weight], windows.of(node.window, x.size))]
+                return [Convolve(x, y, n[node.weight], windows_of(node.window, x.size))]
             case nodes.Depthwise():
-                return [Depthwise(x, y, n[node.weight], windows.of(node.window, x.size))]
+                return [Depthwise(x, y, n[node.weight], windows_of(node.window, x.size))]
             case nodes.BatchNorm(_, _, gamma, beta, mean, variance):
                 return [Norm(x, y, n[gamma], n[beta], n[mean], n[variance])]
             case nodes.Pool(zero_padding=False):
-                return [Pool(x, y, node.kind, windows.of(node.window, x.size))]
+                return [Pool(x, y, node.kind, windows_of(node.window, x.size))]
             case nodes.Concatenate():
                 return [Concatenate(tuple(map(self._resolved, node.values)), y)]
             case nodes.DropPath():
