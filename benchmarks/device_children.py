@@ -1,6 +1,6 @@
 """Children trained by functions that JAX compiled once for all, on whatever it computes with.
 
-    python benchmarks/device_children.py [--children 50] [--size 1,8] [--data digits|cifar10]
+    python benchmarks/device_children.py [--children 50] [--size 1,8] [--data digits|cifar10|noise]
         [--epochs 2] [--images N] [--kernels N] [--keras N] [--dtype float32] [--out FILE.json]
 
 Random cells of the NASNet space, one after the other in one process. Told of each child: how many
@@ -31,12 +31,16 @@ def tell(**result):
 
 
 def data_of(name, images):
-    """(x, y, x_validation, y_validation) of digits or CIFAR-10."""
+    """(x, y, x_validation, y_validation) of digits, CIFAR-10 or noise of its shape."""
     if name == "digits":
         from sklearn.datasets import load_digits
 
         digits = load_digits()
         x, y = digits.images[..., None].astype("uint8"), digits.target
+    elif name == "noise":
+        rng = np.random.default_rng(0)
+        x = rng.integers(0, 256, (images, 32, 32, 3)).astype("uint8")
+        y = rng.integers(0, 10, images)
     else:
         arrays = np.load(CIFAR10 / "cifar10_lossless_subset.npz")
         x, y = arrays["x_train"], arrays["y_train"].reshape(-1)
@@ -131,7 +135,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--children", type=int, default=50)
     parser.add_argument("--size", default="1,8", help="N,F")
-    parser.add_argument("--data", choices=("digits", "cifar10"), default="digits")
+    parser.add_argument("--data", choices=("digits", "cifar10", "noise"), default="digits")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--images", type=int)
     parser.add_argument("--kernels", type=int, default=0)

@@ -1,15 +1,16 @@
 """What the package does on an accelerator, through Keras' JAX backend, beside timm in the same run.
 
-    python benchmarks/gpu.py [--stages dispatch,ours,timm,child] [--limit SECONDS]
+    python benchmarks/gpu.py [--stages dispatch,device,ours,timm,child] [--limit SECONDS]
         [--out FILE.json] [--toy]
 
 Stages, each a process of its own so that no framework holds another's memory:
 
 - dispatch: microseconds to start one small compiled function, alone and in a chain of 2,000.
+- device: searched networks (N = 2, F = 16) trained by functions that are compiled once for all, one
+  after the other: 2 epochs of 3,863 images of 32 px, in float32 and bfloat16.
 - ours: training images per second of NASNet-A mobile (224 px) and large (331 px), mixed bfloat16.
 - timm: the same of timm's nasnetalarge: channels last, autocast to bfloat16, torch.compile.
-- child: seconds for a searched network (N = 2, F = 16) as Keras traces, compiles and trains it: 2
-  epochs of 3,863 images of 32 px.
+- child: the same networks as Keras traces, compiles and trains each.
 
 Data lies on the device; a step is forward, backward and an update of SGD with momentum. One JSON
 object a result goes to standard output as soon as it is there, so a run that is cut short still
@@ -25,7 +26,7 @@ import subprocess
 import sys
 import time
 
-STAGES = ("dispatch", "ours", "timm", "child")
+STAGES = ("dispatch", "device", "ours", "timm", "child")
 TIMED_STEPS, ROUNDS = 10, 3
 
 
@@ -85,6 +86,19 @@ def dispatch(toy):
         chained_us=1e6 * done / calls,
         alone_us=1e6 * alone,
     )
+
+
+def device(toy):
+    import device_children
+
+    images, size, children = (80, "1,4", 1) if toy else (4829, "2,16", 12)
+    arrays = device_children.data_of("noise", images)  # a fifth of them is for validation
+    for dtype in ("float32", "bfloat16"):
+        given = argparse.Namespace(
+            arrays=arrays, size=size, children=children, epochs=1 if toy else 2, dtype=dtype
+        )
+        for result in device_children.by_device(given):
+            tell(stage="device", dtype=dtype, **result)
 
 
 def training_step(model):

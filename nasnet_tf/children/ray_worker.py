@@ -11,6 +11,7 @@ import sys
 
 import numpy as np
 
+from nasnet_tf import gpus
 from nasnet_tf.children.serving import one_line
 from nasnet_tf.children.streams import is_dataset
 from nasnet_tf.children.worker import ChildFailed, Stopped, Turn, WorkerLost
@@ -199,6 +200,7 @@ class RayWorker:
 
 def _call(function, names, *places):
     """Runs in the cluster: reassembles the arguments and calls."""
+    gpus.share_memory()
     places, args, kwargs = iter(places), [], {}
     for name, parts in names:
         value = next(places) if parts is None else tuple(next(places) for _ in range(parts))

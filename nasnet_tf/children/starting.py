@@ -10,30 +10,31 @@ import subprocess
 import sys
 import threading
 
+from nasnet_tf import gpus
+
 # `python -c` imports from the current folder first, so the path is replaced before anything is
 # imported. (Python's own -P exists from 3.11 on.)
 _COMMAND = (
     "import sys; parent, *sys.path[:] = sys.argv[1:]; del sys.argv[1:]; from"
     " nasnet_tf.children.serving import serve; serve(int(parent))"
 )
-# several workers and this process share a GPU, so that none may take all of its memory
-_SHARED_DEVICE = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 _REQUESTS, _LOCK = {}, threading.Lock()  # a queue for each process, as a fork has no threads
 
 
-def start(threads: int | None, log) -> subprocess.Popen:
+def start(threads: int | None, log, number: int = 0) -> subprocess.Popen:
     """A process that runs `nasnet_tf.children.serving.serve`; what it prints goes to the file
     `log`.
 
     Args:
         threads: that one TensorFlow operation may use; None leaves it to TensorFlow.
+        number: of the worker, by which several share the GPUs.
     """
     path, has_current_folder = _import_path()
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     if not has_current_folder:  # for processes that the worker starts, from Python 3.11 on
         environment["PYTHONSAFEPATH"] = "1"
-    for name, value in _SHARED_DEVICE.items():
-        environment.setdefault(name, value)
+    gpus.share_memory(environment)
+    gpus.give(environment, number)
     if threads:
         for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
             environment[name] = str(threads)

@@ -10,6 +10,7 @@ current folder first, and ends when its parent does.
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import tempfile
 import threading
@@ -21,6 +22,7 @@ from nasnet_tf.children.streams import Source
 
 __all__ = ["ChildFailed", "Stopped", "Turn", "Worker", "WorkerLost"]
 
+_NUMBERS = itertools.count()  # of workers
 _FIRST_STEP, _STEP = 30, 5  # patiences that a training's first step may take, and any other
 _SLOWER = 10  # how many times as long as the slowest step before it a step may take
 
@@ -76,7 +78,7 @@ class Worker:
         self._stopped, self._killed = False, None  # why the process was killed here
         self._waited = None  # while waiting: [seconds since the last heartbeat]
         self.memory_mb = 0.0
-        self._turn = Turn()
+        self._turn, self._number = Turn(), next(_NUMBERS)
 
     def run(self, function, *args, **kwargs):
         """`function(*args, **kwargs)`, run in the worker. Function, arguments and result must be
@@ -193,7 +195,7 @@ class Worker:
     def _start(self):
         self.close()
         self._log, self._killed = tempfile.TemporaryFile(), None
-        self._process = start(self.threads, self._log)
+        self._process = start(self.threads, self._log, self._number)
         threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
 
     def _cause_of_death(self):

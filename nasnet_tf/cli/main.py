@@ -11,6 +11,7 @@ import traceback
 import click
 
 import nasnet_tf
+from nasnet_tf import gpus
 from nasnet_tf.cli.printing import shown, visible
 from nasnet_tf.workflow.notices import silence
 
@@ -78,6 +79,7 @@ def main(arguments=None) -> int:
     failure, 130 if interrupted.
     """
     silence()
+    gpus.share_memory()
     asked = {}
     try:
         return (

@@ -209,16 +209,16 @@ class Supernet:
             tape.gradient(loss, [fixed, *tf.nest.flatten(rows)]), self.clip_norm
         )
         indices = [rows for cell in self._cells for rows in cell.rows(cell.code(code))]
-        momentum = tf.constant(self.momentum)
         for variable, momenta, gradient, index in zip(
             (self.fixed, *self.tables), self.momenta, gradients, [None, *indices], strict=True
         ):
-            arguments = dict(var=variable.handle, accum=momenta.handle, lr=learning_rate)
-            arguments |= dict(grad=gradient, momentum=momentum)
             if index is None:
-                tf.raw_ops.ResourceApplyMomentum(**arguments)
-            else:
-                tf.raw_ops.ResourceSparseApplyMomentum(**arguments, indices=index)
+                momenta.assign(self.momentum * momenta + gradient)
+                variable.assign_sub(learning_rate * momenta)
+            else:  # TensorFlow's own sparse step has no kernel for a GPU
+                new = self.momentum * tf.gather(momenta, index) + gradient
+                momenta.scatter_update(tf.IndexedSlices(new, index))
+                variable.scatter_sub(tf.IndexedSlices(learning_rate * new, index))
         return loss, _right(logits, labels)
 
     def _score(self, images, labels, code):

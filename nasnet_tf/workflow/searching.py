@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from nasnet_tf import gpus
 from nasnet_tf.signatures import passes_on
 from nasnet_tf.workflow import catalogue, first_trials
 from nasnet_tf.workflow.folder import FINAL, SearchFolder, read_config
@@ -54,6 +55,7 @@ def run_search(options: SearchOptions, make_stages, began: float | None = None) 
     """
     began = time.monotonic() if began is None else began
     silence()
+    gpus.share_memory()
     space = catalogue.make_space(options.space, options.blocks)
     kind = _SEARCHES[catalogue.reads(space.decode(space.first))]
     options = resolve(options, kind, space)

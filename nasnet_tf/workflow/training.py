@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from nasnet_tf import gpus
 from nasnet_tf.files import replacing
 from nasnet_tf.fingerprint import of_data
 from nasnet_tf.journal import held_folder
@@ -119,6 +120,7 @@ def run_training(options: TrainOptions, make_stages, began: float | None = None)
     """
     began = time.monotonic() if began is None else began
     silence()
+    gpus.share_memory()
     job = _Training(options)
     why = f"{job.folder}: another process is training here; wait until it ends, or stop it."
     with held_folder(job.folder, why):
