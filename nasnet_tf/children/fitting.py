@@ -8,7 +8,7 @@ import numpy as np
 
 from nasnet_tf.children.streams import is_dataset
 
-__all__ = ["is_images_and_labels", "is_plain", "steps_of"]
+__all__ = ["batch_size_of", "is_images_and_labels", "is_plain", "steps_of"]
 
 
 # Of `keras.Model.fit`, in its order.
@@ -48,6 +48,15 @@ def is_images_and_labels(data) -> bool:
         return False
     images, labels = (part.shape for part in data)
     return len(images) == 4 and (len(labels) == 1 or (len(labels) == 2 and labels[1] == 1))
+
+
+def batch_size_of(args, kwargs) -> int | None:
+    """Of what `fit` is given; None where a data set does not say."""
+    given = dict(zip(_FIT, args, strict=False)) | kwargs
+    if is_dataset(given["x"]):
+        images, *_ = given["x"].element_spec
+        return images.shape[0]
+    return given.get("batch_size") or 32
 
 
 def steps_of(args, kwargs) -> int | None:

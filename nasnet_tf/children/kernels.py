@@ -119,7 +119,7 @@ def _faster_kind(genotype, network):
 def _seconds_of(model, shape, images=128, batch_size=64):
     """Seconds for a few steps, once all is compiled."""
     x, y = np.zeros((images, *shape), "uint8"), np.zeros(images, "int64")
-    model.compile()
+    model.compile(batch_size)
     for _ in range(2):
         began = time.monotonic()
         model.fit(x, y, batch_size=batch_size)

@@ -38,7 +38,7 @@ class LanguageChild(CellChild):
             1.
         scale: of the reward; the paper's c, usually 80.
         native: train children in a worker by `nasnet_tf.native`, where that can do all that
-            is asked for: without a GPU, in float32, of arrays. They begin at once, and small ones
+            is asked for: in float32, of arrays. They begin at once, and small ones
             take a fraction of the time.
         **network: further arguments of `nasnet_tf.systems.recurrent.network.LanguageModel`, such as
             tied and dropout_rate.

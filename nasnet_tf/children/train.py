@@ -9,6 +9,7 @@ import time
 import keras
 
 from nasnet_tf.children.compiling import Compiling
+from nasnet_tf.children.fitting import batch_size_of
 from nasnet_tf.children.inheritance import inherit, keep
 from nasnet_tf.children.kept import NAMED, PROGRESS, TRACED
 from nasnet_tf.children.progress import Progress
@@ -57,7 +58,7 @@ def train_child(
     if parent is not None:
         inherited = inherit(model, os.path.join(os.path.dirname(folder), f"trial_{parent}", NAMED))
     if native:
-        model.compile()
+        model.compile(batch_size_of(args, kwargs))
     began = time.monotonic()
     metrics, history = _results(
         child.fit(given, model, *args, **{"verbose": 0, **kwargs}), progress

@@ -83,6 +83,18 @@ class DeviceNetwork(ImageModel):
         """All that training changes."""
         return [*self.trained, *self.velocities, *self.moving]
 
+    def compile(self, batch_size: int | None = None) -> None:
+        """Compiles what has not been compiled yet, for batches of that size."""
+        if batch_size is None:
+            return
+        kept = [variable.value for variable in self.changing]
+        shape = *self.graph.image.size, self.graph.image.channels
+        nothing = np.zeros((batch_size, *shape), "uint8"), np.zeros(batch_size, "int32")
+        ((batch, labels),) = self.batches(*nothing, batch_size)
+        self.step(batch, labels, 0.0)
+        self._classified(batch, labels)
+        _assign(self.changing, kept)
+
     def step(self, batch: Batch, labels, learning_rate: float):
         """One step of SGD with momentum 0.9. Returns the loss before it, with the L2 loss of the
         weights, and the number of images that were classified correctly, as arrays on the device.

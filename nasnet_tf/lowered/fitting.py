@@ -18,8 +18,12 @@ class BareModel:
     and, if it counts them, how many predictions are right; and `_logs(totals)`.
     """
 
-    def compile(self) -> None:
-        """Does what takes time once in a process, so that trainings take what they take."""
+    def compile(self, batch_size: int | None = None) -> None:
+        """Does what takes time once in a process, so that trainings take what they take.
+
+        Args:
+            batch_size: that `fit` will be given; None where that is not known.
+        """
 
     def save_weights(self, path):
         """Writes `named()` as an .npz, whole or not at all."""

@@ -105,7 +105,7 @@ class NativeNetwork(ImageModel):
         self._logits(self._program(len(images), True), images)
         return {w.name: w.of(self._vectors.batch_statistics) for w in self.graph.moving}
 
-    def compile(self) -> None:
+    def compile(self, batch_size=None) -> None:
         """Compiles the kernels of training and of evaluation, as far as no process has done so
         before. Processes side by side begin with different ones.
         """

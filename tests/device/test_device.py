@@ -154,6 +154,17 @@ def test_equal_networks_compile_nothing_twice():
     assert (compiled.ways.cache_info().misses, compiled.classify._cache_size()) == before
 
 
+def test_what_is_compiled_beforehand_changes_nothing_and_is_all():
+    network = of(DeviceNetwork, SMALL, filters=3)
+    before = [np.asarray(variable).copy() for variable in network.changing]
+    network.compile(4)
+    for variable, values in zip(network.changing, before, strict=True):
+        assert np.array_equal(np.asarray(variable), values)
+    ways, known = compiled.ways.cache_info().misses, compiled.classify._cache_size()
+    fit(network, epochs=1)
+    assert (compiled.ways.cache_info().misses, compiled.classify._cache_size()) == (ways, known)
+
+
 def test_longer_chains_are_fewer_pieces_that_compute_the_same():
     whole, single = of(DeviceNetwork, NASNET_A), of(DeviceNetwork, NASNET_A, longest=1)
     assert len(whole.pieces) < len(single.pieces) == len(single.graph.nodes)
