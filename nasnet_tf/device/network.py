@@ -69,6 +69,9 @@ class DeviceNetwork(ImageModel):
         self.trained = [Variable(weight.of(trained)) for weight in self.graph.trained]
         self.velocities = [Variable(np.zeros(weight.shape, "float32")) for weight in self.trained]
         self.moving = [Variable(weight.of(moving)) for weight in self.graph.moving]
+        # what every call takes lies on the device, or it would be sent there with each
+        self._decay, self._smoothing = _number(self.weight_decay), _number(self.label_smoothing)
+        self._pixels = jax.device_put((self.mean, self.std))
         self._readers = Counter(v for node in self.graph.nodes for v in graph.inputs_of(node))
 
     def named(self) -> dict[str, np.ndarray]:
@@ -102,10 +105,10 @@ class DeviceNetwork(ImageModel):
         Args:
             batch: as `batches` yields it, with the labels.
         """
-        rate, decay = np.float32(learning_rate), np.float32(self.weight_decay)
+        rate, decay = _number(learning_rate), self._decay
         features, left = self._forward(batch)
         head, velocities = _values(self.trained[-2:]), _values(self.velocities[-2:])
-        given = labels, batch.present, np.float32(self.label_smoothing), rate, decay
+        given = labels, batch.present, self._smoothing, rate, decay
         loss, right, gradient, *new = compiled.train_classifier(features, head, velocities, *given)
         penalty = _stepped(self.trained[-2:], self.velocities[-2:], *new)
         penalty = self._backward(left, gradient, penalty, rate, decay)
@@ -143,8 +146,9 @@ class DeviceNetwork(ImageModel):
             count = len(chosen)
             chosen = np.resize(chosen, batch_size)
             present = (np.arange(batch_size) < count).astype("float32")
-            images = compiled.batch(x, chosen, present, self.mean, self.std, self.dtype)
-            yield Batch(images, present, count), y[chosen]
+            chosen, present, labels = jax.device_put((chosen, present, y[chosen]))
+            images = compiled.batch(x, chosen, present, *self._pixels, self.dtype)
+            yield Batch(images, present, count), labels
 
     _train_batch = step
 
@@ -154,14 +158,15 @@ class DeviceNetwork(ImageModel):
 
     def _penalty(self):
         """The L2 loss of the weights."""
+        if not self.weight_decay:
+            return 0.0
         kernels = [np.asarray(weight) for weight in self.trained if len(weight.shape) > 1]
         return self.weight_decay * sum(float(np.square(kernel).sum()) for kernel in kernels) / 2
 
     def _classified(self, batch, labels):
         features, _ = self._forward(batch, training=False)
         kernel, bias = _values(self.trained[-2:])
-        smoothing = np.float32(self.label_smoothing)
-        return compiled.classify(features, kernel, bias, labels, batch.present, smoothing)
+        return compiled.classify(features, kernel, bias, labels, batch.present, self._smoothing)
 
     def _ways(self, chain, x):
         return compiled.ways(
@@ -236,6 +241,10 @@ class DeviceNetwork(ImageModel):
         """Its trained weights and their velocities."""
         numbers = chain.trained
         return [self.trained[n] for n in numbers], [self.velocities[n] for n in numbers]
+
+
+def _number(value):
+    return jax.device_put(np.float32(value))
 
 
 def _inputs(piece):

@@ -64,6 +64,15 @@ def synflow(model: keras.Model) -> float:
     return found
 
 
+def check_backend(score: str) -> None:
+    """Raises ValueError where the score is not to be had on Keras' backend."""
+    backend = keras.backend.backend()
+    if score == "naswot" and backend != "tensorflow":
+        raise ValueError(
+            f"naswot needs the TensorFlow backend; this is {backend}: take synflow or parameters."
+        )
+
+
 def naswot(model: keras.Model, images) -> float:
     """log |det K|, where K[i, j] is the number of ReLUs that are both active or both inactive for
     the images i and j.
@@ -75,11 +84,7 @@ def naswot(model: keras.Model, images) -> float:
         images: (batch, height, width, channels); the paper takes 128.
     Raises: ValueError if the model has no ReLU, or on another backend.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            f"naswot needs the TensorFlow backend; this is {keras.backend.backend()}: take synflow"
-            " or parameters."
-        )
+    check_backend("naswot")
     kernel = np.zeros((len(images), len(images)))
 
     def watch(kind, inputs, attributes, outputs, name=None, graph=None):

@@ -34,6 +34,10 @@ def check(options, data, space):
             "`soft_weight` weighs multiply-adds against a target; give `target_multiply_adds` too."
         )
     check_early(options)
+    if options.prejudge is not None:
+        from nasnet_tf.scores.zero_cost import check_backend
+
+        check_backend(options.prejudge)
     counts = ("parameters", "multiply_adds")
     limited = [name for name in counts if getattr(options, f"max_{name}") is not None]
     if limited:

@@ -10,13 +10,14 @@ from nasnet_tf.workflow.catalogue import cost_arguments, cost_of
 
 __all__ = ["Child", "Size", "SizeChooser", "score_child"]
 
-# with fewer epochs and fewer steps than these a network is too large for its time
-_EPOCHS, _STEPS = 10, 2000
+# with fewer epochs and fewer steps than these a network is too large for its time; with more than
+# the others it does not become much better (benchmarks/README.md)
+_EPOCHS, _STEPS = 30, 2000
+_GOOD_EPOCHS, _GOOD_STEPS = 30, 6000
 _BACKWARD = 3.0  # times the time of a forward pass that a step of training takes
 _TRACES = 8.0  # times the time of the first prediction that it takes to begin a training
 _GROWTH = 0.8  # the time of a step grows with the multiply-adds to this power
 _HALVED = 24  # pixels of a side, from which pictures of half the side still show something
-_GOOD = 3  # times the fewest epochs and steps: what more brings little
 _CORES = 0.6  # what a further core adds to a training, for one that has a child of its own
 _FILTERS = 4  # the number of filters is a multiple of this
 
@@ -58,7 +59,7 @@ def seconds_to_train(images: int, epoch: float, batch_size: int = 64) -> float:
         images: of an epoch.
         epoch: seconds that it takes for one on one core.
     """
-    epochs = min(_EPOCHS, _STEPS * batch_size / images) * _GOOD
+    epochs = min(_GOOD_EPOCHS, _GOOD_STEPS * batch_size / images)
     return epochs * epoch / (1 + _CORES * (cores() - 1))
 
 

@@ -96,6 +96,15 @@ def test_a_search_refuses_them_before_it_begins(tmp_path, asked, why):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_score_that_the_backend_does_not_have_is_refused_before_a_search_begins(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ValueError, match="naswot needs the TensorFlow backend; this is jax"):
+        search("digits", runs_dir=tmp_path, prejudge="naswot")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_child_by_jax_is_the_child_of_the_processor(tmp_path):
     space = SPACES["nas-bench-201"]()
     found = {}
