@@ -6,8 +6,8 @@
 Each network is trained by the compiled kernels on one core for so many seconds of that core's time,
 which other processes do not disturb: SGD whose rate falls along a cosine, batches of 32, images
 shifted and (in colour) flipped. It begins with pictures of half the side for the share `--small` of
-the time, in batches of 64 at twice the rate, as the end of a search does. Told are the steps, and the accuracy on
-2,000 test images.
+the time, in batches of 64 at twice the rate, as the end of a search does. Told are the steps, and
+the accuracy on 2,000 test images.
 """
 
 import argparse

@@ -12,7 +12,7 @@ __all__ = ["Child", "Size", "SizeChooser", "score_child"]
 
 # with fewer epochs and fewer steps than these a network is too large for its time; with more than
 # the others it does not become much better (benchmarks/README.md)
-_EPOCHS, _STEPS = 30, 2000
+_EPOCHS, _STEPS = 60, 10_000
 _GOOD_EPOCHS, _GOOD_STEPS = 30, 6000
 _BACKWARD = 3.0  # times the time of a forward pass that a step of training takes
 _TRACES = 8.0  # times the time of the first prediction that it takes to begin a training

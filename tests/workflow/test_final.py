@@ -138,7 +138,7 @@ def test_the_size_that_keras_trains_suits_the_time_and_is_never_below_the_childs
     with contextlib.suppress(KeyError):
         ended(tmp_path, minutes=10, seconds=1e-6)
     with contextlib.suppress(KeyError):
-        ended(tmp_path, minutes=10, seconds=1e-2)
+        ended(tmp_path, minutes=10, seconds=2e-3)
     with contextlib.suppress(KeyError):
         ended(tmp_path, minutes=10, seconds=1e-1)
     largest, middle, smallest = trains[0]

@@ -149,8 +149,8 @@ def test_what_is_not_known_or_not_limited_changes_nothing():
 
 def test_the_time_of_a_training_grows_with_images_and_shrinks_with_cores(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda process: {0}, raising=False)
-    assert seconds_to_train(640, 6.4) == pytest.approx(3 * 10 * 6.4)  # thrice ten epochs
-    assert seconds_to_train(10**6, 10**4) == pytest.approx(3 * 2000 * 64 * 0.01)  # or steps
+    assert seconds_to_train(640, 6.4) == pytest.approx(30 * 6.4)  # thirty epochs
+    assert seconds_to_train(10**6, 10**4) == pytest.approx(6000 * 64 * 0.01)  # or steps
     monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1}, raising=False)
     assert 96 < seconds_to_train(640, 6.4) < 192
 
