@@ -20,6 +20,7 @@ __all__ = ["FinalTraining"]
 # size
 _ALL_THERE_IS = 0.5
 _SAVING = 0.03  # of the time
+_FEW_EPOCHS = 30  # of whole pictures, with which small ones first are better
 _DEFAULT_EPOCHS = 30
 _NO_CHILD = "there is no trained child to hold it against"
 _NO_TIME = "no time was left to train another network"
@@ -54,6 +55,7 @@ class FinalTraining:
         self.recipe = dataclasses.replace(named, epochs=epochs, learning_rate=rate)
         self.sizes = SizeChooser(found, data, child, options, named.batch_size)
         self.notes = [] if child is not None else [_NO_CHILD]
+        self._steps = None  # that the size to be tried is expected to get
         self.grows = grows and self.by_clock and growing.half(data.input_shape) is not None
 
     @property
@@ -141,6 +143,7 @@ class FinalTraining:
             possible = self.sizes.within(smaller, size, slow.steps)
             why = f"for {size} there is time for {slow.steps:.0f} steps only"
             self._say_smaller(possible[0], why)
+            self._steps = slow.steps * self.sizes.cost(size) / self.sizes.cost(possible[0])
             return None, possible
 
     def _fitting(self):
@@ -170,7 +173,8 @@ class FinalTraining:
             self._note_choice(size)
         given = {"seed": self.options.seed, "folder": self.folder}
         small, in_whole = None, resume and growing.in_whole(self.folder)
-        if not in_whole and (self.grows or resume and growing.was_begun(self.folder)):
+        begun = resume and growing.was_begun(self.folder)
+        if not in_whole and (begun or not resume and self._begins_small(smaller)):
             last = self._last_step()
             self.stages.say("the training begins with pictures of half the side")
             small = growing.begin(
@@ -197,6 +201,15 @@ class FinalTraining:
             **(growing.IN_WHOLE if grown else {}),
             **given,
         )
+
+    def _begins_small(self, smaller):
+        """Whether the training begins with small pictures: where it would see whole ones for few
+        epochs. One that goes on though there are smaller networks gets the steps for that.
+        """
+        steps = self._steps
+        if steps is None:
+            steps = _ALL_THERE_IS * self.sizes.enough if smaller else 0
+        return self.grows and steps < _FEW_EPOCHS * self.sizes.epoch
 
     def _network(self, data, recipe, size, resume, small=None):
         from nasnet_tf.training import network_for
@@ -237,6 +250,7 @@ class FinalTraining:
         from nasnet_tf.training import forget
 
         forget(self.folder)
+        growing.forget_small(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.folder / CHOICE, {**self._begun(), **size._asdict()})
 

@@ -96,6 +96,7 @@ class SizeChooser:
         child: the best `Child`, or None.
         options: `SearchOptions`.
         batch_size: of the training.
+    Attributes: epoch, the steps of one; enough, the steps of a training.
     """
 
     def __init__(self, genotype, data, child, options, batch_size):
@@ -103,8 +104,8 @@ class SizeChooser:
         self.requested = Size(options.num_cells, options.filters)
         self.smallest = Size(options.child_cells, options.child_filters)
         self.batch_size = batch_size
-        steps = -(-len(data.x_train) // batch_size)
-        self.enough = min(_EPOCHS * steps, _STEPS)  # steps of a training
+        self.epoch = -(-len(data.x_train) // batch_size)  # steps
+        self.enough = min(_EPOCHS * self.epoch, _STEPS)
 
     def cost(self, size) -> int | None:
         """Multiply-adds for an example; None for a size that there is not."""

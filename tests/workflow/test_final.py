@@ -17,7 +17,7 @@ from nasnet_tf import training
 from nasnet_tf.cli import main
 from nasnet_tf.genotype import NASNET_A, Block, Cell, Genotype
 from nasnet_tf.training import Pace, TooSlow
-from nasnet_tf.workflow import fitting
+from nasnet_tf.workflow import final, fitting
 from nasnet_tf.workflow.budget import Budget, noted
 from nasnet_tf.workflow.final import FinalTraining
 from nasnet_tf.workflow.sizes import Child, Size
@@ -87,14 +87,22 @@ def trains(monkeypatch):
     return made, worth
 
 
-def ended(tmp_path, minutes, child=0.9, seconds=1e-5, **config):
+def ended(tmp_path, minutes, child=0.9, seconds=1e-5, data=None, grows=False, **config):
     known = child and Child(
         Network(child, child), "trial 7 (ppo)", Size(1, 8), {"accuracy": child}, 0.0, seconds
     )
     stages = Stages(minutes)
     options = types.SimpleNamespace(**{**CONFIG, **config})
     found = FinalTraining(
-        NASNET_A, known, images(), "short", options, tmp_path / "model.training", stages, 0.0
+        NASNET_A,
+        known,
+        data or images(),
+        "short",
+        options,
+        tmp_path / "model.training",
+        stages,
+        0.0,
+        grows,
     )
     return found.deliver(tmp_path / "model.keras"), stages
 
@@ -161,6 +169,31 @@ def test_a_network_whose_first_steps_are_too_slow_makes_way_for_a_smaller_one(tm
         "for N = 2, F = 16 there is time for 20 steps only, so the network is N = 1, F = 8"
     ]
     assert result["why"].startswith(stages.said[0])
+
+
+@pytest.mark.parametrize(
+    "count, slow, small",
+    [
+        (1000, None, []),  # thirty epochs, or there would be a smaller network
+        (20_000, None, [Size(2, 16)]),  # 5,000 steps are fewer
+        (1000, 400, []),  # the smaller network has time for them
+        (1000, 20, [Size(1, 8)]),
+    ],
+)
+def test_small_pictures_come_first_where_there_is_time_for_few_epochs_of_whole_ones(
+    tmp_path, trains, monkeypatch, count, slow, small
+):
+    trains[1].update({Size(2, 16): TooSlow(slow) if slow else 0.95, Size(1, 8): 0.95})
+    begun = []
+
+    def begin(*_, **given):
+        choice = json.loads((given["folder"] / "choice.json").read_text())
+        begun.append(Size(choice["num_cells"], choice["filters"]))
+
+    monkeypatch.setattr(final.growing, "begin", begin)
+    monkeypatch.setattr(final.growing, "judged_on_some", lambda data: data)
+    ended(tmp_path, minutes=10, data=images(count, side=24), grows=True)
+    assert begun == small
 
 
 def test_a_training_that_cannot_begin_in_time_leaves_the_child(tmp_path, trains):
