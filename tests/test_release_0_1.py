@@ -333,7 +333,8 @@ def outputs(model, x):
 
 
 def same(found, expected):
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    # processors of other kinds round otherwise: by 2e-5 on one of AMD
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def saved(ending):

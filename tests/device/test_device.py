@@ -49,10 +49,11 @@ def assert_equal_steps(genotype, **arguments):
         loss, right = device.step(batch, labels, 1e-3)
         expected = other.step(other.prepared(X[seen]), native.labels_of(Y[seen]), 1e-3)
         assert (float(loss), int(right)) == (pytest.approx(expected[0], rel=1e-5), expected[1])
-    for one, two in ((device.named(), other.named()), (velocities(device), velocities(other))):
+    pairs = (device.named(), other.named(), 1e-4), (velocities(device), velocities(other), 5e-4)
+    for one, two, tolerance in pairs:
         for name, values in two.items():
             error = np.linalg.norm(one[name] - values)
-            assert error <= 1e-4 * np.linalg.norm(values) + 1e-6, name
+            assert error <= tolerance * np.linalg.norm(values) + 1e-6, name
     inside = device.evaluate(*device._prepared(X, Y), batch_size=4)
     assert inside == pytest.approx(other.evaluate(other.prepared(X), native.labels_of(Y)), rel=1e-4)
 
@@ -80,7 +81,7 @@ def test_every_operation_in_both_cells(pair):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["nasbench201", "hierarchical", "darts", "pnas"])
+@pytest.mark.parametrize("name", ["nas-bench-201", "hierarchical", "darts", "pnas"])
 def test_random_networks_of_every_space(name):
     space = SPACES[name]()
     assert_equal_steps(space.decode(space.random(np.random.default_rng(0))), stem=None)
