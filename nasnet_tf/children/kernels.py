@@ -26,7 +26,7 @@ def kind_of(native) -> str:
 
     Raises: ValueError for what is neither.
     """
-    kind = {True: "auto", False: "keras", None: "auto"}.get(native, native)
+    kind = {True: "auto", False: "keras"}.get(native, native)
     if kind not in KERNELS:
         raise ValueError(
             f"native={native!r} names no kernels; they are True, False, {', '.join(KERNELS)}."

@@ -72,7 +72,7 @@ class DeviceNetwork(ImageModel):
         # what every call takes lies on the device, or it would be sent there with each
         self._decay, self._smoothing = _number(self.weight_decay), _number(self.label_smoothing)
         self._pixels = jax.device_put((self.mean, self.std))
-        self._readers = Counter(v for node in self.graph.nodes for v in graph.inputs_of(node))
+        self._readers = Counter(value for piece in self.pieces for value in _inputs(piece))
 
     def named(self) -> dict[str, np.ndarray]:
         """All weights by their paths in a `Network`."""

@@ -32,6 +32,7 @@ class Step(NamedTuple):
         pool: "max" or "avg", of a pool.
         rectify: of a norm.
         filters: of a convolution.
+        trained, moving: how many trained weights it has, and others.
     """
 
     kind: type
@@ -39,30 +40,22 @@ class Step(NamedTuple):
     pool: str | None = None
     rectify: bool = False
     filters: int | None = None
-
-    @property
-    def trained(self) -> int:
-        """How many trained weights it has."""
-        return {nodes.Convolve: 1, nodes.Depthwise: 1, nodes.Norm: 2}.get(self.kind, 0)
-
-    @property
-    def moving(self) -> int:
-        """How many weights it has that are not trained."""
-        return 2 if self.kind is nodes.Norm else 0
+    trained: int = 0
+    moving: int = 0
 
 
 def step_of(node) -> Step:
     """The step of a node that reads one feature map."""
-    match node:
-        case nodes.Convolve():
-            return Step(nodes.Convolve, node.windows, filters=node.y.channels)
-        case nodes.Depthwise():
-            return Step(nodes.Depthwise, node.windows)
-        case nodes.Norm():
-            return Step(nodes.Norm, rectify=node.rectify)
-        case nodes.Pool():
-            return Step(nodes.Pool, node.windows, node.kind)
-    return Step(type(node))
+    trained, moving = weights_of(node)
+    return Step(
+        type(node),
+        getattr(node, "windows", None),
+        getattr(node, "kind", None),
+        getattr(node, "rectify", False),
+        node.y.channels if isinstance(node, nodes.Convolve) else None,
+        len(trained),
+        len(moving),
+    )
 
 
 def weights_of(node) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -243,7 +236,7 @@ def _norm(x, gamma, beta, moving, present, epsilon, rectify):
         share = (present / (present.sum() * x.shape[1] * x.shape[2]))[:, None, None, None]
         mean = (numbers * share).sum((0, 1, 2))
         variance = (jnp.square(numbers - mean) * share).sum((0, 1, 2))
-        statistics = lax.stop_gradient((mean, variance))
+        statistics = mean, variance
     else:
         mean, variance = moving
     y = (numbers - mean) * (gamma * lax.rsqrt(variance + epsilon)) + beta

@@ -8,7 +8,6 @@ compilation of a quarter of a minute each.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import NamedTuple
 
 from nasnet_tf.device.operations import Step, step_of, weights_of
@@ -38,7 +37,7 @@ def pieces_of(graph: nodes.LoweredGraph, longest: int | None = None) -> list:
     Args:
         longest: nodes that a chain may have; None is any number.
     """
-    readers = Counter(value for node in graph.nodes for value in nodes.inputs_of(node))
+    readers = nodes.readers_of(graph.nodes)
     readers[graph.features] += 1
     found, open_chains = [], {}  # {what a chain that may go on computes: its place}
     for node in graph.nodes:

@@ -72,6 +72,11 @@ def inputs_of(node) -> tuple[Value, ...]:
     return (node.x,)
 
 
+def readers_of(graph_nodes) -> Counter:
+    """{value: how many times it is read}."""
+    return Counter(value for node in graph_nodes for value in inputs_of(node))
+
+
 class WeightSlice(NamedTuple):
     """A weight: its path in a `Network`, and where it begins in the vector of all trained weights,
     or of all others.
@@ -177,13 +182,13 @@ class LoweredGraph:
 
 
 def _without_unread_zeros(lowered, features):
-    readers = {value for node in lowered for value in inputs_of(node)} | {features}
+    readers = {*readers_of(lowered), features}
     return [node for node in lowered if not isinstance(node, Zero) or node.y in readers]
 
 
 def _fused_norms(lowered):
     """The nodes; a norm that only a ReLU reads, fused with it."""
-    readers = Counter(value for node in lowered for value in inputs_of(node))
+    readers = readers_of(lowered)
     norms = {node.y for node in lowered if isinstance(node, Norm) and readers[node.y] == 1}
     relus = {node.x: node.y for node in lowered if isinstance(node, Relu) and node.x in norms}
     fused = []

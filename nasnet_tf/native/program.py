@@ -8,7 +8,6 @@ from when each feature map is read for the last time, so that a step allocates n
 from __future__ import annotations
 
 import math
-from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -79,7 +78,7 @@ class Program:
         features, freed, forward, backward = self._graph.features, set(), [], []
         parents = nodes.parents(self._graph.nodes)
         kept = {self._graph.image, features, *parents} | nodes.read_backward(self._graph.nodes)
-        reads = Counter(value for node in self._graph.nodes for value in nodes.inputs_of(node))
+        reads = nodes.readers_of(self._graph.nodes)
         for node in self._graph.nodes:
             if node.y in parents and node.y not in self._data:
                 parent = parents[node.y]
@@ -113,7 +112,7 @@ class Program:
         is an elementwise operation.
         """
         calls = []
-        reads = Counter(value for node in self._graph.nodes for value in nodes.inputs_of(node))
+        reads = nodes.readers_of(self._graph.nodes)
         for node in self._graph.nodes:
             if isinstance(node, nodes.Relu | nodes.Norm) and reads[node.x] == 1:
                 self._data[node.y] = self._data[node.x]

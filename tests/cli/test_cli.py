@@ -1140,18 +1140,29 @@ def test_the_same_seed_gives_the_same_search_and_network(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "asked, searches, expected",
+    "asked, searches, gpu, expected",
     [
-        (None, 2, (4, 1)),  # a core for each child
-        (None, 1, (8, 1)),
-        (2, 2, (1, 4)),
-        (3, 1, (3, 2)),
-        (16, 2, (8, 1)),
-        (1, 2, (1, 4)),  # a search and its baseline are two at least
+        (None, 2, False, (4, 1)),  # a core for each child
+        (None, 1, False, (8, 1)),
+        (None, 1, True, (8, 1)),  # kernels train children on the cores, too
+        (2, 2, False, (1, 4)),
+        (3, 1, False, (3, 2)),
+        (16, 2, False, (8, 1)),
+        (1, 2, False, (1, 4)),  # a search and its baseline are two at least
     ],
 )
-def test_the_cores_are_shared_out_among_workers(monkeypatch, asked, searches, expected):
+def test_the_cores_are_shared_out_among_workers(monkeypatch, asked, searches, gpu, expected):
     from nasnet_tf.workflow.studies import share_cores
 
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr("nasnet_tf.training.devices.accelerated", lambda: gpu)
     assert share_cores(SearchOptions(data="digits", workers=asked), searches) == expected
+
+
+@pytest.mark.parametrize("asked", [dict(child_kernels="keras"), dict(space="dna")])
+def test_children_that_keras_trains_on_a_gpu_have_it_one_after_the_other(monkeypatch, asked):
+    from nasnet_tf.workflow.studies import share_cores
+
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr("nasnet_tf.training.devices.accelerated", lambda: True)
+    assert share_cores(SearchOptions(data="digits", **asked), 1) == (1, 8)
