@@ -1,4 +1,6 @@
-"""How the processes of this package share GPUs."""
+"""What frameworks are told of GPUs before they are imported: how the processes of this package
+share them, and where what was compiled for them is kept.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +8,23 @@ import os
 import pathlib
 
 _GROWS = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+_COMPILED = "JAX_COMPILATION_CACHE_DIR"
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
-def share_memory(environment=os.environ) -> None:
-    """Lets frameworks that are not imported yet take memory of a GPU as they need it, unless the
-    user said otherwise: by default the first process takes all of it, or three quarters.
+def set_defaults(environment=os.environ) -> None:
+    """Lets frameworks that are not imported yet take memory of a GPU as they need it, where by
+    default the first process takes all of it, or three quarters; and lets JAX keep what it compiled
+    for the next process. What the user said stays.
     """
-    for name, value in _GROWS.items():
+    for name, value in {**_GROWS, _COMPILED: str(compiled_folder())}.items():
         environment.setdefault(name, value)
+
+
+def compiled_folder() -> pathlib.Path:
+    """Where JAX keeps what it compiled, among the user's cached files."""
+    cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(cache, "nasnet_tf", "compiled")
 
 
 def visible() -> list[str]:

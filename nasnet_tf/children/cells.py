@@ -143,7 +143,9 @@ class CellChild:
 
     def _compile(self, model, learning_rate):
         optimizer = keras.optimizers.SGD(learning_rate, momentum=0.9)
-        model.compile(optimizer, loss=self.loss, metrics=["accuracy"])
+        # TensorFlow's XLA compiles for half a minute what is trained for a few seconds.
+        jit = False if keras.backend.backend() == "tensorflow" else "auto"
+        model.compile(optimizer, loss=self.loss, metrics=["accuracy"], jit_compile=jit)
 
 
 FITS = [CellChild.fit]  # of the children that others than Keras can train

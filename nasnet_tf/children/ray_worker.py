@@ -200,7 +200,7 @@ class RayWorker:
 
 def _call(function, names, *places):
     """Runs in the cluster: reassembles the arguments and calls."""
-    gpus.share_memory()
+    gpus.set_defaults()
     places, args, kwargs = iter(places), [], {}
     for name, parts in names:
         value = next(places) if parts is None else tuple(next(places) for _ in range(parts))

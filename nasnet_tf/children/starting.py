@@ -33,7 +33,7 @@ def start(threads: int | None, log, number: int = 0) -> subprocess.Popen:
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     if not has_current_folder:  # for processes that the worker starts, from Python 3.11 on
         environment["PYTHONSAFEPATH"] = "1"
-    gpus.share_memory(environment)
+    gpus.set_defaults(environment)
     gpus.give(environment, number)
     if threads:
         for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):

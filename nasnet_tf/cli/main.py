@@ -11,9 +11,8 @@ import traceback
 import click
 
 import nasnet_tf
-from nasnet_tf import gpus
 from nasnet_tf.cli.printing import shown, visible
-from nasnet_tf.workflow.notices import silence
+from nasnet_tf.workflow.notices import prepare
 
 _COMMANDS = {
     "search": "Search a cell on your data, scale it up, train it.",
@@ -78,8 +77,7 @@ def main(arguments=None) -> int:
     """Runs the command; returns its exit status: 0, 2 for a mistake in what was given, 1 for a
     failure, 130 if interrupted.
     """
-    silence()
-    gpus.share_memory()
+    prepare()
     asked = {}
     try:
         return (

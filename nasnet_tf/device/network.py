@@ -8,18 +8,15 @@ sent there once, and nothing is waited for within an epoch.
 
 from __future__ import annotations
 
-import os
-import pathlib
 from collections import Counter
 
 import jax
 import numpy as np
 
+from nasnet_tf import gpus
 from nasnet_tf.device import compiled
 from nasnet_tf.device.pieces import Chain, pieces_of
 from nasnet_tf.lowered import ImageModel, graph, labels_of
-
-_FOLDER = "compiled"  # of what was compiled, among the user's cached files
 
 
 class Variable:
@@ -268,9 +265,9 @@ def _stepped(trained, velocities, new, changed, penalty):
 
 
 def _keep_compiled():
-    """Lets JAX keep what it compiles, unless it was told where."""
-    if jax.config.jax_compilation_cache_dir is None:
-        cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(cache / "nasnet_tf" / _FOLDER))
+    """Lets JAX keep what it compiles, however small, unless the user told it where."""
+    ours = str(gpus.compiled_folder())
+    if jax.config.jax_compilation_cache_dir in (None, ours):
+        jax.config.update("jax_compilation_cache_dir", ours)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

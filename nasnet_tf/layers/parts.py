@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from nasnet_tf.graph import Graph, Value, Window, nodes
+from nasnet_tf.graph.windows import windows_of
 from nasnet_tf.layers.initializers import INITIALIZERS, VarianceScaling
 
 
@@ -73,9 +74,7 @@ class Bound:
             case nodes.Convolution():
                 return _convolved(values[node.x], self.weights[node.weight], node.window, ops.conv)
             case nodes.Depthwise():
-                return _convolved(
-                    values[node.x], self.weights[node.weight], node.window, ops.depthwise_conv
-                )
+                return _depthwise(values[node.x], self.weights[node.weight], node.window)
             case nodes.BatchNorm():
                 return self._batch_norm(node, values[node.x], training)
             case nodes.ImageNorm():
@@ -205,6 +204,24 @@ def _convolved(x, weight, window, convolve):
     return y if every == (1, 1) else y[:, :: every[0], :: every[1], :]
 
 
+def _depthwise(x, weight, window):
+    if not _is_of_jax(x):
+        return _convolved(x, weight, window, ops.depthwise_conv)
+    kernel = ops.convert_to_tensor(weight)
+    return _windowed().depthwise(x, kernel, windows_of(window, x.shape[1:3]))
+
+
+def _is_of_jax(x):
+    """Whether JAX computes, whose own way back from maxima takes many times as long as ours."""
+    return keras.backend.backend() == "jax" and not isinstance(x, keras.KerasTensor)
+
+
+def _windowed():
+    from nasnet_tf.device import windowed
+
+    return windowed
+
+
 def _padded(x, window):
     """(image, padding, strides) of a window whose padding is in pixels: as many below as above, or
     a 1x1 window that begins further in.
@@ -238,8 +255,11 @@ def pooled(x, kind: str, window: Window, zero_padding: bool = False):
     counts it as zeros.
     """
     (size, _), (strides, _) = window.kernel, window.strides
-    pool = ops.max_pool if kind == "max" else ops.average_pool
-    y = pool(x, size, strides, padding=window.padding, data_format="channels_last")
+    if kind == "max" and _is_of_jax(x):
+        y = _windowed().maximum(x, windows_of(window, x.shape[1:3]))
+    else:
+        pool = ops.max_pool if kind == "max" else ops.average_pool
+        y = pool(x, size, strides, padding=window.padding, data_format="channels_last")
     if not zero_padding:
         return y
     weights = ops.full((size, size, 1, 1), 1 / size**2, dtype=x.dtype)

@@ -13,8 +13,8 @@ import numpy as np
 from nasnet_tf import graph as graphs
 from nasnet_tf.graph import Value, nodes
 from nasnet_tf.graph.nodes import Add, Concatenate, Relu  # the same in both graphs
+from nasnet_tf.graph.windows import Windows, windows_of
 from nasnet_tf.layers.initializers import INITIALIZERS
-from nasnet_tf.lowered.windows import Windows, windows_of
 
 
 class Depthwise(NamedTuple):

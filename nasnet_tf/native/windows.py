@@ -8,7 +8,7 @@ import functools
 
 import numpy as np
 
-from nasnet_tf.lowered.windows import Windows
+from nasnet_tf.graph.windows import Windows
 
 
 @functools.lru_cache(maxsize=256)

@@ -7,11 +7,13 @@ import time
 
 import keras
 
+from nasnet_tf.training.steps import StepTimes
+
 _MOST_EPOCHS = 600
 _WEIGHT = 0.2  # of the newest step in the average of how long a step takes
 
 
-class Clock(keras.callbacks.Callback):
+class Clock(StepTimes):
     """Ends a training in time, within an epoch if necessary, and decays the learning rate along a
     cosine over the time.
 
@@ -52,9 +54,9 @@ class Clock(keras.callbacks.Callback):
         return now >= self.ends or now + self._left() > self.ends
 
     def _left(self):
-        """Seconds of one more step and all the work after it."""
+        """Seconds of one more step, those before that are not done, and all the work after it."""
         step = self.step or 0.0
-        return step + sum(
+        return step * (1 + self.computing) + sum(
             work.seconds(step) for work in (self.validation, self.between, self.after)
         )
 
@@ -65,13 +67,13 @@ class Clock(keras.callbacks.Callback):
             self._set_rate(epoch + 0.5, self.epoch_seconds / 2)
 
     def on_train_batch_begin(self, batch, logs=None):
-        self.step_began = time.monotonic()
         if self.validated is not None:
-            pause, self.validated = _Work(self.step_began - self.validated, self.step), None
+            pause, self.validated = _Work(time.monotonic() - self.validated, self.step), None
             # the longest, as the state is written after some epochs only, and after the last
             self.between = max(self.between, pause, key=lambda work: work.seconds(self.step))
         if keras.backend.backend() == "tensorflow":
             self._set_rate(self.epoch + batch / self.steps)
+        super().on_train_batch_begin(batch)
 
     def _set_rate(self, epochs_done, seconds=0.0):
         if self.learning_rate is None:
@@ -82,11 +84,7 @@ class Clock(keras.callbacks.Callback):
         falling = 0.5 * (1 + math.cos(math.pi * along))
         self.model.optimizer.learning_rate = self.learning_rate * rising * falling
 
-    def on_train_batch_end(self, batch, logs=None):
-        if keras.backend.backend() != "tensorflow":
-            for value in (logs or {}).values():
-                keras.ops.convert_to_numpy(value)  # waits until the step is done
-        seconds = time.monotonic() - self.step_began
+    def on_step(self, seconds):
         if not self.first:
             self.step = (
                 seconds if self.step is None else self.step + _WEIGHT * (seconds - self.step)

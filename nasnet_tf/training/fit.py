@@ -143,7 +143,8 @@ def train(
             recipe, phase, number, len(data), history, began, minutes, is_last, part
         )
         share = _share(planned, number, len(data), began, minutes)
-        follow = Follow(number, history, share, checkpoint, began, on_epoch, on_share)
+        size = _batch_size(data, recipe)
+        follow = Follow(number, history, share, checkpoint, began, on_epoch, on_share, size)
         with on_devices:
             _compile(model, recipe, phase, len(data), jit_compile, devices)
             if done:
@@ -203,6 +204,12 @@ def _seconds(function):
     began = time.monotonic()
     function()
     return time.monotonic() - began
+
+
+def _batch_size(batches, recipe):
+    first = keras.tree.flatten(getattr(batches, "element_spec", None))
+    size = first[0].shape[0] if first and hasattr(first[0], "shape") else None
+    return size or recipe.batch_size
 
 
 def _check_budget(recipe, minutes):

@@ -124,7 +124,8 @@ class NativeTrainer:
             logs = {"accuracy": totals.accuracy, "loss": totals.loss}
             if not math.isfinite(loss):
                 self.model.stop_training = True
-            callbacks.on_train_batch_end(number, logs)
+            for callback in callbacks.callbacks:  # now; the list itself might leave it to a thread
+                callback.on_train_batch_end(number, logs)
             if self.model.stop_training:
                 break
         return logs

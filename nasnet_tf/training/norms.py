@@ -149,7 +149,7 @@ class FreshNorms(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_begin(self, batch, logs=None):
         self.steps, self.fresh = self.steps + 1, False
 
     def on_test_begin(self, logs=None):

@@ -133,6 +133,8 @@ def optimizer_for(recipe: Recipe, rate, shares: int = 1):
             TFOptimizer).
     """
     options = dict(global_clipnorm=recipe.clip_norm and recipe.clip_norm / shares)
+    if recipe.gradient_accumulation_steps > 1:
+        options.update(gradient_accumulation_steps=recipe.gradient_accumulation_steps)
     if recipe.average_weights:
         options.update(use_ema=True, ema_momentum=recipe.average_weights)
     if recipe.optimizer == "rmsprop":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 
-import keras
+from nasnet_tf.training.steps import StepTimes
 
 _STEPS = range(3, 8)  # that are timed; earlier ones trace, or fill caches
 _FIRST_STEP = 1.5  # estimated time of the first step, which traces, over that of the work before it
@@ -22,7 +22,7 @@ class TooSlow(Exception):
         self.steps = steps
 
 
-class Pace(keras.callbacks.Callback):
+class Pace(StepTimes):
     """Raises `TooSlow` as early as possible if there is not enough time for a training.
 
     It does so before the first step if that step would end too late, judging by the time since this
@@ -37,6 +37,7 @@ class Pace(keras.callbacks.Callback):
 
     def __init__(self, enough: float, ends: float, times: float = 1.0):
         super().__init__()
+        super().__init__()
         self.times = times
         self.enough, self.ends, self.made, self.taken = enough, ends, time.monotonic(), []
 
@@ -45,14 +46,11 @@ class Pace(keras.callbacks.Callback):
         if self.ends - now < _FIRST_STEP * (now - self.made):
             raise TooSlow(0)
 
-    def on_train_batch_begin(self, batch, logs=None):
-        self.began = time.monotonic()
-
-    def on_train_batch_end(self, batch, logs=None):
+    def on_step(self, seconds):
         if len(self.taken) >= _STEPS.stop:
             return
         now = time.monotonic()
-        self.taken.append(now - self.began)
+        self.taken.append(seconds)
         if len(self.taken) == _STEPS.stop and self.ends - now > 2 * (now - self.made):
             steps = (self.ends - now) / max(statistics.median(self.taken[_STEPS.start :]), 1e-9)
             if steps < self.enough:

@@ -31,6 +31,9 @@ class Recipe:
         momentum: of each optimizer; for adam its first decay.
         rho: of rmsprop; for adam its second decay.
         epsilon: of rmsprop, inside the square root; of adam, outside.
+        gradient_accumulation_steps: batches whose mean gradient makes one step of the optimizer,
+            where a batch as large as wanted does not fit in memory; `learning_rate` is for all of
+            them together.
         clip_norm: the global norm to which gradients are clipped; None for no clipping.
         learning_rate: the highest.
         schedule: "cosine" to 0; "exponential", times `decay_rate` every `decay_epochs` in steps; or
@@ -61,6 +64,7 @@ class Recipe:
 
     epochs: int | None = None
     batch_size: int = 32
+    gradient_accumulation_steps: int = 1
     optimizer: str = "sgd"
     momentum: float = 0.9
     rho: float = 0.9

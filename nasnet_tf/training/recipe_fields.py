@@ -17,7 +17,10 @@ _KINDS = {
 }
 _LARGEST = 1e12
 _LIMITS = {  # of which fields, in words and in numbers
-    "of at least 1": (("epochs", "batch_size"), lambda value: value >= 1),
+    "of at least 1": (
+        ("epochs", "batch_size", "gradient_accumulation_steps"),
+        lambda value: value >= 1,
+    ),
     "above 0": (
         ("learning_rate", "head_learning_rate", "clip_norm", "decay_epochs"),
         lambda value: value > 0,

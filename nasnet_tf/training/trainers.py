@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import keras
-
 from nasnet_tf.systems import system_of
 from nasnet_tf.training.devices import accelerated
 from nasnet_tf.training.norms import Norms
+from nasnet_tf.training.steps import Finite, NotFarAhead
 
 DIVERGED = "training diverged: the loss became {}; try a smaller learning rate."
 
@@ -28,6 +27,7 @@ class KerasTrainer:
         """Trains from epoch `done` to `epochs`. Raises ArithmeticError if the loss is no longer a
         number.
         """
+        ahead = NotFarAhead()
         fitted = self.model.fit(
             self._batches(data),
             validation_data=self._batches(validation),
@@ -35,7 +35,7 @@ class KerasTrainer:
             epochs=epochs,
             verbose=0,
             shuffle=False,  # the pipeline shuffles
-            callbacks=[keras.callbacks.TerminateOnNaN(), *callbacks],
+            callbacks=[ahead, Finite(), *callbacks, ahead.done],
         )
         if not all(math.isfinite(value) for value in fitted.history["loss"]):
             raise ArithmeticError(DIVERGED.format(fitted.history["loss"][-1]))
@@ -89,6 +89,7 @@ def _is_native(recipe):
     return (
         recipe.optimizer == "sgd"
         and recipe.dtype == "float32"
+        and recipe.gradient_accumulation_steps == 1
         and not (recipe.freeze_until or recipe.freeze_batch_norms or recipe.head_epochs)
     )
 

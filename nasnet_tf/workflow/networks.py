@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from nasnet_tf.workflow.notices import silence, without_notices
+from nasnet_tf.workflow.notices import prepare, without_notices
 
 __all__ = ["class_names_of", "classes_of", "image_size_of", "load_model", "start_keras"]
 
@@ -13,7 +13,7 @@ def start_keras():
     """Imports Keras, and TensorFlow without the notices its C++ side prints on standard error
     whatever the log level.
     """
-    silence()
+    prepare()
     with without_notices():
         import keras
 

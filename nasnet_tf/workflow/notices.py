@@ -1,5 +1,5 @@
-"""Keeps the notices that TensorFlow prints while it is imported off standard error, whoever imports
-it first.
+"""What is arranged before TensorFlow and JAX are imported, whoever imports them first: they share
+GPUs with other processes, and TensorFlow keeps its notices off standard error.
 
 It prints them from C++, before it has read TF_CPP_MIN_LOG_LEVEL.
 """
@@ -12,7 +12,9 @@ import importlib.util
 import os
 import sys
 
-__all__ = ["silence", "without_notices"]
+from nasnet_tf import gpus
+
+__all__ = ["prepare", "without_notices"]
 
 
 class _Finder(importlib.abc.MetaPathFinder):
@@ -34,8 +36,9 @@ class _Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
-def silence() -> None:
-    """From now on TensorFlow is imported without a word."""
+def prepare() -> None:
+    """From now on TensorFlow is imported without a word, and a GPU's memory is shared."""
+    gpus.set_defaults()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if "tensorflow" not in sys.modules and not any(
         isinstance(finder, _Finder) for finder in sys.meta_path

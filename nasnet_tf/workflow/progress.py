@@ -48,7 +48,10 @@ class Stages:
         self.share(share)
         name = "perplexity" if "perplexity" in metrics else "accuracy"
         training = f"epoch {epoch:3}  loss {metrics['loss']:.4f}  {name} {metrics[name]:.4f}"
-        self.say(f"{training}  validation {name} {metrics[f'val_{name}']:.4f}")
+        speed = metrics["examples_per_second"]
+        speed = f"{speed:.0f}" if speed >= 10 else f"{speed:.1f}"
+        validation = f"validation {name} {metrics[f'val_{name}']:.4f}"
+        self.say(f"{training}  {validation}  {speed} examples/s")
 
     def __enter__(self):
         if self.budget.is_limited:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 
-from nasnet_tf import gpus
 from nasnet_tf.signatures import passes_on
 from nasnet_tf.workflow import catalogue, first_trials
 from nasnet_tf.workflow.folder import FINAL, SearchFolder, read_config
 from nasnet_tf.workflow.monitor import RESUME_HINT
 from nasnet_tf.workflow.networks import start_keras
-from nasnet_tf.workflow.notices import silence
+from nasnet_tf.workflow.notices import prepare
 from nasnet_tf.workflow.options import SearchOptions
 from nasnet_tf.workflow.paths import check_name
 from nasnet_tf.workflow.pictures import PictureSearch
 from nasnet_tf.workflow.results import SearchResult
 from nasnet_tf.workflow.side_by_side import facts_of, run_searches, size_in_words
+from nasnet_tf.workflow.studies import hint_of
 from nasnet_tf.workflow.texts import TextSearch
 
 __all__ = ["resolve", "run_search", "search"]
@@ -54,8 +54,7 @@ def run_search(options: SearchOptions, make_stages, began: float | None = None) 
         began: when the time began, by the monotonic clock; now if None.
     """
     began = time.monotonic() if began is None else began
-    silence()
-    gpus.share_memory()
+    prepare()
     space = catalogue.make_space(options.space, options.blocks)
     kind = _SEARCHES[catalogue.reads(space.decode(space.first))]
     options = resolve(options, kind, space)
@@ -93,6 +92,8 @@ def _searched(folder, task, options, make_stages, began):
     start_keras()
     with make_stages(budget) as stages:
         stages.say(task.data.describe())
+        if (hint := hint_of(options, task.space)) is not None:
+            stages.say(hint)
         budget.has_begun()
         if (warning := budget.warning(_SEARCH_SHARE)) is not None:
             stages.say(

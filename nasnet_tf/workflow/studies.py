@@ -7,6 +7,7 @@ import importlib.util
 import time
 from typing import NamedTuple
 
+from nasnet_tf import gpus
 from nasnet_tf.contracts.fidelity import EPOCHS
 from nasnet_tf.cores import cores
 from nasnet_tf.strategies import STRATEGIES, rungs
@@ -16,8 +17,8 @@ from nasnet_tf.workflow.catalogue import make_space, reward_of
 from nasnet_tf.workflow.table import BASELINE
 
 __all__ = [
-    "Workers", "check_kernels", "child_of", "make_search", "note_of", "settings_of", "share_cores",
-    "until_stopped", "workers_for",
+    "Workers", "check_kernels", "child_of", "hint_of", "make_search", "note_of", "settings_of",
+    "share_cores", "until_stopped", "workers_for",
 ]  # fmt: skip
 
 # of the search's time, with one-shot: the rest trains the best children by themselves
@@ -84,6 +85,23 @@ def check_kernels(options, space) -> None:
         raise ValueError(
             "child_kernels=jax needs JAX, which is not installed: pip install 'nasnet-tf[jax-gpu]'."
         )
+
+
+def hint_of(options, space) -> str | None:
+    """In a line, what would make the search faster: where there is a GPU that children could be
+    trained on, and nothing that does it.
+    """
+    from nasnet_tf.training.devices import jax_has_accelerator
+
+    of_pictures = space.decode(space.first).reads == "images" and _has_kernels(space)
+    if not of_pictures or options.child_kernels is not None:
+        return None
+    if not gpus.visible() or jax_has_accelerator():
+        return None
+    return (
+        "There is a GPU, but no JAX that uses it, so cells are trained on the processor; with"
+        " pip install 'nasnet-tf[jax-gpu]' they are trained where it is faster."
+    )
 
 
 def _has_kernels(space):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from nasnet_tf import gpus
 from nasnet_tf.files import replacing
 from nasnet_tf.fingerprint import of_data
 from nasnet_tf.journal import held_folder
@@ -14,7 +13,7 @@ from nasnet_tf.workflow import ended, fitting
 from nasnet_tf.workflow.beginnings import beginning
 from nasnet_tf.workflow.budget import Budget
 from nasnet_tf.workflow.networks import start_keras
-from nasnet_tf.workflow.notices import silence
+from nasnet_tf.workflow.notices import prepare
 from nasnet_tf.workflow.options import MINUTES, DataOptions
 from nasnet_tf.workflow.paths import new_file
 from nasnet_tf.workflow.recipes import recipe_of
@@ -119,8 +118,7 @@ def run_training(options: TrainOptions, make_stages, began: float | None = None)
     Arguments as `nasnet_tf.workflow.searching.run_search`.
     """
     began = time.monotonic() if began is None else began
-    silence()
-    gpus.share_memory()
+    prepare()
     job = _Training(options)
     why = f"{job.folder}: another process is training here; wait until it ends, or stop it."
     with held_folder(job.folder, why):

@@ -237,7 +237,7 @@ def test_a_name_that_leaves_the_folder_of_runs_is_refused(capsys, tmp_path, name
 @pytest.mark.slow
 def test_tensorflow_is_imported_without_a_word_whoever_does_it(tmp_path):
     code = (
-        "from nasnet_tf.workflow import notices; notices.silence(); import tensorflow as tf;"
+        "from nasnet_tf.workflow import notices; notices.prepare(); import tensorflow as tf;"
         " tf.constant(1) + 1"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -12,7 +12,7 @@ from nasnet_tf.children.progress import Progress
 from nasnet_tf.device import DeviceNetwork, compiled, operations
 from nasnet_tf.genotype import NASNET_A, Block, Cell, Genotype, NASBench201, unused
 from nasnet_tf.graph import OPERATION_SPECS, Window
-from nasnet_tf.lowered.windows import windows_of
+from nasnet_tf.graph.windows import windows_of
 from nasnet_tf.spaces import SPACES
 
 SIZE = dict(

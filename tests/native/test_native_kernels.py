@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasnet_tf.graph import Window
-from nasnet_tf.lowered.windows import windows_of
+from nasnet_tf.graph.windows import windows_of
 from nasnet_tf.native import convolutions, depthwise, kernels, memory, windows
 from nasnet_tf.native.calls import Call
 from nasnet_tf.native.tiles import COLUMNS, ROWS

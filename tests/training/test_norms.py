@@ -77,7 +77,7 @@ def test_between_epochs_the_averages_are_those_of_fewer_images(monkeypatch):
     fresh.set_params({"epochs": 2})
     for epoch, images in enumerate((30, len(X))):
         fresh.on_epoch_begin(epoch)
-        fresh.on_train_batch_end(0)
+        fresh.on_train_batch_begin(0)
         fresh.on_test_begin()
         np.testing.assert_allclose(norm.moving_mean, X[:images].mean((0, 1, 2)), rtol=2e-3)
 

@@ -26,6 +26,7 @@ FIELDS = {field.name: field for field in dataclasses.fields(Recipe)}
 OTHER = Recipe(
     epochs=7,
     batch_size=8,
+    gradient_accumulation_steps=2,
     optimizer="rmsprop",
     momentum=0.8,
     rho=0.7,

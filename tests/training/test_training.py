@@ -18,7 +18,7 @@ from nasnet_tf.data.recipes import recipe_batches
 from nasnet_tf.genotype import Block, Cell, Genotype
 from nasnet_tf.network import Network
 from nasnet_tf.systems.stages import default_stem
-from nasnet_tf.training import RECIPES, Recipe, checkpoint, clock, fit, follow, optimizers
+from nasnet_tf.training import RECIPES, Recipe, checkpoint, clock, fit, follow, optimizers, steps
 from nasnet_tf.training.clock import Clock
 from nasnet_tf.training.devices import divisible
 
@@ -302,6 +302,29 @@ def test_both_phases_are_told_as_one_training(two_phases):
     _, _, _, history, told = two_phases
     assert (history["phase"], history["epoch"]) == ([0, 1], [1, 1])
     assert [(epoch, share) for epoch, share, _ in told] == [(1, 0.5), (2, 1.0)]
+
+
+def test_the_gradients_of_two_batches_make_the_step_of_one_batch_of_both(digits):
+    import tensorflow as tf
+
+    images = tf.data.Dataset.from_tensor_slices(
+        (digits.x_train[:128].astype("float32"), digits.y_train[:128])
+    )
+    ends = []
+    for batch_size, batches in ((64, 1), (32, 2)):
+        recipe = Recipe(
+            epochs=1,
+            batch_size=batch_size,
+            gradient_accumulation_steps=batches,
+            schedule="constant",
+            clip_norm=0.1,
+            freeze_batch_norms=True,
+        )
+        model = network(digits, recipe)
+        training.train(model, images.batch(batch_size), images.batch(64).take(1), recipe)
+        ends.append(values(model.trainable_variables))
+    for one, other in zip(*ends, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 def learning(model):
@@ -699,7 +722,7 @@ class Ticks(keras.callbacks.Callback):
 @pytest.mark.slow
 def test_a_training_by_the_clock_takes_its_time_in_two_parts(digits, tmp_path, monkeypatch):
     now, rates, told = [1000.0], [], []
-    for module in (fit, clock, follow, checkpoint):
+    for module in (fit, clock, steps, follow, checkpoint):
         monkeypatch.setattr(module, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
 
     def stop_at(last):
@@ -733,7 +756,7 @@ def test_a_training_by_the_clock_takes_its_time_in_two_parts(digits, tmp_path, m
 
 def test_by_the_clock_the_whole_of_a_training_takes_its_time(digits, monkeypatch):
     now = [1000.0]
-    for module in (fit, clock, follow, checkpoint):
+    for module in (fit, clock, steps, follow, checkpoint):
         monkeypatch.setattr(module, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
     model, recipe = network(digits, Recipe()), Recipe(batch_size=256)
     batches = recipe_batches(digits, recipe)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nasnet_tf.graph import Window
+from nasnet_tf.graph.nodes import Window
 
 
 class Windows(NamedTuple):
