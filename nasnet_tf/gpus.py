@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import sys
 
 _GROWS = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 _COMPILED = "JAX_COMPILATION_CACHE_DIR"
@@ -25,6 +26,15 @@ def compiled_folder() -> pathlib.Path:
     """Where JAX keeps what it compiled, among the user's cached files."""
     cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     return pathlib.Path(cache, "nasnet_tf", "compiled")
+
+
+def leave_to_keras(tensorflow) -> None:
+    """Keeps TensorFlow, which reads the pictures, off the GPUs where Keras runs on something else."""
+    keras = sys.modules.get("keras")
+    named = os.environ.get("KERAS_BACKEND", "tensorflow")
+    config = getattr(keras, "config", None)  # none while Keras itself is imported
+    if (config.backend() if config is not None else named) != "tensorflow":
+        tensorflow.config.set_visible_devices([], "GPU")
 
 
 def visible() -> list[str]:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from nasnet_tf.device.operations import apply
 
 MOMENTUM = 0.9  # of SGD
+_KEPT = 200  # ways in memory, 9 MB each; a network has 30 to 70, and others come from the disk
 
 
 class Ways(NamedTuple):
@@ -31,7 +32,7 @@ class Ways(NamedTuple):
     inference: object
 
 
-@functools.cache
+@functools.lru_cache(_KEPT)
 def ways(steps, shape, dtype, momentum, epsilon, needs_dx=True) -> Ways:
     """The `Ways` of these steps.
 

@@ -24,17 +24,18 @@ class Windows(NamedTuple):
 
 def windows_of(window: Window, size) -> Windows:
     """The windows of a `nasnet_tf.graph.Window` over an image of `size`."""
-    kernel, strides, padding, dilation = window
     out = window.out(size)
-    if padding == "valid":
-        before = (0, 0)
-    elif padding != "same":
-        before = padding
-    elif dilation > 1:
-        before = tuple(dilation * (k - 1) // 2 for k in kernel)
-    else:
-        before = tuple(
-            max((o - 1) * stride + k - s, 0) // 2
-            for s, o, k, stride in zip(size, out, kernel, strides, strict=True)
-        )
-    return Windows(tuple(size), out, tuple(kernel), tuple(strides), before, dilation)
+    axes = zip(size, out, window.kernel, window.strides, strict=True)
+    top, left = (_before(window, axis, *numbers) for axis, numbers in enumerate(axes))
+    return Windows(tuple(size), out, window.kernel, window.strides, (top, left), window.dilation)
+
+
+def _before(window, axis, pixels, out, kernel, stride):
+    """Pixels of padding before the first of an axis."""
+    if window.padding == "valid":
+        return 0
+    if window.padding != "same":
+        return window.padding[axis]
+    if window.dilation > 1:
+        return window.dilation * (kernel - 1) // 2
+    return max((out - 1) * stride + kernel - pixels, 0) // 2

@@ -18,19 +18,25 @@ __all__ = ["prepare", "without_notices"]
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds TensorFlow as it would be found anyway, once, and has it loaded in silence."""
+    """Finds TensorFlow as it would be found anyway, and has it loaded in silence. It may be looked
+    for before somebody imports it.
+    """
 
     def find_spec(self, name, path=None, target=None):
-        if name != "tensorflow":
+        if name != "tensorflow" or self not in sys.meta_path:
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
+        sys.meta_path.insert(0, self)
         if spec is not None and spec.loader is not None:
             load = spec.loader.exec_module
 
             def exec_module(module):
+                if self in sys.meta_path:
+                    sys.meta_path.remove(self)
                 with without_notices():
                     load(module)
+                    gpus.leave_to_keras(module)
 
             spec.loader.exec_module = exec_module
         return spec

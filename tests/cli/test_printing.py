@@ -4,6 +4,7 @@ say whose they are.
 
 import csv
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -235,12 +236,20 @@ def test_a_name_that_leaves_the_folder_of_runs_is_refused(capsys, tmp_path, name
 
 
 @pytest.mark.slow
-def test_tensorflow_is_imported_without_a_word_whoever_does_it(tmp_path):
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_tensorflow_is_imported_without_a_word_whoever_does_it(backend):
+    """Keras on JAX looks for TensorFlow long before it imports it."""
+    if backend == "jax":
+        pytest.importorskip("jax")
     code = (
-        "from nasnet_tf.workflow import notices; notices.prepare(); import tensorflow as tf;"
-        " tf.constant(1) + 1"
+        "from nasnet_tf.workflow import notices; notices.prepare(); import keras;"
+        " keras.ops.zeros(1) + 1; import tensorflow as tf; tf.constant(1) + 1;"
+        " print(tf.config.get_visible_devices('GPU'))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 

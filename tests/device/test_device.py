@@ -9,7 +9,7 @@ import pytest
 
 from nasnet_tf import native
 from nasnet_tf.children.progress import Progress
-from nasnet_tf.device import DeviceNetwork, compiled, operations
+from nasnet_tf.device import DeviceNetwork, compiled, windowed
 from nasnet_tf.genotype import NASNET_A, Block, Cell, Genotype, NASBench201, unused
 from nasnet_tf.graph import OPERATION_SPECS, Window
 from nasnet_tf.graph.windows import windows_of
@@ -105,16 +105,16 @@ def test_the_way_back_is_that_of_xla(kind, side, stride, dilation):
 
     def first_of_equals(x):
         best = None
-        for pixels in operations._covered(x, windows, -np.inf):
+        for pixels in windowed._covered(x, windows, -np.inf):
             best = pixels if best is None else jax.numpy.where(pixels > best, pixels, best)
         return best
 
     def grouped(x, taps):
-        return operations._general(x, taps.reshape(side, side, 1, 3), windows, 3)
+        return windowed._general(x, taps.reshape(side, side, 1, 3), windows, 3)
 
     ours, theirs, of = {
-        "max": (lambda x: operations._maximum(x, windows), first_of_equals, (x,)),
-        "depthwise": (lambda *of: operations._by_slices(*of, windows), grouped, (x, taps)),
+        "max": (lambda x: windowed.maximum(x, windows), first_of_equals, (x,)),
+        "depthwise": (lambda *of: windowed._by_slices(*of, windows), grouped, (x, taps)),
     }[kind]
     (y, back), (expected, expected_back) = jax.vjp(ours, *of), jax.vjp(theirs, *of)
     for one, other in zip((y, *back(dy)), (expected, *expected_back(dy)), strict=True):
