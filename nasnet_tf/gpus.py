@@ -29,7 +29,7 @@ def compiled_folder() -> pathlib.Path:
 
 
 def leave_to_keras(tensorflow) -> None:
-    """Keeps TensorFlow, which reads the pictures, off the GPUs where Keras runs on something else."""
+    """Keeps TensorFlow, which reads the pictures, off the GPUs where Keras does not run on it."""
     keras = sys.modules.get("keras")
     named = os.environ.get("KERAS_BACKEND", "tensorflow")
     config = getattr(keras, "config", None)  # none while Keras itself is imported

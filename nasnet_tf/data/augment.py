@@ -11,7 +11,7 @@ from typing import NamedTuple
 from nasnet_tf.data.color import colored
 from nasnet_tf.data.distort import distorted, draw
 
-__all__ = ["Augmentation", "augment", "check"]
+__all__ = ["Augmentation", "augment", "check", "hole"]
 
 
 class Augmentation(NamedTuple):
@@ -98,7 +98,7 @@ def _rearranged(images, augmentation, fill, seed):
         columns = tf.where(heads, columns[:, ::-1], columns)
     shown = _rectangle((rows >= 0) & (rows < height), (columns >= 0) & (columns < width))
     if augmentation.cutout:
-        shown &= ~_hole(batch, height, width, augmentation.cutout, hole_seed)
+        shown &= ~hole(batch, height, width, augmentation.cutout, hole_seed)
     pixels = tf.concat(
         [tf.reshape(images, (-1, channels)), tf.reshape(fill, (1, channels))], axis=0
     )
@@ -119,7 +119,7 @@ def _window(batch, height, width, pad, seed):
     return tf.range(height) + shift[:, 0], tf.range(width) + shift[:, 1]
 
 
-def _hole(batch, height, width, side, seed):
+def hole(batch, height, width, side, seed):
     """(batch, H, W): true in a square of `side` pixels around a random one, clipped at the
     border.
     """

@@ -9,6 +9,7 @@ from nasnet_tf.data.arrays import is_whole
 from nasnet_tf.data.augment import Augmentation, augment, check
 from nasnet_tf.data.pictures import Pictures
 from nasnet_tf.data.streaming import fetcher, untuned
+from nasnet_tf.data.strong import Share, changed
 from nasnet_tf.signatures import checked
 
 __all__ = ["pipeline"]
@@ -30,6 +31,7 @@ def pipeline(
     first_pass: int = 0,
     weights=None,
     drop_remainder=False,
+    strong: Share | None = None,
 ):
     """Batches of (float32 images in the units of `x`, int32 labels), as a `tf.data.Dataset` of
     known length.
@@ -50,14 +52,15 @@ def pipeline(
         weights: of the classes, (classes,); batches are then (images, labels, float32 weights of
             the images).
         drop_remainder: whether to leave out a smaller last batch.
+        strong: how many of the images are changed strongly, besides (`nasnet_tf.data.strong`).
     Raises:
         ValueError: if the arrays do not fit together or an option is out of range; TypeError for an
             unknown argument.
     """
     import tensorflow as tf
 
-    _check(x, y, batch_size, seed, first_pass, augmentation, drop_remainder)
-    filling, limits = _filling(fill, x.shape[-1]), _limits(x, augmentation)
+    _check(x, y, batch_size, seed, first_pass, augmentation, drop_remainder, strong)
+    filling, limits = _filling(fill, x.shape[-1]), _limits(x, augmentation, strong)
     with tf.device("CPU"):  # else the whole data set would be on the GPU
         labels = tf.convert_to_tensor(np.asarray(y, np.int32))
         weights = (
@@ -67,6 +70,8 @@ def pipeline(
 
     def batch(rows, key):
         images, classes = fetch(rows, key), tf.gather(labels, rows)
+        if strong is not None:
+            images = changed(images, strong, filling, key, limits)
         if left:
             images = augment(images, left, filling, key, limits)
         return (
@@ -139,11 +144,12 @@ def _filling(fill, channels):
     return np.broadcast_to(filling, (channels,))
 
 
-def _limits(x, augmentation):
+def _limits(x, augmentation, strong):
     """The lowest and highest value of a pixel: 0 and 255, or those of the images if they are
     floats.
     """
-    if x.dtype == np.uint8 or not (augmentation and augmentation.color):
+    colored = strong is not None or augmentation and augmentation.color
+    if x.dtype == np.uint8 or not colored:
         return 0, 255
     return float(np.min(x)), float(np.max(x))
 
@@ -164,7 +170,7 @@ def _weights(weights, labels):
     return given
 
 
-def _check(x, y, batch_size, seed, first_pass, augmentation, drop_remainder):
+def _check(x, y, batch_size, seed, first_pass, augmentation, drop_remainder, strong):
     if np.ndim(x) != 4 or np.ndim(y) != 1 or len(x) != len(y) or not len(x):
         raise ValueError(
             f"x has shape {np.shape(x)} and y {np.shape(y)}; they are images (n, H, W, C) and"
@@ -186,7 +192,7 @@ def _check(x, y, batch_size, seed, first_pass, augmentation, drop_remainder):
             f"first_pass is {first_pass!r}; it is how many passes came before, a whole number, at"
             " least 0."
         )
-    if augmentation and seed is None:
+    if (augmentation or strong is not None) and seed is None:
         raise ValueError(
             "augmentation needs a seed: chance is an argument here. Give seed=0, or no"
             " augmentation."

@@ -26,12 +26,13 @@ def draw(count, key):
     return tf.random.stateless_uniform((count, 4), tf.random.fold_in(key, 1))
 
 
-def box(draws, height, width):
+def box(draws, height, width, smallest: float = SMALLEST_AREA):
     """Top, left, height and width of the boxes in pixels, float32 (...).
 
     Args:
         draws: (..., 4), of `draw`.
         height, width: of the images, one or (...).
+        smallest: share of an image's area that a box has at least.
     """
     import tensorflow as tf
 
@@ -39,7 +40,7 @@ def box(draws, height, width):
     chance = tf.unstack(draws, axis=-1)
     aspect = ASPECT[0] + chance[0] * (ASPECT[1] - ASPECT[0])
     lowest, tallest = (
-        tf.sqrt(SMALLEST_AREA * height * width / aspect),
+        tf.sqrt(smallest * height * width / aspect),
         tf.minimum(height, width / aspect),
     )
     fits = lowest <= tallest
@@ -48,19 +49,20 @@ def box(draws, height, width):
     return chance[2] * (height - tall), chance[3] * (width - wide), tall, wide
 
 
-def distorted(images, draws):
+def distorted(images, draws, smallest: float = SMALLEST_AREA):
     """A box of each image, resized to the image's size, bilinear.
 
     Args:
         images: float32 (batch, H, W, C).
         draws: (batch, 4), of `draw`.
+        smallest: see `box`.
     Returns:
         float32 (batch, H, W, C).
     """
     import tensorflow as tf
 
     height, width = images.shape[1:3]
-    top, left, tall, wide = box(draws, height, width)
+    top, left, tall, wide = box(draws, height, width, smallest)
     # from the centre of the first pixel to that of the last
     bottom, right = top + tf.maximum(tall - 1, 0), left + tf.maximum(wide - 1, 0)
     corners = tf.stack([top, left, bottom, right], axis=-1) / [

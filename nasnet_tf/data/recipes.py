@@ -6,6 +6,7 @@ import numpy as np
 
 from nasnet_tf.data.augment import Augmentation
 from nasnet_tf.data.batches import pipeline
+from nasnet_tf.data.strong import Share
 from nasnet_tf.data.text import Text, text_batches
 
 __all__ = ["recipe_batches"]
@@ -23,29 +24,50 @@ def recipe_batches(data, recipe, seed: int = 0):
     """
     if isinstance(data, Text):
         return text_batches(data, recipe.batch_size, seed)
-    augmentation = augmentation_for(recipe, data.input_shape, data.flip)
-    weights = balanced(data.y_train, data.classes) if recipe.class_weights == "balanced" else None
-
-    def training(first_pass=0):
-        return pipeline(
-            data.x_train,
-            data.y_train,
-            recipe.batch_size,
-            augmentation=augmentation,
-            fill=data.mean,
-            seed=seed,
-            first_pass=first_pass,
-            weights=weights,
-        )
-
+    training = TrainingBatches(data, recipe, seed)
     return training, pipeline(data.x_validation, data.y_validation, recipe.batch_size)
+
+
+class TrainingBatches:
+    """A function from the number of the first pass to the training batches of a recipe.
+
+    Attributes: strong, the `Share` of images that are changed strongly, of a recipe whose
+        augmentation is adaptive, else None.
+    """
+
+    def __init__(self, data, recipe, seed):
+        self._data, self._size, self._seed = data, recipe.batch_size, seed
+        self._augmentation = augmentation_for(recipe, data.input_shape, data.flip)
+        is_balanced = recipe.class_weights == "balanced"
+        self._weights = balanced(data.y_train, data.classes) if is_balanced else None
+        self.strong = Share() if recipe.augmentation == "adaptive" else None
+
+    def __call__(self, first_pass=0):
+        return self._batches(first_pass, strong=self.strong)
+
+    def plain(self, first_pass=0):
+        """The same without strong changes."""
+        return self._batches(first_pass)
+
+    def _batches(self, first_pass, **strong):
+        return pipeline(
+            self._data.x_train,
+            self._data.y_train,
+            self._size,
+            augmentation=self._augmentation,
+            fill=self._data.mean,
+            seed=self._seed,
+            first_pass=first_pass,
+            weights=self._weights,
+            **strong,
+        )
 
 
 def augmentation_for(recipe, input_shape, flip) -> Augmentation | None:
     """The `Augmentation` of a recipe; images are mirrored only if a mirrored image has the same
     class (`flip`).
     """
-    if recipe.augmentation == "standard":
+    if recipe.augmentation in ("standard", "adaptive"):
         found = Augmentation.standard(input_shape, flip)
     elif recipe.augmentation == "inception":
         found = Augmentation.inception()._replace(flip=bool(flip))

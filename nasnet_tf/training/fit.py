@@ -16,6 +16,7 @@ import keras
 from nasnet_tf.signatures import checked
 from nasnet_tf.systems.cells.network import Network
 from nasnet_tf.training import recipe as recipes
+from nasnet_tf.training.adapting import Adapt
 from nasnet_tf.training.checkpoint import Checkpoint, describe
 from nasnet_tf.training.clock import Clock
 from nasnet_tf.training.devices import devices_of, divisible
@@ -156,7 +157,7 @@ def train(
                 say(f"{model.name}: {trainer.what}")
             norms = FreshNorms(
                 trainer.norms,
-                lambda: make(0),
+                lambda: getattr(batches, "plain", make)(0),
                 done * len(data),
                 60 * minutes * _NORMS_SHARE if minutes else math.inf,
             )
@@ -168,6 +169,7 @@ def train(
                     norms,
                     *([clock] if clock else []),
                     *callbacks,
+                    *_adapting(batches, share, history),
                     *_logs(folder, number),
                     follow,
                 ]
@@ -219,6 +221,12 @@ def _check_budget(recipe, minutes):
         raise ValueError(
             f"epochs is {recipe.epochs} and minutes is {minutes}; give one of them, above 0."
         )
+
+
+def _adapting(batches, done, history):
+    """The callback that makes augmentation stronger, of batches whose augmentation is adaptive."""
+    strong = getattr(batches, "strong", None)
+    return [] if strong is None else [Adapt(strong, done, history)]
 
 
 def _averages(recipe):

@@ -48,7 +48,10 @@ class Recipe:
             over the whole training.
         batch_norm_momentum: None keeps the network's.
         augmentation: "standard" (crops of the padded image, flips where a mirrored image is of the
-            same class), "inception" (distorted boxes, flips, brightness and saturation) or "none".
+            same class), "adaptive" (standard, and strong changes of a share of the images, which
+            grows while the network does more than 5 points better on training images than on
+            validation images), "inception" (distorted boxes, flips, brightness and saturation) or
+            "none".
         cutout: side of the hole in pixels; 0 for none.
         class_weights: "balanced" weighs each class by the inverse of its share.
         freeze_until: name of the first layer that is trained, such as "reduction_cell_1"; the

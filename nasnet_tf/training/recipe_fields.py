@@ -5,7 +5,7 @@ from __future__ import annotations
 _CHOICES = {
     "optimizer": ("sgd", "rmsprop", "adam"),
     "schedule": ("cosine", "exponential", "constant"),
-    "augmentation": ("standard", "inception", "none"),
+    "augmentation": ("standard", "adaptive", "inception", "none"),
     "class_weights": ("balanced", None),
     "dtype": ("float32", "mixed_float16", "mixed_bfloat16"),
 }
