@@ -94,7 +94,8 @@ def hint_of(options, space) -> str | None:
     from nasnet_tf.training.devices import jax_has_accelerator
 
     of_pictures = space.decode(space.first).reads == "images" and _has_kernels(space)
-    if not of_pictures or options.child_kernels is not None:
+    decided = options.child_kernels is not None or options.strategy == "one-shot"
+    if decided or not of_pictures:
         return None
     if not gpus.visible() or jax_has_accelerator():
         return None

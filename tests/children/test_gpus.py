@@ -58,6 +58,7 @@ def options(**given):
         ("0", True, {}, False),  # they are trained there
         ("", False, {}, False),
         ("0", False, {"child_kernels": "cpu"}, False),  # as was asked for
+        ("0", False, {"strategy": "one-shot"}, False),  # which trains on it
     ],
 )
 def test_a_search_says_what_would_make_it_faster_on_a_gpu(monkeypatch, cards, jax, given, told):
