@@ -12,8 +12,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import lax
 
-from nasnet_tf.device import windowed
 from nasnet_tf.graph.windows import Windows
+from nasnet_tf.layers import windowed
 from nasnet_tf.lowered import graph as nodes
 
 

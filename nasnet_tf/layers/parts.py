@@ -217,7 +217,7 @@ def _is_of_jax(x):
 
 
 def _windowed():
-    from nasnet_tf.device import windowed
+    from nasnet_tf.layers import windowed
 
     return windowed
 

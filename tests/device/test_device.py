@@ -9,10 +9,11 @@ import pytest
 
 from nasnet_tf import native
 from nasnet_tf.children.progress import Progress
-from nasnet_tf.device import DeviceNetwork, compiled, windowed
+from nasnet_tf.device import DeviceNetwork, compiled
 from nasnet_tf.genotype import NASNET_A, Block, Cell, Genotype, NASBench201, unused
 from nasnet_tf.graph import OPERATION_SPECS, Window
 from nasnet_tf.graph.windows import windows_of
+from nasnet_tf.layers import windowed
 from nasnet_tf.spaces import SPACES
 
 SIZE = dict(
