@@ -16,6 +16,7 @@ import numpy as np
 
 from nasnet_tf.files import difference, open_regular, read_json, replacing, sha256, write_json
 from nasnet_tf.layers.model import build_optimizer
+from nasnet_tf.training.recipe import Recipe
 
 WEIGHTS, STATE = "last.weights.h5", "training.json"
 _LARGEST_STATE = 100_000_000  # bytes: a history of a hundred thousand epochs
@@ -80,7 +81,7 @@ class Checkpoint:
 
     def check_same(self, described: dict) -> None:
         """Raises ValueError that names the first difference if `described` is another training."""
-        there, here = described, self.described
+        there, here = {**described, "recipe": _filled(described.get("recipe"))}, self.described
         # earlier versions did not describe the data
         if not (there.get("data") and here.get("data")):
             there, here = {**there, "data": None}, {**here, "data": None}
@@ -128,6 +129,12 @@ class Checkpoint:
     def remove(self) -> None:
         """Deletes the state."""
         forget(self.folder)
+
+
+def _filled(recipe):
+    """The fields of a recipe; those that an earlier version did not know have their defaults."""
+    known = {field.name: field.default for field in dataclasses.fields(Recipe)}
+    return {**known, **recipe} if isinstance(recipe, dict) else recipe
 
 
 def describe(recipe, model, data: dict | None = None) -> dict:
