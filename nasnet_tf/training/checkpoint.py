@@ -81,7 +81,7 @@ class Checkpoint:
 
     def check_same(self, described: dict) -> None:
         """Raises ValueError that names the first difference if `described` is another training."""
-        there, here = {**described, "recipe": _filled(described.get("recipe"))}, self.described
+        there, here = _filled(described), self.described
         # earlier versions did not describe the data
         if not (there.get("data") and here.get("data")):
             there, here = {**there, "data": None}, {**here, "data": None}
@@ -131,10 +131,14 @@ class Checkpoint:
         forget(self.folder)
 
 
-def _filled(recipe):
-    """The fields of a recipe; those that an earlier version did not know have their defaults."""
+def _filled(described):
+    """A training as JSON values, in which fields of the recipe that an earlier version did not know
+    have their defaults.
+    """
+    if not isinstance(described.get("recipe"), dict):
+        return described
     known = {field.name: field.default for field in dataclasses.fields(Recipe)}
-    return {**known, **recipe} if isinstance(recipe, dict) else recipe
+    return {**described, "recipe": {**known, **described["recipe"]}}
 
 
 def describe(recipe, model, data: dict | None = None) -> dict:
