@@ -142,10 +142,16 @@ class CellChild:
         return model.fit(*args, **kwargs)
 
     def _compile(self, model, learning_rate):
-        optimizer = keras.optimizers.SGD(learning_rate, momentum=0.9)
         # TensorFlow's XLA compiles for half a minute what is trained for a few seconds.
         jit = False if keras.backend.backend() == "tensorflow" else "auto"
-        model.compile(optimizer, loss=self.loss, metrics=["accuracy"], jit_compile=jit)
+        optimizer, metrics = self._optimizer(learning_rate), self._metrics()
+        model.compile(optimizer, loss=self.loss, metrics=metrics, jit_compile=jit)
+
+    def _optimizer(self, learning_rate):
+        return keras.optimizers.SGD(learning_rate, momentum=0.9)
+
+    def _metrics(self):
+        return ["accuracy"]
 
 
 FITS = [CellChild.fit]  # of the children that others than Keras can train

@@ -66,9 +66,11 @@ class LanguageChild(CellChild):
         kwargs["callbacks"] = [keras.callbacks.TerminateOnNaN(), *(kwargs.get("callbacks") or ())]
         return super().fit(values, model, *args, **kwargs)
 
-    def _compile(self, model, learning_rate):
-        optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=1.0)
-        model.compile(optimizer, loss=self.loss, metrics=[Perplexity()])
+    def _optimizer(self, learning_rate):
+        return keras.optimizers.Adam(learning_rate, global_clipnorm=1.0)
+
+    def _metrics(self):
+        return [Perplexity()]
 
 
 FITS.append(LanguageChild.fit)

@@ -209,9 +209,8 @@ def _seconds(function):
 
 
 def _batch_size(batches, recipe):
-    first = keras.tree.flatten(getattr(batches, "element_spec", None))
-    size = first[0].shape[0] if first and hasattr(first[0], "shape") else None
-    return size or recipe.batch_size
+    images, *_ = batches.element_spec  # whose last batch may be smaller, so it is seldom known
+    return images.shape[0] or recipe.batch_size
 
 
 def _check_budget(recipe, minutes):

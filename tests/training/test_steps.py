@@ -41,23 +41,27 @@ class Seen(StepTimes):
         self.seconds.append(seconds)
 
 
-def test_a_device_has_the_next_step_at_hand_and_no_more_and_a_validation_waits_for_all():
+def handed(steps, seconds):
+    """(the device that computes so many steps, what times them, what holds them back), when the
+    last one was handed to it.
+    """
     ahead, seen = NotFarAhead(2), Seen()
-    device = Device([ahead, seen, ahead.done], 0.02)
+    device = Device([ahead, seen, ahead.done], seconds)
     ahead.on_epoch_begin(0)
-    for number in range(10):
+    for number in range(steps):
         device.step(number)
+    return device, seen, ahead
+
+
+def test_a_device_has_the_next_step_at_hand_and_no_more_and_a_validation_waits_for_all():
+    device, seen, ahead = handed(10, 0.02)
     assert device.most == 2
     ahead.on_test_begin()
     assert device.done == 10 and seen.computing == 0 and len(seen.seconds) == 10
 
 
 def test_a_step_takes_as_long_as_the_device_computed_it_not_as_long_as_it_waited_there():
-    ahead, seen = NotFarAhead(2), Seen()
-    device = Device([ahead, seen, ahead.done], 0.1)
-    ahead.on_epoch_begin(0)
-    for number in range(5):
-        device.step(number)
+    _, seen, ahead = handed(5, 0.1)
     ahead.on_test_begin()
     assert sum(seen.seconds) == pytest.approx(0.5, abs=0.09)
     assert max(seen.seconds) < 0.19, "two steps wait there at a time, 0.2 s"
@@ -67,5 +71,7 @@ def test_a_step_whose_end_nobody_tells_of_does_not_hold_a_training_up_for_ever(m
     monkeypatch.setattr("nasnet_tf.training.steps._PATIENCE", 0.01)
     ahead = NotFarAhead(1)
     ahead.on_epoch_begin(0)
+    began = time.monotonic()
     for number in range(3):
         ahead.on_train_batch_begin(number)
+    assert 0.02 <= time.monotonic() - began < 5, "the second and the third waited for nothing"
