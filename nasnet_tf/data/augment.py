@@ -1,4 +1,4 @@
-"""Random crops, colours, flips and cutout, on whole batches at once.
+"""Random crops, colours, flips, RandAugment and cutout, on whole batches at once.
 
 Sources: crops and flips, He et al. 2015, arXiv 1512.03385, section 4.2; cutout, DeVries & Taylor
 2017, arXiv 1708.04552: the hole is centred on any pixel, so the border may clip it.
@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from nasnet_tf.data.color import colored
 from nasnet_tf.data.distort import distorted, draw
+from nasnet_tf.data.rand_augment import rand_augmented
 
 __all__ = ["Augmentation", "augment", "check", "hole"]
 
@@ -24,6 +25,7 @@ class Augmentation(NamedTuple):
         full size.
     color: brightness up to 32/255 of the range up or down, saturation times 0.5 to 1.5. Borders and
         holes keep their own.
+    rand_augment: magnitude of RandAugment's changes, 0 to 1; 0 for none.
     """
 
     pad: int = 0
@@ -31,6 +33,7 @@ class Augmentation(NamedTuple):
     cutout: int = 0
     distort: bool = False
     color: bool = False
+    rand_augment: float = 0.0
 
     @classmethod
     def standard(cls, input_shape, flip: bool) -> Augmentation:
@@ -56,6 +59,9 @@ def check(augmentation: Augmentation, height: int, width: int) -> Augmentation:
                 f"{field} is {value!r}; for {height}x{width} images it is a whole number of pixels,"
                 f" 0 to {limit}."
             )
+    magnitude = augmentation.rand_augment
+    if isinstance(magnitude, bool) or not 0 <= magnitude <= 1:
+        raise ValueError(f"rand_augment is {magnitude!r}; it is a magnitude from 0 to 1.")
     if augmentation.distort and augmentation.pad:
         raise ValueError(
             f"distort is given and pad is {augmentation.pad}; both are crops: give distort, or pad,"
@@ -81,6 +87,8 @@ def augment(images, augmentation: Augmentation, fill, seed, limits=(0, 255)):
         images = distorted(images, draw(tf.shape(images)[0], seed))
     if augmentation.color:
         images = colored(images, limits, seed)
+    if augmentation.rand_augment:
+        images = rand_augmented(images, augmentation.rand_augment, fill, seed, limits)
     if augmentation.pad or augmentation.flip or augmentation.cutout:
         images = _rearranged(images, augmentation, fill, seed)
     return images

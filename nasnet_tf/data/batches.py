@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from nasnet_tf.cores import cores
 from nasnet_tf.data.arrays import is_whole
 from nasnet_tf.data.augment import Augmentation, augment, check
+from nasnet_tf.data.mixup import mixed
 from nasnet_tf.data.pictures import Pictures
 from nasnet_tf.data.streaming import fetcher, untuned
 from nasnet_tf.data.strong import Share, changed
@@ -32,6 +35,8 @@ def pipeline(
     weights=None,
     drop_remainder=False,
     strong: Share | None = None,
+    mixup: float = 0.0,
+    classes: int | None = None,
 ):
     """Batches of (float32 images in the units of `x`, int32 labels), as a `tf.data.Dataset` of
     known length.
@@ -53,13 +58,17 @@ def pipeline(
             the images).
         drop_remainder: whether to leave out a smaller last batch.
         strong: how many of the images are changed strongly, besides (`nasnet_tf.data.strong`).
+        mixup: of the beta distribution by which images are mixed (`nasnet_tf.data.mixup`); 0 for no
+            mixing. Labels are then float32 (batch, classes), the shares of the classes.
+        classes: how many there are, for mixup.
     Raises:
         ValueError: if the arrays do not fit together or an option is out of range; TypeError for an
             unknown argument.
     """
     import tensorflow as tf
 
-    _check(x, y, batch_size, seed, first_pass, augmentation, drop_remainder, strong)
+    _check(x, y, batch_size, first_pass, augmentation, drop_remainder)
+    _check_chance(seed, augmentation or strong is not None, mixup, classes)
     filling, limits = _filling(fill, x.shape[-1]), _limits(x, augmentation, strong)
     with tf.device("CPU"):  # else the whole data set would be on the GPU
         labels = tf.convert_to_tensor(np.asarray(y, np.int32))
@@ -69,14 +78,17 @@ def pipeline(
     fetch, left = _fetching(x, augmentation)
 
     def batch(rows, key):
-        images, classes = fetch(rows, key), tf.gather(labels, rows)
+        images, own = fetch(rows, key), tf.gather(labels, rows)
+        of_images = () if weights is None else (tf.gather(weights, own),)
         if strong is not None:
             images = changed(images, strong, filling, key, limits)
         if left:
             images = augment(images, left, filling, key, limits)
-        return (
-            (images, classes) if weights is None else (images, classes, tf.gather(weights, classes))
-        )
+        if mixup:
+            images, own, *of_images = mixed(
+                (images, tf.one_hot(own, classes), *of_images), mixup, key
+            )
+        return (images, own, *of_images)
 
     counts = len(x), batch_size, drop_remainder
     order = _in_order(*counts) if seed is None else _shuffled(*counts, seed, first_pass)
@@ -148,7 +160,9 @@ def _limits(x, augmentation, strong):
     """The lowest and highest value of a pixel: 0 and 255, or those of the images if they are
     floats.
     """
-    colored = strong is not None or augmentation and augmentation.color
+    colored = strong is not None or (
+        augmentation and (augmentation.color or augmentation.rand_augment)
+    )
     if x.dtype == np.uint8 or not colored:
         return 0, 255
     return float(np.min(x)), float(np.max(x))
@@ -170,7 +184,7 @@ def _weights(weights, labels):
     return given
 
 
-def _check(x, y, batch_size, seed, first_pass, augmentation, drop_remainder, strong):
+def _check(x, y, batch_size, first_pass, augmentation, drop_remainder):
     if np.ndim(x) != 4 or np.ndim(y) != 1 or len(x) != len(y) or not len(x):
         raise ValueError(
             f"x has shape {np.shape(x)} and y {np.shape(y)}; they are images (n, H, W, C) and"
@@ -183,19 +197,26 @@ def _check(x, y, batch_size, seed, first_pass, augmentation, drop_remainder, str
             f"{len(x)} images make no batch of {batch_size} with drop_remainder; take batches of at"
             f" most {len(x)}."
         )
-    if seed is not None and not (is_whole(seed) and 0 <= seed < 2**32):
-        raise ValueError(
-            f"seed is {seed!r}; it is a whole number, 0 to {2**32 - 1}, or None for no shuffling."
-        )
     if not is_whole(first_pass) or first_pass < 0:
         raise ValueError(
             f"first_pass is {first_pass!r}; it is how many passes came before, a whole number, at"
             " least 0."
         )
-    if (augmentation or strong is not None) and seed is None:
+    if augmentation:
+        check(augmentation, *x.shape[1:3])
+
+
+def _check_chance(seed, is_augmented, mixup, classes):
+    if seed is not None and not (is_whole(seed) and 0 <= seed < 2**32):
+        raise ValueError(
+            f"seed is {seed!r}; it is a whole number, 0 to {2**32 - 1}, or None for no shuffling."
+        )
+    if (is_augmented or mixup) and seed is None:
         raise ValueError(
             "augmentation needs a seed: chance is an argument here. Give seed=0, or no"
             " augmentation."
         )
-    if augmentation:
-        check(augmentation, *x.shape[1:3])
+    if not 0 <= mixup < math.inf:
+        raise ValueError(f"mixup is {mixup!r}; it is a finite number, at least 0.")
+    if mixup and not (is_whole(classes) and classes > 0):
+        raise ValueError(f"mixup needs `classes`, how many there are; got {classes!r}.")

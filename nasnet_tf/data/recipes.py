@@ -18,8 +18,8 @@ def recipe_batches(data, recipe, seed: int = 0):
 
     Args:
         data: a `DataSet` or a `Text`.
-        recipe: a `nasnet_tf.training.Recipe`, for batch size and, of images, augmentation, cutout
-            and class weights.
+        recipe: a `nasnet_tf.training.Recipe`, for batch size and, of images, augmentation,
+            RandAugment, cutout, mixup and class weights.
         seed: of order and augmentation.
     """
     if isinstance(data, Text):
@@ -37,29 +37,34 @@ class TrainingBatches:
 
     def __init__(self, data, recipe, seed):
         self._data, self._size, self._seed = data, recipe.batch_size, seed
+        self._mixup = recipe.mixup
         self._augmentation = augmentation_for(recipe, data.input_shape, data.flip)
         is_balanced = recipe.class_weights == "balanced"
         self._weights = balanced(data.y_train, data.classes) if is_balanced else None
         self.strong = Share() if recipe.augmentation == "adaptive" else None
 
     def __call__(self, first_pass=0):
-        return self._batches(first_pass, strong=self.strong)
+        mixing = {"mixup": self._mixup, "classes": self._data.classes}
+        return self._batches(first_pass, self._augmentation, strong=self.strong, **mixing)
 
     def plain(self, first_pass=0):
-        """The same without strong changes."""
-        return self._batches(first_pass)
+        """The same without strong changes, RandAugment and mixup: more like what a trained network
+        sees.
+        """
+        weaker = self._augmentation and self._augmentation._replace(rand_augment=0.0)
+        return self._batches(first_pass, weaker)
 
-    def _batches(self, first_pass, **strong):
+    def _batches(self, first_pass, augmentation, **changes):
         return pipeline(
             self._data.x_train,
             self._data.y_train,
             self._size,
-            augmentation=self._augmentation,
+            augmentation=augmentation,
             fill=self._data.mean,
             seed=self._seed,
             first_pass=first_pass,
             weights=self._weights,
-            **strong,
+            **changes,
         )
 
 
@@ -73,7 +78,7 @@ def augmentation_for(recipe, input_shape, flip) -> Augmentation | None:
         found = Augmentation.inception()._replace(flip=bool(flip))
     else:
         found = Augmentation()
-    found = found._replace(cutout=recipe.cutout)
+    found = found._replace(cutout=recipe.cutout, rand_augment=recipe.rand_augment)
     return found if any(found) else None
 
 

@@ -79,7 +79,8 @@ class NativeNetwork(ImageModel):
 
         Args:
             images: as `prepared` returns them.
-            labels: as `labels_of` returns them.
+            labels: as `labels_of` returns them, or the shares of the classes in each image, float32
+                (images, classes).
             clip_norm: the global norm to which the gradient is clipped, that of the L2 loss
                 included; None for no clipping.
         """
@@ -163,7 +164,13 @@ class NativeNetwork(ImageModel):
 
 
 def _cross_entropy(logits, labels, smoothing):
-    """(loss of each image, number of correct predictions, gradients with respect to the logits)."""
+    """(loss of each image, number of correct predictions, gradients with respect to the logits).
+
+    `labels` are whole numbers (images,), or shares of the classes (images, classes), of which the
+    largest is the correct one.
+    """
+    if labels.ndim == 2:
+        return _cross_entropy_of_shares(logits, labels, smoothing)
     shifted = logits - logits.max(1, keepdims=True)
     exponentials = np.exp(shifted)
     sums, rows = exponentials.sum(1, keepdims=True), np.arange(len(labels))
@@ -173,3 +180,13 @@ def _cross_entropy(logits, labels, smoothing):
     gradient = exponentials / sums - share
     gradient[rows, labels] -= own
     return losses, int((logits.argmax(1) == labels).sum()), gradient
+
+
+def _cross_entropy_of_shares(logits, shares, smoothing):
+    shifted = logits - logits.max(1, keepdims=True)
+    exponentials = np.exp(shifted)
+    sums = exponentials.sum(1, keepdims=True)
+    targets = np.float32(1 - smoothing) * shares + np.float32(smoothing / logits.shape[1])
+    losses = (targets * (np.log(sums) - shifted)).sum(1)
+    right = int((logits.argmax(1) == shares.argmax(1)).sum())
+    return losses, right, exponentials / sums - targets

@@ -24,7 +24,7 @@ from nasnet_tf.training.follow import Follow
 from nasnet_tf.training.freezing import freeze
 from nasnet_tf.training.graph_rewriting import rewrite_graphs
 from nasnet_tf.training.norms import FreshNorms
-from nasnet_tf.training.optimizers import SmoothedCrossentropy, optimizer_for, rate_for
+from nasnet_tf.training.optimizers import Accuracy, SmoothedCrossentropy, optimizer_for, rate_for
 from nasnet_tf.training.recipe import Recipe
 from nasnet_tf.training.trainers import KerasTrainer, trainer_for
 
@@ -264,7 +264,7 @@ def _compile(model, recipe, phase, steps, jit_compile, devices=1):
     metrics = (
         model.training_metrics()
         if hasattr(model, "training_metrics")
-        else [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+        else [Accuracy(name="accuracy")]
     )
     model.compile(
         optimizer_for(recipe, rate, devices if keras.backend.backend() == "tensorflow" else 1),

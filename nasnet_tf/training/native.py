@@ -111,7 +111,8 @@ class NativeTrainer:
         done = int(optimizer.iterations)
         for number, (images, labels) in enumerate(data):
             callbacks.on_train_batch_begin(number)
-            x, y = self.network.prepared(np.asarray(images)), labels_of(labels)
+            x = self.network.prepared(np.asarray(images))
+            y = np.asarray(labels) if recipe.mixup else labels_of(labels)
             rate = float(optimizer.learning_rate)
             loss, right = self.network.step(x, y, rate, recipe.momentum, recipe.clip_norm)
             if self._average is not None:

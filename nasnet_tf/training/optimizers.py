@@ -154,7 +154,7 @@ class SmoothedCrossentropy(keras.losses.Loss):
     spread evenly over the classes.
 
     Labels are (batch,) or (batch, 1) of probabilities (batch, classes), else of the shape of the
-    probabilities without the classes.
+    probabilities without the classes. Labels shaped as the probabilities are shares of the classes.
     """
 
     def __init__(self, label_smoothing=0.0, name="loss", **kwargs):
@@ -164,11 +164,34 @@ class SmoothedCrossentropy(keras.losses.Loss):
     def call(self, y_true, y_pred):
         if len(y_pred.shape) > 2 and not self.label_smoothing:  # words: one-hot would be large
             return keras.losses.sparse_categorical_crossentropy(y_true, y_pred)
-        labels = ops.reshape(y_true, (-1,)) if len(y_pred.shape) == 2 else y_true
-        true = ops.one_hot(ops.cast(labels, "int32"), y_pred.shape[-1])
+        if are_shares(y_true, y_pred):
+            true = y_true
+        else:
+            labels = ops.reshape(y_true, (-1,)) if len(y_pred.shape) == 2 else y_true
+            true = ops.one_hot(ops.cast(labels, "int32"), y_pred.shape[-1])
         return keras.losses.categorical_crossentropy(
             true, y_pred, label_smoothing=self.label_smoothing
         )
 
     def get_config(self):
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class Accuracy(keras.metrics.SparseCategoricalAccuracy):
+    """The share of images whose most probable class is the correct one.
+
+    Labels are whole numbers (batch,), or shares of the classes (batch, classes), of which the
+    largest is the correct one.
+    """
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        if are_shares(y_true, y_pred):
+            y_true = ops.argmax(y_true, axis=-1)
+        return super().update_state(y_true, y_pred, sample_weight)
+
+
+def are_shares(y_true, y_pred) -> bool:
+    """Whether labels are shares of the classes, as mixup makes them, not whole numbers."""
+    shapes = y_true.shape, y_pred.shape
+    return len(shapes[0]) == len(shapes[1]) and shapes[0][-1] == shapes[1][-1] != 1

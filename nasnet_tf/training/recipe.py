@@ -52,7 +52,11 @@ class Recipe:
             grows while the network does more than 5 points better on training images than on
             validation images), "inception" (distorted boxes, flips, brightness and saturation) or
             "none".
+        rand_augment: magnitude of two changes of every image, drawn at random from fourteen
+            (RandAugment), 0 to 1; 0 for none.
         cutout: side of the hole in pixels; 0 for none.
+        mixup: of the beta distribution by which each image is mixed with another one (0.2 for
+            little, 1 for much); 0 for no mixing.
         class_weights: "balanced" weighs each class by the inverse of its share.
         freeze_until: name of the first layer that is trained, such as "reduction_cell_1"; the
             layers before it are frozen.
@@ -86,7 +90,9 @@ class Recipe:
     dropout_rate: float = 0.0
     batch_norm_momentum: float | None = None
     augmentation: str = "standard"
+    rand_augment: float = 0.0
     cutout: int = 0
+    mixup: float = 0.0
     class_weights: str | None = None
     freeze_until: str | None = None
     freeze_batch_norms: bool = False

@@ -26,10 +26,19 @@ _LIMITS = {  # of which fields, in words and in numbers
         lambda value: value > 0,
     ),
     "of at least 0": (
-        ("epsilon", "warmup_epochs", "weight_decay", "auxiliary_weight", "cutout", "head_epochs"),
+        (
+            "epsilon",
+            "warmup_epochs",
+            "weight_decay",
+            "auxiliary_weight",
+            "cutout",
+            "mixup",
+            "head_epochs",
+        ),
         lambda value: value >= 0,
     ),
     "above 0 and at most 1": (("decay_rate",), lambda value: 0 < value <= 1),
+    "from 0 to 1": (("rand_augment",), lambda value: 0 <= value <= 1),
     "of at least 0 and below 1": (
         (
             "momentum",

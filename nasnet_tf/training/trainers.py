@@ -69,7 +69,8 @@ def trainer_for(model, recipe, data, validation, callbacks, jit_compile="auto"):
         jit_compile == "auto"
         and not accelerated()
         and _is_native(recipe)
-        and all(_images_and_labels(batches) for batches in (data, validation))
+        and _images_and_labels(data, 2 if recipe.mixup else 1)
+        and _images_and_labels(validation)
         and all(type(callback).__module__.startswith("nasnet_tf.") for callback in callbacks)
     )
     if plain:
@@ -94,13 +95,15 @@ def _is_native(recipe):
     )
 
 
-def _images_and_labels(batches):
-    """Whether the batches are of images of one size and labels, without weights."""
+def _images_and_labels(batches, dimensions=1):
+    """Whether the batches are of images of one size and labels of so many dimensions, without
+    weights.
+    """
     spec = getattr(batches, "element_spec", None)
     if not (isinstance(spec, tuple) and len(spec) == 2):
         return False
     images, labels = (tuple(part.shape) for part in spec)
-    return len(images) == 4 and None not in images[1:] and len(labels) == 1
+    return len(images) == 4 and None not in images[1:] and len(labels) == dimensions
 
 
 def _for_two_heads(batches):

@@ -3,6 +3,7 @@ state, its checkpoints.
 """
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -31,15 +32,16 @@ def network(recipe=RECIPE, **arguments):
     return Network(GENOTYPE, **size, **pixels, **given, **arguments)
 
 
-def batches(first_pass=0):
-    return pipeline(X, Y, 8, seed=0, first_pass=first_pass)
+def batches(first_pass=0, mixup=0.0):
+    return pipeline(X, Y, 8, seed=0, first_pass=first_pass, mixup=mixup, classes=3)
 
 
 def trained(recipe=RECIPE, model=None, **options):
     """(the model, its history, by what it was trained)."""
     model, said = model or network(recipe), []
     validation = pipeline(X, Y, 8)
-    history = training.train(model, batches, validation, recipe, say=said.append, **options)
+    own = functools.partial(batches, mixup=recipe.mixup)
+    history = training.train(model, own, validation, recipe, say=said.append, **options)
     return model, history, said[-1]
 
 
@@ -70,6 +72,7 @@ def assert_equal_states(ours, theirs, tolerance):
     [
         {},
         dict(momentum=0.0, clip_norm=None, weight_decay=0.0),
+        dict(mixup=1.0, label_smoothing=0.1),
         dict(
             label_smoothing=0.2,
             clip_norm=0.5,

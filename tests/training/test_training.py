@@ -239,6 +239,21 @@ def test_balanced_classes_weigh_the_images_of_the_batches(digits):
     assert len(next(iter(validation))) == 2
 
 
+def test_the_batches_of_a_recipe_are_changed_and_mixed_but_for_the_norms_plain(digits):
+    recipe = Recipe(epochs=1, augmentation="none", rand_augment=0.5, mixup=0.5)
+    batches, validation = recipe_batches(digits, recipe)
+    whole = {image.tobytes() for image in digits.x_train.astype("float32")}
+
+    def originals(batches):
+        images, labels = next(iter(batches))
+        return sum(image.numpy().tobytes() in whole for image in images), labels.shape
+
+    assert originals(batches.plain(0)) == (32, (32,))
+    changed, shape = originals(batches(0))
+    assert changed < 16 and shape == (32, 10)
+    assert next(iter(validation))[1].shape == (32,)
+
+
 def test_the_figures_of_the_main_head_are_called_as_without_another(two_heads):
     assert {"accuracy", "val_accuracy", "loss", "val_loss"} <= set(two_heads[0])
 
