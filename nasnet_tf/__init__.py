@@ -10,8 +10,8 @@ moved.install()
 
 
 def __getattr__(name):
-    if name != "search":
+    if name not in ("auto", "search"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from nasnet_tf.workflow import search
+    from nasnet_tf import workflow
 
-    return search
+    return getattr(workflow, name)

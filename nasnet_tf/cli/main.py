@@ -15,6 +15,7 @@ from nasnet_tf.cli.printing import shown, visible
 from nasnet_tf.workflow.notices import prepare
 
 _COMMANDS = {
+    "auto": "The best network for your data that the time allows, with nothing to choose.",
     "search": "Search a cell on your data, scale it up, train it.",
     "status": "How far a search is.",
     "train": "Train a network of a found or published cell.",

@@ -61,6 +61,7 @@ def write_page(
     baseline: Sequence = (),
     notes: Sequence[str] = (),
     target: float | None = None,
+    sections: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Writes a page about a search.
 
@@ -74,6 +75,7 @@ def write_page(
             also in the table of the best trials.
         notes: paragraphs below the title.
         target: multiply-adds to mark, if there is a soft limit.
+        sections: further ones before those of the search, (title, HTML).
     """
     rewards = _rewards(trials, "trials")
     reference = _rewards(
@@ -85,6 +87,8 @@ def write_page(
     )
     parts = [heading(title), *(f"<p>{_escape(note)}</p>" for note in notes)]
     parts += [facts_table(facts)] if facts else []
+    for heading_of, body in sections:
+        parts += [f"<h2>{_escape(heading_of)}</h2>", body]
     parts.append("<h2>Cells</h2>")
     parts.append(
         embedded(partial(figure_of, genotype), "; ".join(genotype.lines()))

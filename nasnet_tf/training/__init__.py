@@ -1,5 +1,6 @@
 """Training: recipes, phases, learning rates, averages of weights, resumption."""
 
+from nasnet_tf.training.calibration import calibrate
 from nasnet_tf.training.checkpoint import forget
 from nasnet_tf.training.devices import data_parallel
 from nasnet_tf.training.fit import train
@@ -11,6 +12,7 @@ from nasnet_tf.training.recipe import RECIPES, Recipe, get
 from nasnet_tf.training.scoring import (
     accuracy,
     examples,
+    interval,
     perplexity,
     predict,
     report,
@@ -25,11 +27,13 @@ __all__ = [
     "Recipe",
     "TooSlow",
     "accuracy",
+    "calibrate",
     "data_parallel",
     "examples",
     "forget",
     "freeze",
     "get",
+    "interval",
     "network_for",
     "perplexity",
     "predict",

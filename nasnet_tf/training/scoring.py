@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
@@ -43,13 +44,17 @@ def report(model, data, parts=("test",), batch_size: int = 128) -> dict:
         raise ValueError(
             f"{data.name} has no images in its {' and '.join(parts)} part; choose another part."
         )
-    probabilities, labels = np.concatenate(found), np.concatenate(labels)
+    return report_of(np.concatenate(found), np.concatenate(labels), data.class_names)
+
+
+def report_of(probabilities, labels, class_names) -> dict:
+    """What `report` returns, of probabilities (n, classes) and labels (n,)."""
     count = probabilities.shape[-1]
     pairs = labels.astype(np.int64) * count + probabilities.argmax(-1)
     confusion = np.bincount(pairs, minlength=count * count).reshape(count, count)
     images, right = confusion.sum(axis=1), confusion.diagonal()
     shares = [float(hits / of) if of else None for hits, of in zip(right, images, strict=True)]
-    each = zip(data.class_names, images.tolist(), shares, strict=True)
+    each = zip(class_names, images.tolist(), shares, strict=True)
     return {
         **_accuracy(probabilities, labels),
         "balanced_accuracy": float(np.mean([share for share in shares if share is not None])),
@@ -58,6 +63,16 @@ def report(model, data, parts=("test",), batch_size: int = 128) -> dict:
         ],
         "confusion": confusion.tolist(),
     }
+
+
+def interval(accuracy: float, images: int) -> tuple[float, float]:
+    """Where the accuracy on all such images lies with a probability of 95 %, by that on some of
+    them (Wilson's score interval).
+    """
+    z, n = 1.959964, max(images, 1)
+    middle = (accuracy + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(accuracy * (1 - accuracy) / n + (z / (2 * n)) ** 2)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def perplexity(model, words, following, batch_size: int = 20) -> dict[str, float]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib
 
 _HOME = {
+    "AutoOptions": "auto",
     "CompareOptions": "comparing",
     "EvaluateOptions": "evaluating",
     "InfoOptions": "describing",
@@ -16,6 +17,7 @@ _HOME = {
     "Stages": "progress",
     "TrainOptions": "training",
     "TrainResult": "results",
+    "auto": "auto",
     "compare": "comparing",
     "evaluate": "evaluating",
     "info": "describing",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from nasnet_tf.workflow import sources
+from nasnet_tf.workflow import networks, sources
 from nasnet_tf.workflow.catalogue import cost_of, genotype, reads
-from nasnet_tf.workflow.networks import image_size_of, load_model
 
 __all__ = ["beginning"]
 
@@ -116,7 +115,7 @@ def _adapted(options):
     from nasnet_tf import zoo
 
     init = options.init
-    source = load_model(init)
+    source = networks.load_model(init)
     if reads(getattr(source, "genotype", None)) == "text":
         raise ValueError(
             f"{init} is a language model, whose words are those of its text; train from scratch:"
@@ -125,7 +124,7 @@ def _adapted(options):
     return WithWeights(
         lambda **arguments: zoo.adapt(source, **arguments),
         lambda data: _pixels(options, source, source),
-        image_size_of(source),
+        networks.image_size_of(source),
         source.input_shape[-1],
     )
 

@@ -40,23 +40,32 @@ class FinalTraining:
         stages: take the reports.
         drawing: seconds that it takes to draw the pictures of the search, which come last.
         grows: whether a training by the clock begins with small pictures.
+        usable: the `BestSoFar`, which gets the network while it is trained; None where there is
+            none.
     """
 
     def __init__(
-        self, found, child, data, recipe, options, folder, stages, drawing, grows=False
+        self, found, child, data, recipe, options, folder, stages, drawing, grows=False,
+        usable=None,
     ):  # fmt: skip
         from nasnet_tf.training import RECIPES
 
         self.found, self.child, self.data, self.options = found, child, data, options
-        self.folder, self.stages, self.drawing = folder, stages, drawing
+        self.folder, self.stages, self.drawing, self.usable = folder, stages, drawing, usable
         epochs = options.epochs or (None if stages.budget.is_limited else _DEFAULT_EPOCHS)
         named = RECIPES[recipe]
         rate = getattr(found, "learning_rate", named.learning_rate)
         self.recipe = dataclasses.replace(named, epochs=epochs, learning_rate=rate)
         self.sizes = SizeChooser(found, data, child, options, named.batch_size)
         self.notes = [] if child is not None else [_NO_CHILD]
+        self.trained_on, self.sections = data, []  # of the page: (title, HTML)
         self._steps = None  # that the size to be tried is expected to get
         self.grows = grows and self.by_clock and growing.half(data.input_shape) is not None
+
+    @property
+    def parts(self):
+        """Of the data that the network is scored on, as often as it is."""
+        return ("validation", "test")
 
     @property
     def by_clock(self):
@@ -67,19 +76,24 @@ class FinalTraining:
         """Trains, saves the better network as `out`, and returns what is delivered, how it does and
         why it was chosen.
         """
-        from nasnet_tf import training
-
         model, size, epochs = self._trained()
         self.stages.begin("testing")
         scores, delivered = self._compared(model)
         if delivered == "child":
             model, size = self.child.model, self.child.size
-        tested = training.scores(model, self.data)
+        seen = self.data if delivered == "child" else self.trained_on
+        tested = self._tested(model, seen)
         result = {"model": str(out), **tested, "parameters": model.count_params()}
         with replacing(out) as temporary:
             model.save(temporary)
         result |= {"delivered": delivered, **size._asdict(), "epochs": epochs}
         return {**result, "validation": scores, "why": "; ".join(self.notes)}
+
+    def _tested(self, model, data) -> dict:
+        """How the network does that is delivered."""
+        from nasnet_tf import training
+
+        return training.scores(model, data)
 
     def _compared(self, model):
         """(the scores of the network and of the child on the validation part, which is better)."""
@@ -88,7 +102,7 @@ class FinalTraining:
         name, sign = ("perplexity", -1) if hasattr(self.data, "windows") else ("accuracy", 1)
         scores = {}
         if model is not None:
-            scores["final network"] = training.scores(model, self.data, "validation")[name]
+            scores["final network"] = training.scores(model, self.trained_on, "validation")[name]
         if self.child is not None:
             scores["child"] = self.child.scores[name]
         delivered = max(scores, key=lambda kind: sign * scores[kind])
@@ -194,8 +208,8 @@ class FinalTraining:
             self.recipe,
             self.stages,
             resume=in_whole,
-            callbacks=[] if grown else self._pace(smaller, resume),
-            parts=("validation", "test"),
+            callbacks=[*([] if grown else self._pace(smaller, resume)), *self._kept()],
+            parts=self.parts,
             scored=self.data,
             then=self.drawing,
             **(growing.IN_WHOLE if grown else {}),
@@ -226,6 +240,10 @@ class FinalTraining:
             model.set_weights(self.child.model.get_weights())
             self.notes.append("the training at the end begins with the child's weights")
         return model
+
+    def _kept(self):
+        """The callback that keeps the network usable."""
+        return [] if self.usable is None else [self.usable.callback()]
 
     def _pace(self, smaller, resume, times=1.0, last=None):
         """The callback that ends a training which is too slow."""

@@ -29,7 +29,7 @@ from nasnet_tf.workflow.search_clock import is_too_short
 from nasnet_tf.workflow.sizes import Size
 from nasnet_tf.workflow.table import BASELINE
 
-__all__ = ["Plan", "best_rows", "cheapest_published", "choose", "plan_of"]
+__all__ = ["Plan", "best_rows", "cheapest_published", "choose", "plan_of", "planned"]
 
 _SHARE = 0.15  # of the time that is left
 _COUNTS = (4, 3, 2)  # cells, as many as get two epochs
@@ -185,7 +185,7 @@ def _decision(task, options, workers, stages, rows):
         searched = any(row["strategy"] not in (PUBLISHED, BASELINE) for row in rows)
         row = None if searched else cheapest_published(rows)
         return _Decision(len(rows), [] if row is None else [_name(row)], _NO_PLAN)
-    plan = _planned(task, options, workers, stages, rows)
+    plan = planned(task, options, workers, stages.budget.left, rows)
     best = best_rows(rows, plan.count) if plan.count > 1 else []
     return _Decision(len(rows), [_name(row) for row in best], plan)
 
@@ -208,20 +208,22 @@ def cheapest_published(rows) -> dict | None:
     return min(published, key=lambda row: row["multiply_adds"], default=None)
 
 
-def _planned(task, options, workers, stages, rows):
-    """The `Plan`; of no cells where they have no size of their network or nothing is known of
-    it.
+def planned(task, options, workers, left, rows) -> Plan:
+    """The `Plan`; of no cells where they have no size of their network or nothing is known of it.
+
+    Args:
+        left: seconds of the whole time.
+        rows: of the trials.
     """
     asked = options.finalists
     if not rows or options.num_cells is None or asked is not None and asked < 2:
         return _NO_PLAN
-    if not stages.budget.is_limited:
+    if left == math.inf:
         return Plan(min(asked, len(rows)), options.child_epochs, None) if asked else _NO_PLAN
     epochs = [_epoch_seconds(task, row) for row in best_rows(rows, _COUNTS[0])]
     if None in epochs:
         return _NO_PLAN
-    budget, epoch = stages.budget, statistics.median(epochs)
-    return plan_of(budget.left, epoch, workers.all, len(rows), asked)
+    return plan_of(left, statistics.median(epochs), workers.all, len(rows), asked)
 
 
 def _epoch_seconds(task, row):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from nasnet_tf import strategies
 from nasnet_tf.contracts.space import Space
 from nasnet_tf.strategies import WarmStart
-from nasnet_tf.workflow.catalogue import known_points
+from nasnet_tf.workflow.catalogue import genotype, known_points
 from nasnet_tf.workflow.table import BASELINE
 
 __all__ = ["PUBLISHED", "FirstTrials", "check"]
@@ -20,12 +20,29 @@ _SHARE = 4  # of so many trials at most one is of a published cell, and one of a
 def check(options) -> None:
     """Raises ValueError for a strategy that learns from its own proposals alone."""
     found = strategies.STRATEGIES.get(options.strategy)
+    if options.init is not None and not options.warm_start:
+        raise ValueError(
+            f"`init` is {options.init}, a cell that a warm start tries first; add"
+            " `warm_start=True`, or leave it out."
+        )
     if options.warm_start and not (found and found.uses_any_trial):
         able = [name for name, each in strategies.STRATEGIES.items() if each.uses_any_trial]
         raise ValueError(
             f"`warm_start` is for strategies that learn from any trial, {', '.join(able)};"
             f" {options.strategy} learns from what it proposed itself: leave it out."
         )
+
+
+def _point_of(options, space):
+    """The point of the cell that is to be tried first. Raises ValueError for one that the space
+    does not have.
+    """
+    try:
+        return space.adapt(genotype(options.init))
+    except ValueError as error:
+        raise ValueError(
+            f"`init` is {options.init}, which the space {options.space} cannot try: {error}"
+        ) from None
 
 
 class FirstTrials(NamedTuple):
@@ -48,6 +65,8 @@ class FirstTrials(NamedTuple):
             return cls(space, {})
         most = min(_MOST, (options.max_trials or _MOST * _SHARE) // _SHARE)
         known = dict(list(known_points(space).items())[:most])
+        if options.init is not None:
+            known = {f"the cell of {options.init}": _point_of(options, space), **known}
         return cls(space, known, most if options.baseline else 0)
 
     @property

@@ -15,10 +15,12 @@ from nasnet_tf.workflow.budget import Budget, noted
 from nasnet_tf.workflow.table import Shown, TrialTable
 
 __all__ = [
+    "BEST_SO_FAR",
     "CHOICE",
     "FINAL",
     "FINALISTS",
     "FINALISTS_PLAN",
+    "MODEL",
     "SEARCHES",
     "SearchFolder",
     "read_config",
@@ -28,6 +30,7 @@ FINALISTS, FINALISTS_PLAN = "finalists", "finalists.json"
 SEARCHES = ("search", "baseline", FINALISTS)  # folders, each a search's
 # the folder of the training at the end, and which network that is of
 FINAL, CHOICE = "model.training", "choice.json"
+MODEL, BEST_SO_FAR = "model.keras", "best_so_far.json"  # the network, and how good an early one is
 _CONFIG, _RESULT = "config.json", "result.json"
 _BEFORE = {"child_image_size": 10**6}  # release 0.1, whose children saw the pictures as they are
 _CLOCK = "clock.json"  # while a search by the clock runs
@@ -41,7 +44,8 @@ _FILES = (
         "trials.csv",
         "pareto.csv",
         "best.json",
-        "model.keras",
+        MODEL,
+        BEST_SO_FAR,
     ),
     *_PICTURES,
 )
@@ -187,9 +191,12 @@ class SearchFolder:
         self.write(_RESULT, json.dumps(result, indent=1))
         self.clock.unlink(missing_ok=True)
 
-    def picture(self, facts):
+    def picture(self, facts, sections=()):
         """Writes best.json, the pictures and the page of what there is so far. Returns the best
         genotype, or None.
+
+        Args:
+            facts, sections: see `nasnet_tf.report.write_page`.
         """
         best = self.table.best()
         found = None if best is None else from_json(best["genotype"])
@@ -199,7 +206,7 @@ class SearchFolder:
             self._draw_best(found)
             metric = f"{self.shown.words} {best[self.shown.metric]:.4f}"
             facts = {"best cell": f"trial {best['trial']} ({best['strategy']}), {metric}", **facts}
-        self._write_page(found, facts, search, baseline)
+        self._write_page(found, facts, search, baseline, sections)
         return found
 
     def _without_genotypes(self):
@@ -227,7 +234,7 @@ class SearchFolder:
         genotype.save(self.path / "best.json")
         draw_genotype(genotype, self.path / "cells.png", title=self.path.name)
 
-    def _write_page(self, genotype, facts, search, baseline):
+    def _write_page(self, genotype, facts, search, baseline, sections):
         from nasnet_tf.report import write_page
 
         write_page(
@@ -238,6 +245,7 @@ class SearchFolder:
             trials=search,
             baseline=baseline,
             target=self.shown.target,
+            sections=sections,
         )
 
     def write(self, name, text):

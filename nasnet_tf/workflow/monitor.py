@@ -29,11 +29,13 @@ class Monitor:
         first: the `FirstTrials`.
         max_trials: of each search, or None.
         stages: takes the reports.
+        usable: the `BestSoFar`, or None.
     """
 
-    def __init__(self, folder, searches, size, clock, first, max_trials, stages):
+    def __init__(self, folder, searches, size, clock, first, max_trials, stages, usable=None):
         self.folder, self.table, self.searches = folder, folder.table, searches
         self.size, self.clock, self.first, self.stages = size, clock, first, stages
+        self.usable = usable
         self.wanted = (max_trials or 0) * len(searches)
         self._lock, self._over = threading.Lock(), threading.Event()
         for label, search in searches.items():
@@ -52,8 +54,10 @@ class Monitor:
             self.table.save() if again else self.table.append(row)
             self.stages.say(self._line(trial, row))
         if row["seconds"] and trial.score is not None:
-            genotype = self.searches[label].child.genotype(trial.values)
-            self.clock.trained(genotype, row["seconds"])
+            search = self.searches[label]
+            self.clock.trained(search.child.genotype(trial.values), row["seconds"])
+            if self.usable is not None:
+                self.usable.trial(search, trial.number, row["val_accuracy"])
 
     def _record(self, label, trial):
         genotype = self.searches[label].child.genotype(trial.values)
@@ -76,6 +80,8 @@ class Monitor:
         while not self._over.wait(_PERIOD):
             if self.wanted:
                 self.stages.share(min(len(self.table.rows) / self.wanted, 1.0))
+            if self.usable is not None:
+                self.usable.tick()
             if self.clock.limit is not None and time.monotonic() > self._last_moment():
                 for search in self.searches.values():
                     search.stop()

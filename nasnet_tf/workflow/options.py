@@ -83,6 +83,9 @@ class SearchOptions(DataOptions):
         "Begin with published cells that the space has and a few random ones, and learn from them;"
         " otherwise as many random ones are tried beside the search.  [default: with auto]",
     )
+    init: str | None = option(
+        str, "A cell to try first: best.json of another search, or the name of a published one."
+    )
     blocks: int | None = option(
         COUNT, "B, blocks a cell.  [default: the paper's, where `space` has blocks]"
     )
@@ -172,6 +175,11 @@ class SearchOptions(DataOptions):
         if isinstance(self.data, str | os.PathLike):
             return os.fspath(self.data)
         return getattr(self.data, "name", "arrays")
+
+    @property
+    def fits_limits(self) -> bool:
+        """Whether networks become as small as limits ask, rather than limits be refused."""
+        return False
 
     @property
     def has_no_budget(self) -> bool:

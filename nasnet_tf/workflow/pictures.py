@@ -26,8 +26,11 @@ class PictureSearch:
     recipe, examples = "short", "images"
 
     def __init__(self, options, space):
-        self.options, self.space = options, space
+        self.space = space
         self.data = sources.read_pictures(options, validation=_VALIDATION)
+        if options.fits_limits:
+            options = prescreen.with_fitting_size(options, self.data, space)
+        self.options = options
         one = space.decode(space.first)
         cost_of(one, **cost_arguments(self.data, *self.child_size) | self._small_pictures)
         cost_of(one, **self.size)
@@ -169,4 +172,7 @@ class PictureSearch:
     def tested(self, result):
         """How the network at the end does, for the page."""
         accuracy = f"{result['accuracy']:.4f} on {result['images']} images, looked at once"
+        if "interval" in result:
+            low, high = result["interval"]
+            accuracy += f"; on all such images {low:.4f} to {high:.4f} (95 % interval)"
         return {"test accuracy": accuracy}

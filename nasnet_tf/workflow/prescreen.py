@@ -4,9 +4,14 @@ scores, early stopping.
 
 from __future__ import annotations
 
+import statistics
+
 from nasnet_tf.workflow.catalogue import cost_arguments, cost_of
 from nasnet_tf.workflow.options import SOFT_WEIGHT
 
+# (N, F) of networks under limits, the most costly first
+_SIZES = ((2, 16), (2, 12), (1, 12), (1, 8), (1, 4))
+_SAMPLED = 30  # random cells, to see how large one is
 _TRIED = 300  # random cells, to see whether a limit can be kept
 _LEAST_EPOCHS = 3  # of children that may be stopped early
 _MINIBATCH = 128  # images for a score
@@ -65,6 +70,32 @@ def _refuse_impossible(options, limited, space, size):
                 f"`max_{name}` is {limit:,}, but the least of {_TRIED} random cells at the end is"
                 f" {least:,}; give more, or a smaller `num_cells` or `filters`."
             )
+
+
+def with_fitting_size(options, data, space):
+    """The options with the largest size at which half of all cells keep to the limits of parameters
+    and multiply-adds; the smallest one where there is none.
+    """
+    import numpy as np
+
+    limits = [(name, getattr(options, f"max_{name}")) for name in ("parameters", "multiply_adds")]
+    limits = [(name, limit) for name, limit in limits if limit is not None]
+    if not limits or options.num_cells is None:
+        return options
+    rng = np.random.default_rng(options.seed)
+    cells = [space.decode(space.random(rng)) for _ in range(_SAMPLED)]
+    for size in _SIZES:
+        costs = [cost_of(cell, **cost_arguments(data, *size)) for cell in cells]
+        if all(_median(costs, name) <= limit for name, limit in limits):
+            break
+    num_cells, filters = size
+    child = {"child_cells": min(options.child_cells, num_cells)}
+    child["child_filters"] = min(options.child_filters, filters)
+    return options.replaced(num_cells=num_cells, filters=filters, **child)
+
+
+def _median(costs, name):
+    return statistics.median(getattr(cost, name) for cost in costs)
 
 
 def final_size(data, options) -> dict:

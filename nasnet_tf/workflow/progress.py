@@ -30,6 +30,9 @@ class Stages:
     def begin(self, description: str) -> None:
         """A stage begins; the one before has ended."""
 
+    def planned(self, search_ends: float) -> None:
+        """How many seconds from the start the search will end, once the first cells are timed."""
+
     def share(self, share: float) -> None:
         """How much of this stage is done, 0 to 1."""
 

@@ -35,13 +35,15 @@ class SearchClock:
         say: takes a line for the user.
         known: how many cells come first that are tried in any case, unless each takes a good part
             of the time.
+        planned: called once, when the first cells are timed, with when the search will end, by the
+            monotonic clock.
     """
 
-    def __init__(self, least, limit, ends, workers, needed, say, known=0):
+    def __init__(self, least, limit, ends, workers, needed, say, known=0, planned=None):
         self._least, self.limit, self._ends = least, limit, ends
         self._workers, self._say, self._known = workers, say, known
         self._needed, self._seconds, self._finals = needed, [], []
-        self.last_moment = limit
+        self.last_moment, self._planned = limit, planned
 
     @property
     def is_over(self) -> bool:
@@ -58,6 +60,9 @@ class SearchClock:
         self._seconds.append(seconds)
         self._finals.append(needed)
         self._shorten(statistics.median(self._seconds), statistics.median(self._finals))
+        if self._planned is not None and (len(self._seconds) >= self._known or self.is_over):
+            tell, self._planned = self._planned, None
+            tell(max(self.limit, time.monotonic()))
 
     def _shorten(self, child, final):
         now = time.monotonic()

@@ -6,7 +6,8 @@ import time
 
 from nasnet_tf.signatures import passes_on
 from nasnet_tf.workflow import catalogue, first_trials
-from nasnet_tf.workflow.folder import FINAL, SearchFolder, read_config
+from nasnet_tf.workflow.best_so_far import BestSoFar
+from nasnet_tf.workflow.folder import FINAL, MODEL, SearchFolder, read_config
 from nasnet_tf.workflow.monitor import RESUME_HINT
 from nasnet_tf.workflow.networks import start_keras
 from nasnet_tf.workflow.notices import prepare
@@ -46,12 +47,16 @@ def search(data, *, verbose: int = 1, progress=None, **options) -> SearchResult:
     return run_search(SearchOptions(data=data, **options), progress_of(verbose, progress))
 
 
-def run_search(options: SearchOptions, make_stages, began: float | None = None) -> SearchResult:
+def run_search(
+    options: SearchOptions, make_stages, began: float | None = None, make_final=None
+) -> SearchResult:
     """The search that the options ask for.
 
     Args:
         make_stages: a function from a `Budget` to the `Stages` that take the reports.
         began: when the time began, by the monotonic clock; now if None.
+        make_final: makes what delivers the network, of the arguments of `FinalTraining`; None is
+            that.
     """
     began = time.monotonic() if began is None else began
     prepare()
@@ -60,14 +65,15 @@ def run_search(options: SearchOptions, make_stages, began: float | None = None) 
     options = resolve(options, kind, space)
     task = kind(options, space)  # raises before anything is begun
     path = options.runs_dir / (task.data.name if options.name is None else options.name)
-    options = task.options = options.with_budget(read_config(path) if options.resume else {})
+    options = task.options = task.options.with_budget(read_config(path) if options.resume else {})
     first_trials.check(options)
     folder = SearchFolder(path, options.config(), options.resume, options.overwrite, task.shown)
     result = folder.nothing_left()
     if result is not None and not options.retry_failed:
         return SearchResult(result, is_new=False, folder=path)
     folder.claim(options.overwrite)
-    return SearchResult(_searched(folder, task, options, make_stages, began), folder=path)
+    result = _searched(folder, task, options, make_stages, began, make_final)
+    return SearchResult(result, folder=path)
 
 
 def resolve(options: SearchOptions, kind, space) -> SearchOptions:
@@ -86,7 +92,7 @@ def resolve(options: SearchOptions, kind, space) -> SearchOptions:
     return found.replaced(strategy=strategy)
 
 
-def _searched(folder, task, options, make_stages, began):
+def _searched(folder, task, options, make_stages, began, make_final):
     """Searches and trains; returns what result.json says."""
     budget, limit = folder.budget(began, _SEARCH_SHARE)
     start_keras()
@@ -100,22 +106,32 @@ def _searched(folder, task, options, make_stages, began):
                 f"{warning}; few cells will be tried, and the network may be one of those as it was"
                 " trained."
             )
-        found = run_searches(folder, task, options, limit, stages)
+        usable = _best_so_far(folder, task)
+        found = run_searches(folder, task, options, limit, stages, usable)
         try:
-            return _deliver(folder, task, options, found, stages)
+            return _deliver(folder, task, options, found, stages, usable, make_final)
         except KeyboardInterrupt:
             stages.say(RESUME_HINT)
             raise
 
 
-def _deliver(folder, task, options, found, stages):
+def _best_so_far(folder, task):
+    """The `BestSoFar` of a search on pictures; None of a text."""
+    if task.examples != "images":
+        return None
+    from nasnet_tf.workflow import studies
+
+    return BestSoFar(folder.path, lambda: studies.child_of(task, **task.whole_pictures))
+
+
+def _deliver(folder, task, options, found, stages, usable, make_final):
     """Trains the network at the end, or takes the best child where that is better; returns how it
     does, as in result.json.
     """
     from nasnet_tf.workflow.final import FinalTraining
 
     data = task.whole()
-    final = FinalTraining(
+    final = (make_final or FinalTraining)(
         found.genotype,
         _best_child(found, data, task),
         data,
@@ -125,16 +141,20 @@ def _deliver(folder, task, options, found, stages):
         stages,
         found.drawing,
         grows=_is_short_of_time(found, task, stages.budget),
+        usable=usable,
     )
-    result = final.deliver(folder.path / "model.keras")
+    result = final.deliver(folder.path / MODEL)
     stages.begin("drawing")
     stages.budget.close()
     finalists = {} if found.finalists is None else {"finalists": found.finalists}
-    folder.picture({**_facts_at_the_end(task, result), **finalists, **facts_of(task, options)})
+    facts = {**_facts_at_the_end(task, result), **finalists, **facts_of(task, options)}
+    folder.picture(facts, final.sections)
     result = {**result, **finalists, **_best(folder, task, found)}
     result["seconds"] = round(stages.budget.spent, 1)
     folder.end(result)
     final.forget()
+    if usable is not None:
+        usable.forget()
     return result
 
 

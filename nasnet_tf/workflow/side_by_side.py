@@ -44,17 +44,21 @@ class Found(NamedTuple):
     finalists: str | None = None
 
 
-def run_searches(folder, task, options, limit, stages) -> Found:
-    """Runs the search and the random baseline side by side until `limit`, then the best cells."""
+def run_searches(folder, task, options, limit, stages, usable=None) -> Found:
+    """Runs the search and the random baseline side by side until `limit`, then the best cells.
+
+    Args:
+        usable: the `BestSoFar` of a search on pictures.
+    """
     labels = _labels(options)
     workers = studies.workers_for(options, len(labels))
     try:
-        return _run_searches(folder, task, options, limit, stages, labels, workers)
+        return _run_searches(folder, task, options, limit, stages, usable, labels, workers)
     finally:
         workers.make.close()
 
 
-def _run_searches(folder, task, options, limit, stages, labels, workers):
+def _run_searches(folder, task, options, limit, stages, usable, labels, workers):
     stages.begin("searching")
     child = studies.child_of(task)
     x, y, *validation_data = task.some(options.child_images, task.child_shape)
@@ -67,13 +71,14 @@ def _run_searches(folder, task, options, limit, stages, labels, workers):
         task.final_seconds,
         stages.say,
         len(first.known),
+        lambda limit: _tell(folder, task, options, workers, stages, limit),
     )
     searches = _searches(folder, task, options, labels, clock, first, workers, child, x)
     stages.budget.keep(folder.clock)
     folder.begin()
     if "one-shot" in searches:
         searches["one-shot"].ranking.on_share = stages.counter("sharing weights")
-    monitor = Monitor(folder, searches, task.size, clock, first, options.max_trials, stages)
+    monitor = Monitor(folder, searches, task.size, clock, first, options.max_trials, stages, usable)
     fit = {"epochs": options.child_epochs, "batch_size": options.child_batch_size, "verbose": 0}
     if task.is_judged_at_the_end:
         fit["validation_freq"] = options.child_epochs
@@ -88,6 +93,13 @@ def _run_searches(folder, task, options, limit, stages, labels, workers):
     if found.search is None:
         return found
     return finalists.choose(folder, task, options, found, monitor, workers, stages)
+
+
+def _tell(folder, task, options, workers, stages, limit):
+    """Says when the search will end, its finalists included."""
+    left, rows = stages.budget.ends - limit, list(folder.table.rows.values())
+    ends = limit + (finalists.planned(task, options, workers, left, rows).seconds or 0.0)
+    stages.planned(ends - stages.budget.began)
 
 
 def _labels(options):
