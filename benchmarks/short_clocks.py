@@ -19,7 +19,7 @@ import time
 
 import keras
 import numpy as np
-import worth
+import sets
 
 from nasnet_tf.data.images import resize
 from nasnet_tf.genotype import GENOTYPES
@@ -30,7 +30,7 @@ RATE, BATCH, CLIP, DECAY = 0.05, 32, 5.0, 5e-4  # of the recipe "short"
 
 def load(name):
     with tempfile.TemporaryDirectory() as folder:
-        arrays = dict(np.load(worth.source(name, pathlib.Path(folder))))
+        arrays = dict(np.load(sets.source(name, folder)))
     return [arrays[part] for part in ("x_train", "y_train", "x_test", "y_test")]
 
 

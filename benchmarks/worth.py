@@ -8,9 +8,7 @@ own. nasnet_a and pnasnet_5 are `nasnet-tf train` of N = 2, F = 16; random is a 
 NASNet space whose multiply-adds are within a tenth of NASNet-A's. Told is the accuracy on the test
 part, which nothing else sees, with the interval that Student's t gives over the seeds (95 %).
 
-Sets: digits comes along; fonts, 6,000 grey pictures of 28 pixels for training and 4,000 for
-testing, 36 characters in matplotlib's fonts, turned, scaled, sheared, moved and noisy; cifar10, the
-exact-pixel subset beside the repository. Others are given as files.
+Sets: those of `sets.py`; others are given as files.
 """
 
 import argparse
@@ -19,52 +17,13 @@ import json
 import math
 import os
 import pathlib
-import string
 import subprocess
 import sys
 import tempfile
 import time
 
 import numpy as np
-
-CIFAR10 = pathlib.Path(__file__).resolve().parents[2] / "shared/data/cifar10"
-LETTERS = string.ascii_uppercase + string.digits
-
-
-def fonts(path, train=6000, test=4000, side=28, seed=0):
-    """Writes the set of characters as an .npz."""
-    import matplotlib
-    from PIL import Image, ImageDraw, ImageFont
-
-    files = pathlib.Path(matplotlib.get_data_path(), "fonts/ttf").glob("DejaVu*.ttf")
-    files = sorted(file for file in files if "Display" not in file.name)
-    faces = [ImageFont.truetype(str(file), 40) for file in files]
-    rng, count = np.random.default_rng(seed), train + test
-    labels, images = rng.integers(len(LETTERS), size=count), []
-    for label in labels:
-        big = Image.new("L", (96, 96))
-        face = faces[rng.integers(len(faces))]
-        ImageDraw.Draw(big).text((48, 48), LETTERS[label], fill=255, font=face, anchor="mm")
-        angle, shear = math.radians(rng.uniform(-25, 25)), rng.uniform(-0.3, 0.3)
-        across, down = rng.uniform(1.4, 2.4, 2)
-        cos, sin = math.cos(angle), math.sin(angle)
-        matrix = np.array([[cos, -sin], [sin, cos]]) @ np.array([[across, shear], [0, down]])
-        offset = 48 - matrix @ (side / 2 + rng.uniform(-3, 3, 2))
-        affine = (*matrix[0], offset[0], *matrix[1], offset[1])
-        small = big.transform((side, side), Image.Transform.AFFINE, affine, Image.BILINEAR)
-        pixels = np.asarray(small, "float32") * rng.uniform(0.4, 1.0)
-        pixels += rng.normal(0, rng.uniform(5, 45), pixels.shape) + rng.uniform(0, 60)
-        images.append(np.clip(pixels, 0, 255).astype("uint8")[..., None])
-    x, y = np.stack(images), labels.astype("int32")
-    np.savez(path, x_train=x[:train], y_train=y[:train], x_test=x[train:], y_test=y[train:])
-
-
-def source(name, folder):
-    """What `nasnet-tf` is given as data."""
-    if name == "fonts":
-        fonts(folder / "fonts.npz")
-        return str(folder / "fonts.npz")
-    return str(CIFAR10 / "cifar10_lossless_subset.npz") if name == "cifar10" else name
+from sets import source
 
 
 def random_cell(seed, folder):

@@ -260,6 +260,13 @@ RECIPES = {
             " batch norms frozen"
         ),
     ),
+    "fine_tune_all": Recipe(
+        epochs=10,
+        source=(
+            "chosen for networks that compiled kernels train on a processor: all layers at once, as"
+            ' by "short"'
+        ),
+    ),
     "language": Recipe(
         batch_size=50,
         optimizer="adam",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from nasnet_tf.workflow import networks, sources
 from nasnet_tf.workflow.catalogue import cost_of, genotype, reads
+from nasnet_tf.workflow.recipes import recipe_of
 
 __all__ = ["beginning"]
 
 _WITH_WEIGHTS = ("nasnet_a_mobile", "nasnet_a_large")  # of ImageNet
 _FILTERS, _UNITS, _CELLS = 16, 128, 2
+_STAGED, _WHOLE = "fine_tune", "fine_tune_all"
 _SIZE = ("num_cells", "filters", "stem")
 
 
@@ -77,12 +79,12 @@ class WithWeights:
         make: a function from arguments to the network.
         pixels: a function from the data to the `mean` and `std` that it was trained with.
         image_size: of the pictures unless it is asked for.
+        recipe: the name of the one it is trained by unless it is asked for.
     """
 
-    recipe = "fine_tune"
-
-    def __init__(self, make, pixels, image_size, channels=3):
+    def __init__(self, make, pixels, image_size, channels=3, recipe=_STAGED):
         self.make, self.pixels, self.image_size, self.channels = make, pixels, image_size, channels
+        self.recipe = recipe
 
     def data(self, options):
         """What the network is trained on."""
@@ -126,7 +128,24 @@ def _adapted(options):
         lambda data: _pixels(options, source, source),
         networks.image_size_of(source),
         source.input_shape[-1],
+        _WHOLE if _is_trained_whole(source, options) else _STAGED,
     )
+
+
+def _is_trained_whole(source, options):
+    """Whether compiled kernels can train all of the network: in the same time it learns more than
+    Keras teaches a part of it (benchmarks/README.md).
+    """
+    from nasnet_tf.training.native import native_network
+    from nasnet_tf.training.trainers import is_native
+
+    if options.freeze_until or options.auxiliary_head or options.drop_path_rate:
+        return False
+    try:
+        is_known = is_native(source.genotype, recipe_of(_WHOLE, options))
+        return is_known and native_network(source) is not None
+    except (AttributeError, ImportError, NotImplementedError):  # of others, or not to be compiled
+        return False
 
 
 def _loaded(options, size):

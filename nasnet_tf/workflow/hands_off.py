@@ -96,8 +96,11 @@ class HandsOffTraining(FinalTraining):
         return ("validation", *super().parts)  # once more, for the temperature
 
     def deliver(self, out) -> dict:
-        result = super().deliver(out)
-        return {**result, "plan": self.stages.table()}
+        from nasnet_tf.report.page import rows_table
+
+        result, plan = super().deliver(out), self.stages.table()
+        self.sections.append(("The plan, and what it took", rows_table(plan)))
+        return {**result, "plan": plan}
 
     def _trained(self):
         if self.init is not None and self._winner() == _INIT:

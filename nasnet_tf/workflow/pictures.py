@@ -175,4 +175,11 @@ class PictureSearch:
         if "interval" in result:
             low, high = result["interval"]
             accuracy += f"; on all such images {low:.4f} to {high:.4f} (95 % interval)"
-        return {"test accuracy": accuracy}
+        facts = {"test accuracy": accuracy}
+        if "calibration_error" in result:
+            before, after = (result["calibration_error"][when] for when in ("before", "after"))
+            facts["probabilities"] = (
+                f"{after:.1%} off on average, {before:.1%} before their calibration on the"
+                f" validation images (temperature {result['temperature']:.2f})"
+            )
+        return facts

@@ -44,8 +44,9 @@ class TrainOptions(DataOptions):
     )
     recipe: str | None = option(
         str,
-        "short, cifar, imagenet_mobile, imagenet_large, child, fine_tune, language, or a JSON"
-        " file.  [default: short; on a text language; with `init` fine_tune]",
+        "short, cifar, imagenet_mobile, imagenet_large, child, fine_tune, fine_tune_all, language,"
+        " or a JSON file.  [default: short; on a text language; with `init` fine_tune, or"
+        " fine_tune_all for a saved network that compiled kernels train]",
     )
     num_cells: int | None = option(
         COUNT, "N, normal cells in each of three stages.  [default: that of the model, else 2]"

@@ -1,0 +1,364 @@
+"""`auto`: what it asks of a search, its plan, the best network so far, two beginnings compared, and
+whole runs.
+"""
+
+import json
+import math
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import types
+
+import keras
+import numpy as np
+import pytest
+
+from nasnet_tf import auto, data, training
+from nasnet_tf.cli import main
+from nasnet_tf.genotype import NASNET_A, Block, Cell, Genotype, unused
+from nasnet_tf.network import Network
+from nasnet_tf.report.classes import classes_table, confusions_table, worst_pictures
+from nasnet_tf.spaces import NASNetSpace
+from nasnet_tf.workflow import auto as doors
+from nasnet_tf.workflow import best_so_far, hands_off
+from nasnet_tf.workflow.auto import AutoOptions
+from nasnet_tf.workflow.beginnings import beginning
+from nasnet_tf.workflow.best_so_far import BestSoFar
+from nasnet_tf.workflow.catalogue import cost_of
+from nasnet_tf.workflow.first_trials import PUBLISHED, FirstTrials, check
+from nasnet_tf.workflow.options import SearchOptions
+from nasnet_tf.workflow.pictures import PictureSearch
+from nasnet_tf.workflow.plan import Planned
+from nasnet_tf.workflow.training import TrainOptions
+
+BLOCKS = (Block(0, "sep_conv_3x3", 1, "avg_pool_3x3"),)
+TINY = Genotype(Cell(BLOCKS, unused(BLOCKS)), Cell(BLOCKS, unused(BLOCKS)))
+
+
+def asked(**options):
+    return doors._asked(AutoOptions(data="digits", **options))
+
+
+# ---- what is asked of the search ----
+
+
+def test_without_a_word_it_is_an_hour():
+    assert asked().minutes == 60 and asked(resume=True).minutes is None
+    assert asked(minutes=3).minutes == 3 and asked().space == "nasnet"
+
+
+def test_init_is_a_cell_or_weights():
+    assert (asked(init="nasnet_a").init, asked(init="nasnet_a").weights) == ("nasnet_a", None)
+    assert asked(init="runs/best.json").init == "runs/best.json"
+    assert (asked(init="m.keras").init, asked(init="m.keras").weights) == (None, "m.keras")
+    assert asked(init="imagenet").weights == "imagenet"
+
+
+def test_megabytes_of_the_file_are_parameters():
+    assert asked(max_megabytes=1).max_parameters == 225_000
+    assert asked(max_megabytes=1, max_parameters=9000).max_parameters == 9000
+    assert asked(max_megabytes=1, max_parameters=10**6).max_parameters == 225_000
+    with pytest.raises(ValueError, match="`max_megabytes` is 0.05"):
+        asked(max_megabytes=0.05)
+
+
+def test_a_file_has_no_more_than_that_besides_its_weights(tmp_path):
+    model = Network(NASNET_A, num_cells=2, filters=4, classes=10, input_shape=(32, 32, 3))
+    model.save(tmp_path / "m.keras")
+    assert (tmp_path / "m.keras").stat().st_size < 4 * model.count_params() + 100_000
+
+
+@pytest.mark.parametrize("limits", [{"max_parameters": 60_000}, {"max_multiply_adds": 400_000}])
+def test_networks_are_as_small_as_the_limits_ask(limits):
+    options = asked(**limits).filled(**PictureSearch.defaults(asked(), NASNetSpace()))
+    options = options.filled(blocks=5).with_budget({})
+    found = PictureSearch(options, NASNetSpace())
+    (name, limit), size = limits.popitem(), found.size
+    assert (found.options.num_cells, found.options.filters) != (2, 16)
+    rng = np.random.default_rng(5)
+    cells = [found.space.decode(found.space.random(rng)) for _ in range(60)]
+    costs = [getattr(cost_of(cell, **size), name.removeprefix("max_")) for cell in cells]
+    assert np.mean(np.array(costs) <= limit) > 0.3
+
+
+def test_a_search_itself_refuses_such_limits():
+    options = SearchOptions(data="digits", max_parameters=500)
+    options = options.filled(**PictureSearch.defaults(options, NASNetSpace())).with_budget({})
+    with pytest.raises(ValueError, match="the least of 300 random cells"):
+        PictureSearch(options, NASNetSpace())
+
+
+def test_the_cell_of_init_is_tried_first():
+    space, options = NASNetSpace(), asked(init="nasnet_a").with_budget({})
+    first = FirstTrials.of(options, space)
+    name, point = next(iter(first.known.items()))
+    assert name == "the cell of nasnet_a" and point == space.adapt(NASNET_A)
+    assert first.label(0, space.decode(point), "auto") == (PUBLISHED, name)
+    with pytest.raises(ValueError, match="add `warm_start=True`"):
+        check(SearchOptions(data="digits", init="nasnet_a", warm_start=False))
+
+
+def test_of_a_text_it_searches_a_recurrent_cell_and_refuses_what_is_for_pictures(tmp_path):
+    (tmp_path / "a.txt").write_text("so many words in a row " * 50)
+    options = AutoOptions(data=str(tmp_path / "a.txt"))
+    assert doors._asked(options).space == "recurrent"
+    with pytest.raises(ValueError, match="`init` is for pictures"):
+        doors._asked(options.replaced(init="m.keras"))
+
+
+def test_weights_that_cannot_begin_are_refused_before_anything(tmp_path, capsys):
+    size = dict(num_cells=(1, 0, 0), filters=4, classes=3)
+    Network(TINY, **size, input_shape=(8, 8, 3), mean=(0,) * 3, std=(1,) * 3).save(
+        tmp_path / "colour.keras"
+    )
+    grey = tmp_path / "grey.keras"
+    Network(TINY, **size, input_shape=(8, 8, 1), mean=(0,), std=(1,)).save(grey)
+
+    def says(*more):
+        runs = ("--runs-dir", str(tmp_path / "runs"))
+        assert main(["auto", "digits", *runs, *map(str, more)]) == 2
+        assert not (tmp_path / "runs").exists()
+        return capsys.readouterr().err
+
+    assert "the weights of --init are for 3" in says("--init", tmp_path / "colour.keras")
+    assert "no such file" in says("--init", "none.keras")
+    assert "more than --max-parameters 100" in says("--init", grey, "--max-parameters", 100)
+    assert "more than --max-multiply-adds 10" in says("--init", grey, "--max-multiply-adds", 10)
+
+
+@pytest.mark.parametrize(
+    ("options", "recipe"),
+    [
+        ({}, "fine_tune_all"),
+        ({"minutes": 1.0}, "fine_tune_all"),
+        ({"freeze_until": "cell_1"}, "fine_tune"),
+        ({"dtype": "mixed_bfloat16"}, "fine_tune"),
+        ({"drop_path_rate": 0.1}, "fine_tune"),
+    ],
+    ids=str,
+)
+def test_a_network_that_kernels_train_is_fine_tuned_as_a_whole(tmp_path, options, recipe):
+    size = dict(num_cells=(1, 0, 0), filters=4, classes=3, input_shape=(8, 8, 1))
+    Network(TINY, **size, mean=(0,), std=(1,)).save(tmp_path / "m.keras")
+    asked = TrainOptions(data="digits", init=str(tmp_path / "m.keras"), **options)
+    assert beginning(asked).recipe == recipe
+
+
+# ---- the plan ----
+
+
+class Said(list):
+    """Stages that keep what they are told."""
+
+    def __init__(self, seconds):
+        self.budget, self.begun = types.SimpleNamespace(seconds=seconds, spent=0.0), []
+
+    def say(self, text):
+        self.append(text)
+
+    def begin(self, description):
+        self.begun.append(description)
+
+
+@pytest.mark.parametrize("compares", [False, True])
+def test_the_plan_is_told_before_anything_and_held_against_what_happened(compares):
+    said = Said(600.0)
+    stages = Planned(said, compares)
+    stages.begin("searching")
+    assert "plan for 10 minutes" in said[0] and ("`init`" in str(said)) == compares
+    said.budget.spent = 20.0
+    stages.planned(200.0)
+    assert "searching until 3:20" in said[-1] and said[-1].endswith("testing until 10:00")
+    said.budget.spent = 210.0
+    if compares:
+        stages.begin("comparing beginnings")
+        said.budget.spent = 300.0
+    for description, then in (("training", 580.0), ("testing", 590.0)):
+        stages.begin(description)
+        said.budget.spent = then
+    rows = {row.pop("stage"): tuple(row.values()) for row in stages.table()}
+    assert rows.pop("searching") == (200.0, 210.0) and rows["testing"] == (18.0, 10.0)
+    assert rows["training"] == ((286.0, 280.0) if compares else (382.0, 370.0))
+    assert ("comparing beginnings" in rows) == compares
+    assert said.begun[0] == "searching"
+
+
+# ---- the best network so far ----
+
+
+@pytest.fixture
+def usable(tmp_path, monkeypatch):
+    monkeypatch.setattr(best_so_far, "_FIRST", 0.0)
+    monkeypatch.setattr(best_so_far, "_PERIOD", 0.0)
+    return lambda: BestSoFar(tmp_path, lambda: None)
+
+
+def dense(value):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    model.layers[0].set_weights([np.array([[value]])])
+    return model
+
+
+def written(folder):
+    return keras.saving.load_model(folder / "model.keras").get_weights()[0].item()
+
+
+def children(fails=()):
+    def load_model(number, child):
+        if number in fails:
+            raise OSError("its weights are not there any more")
+        return dense(float(number))
+
+    return types.SimpleNamespace(load_model=load_model)
+
+
+def test_the_best_child_is_written_and_then_a_better_network(usable, tmp_path):
+    best = usable()
+    best.trial(children(), "1", 0.5)
+    best.trial(children(), "2", 0.4)
+    best.tick()
+    assert written(tmp_path) == 1
+    best.trial(children(), "3", 0.5)
+    best.tick()
+    assert written(tmp_path) == 1
+    callback = best.callback()
+    for value, accuracy in ((4, 0.45), (5, 0.6)):
+        callback.set_model(dense(float(value)))
+        callback.on_epoch_end(0, {"val_accuracy": accuracy})
+    assert written(tmp_path) == 5
+    best = usable()  # of a search that goes on
+    best.trial(children(), "6", 0.55)
+    best.tick()
+    assert written(tmp_path) == 5
+    best.forget()
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_a_child_whose_weights_are_gone_is_passed_over(usable, tmp_path):
+    best = usable()
+    best.trial(children(fails="1"), "1", 0.5)
+    best.tick()
+    assert not (tmp_path / "model.keras").exists()
+    best.trial(children(), "2", 0.3)
+    best.tick()
+    assert written(tmp_path) == 2
+
+
+def test_nothing_is_written_in_the_first_seconds(tmp_path):
+    best = BestSoFar(tmp_path, lambda: None)
+    best.trial(children(), "1", 0.5)
+    best.tick()
+    assert not list(tmp_path.iterdir())
+
+
+# ---- two beginnings ----
+
+
+def comparison(folder, scores):
+    """A `HandsOffTraining` whose beginnings have these scores."""
+    final = object.__new__(hands_off.HandsOffTraining)
+    final.folder, final.stages, final.notes, tried = folder, Said(60.0), [], []
+    final._left = lambda: 100.0
+    final._score = lambda name, seconds: tried.append((name, seconds)) or scores[name]
+    return final, tried
+
+
+@pytest.mark.parametrize(
+    ("without", "weights", "winner"),
+    [(0.5, 0.6, hands_off._INIT), (0.6, 0.5, hands_off._SCRATCH), (0.1, None, hands_off._SCRATCH)],
+)
+def test_the_better_beginning_wins_and_stays_so(tmp_path, without, weights, winner):
+    scores = {hands_off._SCRATCH: without, hands_off._INIT: weights}
+    final, tried = comparison(tmp_path / "final", scores)
+    assert final._winner() == winner and [seconds for _, seconds in tried] == [12.0, 12.0]
+    assert "validation accuracy" in final.notes[0]
+    again, tried = comparison(tmp_path / "final", {})
+    assert again._winner() == winner and not tried
+
+
+# ---- how sure it is ----
+
+
+@pytest.mark.parametrize(("right", "images"), [(0, 10), (7, 10), (959, 1000), (36, 36)])
+def test_the_interval_holds_the_accuracies_that_this_one_does_not_rule_out(right, images):
+    low, high = training.interval(right / images, images)
+    assert 0 <= low <= right / images <= high <= 1
+    for end in {low, high} - {0.0, 1.0}:  # 1.96 standard errors away, by the error there
+        error = math.sqrt(end * (1 - end) / images)
+        assert abs(end - right / images) == pytest.approx(1.959964 * error, rel=1e-6)
+
+
+def test_the_page_shows_classes_confusions_and_the_worst_pictures():
+    names = ["ant", "<bee>", "cat"]
+    each = [
+        {"name": name, "images": 2, "accuracy": value}
+        for name, value in zip(names, (1.0, 0.5, None), strict=True)
+    ]
+    assert classes_table(each).index("&lt;bee&gt;") < classes_table(each).index("ant")
+    table = confusions_table(each, [[2, 0, 0], [1, 1, 0], [0, 0, 0]])
+    assert "&lt;bee&gt;" in table and "cat" not in table
+    assert "Nothing" in confusions_table(each, np.eye(3, dtype=int))
+    images, labels = np.zeros((2, 4, 4, 1), "uint8"), np.array([0, 1])
+    wrong = np.array([[0.9, 0.1, 0.0], [0.7, 0.2, 0.1]])
+    assert "svg" in worst_pictures(images, labels, wrong, names)
+    assert "No picture" in worst_pictures(images[:1], labels[:1], wrong[:1], names)
+
+
+# ---- whole runs ----
+
+RUN = [sys.executable, "-m", "nasnet_tf", "auto"]
+
+
+@pytest.mark.slow
+def test_killed_it_leaves_a_network_and_goes_on(tmp_path):
+    command = [*RUN, "digits", "--runs-dir", str(tmp_path), "--minutes", "1.5", "--workers", "1"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    model, limit = tmp_path / "digits" / "model.keras", time.monotonic() + 85
+    while not model.exists() and time.monotonic() < limit:
+        time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (model.parent / "result.json").exists()
+    digits = data.load("digits")
+    network = keras.saving.load_model(model, compile=False)
+    assert training.accuracy(network, digits.x_test, digits.y_test)["accuracy"] > 0.2
+    done = subprocess.run([*command, "--resume", "--json"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["accuracy"] > 0.5 and result["seconds"] < 1.1 * 90
+    assert result["interval"][0] < result["accuracy"] < result["interval"][1] + 1e-9
+    assert [row["stage"] for row in result["plan"]][-1] == "testing"
+    assert not (model.parent / "best_so_far.json").exists()
+    page = (model.parent / "report.html").read_text()
+    assert "Worst pictures" in page and "The plan, and what it took" in page
+
+
+@pytest.mark.slow
+def test_weights_that_help_are_taken_and_others_are_not(tmp_path):
+    digits = data.load("digits")
+    few = digits.x_train[:200], digits.y_train[:200]
+    size = dict(num_cells=1, filters=8, classes=10, input_shape=(8, 8, 1))
+    model = Network(TINY, **size, mean=digits.mean, std=digits.std)
+    model.save(tmp_path / "untrained.keras")
+    batches, validation = (
+        data.pipeline(x, y, 32, seed=0)
+        for x, y in ((digits.x_train, digits.y_train), (digits.x_validation, digits.y_validation))
+    )
+    training.train(model, batches, validation, training.Recipe(epochs=15, learning_rate=0.02))
+    model.save(tmp_path / "trained.keras")
+    test = digits.x_test, digits.y_test
+    found = auto(
+        (few, test),
+        init=str(tmp_path / "trained.keras"),
+        minutes=1.2,
+        runs_dir=tmp_path,
+        name="run",
+        verbose=0,
+    )
+    assert "with the weights of init" in found.facts["why"]
+    assert found.facts["accuracy"] > 0.9 and found.facts["num_cells"] is None
+    assert found.model.genotype == TINY
+    assert not list(pathlib.Path(tmp_path, "run", "model.training").glob("*/state*"))
