@@ -3,8 +3,8 @@
 digits comes along; fonts: grey characters of 28 pixels in matplotlib's fonts, turned, scaled,
 sheared, moved and noisy, 36 classes; characters: 100 classes, 30 pictures of each; shapes: lines
 and areas of six kinds, of 32 pixels, in colour and noise; sounds: spectrograms, of 32 pixels, of
-eight kinds of sound; cifar10: the exact-pixel subset beside the repository; cifar10_uneven: between a
-tenth and all of the images of its classes; flowers: flower_photos at 48 pixels; flowers_few: 20 a
+eight kinds of sound; cifar10: the exact-pixel subset beside the repository; cifar10_uneven: between
+a tenth and all of the images of its classes; flowers: flower_photos at 48 pixels; flowers_few: 20 a
 class for training; objects: what is in the boxes of coco128, at 48 pixels, the 12 most frequent
 classes.
 """

@@ -1,10 +1,14 @@
-"""Stratified splits: every class in every part, and always the same test part."""
+"""Stratified splits: every class in every part, always the same test part, and no picture in one
+part that is nearly the same as one in another.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from nasnet_tf.data.dataset import DataSet, Part, Parts
+from nasnet_tf.data.duplicates import same_pictures
+from nasnet_tf.data.pictures import Pictures
 
 __all__ = ["divide", "stratified"]
 
@@ -27,11 +31,12 @@ def divide(parts: Parts, validation: float, seed: int, partial: bool = False) ->
     if not partial:
         _check_enough(parts)
     train, held, test, origin = parts.train, parts.validation, parts.test, parts.test_origin
+    groups, notes = _alike(parts)
     if test is None:
-        train, test = _take(train, TEST_FRACTION, TEST_SEED)
+        train, test, groups = _take(train, TEST_FRACTION, TEST_SEED, groups)
         origin = f"{TEST_FRACTION:.0%} held out, the same for every seed"
     if held is None:
-        train, held = _take(train, validation, seed)
+        train, held, _ = _take(train, validation, seed, groups)
     return DataSet(
         parts.name,
         *train,
@@ -41,13 +46,35 @@ def divide(parts: Parts, validation: float, seed: int, partial: bool = False) ->
         parts.flip,
         origin,
         parts.named,
-        parts.notes,
+        (*parts.notes, *notes),
     )
 
 
-def stratified(labels, fraction: float, seed: int):
+def _alike(parts):
+    """(groups of training pictures that are nearly the same, remarks on them). Pictures that are
+    read while training are not compared: each has a group of its own.
+    """
+    count = len(parts.train.y)
+    given = [parts.train, *(part for part in (parts.validation, parts.test) if part is not None)]
+    if any(isinstance(part.x, Pictures) for part in given):
+        return np.arange(count), ()
+    groups = same_pictures(np.concatenate([part.x for part in given]))
+    own, others = groups[:count], groups[count:]
+    notes = []
+    if few := int((np.bincount(own)[own] > 1).sum()):
+        notes.append(f"{few} pictures nearly the same as others, kept in one part with them")
+    if few := int(np.isin(others, own).sum()):
+        notes.append(f"{few} pictures to test or validate on nearly the same as training pictures")
+    return own, tuple(notes)
+
+
+def stratified(labels, fraction: float, seed: int, groups=None):
     """Indices kept and indices held out, both ascending; `fraction` of each class is held out, at
     least 1 and never all.
+
+    Args:
+        groups: (n,), numbers of groups that are not divided: those that would be are kept, unless a
+            class would then be in one part only.
 
     NumPy's `RandomState` is used because its stream is frozen; that of `default_rng` may change
     with a release.
@@ -57,12 +84,31 @@ def stratified(labels, fraction: float, seed: int):
     for label in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == label))
         held[members[: min(max(1, round(fraction * len(members))), len(members) - 1)]] = True
+    if groups is not None:
+        _undivide(held, np.asarray(labels), np.asarray(groups))
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
-def _take(part, fraction, seed):
-    kept, held = stratified(part.y, fraction, seed)
-    return Part(part.x[kept], part.y[kept]), Part(part.x[held], part.y[held])
+def _undivide(held, labels, groups):
+    """Puts every group into one part, in place."""
+    for group in np.unique(groups[held]):
+        members = groups == group
+        if held[members].all():
+            continue
+        for together in (False, True):
+            moved = held.copy()
+            moved[members] = together
+            classes = np.unique(labels[members])
+            if all(0 < moved[labels == label].sum() < (labels == label).sum() for label in classes):
+                held[:] = moved
+                break
+
+
+def _take(part, fraction, seed, groups):
+    """(what is kept, what is held out, the groups of what is kept)."""
+    kept, held = stratified(part.y, fraction, seed, groups)
+    rest, taken = (Part(part.x[rows], part.y[rows]) for rows in (kept, held))
+    return rest, taken, groups[kept]
 
 
 def _check_enough(parts):

@@ -29,7 +29,7 @@ from nasnet_tf.workflow.search_clock import is_too_short
 from nasnet_tf.workflow.sizes import Size
 from nasnet_tf.workflow.table import BASELINE
 
-__all__ = ["Plan", "best_rows", "cheapest_published", "choose", "plan_of", "planned"]
+__all__ = ["Plan", "best_rows", "cheapest_published", "choose", "expected_seconds", "plan_of"]
 
 _SHARE = 0.15  # of the time that is left
 _COUNTS = (4, 3, 2)  # cells, as many as get two epochs
@@ -181,21 +181,21 @@ def _made_before(file, trained):
 
 
 def _decision(task, options, workers, stages, rows):
-    if options.finalists is None and _is_too_short(task, options, stages, rows):
+    if options.finalists is None and _is_too_short(task, options, stages.budget.left, rows):
         searched = any(row["strategy"] not in (PUBLISHED, BASELINE) for row in rows)
         row = None if searched else cheapest_published(rows)
         return _Decision(len(rows), [] if row is None else [_name(row)], _NO_PLAN)
-    plan = planned(task, options, workers, stages.budget.left, rows)
+    plan = _planned(task, options, workers, stages.budget.left, rows)
     best = best_rows(rows, plan.count) if plan.count > 1 else []
     return _Decision(len(rows), [_name(row) for row in best], plan)
 
 
-def _is_too_short(task, options, stages, rows):
+def _is_too_short(task, options, left, rows):
     """Whether the network at the end has not half the time it needs."""
-    if not rows or options.num_cells is None or not stages.budget.is_limited:
+    if not rows or options.num_cells is None or left == math.inf:
         return False
     needed = task.final_seconds(from_json(rows[0]["genotype"]), rows[0]["seconds"])
-    return bool(needed) and is_too_short(stages.budget.left, needed)
+    return bool(needed) and is_too_short(left, needed)
 
 
 def cheapest_published(rows) -> dict | None:
@@ -208,12 +208,19 @@ def cheapest_published(rows) -> dict | None:
     return min(published, key=lambda row: row["multiply_adds"], default=None)
 
 
-def planned(task, options, workers, left, rows) -> Plan:
-    """The `Plan`; of no cells where they have no size of their network or nothing is known of it.
+def expected_seconds(task, options, workers, left, rows) -> float:
+    """Seconds that the finalists will take where so many of the whole time are left, by the rows of
+    the trials so far.
+    """
+    rows = [row for row in rows if row["seconds"]]
+    if options.finalists is None and _is_too_short(task, options, left, rows):
+        return 0.0
+    return _planned(task, options, workers, left, rows).seconds or 0.0
 
-    Args:
-        left: seconds of the whole time.
-        rows: of the trials.
+
+def _planned(task, options, workers, left, rows):
+    """The `Plan`; of no cells where they have no size of their network or nothing is known of
+    it.
     """
     asked = options.finalists
     if not rows or options.num_cells is None or asked is not None and asked < 2:

@@ -98,8 +98,8 @@ def _run_searches(folder, task, options, limit, stages, usable, labels, workers)
 def _tell(folder, task, options, workers, stages, limit):
     """Says when the search will end, its finalists included."""
     left, rows = stages.budget.ends - limit, list(folder.table.rows.values())
-    ends = limit + (finalists.planned(task, options, workers, left, rows).seconds or 0.0)
-    stages.planned(ends - stages.budget.began)
+    seconds = finalists.expected_seconds(task, options, workers, left, rows)
+    stages.planned(limit + seconds - stages.budget.began)
 
 
 def _labels(options):
