@@ -57,7 +57,7 @@ class _Asked(SearchOptions):
     max_megabytes: float | None = None
 
     @property
-    def fits_limits(self) -> bool:
+    def is_hands_off(self) -> bool:
         return True
 
 
@@ -95,7 +95,7 @@ def run_auto(options: AutoOptions, make_stages, began: float | None = None) -> S
     init = None if asked.weights is None else Init(asked)
 
     def planned(budget):
-        return Planned(make_stages(budget), compares=init is not None)
+        return Planned(make_stages(budget), has_init=init is not None)
 
     return run_search(asked, planned, began, functools.partial(HandsOffTraining, init=init))
 

@@ -212,7 +212,6 @@ def expected_seconds(task, options, workers, left, rows) -> float:
     """Seconds that the finalists will take where so many of the whole time are left, by the rows of
     the trials so far.
     """
-    rows = [row for row in rows if row["seconds"]]
     if options.finalists is None and _is_too_short(task, options, left, rows):
         return 0.0
     return _planned(task, options, workers, left, rows).seconds or 0.0

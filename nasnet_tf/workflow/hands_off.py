@@ -1,4 +1,4 @@
-"""The end of a hands-off run: a beginning with weights is held against one without, probabilities
+"""The end of a hands-off run: ways to train and to begin are held against each other, probabilities
 are calibrated, and the test says how sure it is.
 """
 
@@ -6,25 +6,22 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from typing import NamedTuple
+
+import numpy as np
 
 from nasnet_tf.files import read_json, write_json
 from nasnet_tf.workflow import fitting
 from nasnet_tf.workflow.final import FinalTraining
-from nasnet_tf.workflow.plan import COMPARING
+from nasnet_tf.workflow.plan import COMPARED, COMPARING
 from nasnet_tf.workflow.sizes import Size, score_child
 
-__all__ = ["HandsOffTraining", "Init", "compared_until"]
+__all__ = ["HandsOffTraining", "Init"]
 
-_SHARE = 0.12  # of the time that is left, for each of two beginnings
-_SCRATCH, _INIT = "without weights", "with the weights of init"
-_DECISION, _FOLDERS = "beginning.json", {_SCRATCH: "scratch", _INIT: "init"}
-
-
-def compared_until(search_ends: float, total: float) -> float:
-    """When two beginnings have been compared, in seconds, of a search that ended at
-    `search_ends`.
-    """
-    return search_ends + 2 * _SHARE * (total - search_ends)
+_PLAIN, _INIT = "plain", "weights of init"
+# what may become better than plain where a network learns its images by heart
+_RECIPES = {"mixup": {"mixup": 0.2}, "strong changes": {"augmentation": "adaptive"}}
+_DECISION, _FOLDER = "compared.json", "compared"
 
 
 class Init:
@@ -80,11 +77,39 @@ class Init:
                 )
 
 
+class _Entrant(NamedTuple):
+    """One of those that are held against each other, by the validation images.
+
+    Args:
+        loss: once calibrated: of few images it says more than the accuracy.
+        child: the network as a `Child`, of one that begins without weights.
+    """
+
+    loss: float
+    accuracy: float
+    child: object
+
+
+def _in_words(entrant):
+    if entrant is None:
+        return "failed"
+    return f"validation loss {entrant.loss:.3f}, accuracy {entrant.accuracy:.4f}"
+
+
+def _calibrated(probabilities, labels):
+    """(the loss once calibrated, the accuracy)."""
+    from nasnet_tf.training.calibration import temperature, warmer
+
+    own = warmer(probabilities, temperature(probabilities, labels))[np.arange(len(labels)), labels]
+    accuracy = float((probabilities.argmax(1) == labels).mean())
+    return float(-np.log(np.maximum(own, 1e-30)).mean()), accuracy
+
+
 class HandsOffTraining(FinalTraining):
     """As `FinalTraining`.
 
     Args:
-        init: an `Init` to hold the network against, or None.
+        init: an `Init`, a network with weights that takes part in the comparison, or None.
     """
 
     def __init__(self, *arguments, init=None, **named):
@@ -103,63 +128,78 @@ class HandsOffTraining(FinalTraining):
         return {**result, "plan": plan}
 
     def _trained(self):
-        if self.init is not None and self._winner() == _INIT:
+        winner = self._winner()
+        if winner == _INIT:
             return self._fine_tuned()
+        self.recipe = self._recipe(winner)
         return super()._trained()
 
+    def _recipe(self, name):
+        """The recipe of an entrant that begins without weights."""
+        return dataclasses.replace(self.recipe, **_RECIPES.get(name, {}))
+
+    def _entrants(self):
+        """What is held against each other."""
+        recipes = _RECIPES if self.stages.compares_recipes and self.by_clock else ()
+        return [_PLAIN, *recipes, *([] if self.init is None else [_INIT])]
+
     def _winner(self):
-        """Which beginning is better: both are trained for equally long."""
+        """The entrant that is best, by what was decided before, or after all were trained for
+        equally long.
+        """
         try:
             return read_json(self.folder / _DECISION)["winner"]
         except (OSError, ValueError, KeyError, TypeError):
             pass
+        entrants = self._entrants()
+        if len(entrants) == 1:
+            return entrants[0]
         self.stages.begin(COMPARING)
-        seconds = _SHARE * self._left()
-        scores = {_SCRATCH: self._score(_SCRATCH, seconds), _INIT: self._score(_INIT, seconds)}
-        winner = max(scores, key=lambda name: -1.0 if scores[name] is None else scores[name])
-        each = ", ".join(
-            f"{name} {'failed' if score is None else f'{score:.4f}'}"
-            for name, score in scores.items()
-        )
-        self.notes.append(f"after {seconds:.0f} s of training each, validation accuracy {each}")
-        self.stages.say(self.notes[-1])
+        seconds, found = COMPARED * self._left() / len(entrants), {}
+        for name in entrants:
+            found[name] = self._entrant(name, seconds)
+            self.stages.say(f"compared: {name}, {_in_words(found[name])}")
+        winner = min(found, key=lambda name: found[name].loss if found[name] else np.inf)
+        said = "; ".join(f"{name}: {_in_words(each)}" for name, each in found.items())
+        self.notes.append(f"of these, each trained for {seconds:.0f} s, {winner} is best: {said}")
+        child = found[winner] and found[winner].child
+        known = self.child and self.child.scores["accuracy"]
+        if child is not None and (known is None or child.scores["accuracy"] > known):
+            self.child = self.sizes.child = child
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / _DECISION, {"winner": winner, "scores": scores})
+        write_json(self.folder / _DECISION, {"winner": winner})
         return winner
 
     def _left(self):
         return max(self._last_step() - time.monotonic(), 1.0)
 
-    def _score(self, name, seconds):
-        """The validation accuracy of a beginning after so many seconds; None if it failed."""
+    def _entrant(self, name, seconds):
+        """An `_Entrant` after so many seconds of training; None where that failed."""
         from nasnet_tf import training
 
-        of_init = name == _INIT
-        size = None if of_init else self._likely_size()
-        data, recipe = (self.init.data, self.init.recipe) if of_init else (self.data, self.recipe)
+        of_init, size = name == _INIT, None if name == _INIT else self._likely_size()
+        data, recipe = (self.init.data, self.init.recipe) if of_init else (self.data, None)
+        folder = self.folder / _FOLDER
 
         def network(data, recipe):
             if of_init:
                 return self.init.network(data, recipe)
             return self._network(data, recipe, size, resume=True)
 
-        folder = self.folder / _FOLDERS[name]
         training.forget(folder)
         try:
             model, _ = fitting.train_network(
-                network, data, recipe, self.stages, seed=self.options.seed, folder=folder,
-                parts=("validation",), seconds=seconds,
+                network, data, recipe or self._recipe(name), self.stages, seed=self.options.seed,
+                folder=folder, parts=("validation",), seconds=seconds, callbacks=self._kept(),
             )  # fmt: skip
         except ArithmeticError:
             return None
         finally:
             training.forget(folder)
-        if of_init:
-            return training.scores(model, data, "validation")["accuracy"]
-        found = score_child(model, "the comparison of beginnings", size, data)
-        if self.child is None or found.scores["accuracy"] > self.child.scores["accuracy"]:
-            self.child = self.sizes.child = found
-        return found.scores["accuracy"]
+        probabilities = training.predict(model, data.x_validation)
+        loss, accuracy = _calibrated(probabilities, data.y_validation)
+        child = None if of_init else score_child(model, f"the comparison ({name})", size, data)
+        return _Entrant(loss, accuracy, child)
 
     def _likely_size(self):
         """The size that the network at the end will have, about."""
@@ -171,7 +211,7 @@ class HandsOffTraining(FinalTraining):
         from nasnet_tf.training.checkpoint import STATE
 
         self.stages.begin("training")
-        self.trained_on, folder = self.init.data, self.folder / _FOLDERS[_INIT]
+        self.trained_on, folder = self.init.data, self.folder / _FOLDER
         model, history = fitting.train_network(
             self.init.network, self.init.data, self.init.recipe, self.stages,
             seed=self.options.seed, folder=folder, resume=(folder / STATE).is_file(),
@@ -207,7 +247,6 @@ class HandsOffTraining(FinalTraining):
     def forget(self):
         from nasnet_tf import training
 
-        for name in _FOLDERS.values():
-            training.forget(self.folder / name)
+        training.forget(self.folder / _FOLDER)
         (self.folder / _DECISION).unlink(missing_ok=True)
         super().forget()

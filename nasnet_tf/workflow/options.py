@@ -177,8 +177,10 @@ class SearchOptions(DataOptions):
         return getattr(self.data, "name", "arrays")
 
     @property
-    def fits_limits(self) -> bool:
-        """Whether networks become as small as limits ask, rather than limits be refused."""
+    def is_hands_off(self) -> bool:
+        """Whether the run decides what a user does not: networks become as small as limits ask, and
+        where the validation images do not tell cells apart, none is searched.
+        """
         return False
 
     @property

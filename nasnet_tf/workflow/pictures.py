@@ -28,7 +28,7 @@ class PictureSearch:
     def __init__(self, options, space):
         self.space = space
         self.data = sources.read_pictures(options, validation=_VALIDATION)
-        if options.fits_limits:
+        if options.is_hands_off:
             options = prescreen.with_fitting_size(options, self.data, space)
         self.options = options
         one = space.decode(space.first)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["Planned"]
+__all__ = ["COMPARED", "COMPARING", "Planned"]
 
-SEARCHING, COMPARING, TRAINING, TESTING = "searching", "comparing beginnings", "training", "testing"
+SEARCHING, COMPARING, TRAINING, TESTING = "searching", "comparing", "training", "testing"
+COMPARED = 0.24  # of the time after the search, for all that is compared
 _LATEST = 0.45  # of the time: until then cells are tried at most
 _LAST = 0.03  # of the time, for validation, test and the page
+_RECIPES = 3  # that are compared
+_EPOCHS = 30  # of each, with which it shows whether a network learns its images by heart
 
 
 class Planned:
@@ -15,11 +18,12 @@ class Planned:
 
     Args:
         stages: that take the reports.
-        compares: whether a network with the weights of `init` is held against one without.
+        has_init: whether a network with the weights of `init` is held against one without.
+    Attributes: compares_recipes, whether there is time to hold ways to train against each other.
     """
 
-    def __init__(self, stages, compares=False):
-        self._stages, self._compares = stages, compares
+    def __init__(self, stages, has_init=False):
+        self._stages, self._has_init, self.compares_recipes = stages, has_init, False
         self._begun, self._ends = {}, {}  # seconds from the start, by stage
 
     def __getattr__(self, name):
@@ -40,28 +44,24 @@ class Planned:
 
     def _say_beginning(self):
         total = self.budget.seconds
+        compared = ["ways to train, where there is time for enough epochs of each"]
+        if self._has_init:
+            compared.insert(0, "a network with the weights of `init` and one without")
         self.say(f"plan for {_minutes(total)}, before anything is timed:")
         self.say(
             f"  cells are tried, published ones first, for at most {_minutes(_LATEST * total)}:"
             " less where a network needs that time to be trained well"
         )
-        if self._compares:
-            self.say(
-                "  a network with the weights of `init` and one without are trained for equally"
-                " long; the better one is trained on"
-            )
-        self.say("  the winner is trained on what is left; the last minutes are for the test")
+        self.say(f"  held against each other for equally long: {'; '.join(compared)}")
+        self.say("  the winner is trained on what is left; the last moments are for the test")
 
-    def planned(self, search_ends: float) -> None:
-        """The first cells are timed: the search ends so many seconds from the start, its finalists
-        included.
-        """
-        from nasnet_tf.workflow.hands_off import compared_until
-
+    def planned(self, search_ends, epoch):
         total = self.budget.seconds
+        compared = COMPARED * (total - search_ends)
+        self.compares_recipes = bool(epoch) and compared / _RECIPES >= _EPOCHS * epoch
         ends = {SEARCHING: search_ends}
-        if self._compares:
-            ends[COMPARING] = compared_until(search_ends, total)
+        if self._has_init or self.compares_recipes:
+            ends[COMPARING] = search_ends + compared
         self._ends = ends | {TRAINING: (1 - _LAST) * total, TESTING: total}
         each = ", ".join(f"{stage} until {_clock(end)}" for stage, end in self._ends.items())
         self.say(f"plan, now that cells are timed: {each}")

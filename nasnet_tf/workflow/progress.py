@@ -30,8 +30,13 @@ class Stages:
     def begin(self, description: str) -> None:
         """A stage begins; the one before has ended."""
 
-    def planned(self, search_ends: float) -> None:
-        """How many seconds from the start the search will end, once the first cells are timed."""
+    def planned(self, search_ends: float, epoch: float | None) -> None:
+        """The first cells are timed.
+
+        Args:
+            search_ends: seconds from the start until the search will end.
+            epoch: seconds that one of the network at the end takes; None if that is not known.
+        """
 
     def share(self, share: float) -> None:
         """How much of this stage is done, 0 to 1."""

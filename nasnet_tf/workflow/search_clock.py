@@ -9,6 +9,7 @@ __all__ = ["SearchClock", "is_too_short"]
 
 _SHORT = 2  # times the time that is left: a network that needs more has all of it
 _CHEAP = 0.05  # of the time that is left
+_FEWEST_JUDGES = 100  # images: with fewer, luck decides between cells (standard error 5 %)
 _FEWEST = 10  # cells: for fewer it does not pay to go on
 
 
@@ -35,14 +36,18 @@ class SearchClock:
         say: takes a line for the user.
         known: how many cells come first that are tried in any case, unless each takes a good part
             of the time.
+        judges: images that cells are judged by, where few of them end the search; None goes on
+            however few there are.
         planned: called once, when the first cells are timed, with when the search will end, by the
             monotonic clock.
     """
 
-    def __init__(self, least, limit, ends, workers, needed, say, known=0, planned=None):
+    def __init__(self, least, limit, ends, workers, needed, say, known=0, judges=None, planned=None
+    ):  # fmt: skip
         self._least, self.limit, self._ends = least, limit, ends
         self._workers, self._say, self._known = workers, say, known
         self._needed, self._seconds, self._finals = needed, [], []
+        self._judges = judges
         self.last_moment, self._planned = limit, planned
 
     @property
@@ -67,6 +72,10 @@ class SearchClock:
     def _shorten(self, child, final):
         now = time.monotonic()
         if len(self._seconds) < self._known and child < _CHEAP * (self._ends - now):
+            return
+        if self._judges is not None and self._judges < _FEWEST_JUDGES:
+            self._say(f"{self._judges} validation images do not tell cells apart: none is searched")
+            self.limit, self.last_moment, self._judges = now, now + child, None
             return
         least = now if is_too_short(self._ends - now, final) else self._least
         limit = min(self.limit, max(self._ends - final, least))

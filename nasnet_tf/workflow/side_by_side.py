@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import statistics
 import threading
 import time
 from typing import NamedTuple
 
+from nasnet_tf.contracts.genotype import from_json
 from nasnet_tf.fingerprint import of_data
 from nasnet_tf.workflow import finalists, studies
 from nasnet_tf.workflow.first_trials import FirstTrials
 from nasnet_tf.workflow.monitor import Monitor
 from nasnet_tf.workflow.search_clock import SearchClock
-from nasnet_tf.workflow.sizes import Size
+from nasnet_tf.workflow.sizes import Size, on_all_cores
 from nasnet_tf.workflow.table import BASELINE
 
 __all__ = ["Found", "facts_of", "run_searches", "size_in_words"]
@@ -71,6 +73,7 @@ def _run_searches(folder, task, options, limit, stages, usable, labels, workers)
         task.final_seconds,
         stages.say,
         len(first.known),
+        len(validation_data[0]) if options.is_hands_off else None,
         lambda limit: _tell(folder, task, options, workers, stages, limit),
     )
     searches = _searches(folder, task, options, labels, clock, first, workers, child, x)
@@ -97,9 +100,13 @@ def _run_searches(folder, task, options, limit, stages, usable, labels, workers)
 
 def _tell(folder, task, options, workers, stages, limit):
     """Says when the search will end, its finalists included."""
-    left, rows = stages.budget.ends - limit, list(folder.table.rows.values())
+    left = stages.budget.ends - limit
+    rows = [row for row in folder.table.rows.values() if row["seconds"]]
     seconds = finalists.expected_seconds(task, options, workers, left, rows)
-    stages.planned(limit + seconds - stages.budget.began)
+    epochs = [task.epoch_seconds(from_json(row["genotype"]), row["seconds"]) for row in rows]
+    known = [epoch for epoch in epochs if epoch is not None]
+    epoch = on_all_cores(statistics.median(known)) if known else None
+    stages.planned(limit + seconds - stages.budget.began, epoch)
 
 
 def _labels(options):

@@ -60,7 +60,12 @@ def seconds_to_train(images: int, epoch: float, batch_size: int = 64) -> float:
         epoch: seconds that it takes for one on one core.
     """
     epochs = min(_GOOD_EPOCHS, _GOOD_STEPS * batch_size / images)
-    return epochs * epoch / (1 + _CORES * (cores() - 1))
+    return epochs * on_all_cores(epoch)
+
+
+def on_all_cores(seconds: float) -> float:
+    """Seconds on all cores of what takes so many on one."""
+    return seconds / (1 + _CORES * (cores() - 1))
 
 
 def half(sides) -> tuple[int, int] | None:

@@ -14,7 +14,11 @@ def outcome(result: dict, part: str = "test") -> str:
     """How a network does, as `nasnet_tf.training.scores` tells, in words."""
     part = "" if part == "all" else f"{part} "
     if "perplexity" not in result:
-        return f"{result['accuracy']:.2%} of {result['images']} {part}images right"
+        said = f"{result['accuracy']:.2%} of {result['images']} {part}images right"
+        if "interval" not in result:
+            return said
+        low, high = (100 * end for end in result["interval"])
+        return f"{said} (95 % interval {low:.1f} to {high:.1f})"
     bits, unit = "", "words"
     if "bits_per_character" in result:
         bits, unit = f" ({result['bits_per_character']:.3f} bits a character)", "characters"

@@ -2,6 +2,7 @@
 whole runs.
 """
 
+import dataclasses
 import json
 import math
 import os
@@ -22,6 +23,7 @@ from nasnet_tf.genotype import NASNET_A, Block, Cell, Genotype, unused
 from nasnet_tf.network import Network
 from nasnet_tf.report.classes import classes_table, confusions_table, worst_pictures
 from nasnet_tf.spaces import NASNetSpace
+from nasnet_tf.training import RECIPES
 from nasnet_tf.workflow import auto as doors
 from nasnet_tf.workflow import best_so_far, hands_off
 from nasnet_tf.workflow.auto import AutoOptions
@@ -163,18 +165,22 @@ class Said(list):
         self.begun.append(description)
 
 
-@pytest.mark.parametrize("compares", [False, True])
-def test_the_plan_is_told_before_anything_and_held_against_what_happened(compares):
+@pytest.mark.parametrize(
+    ("has_init", "epoch", "compares"),
+    [(False, None, False), (False, 2.0, False), (False, 1.0, True), (True, 2.0, True)],
+)
+def test_the_plan_is_told_before_anything_and_held_against_what_happened(has_init, epoch, compares):
     said = Said(600.0)
-    stages = Planned(said, compares)
+    stages = Planned(said, has_init)
     stages.begin("searching")
-    assert "plan for 10 minutes" in said[0] and ("`init`" in str(said)) == compares
+    assert "plan for 10 minutes" in said[0] and ("`init`" in str(said)) == has_init
     said.budget.spent = 20.0
-    stages.planned(200.0)
+    stages.planned(200.0, epoch)  # 24 % of 400 s are 32 s for each of three recipes
+    assert stages.compares_recipes == (epoch == 1.0)
     assert "searching until 3:20" in said[-1] and said[-1].endswith("testing until 10:00")
     said.budget.spent = 210.0
     if compares:
-        stages.begin("comparing beginnings")
+        stages.begin("comparing")
         said.budget.spent = 300.0
     for description, then in (("training", 580.0), ("testing", 590.0)):
         stages.begin(description)
@@ -182,7 +188,7 @@ def test_the_plan_is_told_before_anything_and_held_against_what_happened(compare
     rows = {row.pop("stage"): tuple(row.values()) for row in stages.table()}
     assert rows.pop("searching") == (200.0, 210.0) and rows["testing"] == (18.0, 10.0)
     assert rows["training"] == ((286.0, 280.0) if compares else (382.0, 370.0))
-    assert ("comparing beginnings" in rows) == compares
+    assert rows.get("comparing") == ((96.0, 90.0) if compares else None)
     assert said.begun[0] == "searching"
 
 
@@ -254,29 +260,53 @@ def test_nothing_is_written_in_the_first_seconds(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-# ---- two beginnings ----
+# ---- what is held against each other ----
 
 
-def comparison(folder, scores):
-    """A `HandsOffTraining` whose beginnings have these scores."""
+def comparison(folder, losses, recipes=True, init=True):
+    """A `HandsOffTraining` whose entrants have these losses, None for one that fails."""
     final = object.__new__(hands_off.HandsOffTraining)
-    final.folder, final.stages, final.notes, tried = folder, Said(60.0), [], []
+    final.folder, final.stages, final.notes, final.tried = folder, Said(60.0), [], []
+    final.stages.compares_recipes, final.init = recipes, init or None
+    final.recipe, final.child = dataclasses.replace(RECIPES["short"], epochs=None), None
+    final.sizes = types.SimpleNamespace(child=None)
     final._left = lambda: 100.0
-    final._score = lambda name, seconds: tried.append((name, seconds)) or scores[name]
-    return final, tried
+
+    def entrant(name, seconds):
+        final.tried.append((name, seconds))
+        child = types.SimpleNamespace(scores={"accuracy": 0.5}, name=name)
+        return losses[name] and hands_off._Entrant(losses[name], 0.5, child)
+
+    final._entrant = entrant
+    return final
 
 
 @pytest.mark.parametrize(
-    ("without", "weights", "winner"),
-    [(0.5, 0.6, hands_off._INIT), (0.6, 0.5, hands_off._SCRATCH), (0.1, None, hands_off._SCRATCH)],
+    ("losses", "winner"),
+    [
+        ((0.5, 0.6, 0.7, 0.8), "plain"),
+        ((0.5, 0.4, 0.7, 0.8), "mixup"),
+        ((0.5, None, 0.3, None), "strong changes"),
+        ((0.5, 0.6, 0.7, 0.2), "weights of init"),
+    ],
 )
-def test_the_better_beginning_wins_and_stays_so(tmp_path, without, weights, winner):
-    scores = {hands_off._SCRATCH: without, hands_off._INIT: weights}
-    final, tried = comparison(tmp_path / "final", scores)
-    assert final._winner() == winner and [seconds for _, seconds in tried] == [12.0, 12.0]
-    assert "validation accuracy" in final.notes[0]
-    again, tried = comparison(tmp_path / "final", {})
-    assert again._winner() == winner and not tried
+def test_the_one_with_the_least_loss_wins_and_stays_the_winner(tmp_path, losses, winner):
+    names = ["plain", "mixup", "strong changes", "weights of init"]
+    final = comparison(tmp_path / "final", dict(zip(names, losses, strict=True)))
+    assert final._winner() == winner and final.tried == [(name, 6.0) for name in names]
+    assert f"{winner} is best" in final.notes[0] and final.child.name == winner
+    again = comparison(tmp_path / "final", {})
+    assert again._winner() == winner and not again.tried
+    recipe = final._recipe(winner)
+    assert (recipe.mixup > 0) == (winner == "mixup")
+    assert (recipe.augmentation == "adaptive") == (winner == "strong changes")
+
+
+def test_without_a_choice_nothing_is_compared(tmp_path):
+    final = comparison(tmp_path, {}, recipes=False, init=False)
+    assert final._winner() == "plain" and not (final.tried or final.notes)
+    final = comparison(tmp_path, {"plain": 0.2, "weights of init": 0.3}, recipes=False)
+    assert final._winner() == "plain" and [seconds for _, seconds in final.tried] == [12.0, 12.0]
 
 
 # ---- how sure it is ----
@@ -358,7 +388,7 @@ def test_weights_that_help_are_taken_and_others_are_not(tmp_path):
         name="run",
         verbose=0,
     )
-    assert "with the weights of init" in found.facts["why"]
+    assert "weights of init is best" in found.facts["why"]
     assert found.facts["accuracy"] > 0.9 and found.facts["num_cells"] is None
     assert found.model.genotype == TINY
     assert not list(pathlib.Path(tmp_path, "run", "model.training").glob("*/state*"))

@@ -127,6 +127,18 @@ def test_a_network_that_has_not_half_the_time_it_needs_has_all_of_it():
     assert found.is_over and len(said) == 1
 
 
+@pytest.mark.parametrize(("judges", "over"), [(99, True), (100, False), (None, False)])
+def test_few_validation_images_end_a_search_after_the_known_cells(judges, over):
+    said = []
+    found = clock(450, 1000, 100, said, known=3, judges=judges)
+    for _ in range(3):
+        assert not found.is_over
+        found.trained(None, 2.0)
+    assert found.is_over == over and len(said) == over
+    found.trained(None, 2.0)
+    assert found.is_over == over and len(said) == over
+
+
 def test_the_known_cells_are_tried_first_where_that_costs_little():
     said = []
     cheap, dear = (clock(450, 1000, 2100, said, known=3) for _ in range(2))
