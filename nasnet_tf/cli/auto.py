@@ -6,7 +6,7 @@ import click
 
 from nasnet_tf.cli import options, printing
 from nasnet_tf.cli.clock import command_began
-from nasnet_tf.workflow.auto import AutoOptions, run_auto
+from nasnet_tf.workflow.automating import AutoOptions, run_auto
 
 
 @click.command()

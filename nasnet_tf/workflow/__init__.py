@@ -7,7 +7,7 @@ from __future__ import annotations
 import importlib
 
 _HOME = {
-    "AutoOptions": "auto",
+    "AutoOptions": "automating",
     "CompareOptions": "comparing",
     "EvaluateOptions": "evaluating",
     "InfoOptions": "describing",
@@ -17,7 +17,7 @@ _HOME = {
     "Stages": "progress",
     "TrainOptions": "training",
     "TrainResult": "results",
-    "auto": "auto",
+    "auto": "automating",
     "compare": "comparing",
     "evaluate": "evaluating",
     "info": "describing",
