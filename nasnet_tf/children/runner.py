@@ -61,8 +61,9 @@ class _Borrowed:
         self._worker, self._idle, self.run = worker, idle, worker.run
 
     def stop(self):
-        self._idle = None
-        self._worker.stop()
+        worker, self._idle = self._worker, None
+        if worker is not None:  # it may have ended by itself meanwhile
+            worker.stop()
 
     def close(self):
         worker, self._worker = self._worker, None

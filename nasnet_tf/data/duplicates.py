@@ -17,11 +17,11 @@ _NEIGHBOURS = 20  # in a table, with which a picture is compared
 _CHUNK = 2000  # images at a time
 
 
-def same_pictures(images) -> np.ndarray:
+def same_pictures(*images) -> np.ndarray:
     """Numbers of groups, (n,): pictures of one group are nearly the same.
 
     Args:
-        images: (n, H, W, C).
+        *images: one array or several, (m, H, W, C) each; n are all of them in order.
     """
     marks, spread = _thumbnails(images)
     # one without contrast is like every other one of its brightness: such have a group each
@@ -53,8 +53,9 @@ def _candidates(marks):
 def _thumbnails(images):
     """(thumbnails of length 1 without their mean, (n, numbers); what their length was)."""
     found = [
-        _means(np.asarray(images[start : start + _CHUNK], "float32"))
-        for start in range(0, len(images), _CHUNK)
+        _means(np.asarray(part[start : start + _CHUNK], "float32"))
+        for part in images
+        for start in range(0, len(part), _CHUNK)
     ]
     marks = np.concatenate(found)
     marks -= marks.mean(1, keepdims=True)

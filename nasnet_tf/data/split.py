@@ -58,7 +58,7 @@ def _alike(parts):
     given = [parts.train, *(part for part in (parts.validation, parts.test) if part is not None)]
     if any(isinstance(part.x, Pictures) for part in given):
         return np.arange(count), ()
-    groups = same_pictures(np.concatenate([part.x for part in given]))
+    groups = same_pictures(*(part.x for part in given))
     own, others = groups[:count], groups[count:]
     notes = []
     if few := int((np.bincount(own)[own] > 1).sum()):

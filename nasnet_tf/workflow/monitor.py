@@ -44,6 +44,8 @@ class Monitor:
             self.table.save()
             search.study.listener = _Reporter(self, label, search.study)
         threading.Thread(target=self._run, daemon=True).start()
+        if usable is not None:
+            threading.Thread(target=self._keep_usable, daemon=True).start()
 
     def trial_ended(self, label, trial):
         """Reports a trial, a `nasnet_tf.study.Ended`."""
@@ -80,11 +82,13 @@ class Monitor:
         while not self._over.wait(_PERIOD):
             if self.wanted:
                 self.stages.share(min(len(self.table.rows) / self.wanted, 1.0))
-            if self.usable is not None:
-                self.usable.tick()
             if self.clock.limit is not None and time.monotonic() > self._last_moment():
                 for search in self.searches.values():
                     search.stop()
+
+    def _keep_usable(self):
+        while not self._over.wait(_PERIOD):
+            self.usable.tick()
 
     def _last_moment(self):
         """Until when children may train: longer for the first trial, if there is time to deliver

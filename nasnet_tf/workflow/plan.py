@@ -7,7 +7,7 @@ __all__ = ["COMPARED", "COMPARING", "Planned"]
 SEARCHING, COMPARING, TRAINING, TESTING = "searching", "comparing", "training", "testing"
 COMPARED = 0.24  # of the time after the search, for all that is compared
 _LATEST = 0.45  # of the time: until then cells are tried at most
-_LAST = 0.03  # of the time, for validation, test and the page
+_LAST, _MARGIN, _BEGINNINGS = 5.0, 0.015, 0.3  # seconds, of the time, of what it takes to begin
 _RECIPES = 3  # that are compared
 _EPOCHS = 30  # of each, with which it shows whether a network learns its images by heart
 
@@ -55,14 +55,15 @@ class Planned:
         self.say(f"  held against each other for equally long: {'; '.join(compared)}")
         self.say("  the winner is trained on what is left; the last moments are for the test")
 
-    def planned(self, search_ends, epoch):
-        total = self.budget.seconds
+    def planned(self, search_ends, epoch, tested):
+        total, beginning = self.budget.seconds, self.budget.beginning
+        last = tested + _LAST + _MARGIN * total + _BEGINNINGS * beginning
         compared = COMPARED * (total - search_ends)
         self.compares_recipes = bool(epoch) and compared / _RECIPES >= _EPOCHS * epoch
         ends = {SEARCHING: search_ends}
         if self._has_init or self.compares_recipes:
             ends[COMPARING] = search_ends + compared
-        self._ends = ends | {TRAINING: (1 - _LAST) * total, TESTING: total}
+        self._ends = ends | {TRAINING: total - last, TESTING: total}
         each = ", ".join(f"{stage} until {_clock(end)}" for stage, end in self._ends.items())
         self.say(f"plan, now that cells are timed: {each}")
 

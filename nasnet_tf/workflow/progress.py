@@ -30,12 +30,13 @@ class Stages:
     def begin(self, description: str) -> None:
         """A stage begins; the one before has ended."""
 
-    def planned(self, search_ends: float, epoch: float | None) -> None:
+    def planned(self, search_ends: float, epoch: float | None, tested: float) -> None:
         """The first cells are timed.
 
         Args:
             search_ends: seconds from the start until the search will end.
             epoch: seconds that one of the network at the end takes; None if that is not known.
+            tested: seconds that its test takes.
         """
 
     def share(self, share: float) -> None:

@@ -21,6 +21,7 @@ __all__ = ["Found", "facts_of", "run_searches", "size_in_words"]
 
 _NO_TRIAL = {"trial": None, "strategy": None}
 _LEAST_SHARE = 0.12  # of the time
+_BACKWARD = 3  # times the time of a prediction that a step of training takes
 _PATIENCE = 10  # seconds, for the baseline to end
 
 
@@ -106,7 +107,17 @@ def _tell(folder, task, options, workers, stages, limit):
     epochs = [task.epoch_seconds(from_json(row["genotype"]), row["seconds"]) for row in rows]
     known = [epoch for epoch in epochs if epoch is not None]
     epoch = on_all_cores(statistics.median(known)) if known else None
-    stages.planned(limit + seconds - stages.budget.began, epoch)
+    stages.planned(
+        limit + seconds - stages.budget.began, epoch, (epoch or 0.0) * _tested(task.data)
+    )
+
+
+def _tested(data):
+    """How much of an epoch of training the test of the network at the end takes."""
+    if not hasattr(data, "x_train"):
+        return 0.0
+    # its validation part is half as large, and looked at twice
+    return (len(data.x_validation) + len(data.x_test)) / (_BACKWARD * len(data.x_train))
 
 
 def _labels(options):

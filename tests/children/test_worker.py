@@ -286,6 +286,7 @@ def test_a_closed_worker_is_there_for_the_next_search_and_a_stopped_one_is_not()
         assert again.run(os.getpid) == numbers[0] and other.run(os.getpid) not in numbers
         again.close()
         again.close()  # once is enough
+        again.stop()  # too late
         other.close()
     finally:
         make.close()

@@ -163,7 +163,10 @@ class Said(list):
     """Stages that keep what they are told."""
 
     def __init__(self, seconds):
-        self.budget, self.begun = types.SimpleNamespace(seconds=seconds, spent=0.0), []
+        self.budget, self.begun = (
+            types.SimpleNamespace(seconds=seconds, spent=0.0, beginning=10.0),
+            [],
+        )
 
     def say(self, text):
         self.append(text)
@@ -182,7 +185,7 @@ def test_the_plan_is_told_before_anything_and_held_against_what_happened(has_ini
     stages.begin("searching")
     assert "plan for 10 minutes" in said[0] and ("`init`" in str(said)) == has_init
     said.budget.spent = 20.0
-    stages.planned(200.0, epoch)  # 24 % of 400 s are 32 s for each of three recipes
+    stages.planned(200.0, epoch, 1.0)  # 24 % of 400 s are 32 s for each of three recipes
     assert stages.compares_recipes == (epoch == 1.0)
     assert "searching until 3:20" in said[-1] and said[-1].endswith("testing until 10:00")
     said.budget.spent = 210.0
@@ -193,7 +196,10 @@ def test_the_plan_is_told_before_anything_and_held_against_what_happened(has_ini
         stages.begin(description)
         said.budget.spent = then
     rows = {row.pop("stage"): tuple(row.values()) for row in stages.table()}
-    assert rows.pop("searching") == (200.0, 210.0) and rows["testing"] == (18.0, 10.0)
+    assert rows.pop("searching") == (200.0, 210.0) and rows["testing"] == (
+        18.0,
+        10.0,
+    )  # 1 + 5 + 9 + 3
     assert rows["training"] == ((286.0, 280.0) if compares else (382.0, 370.0))
     assert rows.get("comparing") == ((96.0, 90.0) if compares else None)
     assert said.begun[0] == "searching"
