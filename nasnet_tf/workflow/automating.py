@@ -67,7 +67,7 @@ def auto(data, *, verbose: int = 1, progress=None, **options) -> SearchResult:
     the best is scaled up and trained, or a network that begins with weights where that is better.
 
     The test part of the data is looked at once, at the end. Everything is written to a folder,
-    RUNS_DIR/NAME, where the best network so far lies from the first half minute on.
+    RUNS_DIR/NAME, where the best network so far lies from the first minute on.
 
     Args:
         data, verbose, progress: as of `nasnet_tf.search`.
