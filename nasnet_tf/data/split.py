@@ -73,8 +73,8 @@ def stratified(labels, fraction: float, seed: int, groups=None):
     least 1 and never all.
 
     Args:
-        groups: (n,), numbers of groups that are not divided: those that would be are kept, unless a
-            class would then be in one part only.
+        groups: (n,), numbers of groups that are not divided: those that would be are kept or held
+            out as a whole, so that the shares of the classes stay about as they are.
 
     NumPy's `RandomState` is used because its stream is frozen; that of `default_rng` may change
     with a release.
@@ -90,18 +90,24 @@ def stratified(labels, fraction: float, seed: int, groups=None):
 
 
 def _undivide(held, labels, groups):
-    """Puts every group into one part, in place."""
+    """Puts every group into one part, in place: the part for which the numbers of the classes that
+    are held out stay nearest to what they were, no class with all of its images.
+    """
+    counts, wanted = np.bincount(labels), np.bincount(labels, held)
     for group in np.unique(groups[held]):
         members = groups == group
         if held[members].all():
             continue
+        ways = []
         for together in (False, True):
             moved = held.copy()
             moved[members] = together
-            classes = np.unique(labels[members])
-            if all(0 < moved[labels == label].sum() < (labels == label).sum() for label in classes):
-                held[:] = moved
-                break
+            found = np.bincount(labels, moved)
+            impossible = ((found == 0) | (found == counts))[np.unique(labels)].any()
+            ways.append((impossible, np.abs(found - wanted).sum(), moved))
+        best = min(ways, key=lambda way: way[:2])
+        if not best[0]:
+            held[:] = best[2]
 
 
 def _take(part, fraction, seed, groups):

@@ -95,6 +95,7 @@ def test_what_is_nearly_the_same_is_in_one_part_and_said():
         for part in ("train", "validation", "test")
     ]
     assert sum(map(len, seen)) == len(set.union(*seen)) == 60
+    assert [len(found.x_train), len(found.x_validation), len(found.x_test)] == [76, 20, 24]
     assert "120 pictures nearly the same as others" in found.describe()
 
 
