@@ -85,9 +85,13 @@ class FinalTraining:
         tested = self._tested(model, seen)
         result = {"model": str(out), **tested, "parameters": model.count_params()}
         with replacing(out) as temporary:
-            model.save(temporary)
+            self._to_save(model).save(temporary)
         result |= {"delivered": delivered, **size._asdict(), "epochs": epochs}
         return {**result, "validation": scores, "why": "; ".join(self.notes)}
+
+    def _to_save(self, model):
+        """What is saved of the network."""
+        return model
 
     def _tested(self, model, data) -> dict:
         """How the network does that is delivered."""

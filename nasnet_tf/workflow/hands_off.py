@@ -219,6 +219,12 @@ class HandsOffTraining(FinalTraining):
         )  # fmt: skip
         return model, Size(None, None), len(history["loss"])
 
+    def _to_save(self, model):
+        """The network without the state of its optimizer, which is as large."""
+        bare = type(model).from_config(model.get_config())
+        bare.set_weights(model.get_weights())
+        return bare
+
     def _tested(self, model, data):
         """Calibrates the network, and looks at the test images once."""
         from nasnet_tf import training
