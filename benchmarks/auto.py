@@ -16,7 +16,6 @@ the interval that Student's t gives over the seeds (95 %), and of one seed that 
 
 import argparse
 import contextlib
-import csv
 import json
 import math
 import pathlib
@@ -164,7 +163,8 @@ def main():
                     row |= {f"error_{when}": errors.get(when) for when in ("before", "after")}
                     rows.append({**row, "plan": json.dumps(found.get("plan"))})
                     print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
-                    _write(given.out, rows)
+                    if given.out:
+                        worth.write(given.out, rows)
                 values = [r["accuracy"] for r in rows if (r["data"], r["method"]) == (name, method)]
                 shown = dict(zip(("accuracy", "interval"),
                                  interval(values, len(arrays["y_test"])), strict=True))  # fmt: skip
@@ -177,14 +177,6 @@ def main():
         for method, each in found.items():
             mark = "*" if method == first else " "
             print(f"{name:15} {method:10}{mark} {each['accuracy']:.2%} +- {each['interval']:.2%}")
-
-
-def _write(path, rows):
-    if path is not None:
-        with open(path, "w", newline="") as file:
-            table = csv.DictWriter(file, rows[0])
-            table.writeheader()
-            table.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,14 @@ def interval(values):
     return float(np.mean(values)), float(stats.t.ppf(0.975, len(values) - 1) * error)
 
 
+def write(path, rows):
+    """The rows as a CSV."""
+    with open(path, "w", newline="") as file:
+        table = csv.DictWriter(file, rows[0])
+        table.writeheader()
+        table.writerows(rows)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="fonts,cifar10,digits")
@@ -89,10 +97,7 @@ def main():
                     rows.append({**row, "why": result.get("why", "")})
                     print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
                     if given.out:
-                        with open(given.out, "w", newline="") as file:
-                            table = csv.DictWriter(file, rows[0])
-                            table.writeheader()
-                            table.writerows(rows)
+                        write(given.out, rows)
                 found = [r["accuracy"] for r in rows if (r["data"], r["method"]) == (name, method)]
                 results.setdefault(name, {})[method] = dict(
                     zip(("accuracy", "interval"), interval(found), strict=True)

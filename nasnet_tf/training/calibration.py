@@ -12,7 +12,7 @@ import numpy as np
 from nasnet_tf.signatures import checked
 from nasnet_tf.training.scoring import predict
 
-__all__ = ["calibrate", "calibration_error", "temperature", "warmer"]
+__all__ = ["calibrate", "calibrated_loss", "calibration_error", "temperature", "warmer"]
 
 _SMALLEST = 1e-30  # probability that float32 still tells from 0
 _RANGE = 10.0  # temperatures are from its inverse to it
@@ -53,7 +53,7 @@ def temperature(probabilities, labels) -> float:
         probabilities: (n, classes).
         labels: (n,), whole numbers.
     """
-    logits = np.log(np.clip(np.asarray(probabilities, float), _SMALLEST, 1.0))
+    logits = _logits(probabilities)
     own = logits[np.arange(len(labels)), labels]
     low, high = -np.log(_RANGE), np.log(_RANGE)  # of the logarithm of the inverse temperature
 
@@ -69,8 +69,16 @@ def temperature(probabilities, labels) -> float:
 
 def warmer(probabilities, temperature: float) -> np.ndarray:
     """Probabilities (n, classes) whose logits are divided by the temperature."""
-    logits = np.log(np.clip(np.asarray(probabilities, float), _SMALLEST, 1.0))
-    return _softmax(logits / temperature)
+    return _softmax(_logits(probabilities) / temperature)
+
+
+def calibrated_loss(probabilities, labels) -> float:
+    """The mean cross-entropy, in nats, at the temperature at which it is best.
+
+    Args: as of `temperature`.
+    """
+    own = warmer(probabilities, temperature(probabilities, labels))[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(own, _SMALLEST)).mean())
 
 
 def calibration_error(probabilities, labels, bins: int = 15) -> float:
@@ -85,6 +93,10 @@ def calibration_error(probabilities, labels, bins: int = 15) -> float:
     bin_of = np.minimum((sure * bins).astype(int), bins - 1)
     apart = np.bincount(bin_of, sure - right, minlength=bins)
     return float(np.abs(apart).sum() / len(labels))
+
+
+def _logits(probabilities):
+    return np.log(np.clip(np.asarray(probabilities, float), _SMALLEST, 1.0))
 
 
 def _softmax(logits):

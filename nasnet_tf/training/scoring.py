@@ -8,6 +8,7 @@ import time
 import numpy as np
 
 from nasnet_tf.training.devices import accelerated
+from nasnet_tf.training.trainers import kernels_of
 
 _IMAGES = 4096  # at a time, so that not all picture files are decoded at once
 _BATCH = 64  # of a native network
@@ -160,11 +161,8 @@ def _natively(model):
     """
     if accelerated():
         return None
-    try:
-        from nasnet_tf.training.native import native_network
-
-        network = native_network(model)
-    except (ImportError, NotImplementedError):  # numba is not to be had for every Python
+    network = kernels_of(model)
+    if network is None:
         return None
 
     def probabilities(images):

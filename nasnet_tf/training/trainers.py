@@ -56,6 +56,18 @@ def is_native(genotype, recipe) -> bool:
     return system.native and genotype.reads == "images" and _is_native(recipe) and not accelerated()
 
 
+def kernels_of(model):
+    """The native network of a model, with its weights; None where the compiled kernels do not know
+    it, or are not to be had.
+    """
+    try:
+        from nasnet_tf.training.native import native_network
+
+        return native_network(model)
+    except (ImportError, NotImplementedError):  # numba is not to be had for every Python
+        return None
+
+
 def trainer_for(model, recipe, data, validation, callbacks, jit_compile="auto"):
     """The trainer of a compiled model: a `NativeTrainer` where one can do all that is asked for,
     else a `KerasTrainer`.

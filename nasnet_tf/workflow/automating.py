@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import time
 from dataclasses import dataclass
@@ -10,10 +11,10 @@ from nasnet_tf.signatures import passes_on
 from nasnet_tf.workflow import sources
 from nasnet_tf.workflow.catalogue import NAMED
 from nasnet_tf.workflow.notices import prepare
-from nasnet_tf.workflow.options import MINUTES, DataOptions, SearchOptions
+from nasnet_tf.workflow.options import MINUTES, RunOptions, SearchOptions
 from nasnet_tf.workflow.results import SearchResult
 from nasnet_tf.workflow.searching import run_search
-from nasnet_tf.workflow.values import COUNT, FLAG, FOLDER, option
+from nasnet_tf.workflow.values import COUNT, FLAG, option
 
 __all__ = ["AutoOptions", "auto", "run_auto"]
 
@@ -25,7 +26,7 @@ _OF_PICTURES = ("init", "input_range", "max_parameters", "max_multiply_adds", "m
 
 
 @dataclass(frozen=True, kw_only=True)
-class AutoOptions(DataOptions):
+class AutoOptions(RunOptions):
     """What a hands-off run is asked."""
 
     minutes: float | None = option(MINUTES, "How long in all.  [default: 60]")
@@ -42,8 +43,6 @@ class AutoOptions(DataOptions):
         ("-1..1", "0..1", "0..255"),
         "Of the pixels that the network of `init` was trained on, where it does not say so itself.",
     )
-    name: str | None = option(str, "Of the folder the results go to.  [default: that of the data]")
-    runs_dir: str = option(FOLDER, default="runs")
     resume: bool = option(FLAG, "Go on with a run that was interrupted.", False)
     overwrite: bool = option(FLAG, "Delete what a run wrote to the folder and begin again.", False)
 
@@ -102,30 +101,18 @@ def run_auto(options: AutoOptions, make_stages, began: float | None = None) -> S
 
 def _asked(options):
     """The options of the search."""
-    shared = (*_inherited(), "minutes", "name", "runs_dir", "resume", "overwrite")
-    given = {name: getattr(options, name) for name in shared}
-    if given["minutes"] is None and not options.resume:
-        given["minutes"] = _MINUTES
+    if not options.resume:
+        options = options.filled(minutes=_MINUTES)
+    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     if sources.is_text(options.data):
         options.refuse(_OF_PICTURES, "is for pictures")
-        return _Asked(space="recurrent", **given)
+        left = {name: value for name, value in given.items() if name not in _OF_PICTURES}
+        return SearchOptions(space="recurrent", **left)
     is_cell = options.init is not None and (
         options.init in NAMED or str(options.init).endswith(".json")
     )
-    return _Asked(
-        init=options.init if is_cell else None,
-        weights=None if is_cell else options.init,
-        input_range=options.input_range,
-        max_parameters=_most_parameters(options),
-        max_megabytes=options.max_megabytes,
-        max_multiply_adds=options.max_multiply_adds,
-        max_latency_ms=options.max_latency_ms,
-        **given,
-    )
-
-
-def _inherited():
-    return list(DataOptions.__dataclass_fields__)
+    beginning = {"init": None, "weights": None, "init" if is_cell else "weights": options.init}
+    return _Asked(**{**given, **beginning, "max_parameters": _most_parameters(options)})
 
 
 def _most_parameters(options):

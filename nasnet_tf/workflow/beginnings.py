@@ -136,16 +136,12 @@ def _is_trained_whole(source, options):
     """Whether compiled kernels can train all of the network: in the same time it learns more than
     Keras teaches a part of it (benchmarks/README.md).
     """
-    from nasnet_tf.training.native import native_network
-    from nasnet_tf.training.trainers import is_native
+    from nasnet_tf.training.trainers import is_native, kernels_of
 
     if options.freeze_until or options.auxiliary_head or options.drop_path_rate:
         return False
-    try:
-        is_known = is_native(source.genotype, recipe_of(_WHOLE, options))
-        return is_known and native_network(source) is not None
-    except (AttributeError, ImportError, NotImplementedError):  # of others, or not to be compiled
-        return False
+    is_known = kernels_of(source) is not None
+    return is_known and is_native(source.genotype, recipe_of(_WHOLE, options))
 
 
 def _loaded(options, size):

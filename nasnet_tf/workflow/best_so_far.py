@@ -66,19 +66,9 @@ class BestSoFar:
 
     def callback(self):
         """A callback that offers a network after every epoch of its training."""
-        import keras
+        from nasnet_tf.training.keep import Offer
 
-        from nasnet_tf.training.follow import main_head
-
-        offer = self._offer
-
-        class Offer(keras.callbacks.Callback):
-            async_safe = True
-
-            def on_epoch_end(self, epoch, logs=None):
-                offer(self.model, main_head(logs).get("val_accuracy"))
-
-        return Offer()
+        return Offer(self._offer)
 
     def _offer(self, model, accuracy):
         if accuracy is not None and time.monotonic() > self._next:

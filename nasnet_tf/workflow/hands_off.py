@@ -82,27 +82,18 @@ class _Entrant(NamedTuple):
 
     Args:
         loss: once calibrated: of few images it says more than the accuracy.
-        child: the network as a `Child`, of one that begins without weights.
+        model: the network.
     """
 
     loss: float
     accuracy: float
-    child: object
+    model: object
 
 
 def _in_words(entrant):
     if entrant is None:
         return "failed"
     return f"validation loss {entrant.loss:.3f}, accuracy {entrant.accuracy:.4f}"
-
-
-def _calibrated(probabilities, labels):
-    """(the loss once calibrated, the accuracy)."""
-    from nasnet_tf.training.calibration import temperature, warmer
-
-    own = warmer(probabilities, temperature(probabilities, labels))[np.arange(len(labels)), labels]
-    accuracy = float((probabilities.argmax(1) == labels).mean())
-    return float(-np.log(np.maximum(own, 1e-30)).mean()), accuracy
 
 
 class HandsOffTraining(FinalTraining):
@@ -155,29 +146,38 @@ class HandsOffTraining(FinalTraining):
         if len(entrants) == 1:
             return entrants[0]
         self.stages.begin(COMPARING)
-        seconds, found = COMPARED * self._left() / len(entrants), {}
+        seconds, size, found = COMPARED * self._left() / len(entrants), self._likely_size(), {}
         for name in entrants:
-            found[name] = self._entrant(name, seconds)
+            found[name] = self._entrant(name, seconds, size)
             self.stages.say(f"compared: {name}, {_in_words(found[name])}")
         winner = min(found, key=lambda name: found[name].loss if found[name] else np.inf)
         said = "; ".join(f"{name}: {_in_words(each)}" for name, each in found.items())
         self.notes.append(f"of these, each trained for {seconds:.0f} s, {winner} is best: {said}")
-        child = found[winner] and found[winner].child
-        known = self.child and self.child.scores["accuracy"]
-        if child is not None and (known is None or child.scores["accuracy"] > known):
-            self.child = self.sizes.child = child
+        if found[winner] is not None:
+            self._take(winner, found[winner], size)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.folder / _DECISION, {"winner": winner})
         return winner
 
+    def _take(self, winner, entrant, size):
+        """The winner, unless it has the weights of `init`, is the best child if it is better."""
+        if winner == _INIT:
+            return
+        child = score_child(entrant.model, f"the comparison ({winner})", size, self.data)
+        if self.child is None or child.scores["accuracy"] > self.child.scores["accuracy"]:
+            self.child = self.sizes.child = child
+
     def _left(self):
         return max(self._last_step() - time.monotonic(), 1.0)
 
-    def _entrant(self, name, seconds):
-        """An `_Entrant` after so many seconds of training; None where that failed."""
+    def _entrant(self, name, seconds, size):
+        """An `_Entrant` after so many seconds of training, of that size where it begins without
+        weights; None where that failed.
+        """
         from nasnet_tf import training
+        from nasnet_tf.training.calibration import calibrated_loss
 
-        of_init, size = name == _INIT, None if name == _INIT else self._likely_size()
+        of_init = name == _INIT
         data, recipe = (self.init.data, self.init.recipe) if of_init else (self.data, None)
         folder = self.folder / _FOLDER
 
@@ -196,10 +196,9 @@ class HandsOffTraining(FinalTraining):
             return None
         finally:
             training.forget(folder)
-        probabilities = training.predict(model, data.x_validation)
-        loss, accuracy = _calibrated(probabilities, data.y_validation)
-        child = None if of_init else score_child(model, f"the comparison ({name})", size, data)
-        return _Entrant(loss, accuracy, child)
+        probabilities, labels = training.predict(model, data.x_validation), data.y_validation
+        accuracy = float((probabilities.argmax(1) == labels).mean())
+        return _Entrant(calibrated_loss(probabilities, labels), accuracy, model)
 
     def _likely_size(self):
         """The size that the network at the end will have, about."""

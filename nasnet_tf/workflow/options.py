@@ -10,7 +10,7 @@ from nasnet_tf.strategies import STRATEGIES
 from nasnet_tf.workflow.catalogue import SPACES
 from nasnet_tf.workflow.values import COUNT, FLAG, FOLDER, SWITCH, Options, Range, option
 
-__all__ = ["DataOptions", "SearchOptions", "SourceOptions", "child_images"]
+__all__ = ["DataOptions", "RunOptions", "SearchOptions", "SourceOptions", "child_images"]
 
 MINUTES, SEARCH_MINUTES = Range(float, 0, min_open=True), 10.0
 CHILD_IMAGES, FEWEST_IMAGES, _IMAGES_A_MINUTE = 2000, 50, 400
@@ -55,7 +55,15 @@ class DataOptions(SourceOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchOptions(DataOptions):
+class RunOptions(DataOptions):
+    """Data, and where the results go."""
+
+    name: str | None = option(str, "Of the folder the results go to.  [default: that of the data]")
+    runs_dir: str = option(FOLDER, default="runs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions(RunOptions):
     """What a search is asked."""
 
     minutes: float | None = option(
@@ -68,8 +76,6 @@ class SearchOptions(DataOptions):
         (*STRATEGIES, "one-shot"), "How to search; auto suits the space.", "auto"
     )
     space: str = option(tuple(SPACES), "What may be found.", "nasnet")
-    name: str | None = option(str, "Of the folder the results go to.  [default: that of the data]")
-    runs_dir: str = option(FOLDER, default="runs")
     resume: bool = option(
         FLAG, "Go on with a search that was interrupted, or give it a larger budget.", False
     )

@@ -67,6 +67,7 @@ def run_search(
     path = options.runs_dir / (task.data.name if options.name is None else options.name)
     options = task.options = task.options.with_budget(read_config(path) if options.resume else {})
     first_trials.check(options)
+    first_trials.FirstTrials.of(options, space)  # reads the cell of `init`
     folder = SearchFolder(path, options.config(), options.resume, options.overwrite, task.shown)
     result = folder.nothing_left()
     if result is not None and not options.retry_failed:

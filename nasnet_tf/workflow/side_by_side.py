@@ -14,14 +14,13 @@ from nasnet_tf.workflow import finalists, studies
 from nasnet_tf.workflow.first_trials import FirstTrials
 from nasnet_tf.workflow.monitor import Monitor
 from nasnet_tf.workflow.search_clock import SearchClock
-from nasnet_tf.workflow.sizes import Size, on_all_cores
+from nasnet_tf.workflow.sizes import Size, on_all_cores, tested_share
 from nasnet_tf.workflow.table import BASELINE
 
 __all__ = ["Found", "facts_of", "run_searches", "size_in_words"]
 
 _NO_TRIAL = {"trial": None, "strategy": None}
 _LEAST_SHARE = 0.12  # of the time
-_BACKWARD = 3  # times the time of a prediction that a step of training takes
 _PATIENCE = 10  # seconds, for the baseline to end
 
 
@@ -107,17 +106,8 @@ def _tell(folder, task, options, workers, stages, limit):
     epochs = [task.epoch_seconds(from_json(row["genotype"]), row["seconds"]) for row in rows]
     known = [epoch for epoch in epochs if epoch is not None]
     epoch = on_all_cores(statistics.median(known)) if known else None
-    stages.planned(
-        limit + seconds - stages.budget.began, epoch, (epoch or 0.0) * _tested(task.data)
-    )
-
-
-def _tested(data):
-    """How much of an epoch of training the test of the network at the end takes."""
-    if not hasattr(data, "x_train"):
-        return 0.0
-    # its validation part is half as large, and looked at twice
-    return (len(data.x_validation) + len(data.x_test)) / (_BACKWARD * len(data.x_train))
+    tested = 0.0 if epoch is None else epoch * tested_share(task.data)
+    stages.planned(limit + seconds - stages.budget.began, epoch, tested)
 
 
 def _labels(options):

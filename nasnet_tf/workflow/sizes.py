@@ -68,6 +68,14 @@ def on_all_cores(seconds: float) -> float:
     return seconds / (1 + _CORES * (cores() - 1))
 
 
+def tested_share(data) -> float:
+    """How much of an epoch the test of the network at the end takes, of pictures that children are
+    judged by.
+    """
+    # the validation part of the network at the end is half as large, and looked at twice
+    return (len(data.x_validation) + len(data.x_test)) / (_BACKWARD * len(data.x_train))
+
+
 def half(sides) -> tuple[int, int] | None:
     """(height, width) of pictures of half the side of others, which begin with theirs; None where
     they would be too small to tell apart.

@@ -124,6 +124,21 @@ def test_of_a_text_it_searches_a_recurrent_cell_and_refuses_what_is_for_pictures
         doors._asked(options.replaced(init="m.keras"))
 
 
+def test_few_windows_of_a_text_end_no_search(tmp_path):
+    (tmp_path / "a.txt").write_text("so many words in a row " * 50)
+    assert not doors._asked(AutoOptions(data=str(tmp_path / "a.txt"))).is_hands_off
+    assert asked().is_hands_off
+
+
+def test_a_cell_that_is_not_there_is_refused_before_anything_is_deleted(tmp_path, capsys):
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "digits" / "model.keras").write_text("of a search before")
+    runs = ("--runs-dir", str(tmp_path), "--overwrite", "--init", "none.json")
+    assert main(["search", "digits", *runs]) == 2
+    assert "none.json" in capsys.readouterr().err
+    assert (tmp_path / "digits" / "model.keras").exists()
+
+
 def test_weights_that_cannot_begin_are_refused_before_anything(tmp_path, capsys):
     size = dict(num_cells=(1, 0, 0), filters=4, classes=3)
     Network(TINY, **size, input_shape=(8, 8, 3), mean=(0,) * 3, std=(1,) * 3).save(
@@ -288,15 +303,15 @@ def comparison(folder, losses, recipes=True, init=True):
     final.folder, final.stages, final.notes, final.tried = folder, Said(60.0), [], []
     final.stages.compares_recipes, final.init = recipes, init or None
     final.recipe, final.child = dataclasses.replace(RECIPES["short"], epochs=None), None
-    final.sizes = types.SimpleNamespace(child=None)
-    final._left = lambda: 100.0
+    final._left, final._likely_size = lambda: 100.0, lambda: hands_off.Size(2, 8)
 
-    def entrant(name, seconds):
+    def entrant(name, seconds, size):
+        assert size == (2, 8)  # of all of them
         final.tried.append((name, seconds))
-        child = types.SimpleNamespace(scores={"accuracy": 0.5}, name=name)
-        return losses[name] and hands_off._Entrant(losses[name], 0.5, child)
+        return losses[name] and hands_off._Entrant(losses[name], 0.5, None)
 
     final._entrant = entrant
+    final._take = lambda name, *_: setattr(final, "child", types.SimpleNamespace(name=name))
     return final
 
 
@@ -402,7 +417,7 @@ def test_weights_that_help_are_taken_and_others_are_not(tmp_path):
     found = auto(
         (few, test),
         init=str(tmp_path / "trained.keras"),
-        minutes=1.2,
+        minutes=2,  # of less, a busy machine spends most on beginning
         runs_dir=tmp_path,
         name="run",
         verbose=0,
